@@ -1,0 +1,116 @@
+"""A cell: one method on one task with one seed, as plain data, and the name that its content gives it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks.tasks import SUITES, Profile, Task
+from leaderboard.records import Failure, ResultRecord, ScoreRecord
+
+
+def content_hash(content: dict[str, Any]) -> str:
+    """sha256 of plain data in canonical JSON. Raises ValueError for what JSON cannot hold, such as infinity."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Cell(BaseModel):
+    """What is to be run. ``settings`` are the user's own; ``config`` is what they make of the profile's defaults.
+
+    Protocols are no part of a cell's identity: scoring anew never runs a model.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    method: str
+    label: str
+    version: str
+    settings: dict[str, Any]
+    config: dict[str, Any]
+    identity: dict[str, Any]
+    is_floor: bool
+    supervision: str
+    task: Task
+    profile: Profile
+    seed: int
+    limit: int | None
+    digests: dict[str, str]
+
+    @property
+    def dataset(self) -> str:
+        """Registry id of the dataset that is regressed and tested on."""
+        return self.task.dataset_id(self.profile)
+
+    @property
+    def fit_dataset(self) -> str:
+        """Registry id of the dataset that keypoints are learned on."""
+        return self.task.fit_dataset_id(self.profile)
+
+    @property
+    def id(self) -> str:
+        """``<method>--<task>--<profile>--s<seed>--<8 hex digits of its content>``."""
+        content = self._learned() | {
+            "task": self.task.id,
+            "dataset": self.dataset,
+            "digests": self.digests,
+            "profile": self.profile,
+        }
+        return f"{self.method}--{self.task.id}--{self.profile}--s{self.seed}--{content_hash(content)[:8]}"
+
+    @property
+    def fit_id(self) -> str:
+        """Names what the method learns: the same for every task that learns on the same images with the same K."""
+        learned = content_hash(self._learned())[:8]
+        return f"{self.method}--{self.fit_dataset}--k{self.task.num_keypoints}--s{self.seed}--{learned}"
+
+    def record(
+        self,
+        scores: tuple[ScoreRecord, ...] = (),
+        seconds: dict[str, float] | None = None,
+        peak_memory_mb: float | None = None,
+        provenance: dict[str, Any] | None = None,
+        failure: Failure | None = None,
+    ) -> ResultRecord:
+        """The record of this cell, done or failed."""
+        return ResultRecord(
+            status="failed" if failure else "done",
+            cell_id=self.id,
+            method=self.method,
+            method_label=self.label,
+            method_version=self.version,
+            method_config=self.config,
+            method_identity=self.identity,
+            is_floor=self.is_floor,
+            supervision=self.supervision,
+            task=self.task.id,
+            suites=tuple(name for name, tasks in SUITES.items() if self.task.id in tasks),
+            dataset=self.dataset,
+            fit_dataset=self.fit_dataset,
+            dataset_digests=self.digests,
+            num_keypoints=self.task.num_keypoints,
+            profile=self.profile,
+            seed=self.seed,
+            n_images_limit=self.limit,
+            scores=scores,
+            seconds=seconds or {},
+            peak_memory_mb=peak_memory_mb,
+            provenance=provenance or {},
+            failure=failure,
+        )
+
+    def _learned(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "version": self.version,
+            "config": self.config,
+            "identity": self.identity,
+            "fit_dataset": self.fit_dataset,
+            "fit_digest": self.digests["fit"],
+            "num_keypoints": self.task.num_keypoints,
+            "seed": self.seed,
+            "limit": self.limit,
+        }

@@ -1,0 +1,172 @@
+"""The command line: ``run``, ``list``, ``describe``, ``leaderboard``, ``mirror`` and ``ui``."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.errors import UserError, first_line, mendable
+
+app = typer.Typer(
+    help="A benchmark of unsupervised keypoint discovery.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+class Format(StrEnum):
+    """How a leaderboard is written."""
+
+    md = "md"
+    csv = "csv"
+    json = "json"
+
+
+class Overwrite(StrEnum):
+    """Which cells that have a record are run again."""
+
+    never = "never"
+    failed = "failed"
+    all = "all"
+
+
+DataRoot = Annotated[Path | None, typer.Option(help="Folder with the datasets (default: KEYPOINTS_DATA_ROOT).")]
+ProfileName = Annotated[str | None, typer.Option(help="mini or paper (default: paper where there is a data root).")]
+Output = Annotated[Path, typer.Option(help="The run directory.")]
+
+
+@app.command()
+def run(
+    method: Annotated[list[str], typer.Option(help="Method to run; repeatable.")],
+    suite: Annotated[list[str] | None, typer.Option(help="Suite of tasks; repeatable.")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Single task; repeatable.")] = None,
+    profile: ProfileName = None,
+    data_root: DataRoot = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Run seeds 0 to N-1.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Cut every split to N images (marked in tables).")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    output: Output = Path("runs"),
+    assignments: Annotated[
+        list[str] | None, typer.Option("--set", metavar="METHOD.NAME=VALUE", help="Setting of a method; repeatable.")
+    ] = None,
+    overwrite: Annotated[
+        Overwrite, typer.Option(help="Run again: no cell that has a record, failed ones, or all.")
+    ] = Overwrite.failed,
+    floors: Annotated[bool, typer.Option(help="Run the floors along with the methods.")] = True,
+    mlflow: Annotated[bool, typer.Option(help="Mirror the records to MLflow.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and write nothing.")] = False,
+) -> None:
+    """Run methods on tasks and print their scores; what is finished is not run again.
+
+    Exit status: 0 all cells are done, 1 a cell failed, 2 a mistake you can mend, 130 interrupted.
+    """
+    from benchmarks.command import RunOptions, run_command
+
+    options = RunOptions(
+        methods=method,
+        suites=suite or [],
+        tasks=task or [],
+        profile=profile,
+        data_root=data_root,
+        seeds=seeds,
+        limit=limit,
+        device=device,
+        output=output,
+        assignments=assignments or [],
+        overwrite=overwrite.value,
+        floors=floors,
+        mlflow=mlflow,
+        dry_run=dry_run,
+    )
+    raise typer.Exit(run_command(options))
+
+
+@app.command("list")
+def list_command(
+    kind: Annotated[str | None, typer.Argument(help="methods, datasets, tasks or suites (default: all).")] = None,
+) -> None:
+    """List what there is."""
+    from benchmarks.catalogue import listing
+
+    typer.echo(listing(kind))
+
+
+@app.command()
+def describe(
+    name: Annotated[str, typer.Argument(help="A method, dataset, task, suite or protocol.")],
+    data_root: DataRoot = None,
+) -> None:
+    """Say all there is to know about a method, dataset, task, suite or protocol."""
+    from benchmarks.catalogue import description
+
+    typer.echo(description(name, data_root))
+
+
+@app.command()
+def leaderboard(
+    suite: Annotated[list[str] | None, typer.Option(help="Suite; repeatable (default: all).")] = None,
+    profile: ProfileName = None,
+    data_root: DataRoot = None,
+    runs: Annotated[Path, typer.Option(help="The run directory to read.")] = Path("runs"),
+    format: Annotated[Format, typer.Option(help="Markdown, CSV, or a JSON list of rows.")] = Format.md,
+    output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
+    check: Annotated[Path | None, typer.Option(help="Fail with 1 where this file's tables are stale.")] = None,
+    update: Annotated[Path | None, typer.Option(help="Write this file's tables anew from committed results.")] = None,
+) -> None:
+    """Print the tables of suites, or check or update the tables in a README."""
+    from benchmarks.boards import check_readme, suite_text, update_readme
+
+    if check or update:
+        if check and update:
+            raise UserError("--check and --update together; choose one")
+        raise typer.Exit(check_readme(check) if check else update_readme(update or Path()))
+    text = suite_text(suite or [], profile, data_root, runs, format.value)
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        _write(output, text)
+
+
+@app.command()
+def mirror(output: Output = Path("runs")) -> None:
+    """Bring the MLflow store up to date with the records of a run directory."""
+    from benchmarks.tracking import mirror, store_uri
+
+    typer.echo(f"{mirror(output)} records written to {store_uri(output)}")
+
+
+@app.command()
+def ui(
+    output: Output = Path("runs"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Serve MLflow's pages over a run directory on loopback."""
+    from benchmarks.tracking import serve
+
+    raise typer.Exit(serve(output, port))
+
+
+def _write(path: Path, text: str) -> None:
+    from benchmarks.store import write_text
+
+    try:
+        write_text(path, text)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def main() -> None:
+    """Run the command line; a mistake that the user can mend is one line on stderr and exit status 2."""
+    try:
+        app(prog_name="python -m benchmarks")
+    except Exception as error:
+        if not isinstance(error, mendable()):
+            raise
+        typer.echo(f"error: {first_line(error)}", err=True)
+        sys.exit(2)

@@ -1,0 +1,136 @@
+"""The ``run`` command from options to exit status."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from benchmarks.errors import UserError, first_line
+from benchmarks.executor import InProcess
+from benchmarks.plan import Plan, Request, make_plan
+from benchmarks.progress import Progress
+from benchmarks.runner import Outcome, Overwrite, drive
+from benchmarks.settings import DATA_ROOT, choose_device, choose_profile, choose_tasks
+from benchmarks.store import Store
+from benchmarks.summary import print_files, print_plan, print_skipped, print_table, write_leaderboards
+from benchmarks.tracking import Tracker
+from leaderboard.records import ResultRecord
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of ``run``, as given."""
+
+    methods: list[str]
+    suites: list[str]
+    tasks: list[str]
+    profile: str | None
+    data_root: Path | None
+    seeds: int
+    limit: int | None
+    device: str
+    output: Path
+    assignments: list[str]
+    overwrite: Overwrite
+    floors: bool
+    mlflow: bool
+    dry_run: bool
+
+
+def run_command(options: RunOptions) -> int:
+    """Plan, run, and report; the exit status. Raises what the user can mend before anything is run."""
+    console = Console(highlight=False)
+    request = _request(options, console)
+    plan = make_plan(request)
+    print_skipped(console, plan.skipped)
+    if not plan.cells:
+        raise UserError(_nothing_to_run(plan))
+    store = Store(options.output)
+    if options.dry_run:
+        print_plan(console, plan, store, options.overwrite)
+        return 0
+    device = choose_device(options.device)
+    store.prepare()
+    progress = Progress(console, len(plan.cells))
+    executor = InProcess(store, request.root, device, progress, refit=options.overwrite == "all")
+    mirror = _Mirror(Tracker(options.output, shlex.join(sys.argv[1:])) if options.mlflow else None, console)
+    outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
+    mirror.finish(outcome)
+    return _report(console, store, request, outcome, mirror.works)
+
+
+def _request(options: RunOptions, console: Console) -> Request:
+    profile, root, why = choose_profile(options.profile, options.data_root)
+    console.print(Text(f"profile {profile}: {why}"), soft_wrap=True)
+    if profile == "paper" and root is None:
+        raise UserError(f"profile 'paper' needs data: name its folder with --data-root or {DATA_ROOT}")
+    return Request(
+        methods=options.methods,
+        tasks=choose_tasks(options.tasks, options.suites),
+        profile=profile,
+        root=root,
+        seeds=options.seeds,
+        limit=options.limit,
+        floors=options.floors,
+        assignments=options.assignments,
+    )
+
+
+def _nothing_to_run(plan: Plan) -> str:
+    task, reason = next(iter(plan.skipped.items()))
+    others = f" (and {len(plan.skipped) - 1} more tasks)" if len(plan.skipped) > 1 else ""
+    return f"no task can be run: {task}{others}: {reason}"
+
+
+def _report(console: Console, store: Store, request: Request, outcome: Outcome, tracked: bool) -> int:
+    tasks = [task.id for task in request.tasks]
+    print_table(console, outcome.records.values(), tasks, request.profile)
+    leaderboards = write_leaderboards(store, tasks, request.profile)
+    print_files(console, store, outcome, leaderboards, tracked)
+    failed = [record for record in outcome.records.values() if record.failure]
+    if outcome.interrupted:
+        done = len(outcome.records) - len(failed)
+        console.print(f"interrupted: {done} finished cells stay; the same command goes on from there")
+    for record in failed:
+        reason = record.failure.message if record.failure else ""
+        typed = Text(f"failed: {record.cell_id}: {reason}", style="red")
+        Console(stderr=True).print(typed, soft_wrap=True)
+    return outcome.exit_status
+
+
+class _Mirror:
+    """Tells the tracker of records; a tracker that fails is given up with a warning, the records being the truth."""
+
+    def __init__(self, tracker: Tracker | None, console: Console) -> None:
+        self._tracker = tracker
+        self._console = console
+
+    @property
+    def works(self) -> bool:
+        return self._tracker is not None
+
+    def log(self, record: ResultRecord) -> None:
+        if self._tracker is None:
+            return
+        try:
+            self._tracker.log(record)
+        except Exception as error:
+            self._give_up(error)
+
+    def finish(self, outcome: Outcome) -> None:
+        if self._tracker is None:
+            return
+        try:
+            self._tracker.finish({0: "FINISHED", 130: "KILLED"}.get(outcome.exit_status, "FAILED"))
+        except Exception as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        self._tracker = None
+        text = f"MLflow is left out: {first_line(error)}; python -m benchmarks mirror makes up for it"
+        self._console.print(Text(text, style="yellow"), soft_wrap=True)

@@ -1,0 +1,56 @@
+"""What the user can mend, said in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from datasets.base import DatasetError
+from methods.base import MethodError
+
+
+class UserError(Exception):
+    """A mistake of the user's: what, where, got, expected and what to do, in one line."""
+
+
+def mendable() -> tuple[type[Exception], ...]:
+    """The exceptions that are shown as one line and end with status 2."""
+    from leaderboard.errors import LeaderboardError
+    from metrics.errors import MetricError
+
+    return (UserError, MethodError, DatasetError, MetricError, LeaderboardError)
+
+
+def near_match(name: str, known: Iterable[str]) -> str:
+    """'; did you mean X?', or what there is to choose from."""
+    names = sorted(known)
+    matches = get_close_matches(name, names, n=1, cutoff=0.6)
+    if matches:
+        return f"; did you mean '{matches[0]}'?"
+    return f"; there is {', '.join(names)}" if names else "; there is none"
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not there."""
+    return UserError(f"unknown {kind} '{name}'{near_match(name, known)}")
+
+
+def bad_settings(owner: str, error: ValidationError, config: type[BaseModel]) -> UserError:
+    """One line for what pydantic found wrong with the settings of ``owner``."""
+    return UserError("; ".join(_bad_setting(owner, dict(detail), config) for detail in error.errors()))
+
+
+def _bad_setting(owner: str, detail: dict[str, Any], config: type[BaseModel]) -> str:
+    name = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        return f"{owner} has no setting '{name}'{near_match(name, config.model_fields)}"
+    where = f"setting {owner}.{name}" if name else f"settings of {owner}"
+    return f"{where}: {detail['msg']}, got {detail['input']!r}"
+
+
+def first_line(error: BaseException) -> str:
+    """The message of an error without its line breaks; its type where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__

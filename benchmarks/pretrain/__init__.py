@@ -1,0 +1,1 @@
+"""Training of the mini diffusion model on captioned drawings: ``python -m benchmarks.pretrain --help``."""

@@ -1,0 +1,130 @@
+"""The mini pipeline's parts, untrained: Stable Diffusion's layout with every number made small.
+
+The UNet keeps Stable Diffusion's pattern (plain innermost blocks, cross-attention outside them) on three levels of
+32, 16 and 8 cells, so that its first four cross-attention maps of the up path measure 16, 16, 32 and 32.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from benchmarks.pretrain.pool import vocabulary
+from datasets.mini_world.canvas import COLOURS
+
+IMAGE_SIZE = 64
+TEXT_WIDTH = 64
+MAX_WORDS = 16
+
+
+def build_tokenizer() -> CLIPTokenizer:
+    """A CLIP tokenizer to which each word of the captions is a single token."""
+    words = vocabulary()
+    trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
+    trained.pre_tokenizer = pre_tokenizers.Whitespace()
+    special = ["<|startoftext|>", "<|endoftext|>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=20000, special_tokens=special, end_of_word_suffix="</w>", show_progress=False
+    )
+    trained.train_from_iterator(words, trainer)
+    model = _plain(trained)
+    tokenizer = CLIPTokenizer(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]])
+    tokenizer.model_max_length = MAX_WORDS
+    split = [word for word in words if len(tokenizer(word).input_ids) != 3]
+    if split:
+        raise ValueError(f"the tokenizer splits {len(split)} of {len(words)} caption words, such as {split[0]!r}")
+    return tokenizer
+
+
+def _plain(tokenizer: Tokenizer) -> dict[str, Any]:
+    import json
+
+    return dict(json.loads(tokenizer.to_str())["model"])
+
+
+def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """A two-layer CLIP text encoder; a word's first embedding is that of its colour plus that of its part."""
+    config = CLIPTextConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=TEXT_WIDTH,
+        intermediate_size=4 * TEXT_WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=MAX_WORDS,
+        projection_dim=TEXT_WIDTH,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    encoder = CLIPTextModel(config)
+    halves: dict[str, torch.Tensor] = {}
+    with torch.no_grad():
+        table = encoder.get_input_embeddings().weight
+        for word in vocabulary():
+            colour = next(name for name in COLOURS if word.startswith(name))
+            for half in (colour, word.removeprefix(colour)):
+                halves.setdefault(half, 0.5 * torch.randn(TEXT_WIDTH))
+            table[tokenizer.convert_tokens_to_ids(f"{word}</w>")] = halves[colour] + halves[word.removeprefix(colour)]
+    return encoder
+
+
+def build_vae() -> AutoencoderKL:
+    """An autoencoder that halves the side: 64x64 pixels to 32x32 latents of four channels."""
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        block_out_channels=(16, 32),
+        latent_channels=4,
+        norm_num_groups=8,
+        sample_size=IMAGE_SIZE,
+        mid_block_add_attention=False,
+    )
+
+
+def build_unet() -> UNet2DConditionModel:
+    """Three levels; the outermost has no self-attention, whose cost grows with the fourth power of the side."""
+    return UNet2DConditionModel(
+        sample_size=IMAGE_SIZE // 2,
+        layers_per_block=1,
+        block_out_channels=(48, 64, 96),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
+        only_cross_attention=(True, False, False),
+        cross_attention_dim=TEXT_WIDTH,
+        attention_head_dim=2,
+        norm_num_groups=8,
+    )
+
+
+def build_scheduler() -> DDIMScheduler:
+    """Linear betas from 1e-4 to 0.02 and v-prediction."""
+    return DDIMScheduler(
+        beta_start=1e-4,
+        beta_end=0.02,
+        beta_schedule="linear",
+        prediction_type="v_prediction",
+        clip_sample=False,
+        steps_offset=1,
+        timestep_spacing="trailing",
+        rescale_betas_zero_snr=False,
+    )
+
+
+def build_pipeline(seed: int) -> StableDiffusionPipeline:
+    """The whole untrained pipeline, the same for the same seed."""
+    torch.manual_seed(seed)
+    tokenizer = build_tokenizer()
+    return StableDiffusionPipeline(
+        vae=build_vae(),
+        text_encoder=build_text_encoder(tokenizer),
+        tokenizer=tokenizer,
+        unet=build_unet(),
+        scheduler=build_scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )

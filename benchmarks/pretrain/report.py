@@ -1,0 +1,132 @@
+"""What a trained mini model understands: do its words point at parts, and does a colour word change that part alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.pretrain.pool import Pool, draw_pool, join
+from datasets.mini_world.canvas import COLOURS
+from methods.stable_keypoints.backbone import Backbone
+from methods.stable_keypoints.config import StableKeypointsConfig
+
+HELD_OUT_SEED = 1_000_003
+SAMPLES = 32
+
+
+class Inspector:
+    """Measurements on drawings that the model has not seen; every number is an average over ``count`` of them."""
+
+    def __init__(self, folder: Path, device: str, timestep: int, count: int) -> None:
+        config = StableKeypointsConfig(model=str(folder), timestep=timestep, map_size=64)
+        self.backbone = Backbone(config, device)
+        self.pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True).to(device)
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.pool: Pool = join(list(draw_pool(count, self.backbone.image_size, HELD_OUT_SEED, 1)))
+        self.device, self.timestep = device, timestep
+
+    @torch.no_grad()
+    def context(self, text: str) -> Tensor:
+        """Text encoder output (n, width) of one caption."""
+        tokens = self.pipeline.tokenizer(text, padding="max_length", return_tensors="pt").input_ids
+        return self.pipeline.text_encoder(tokens.to(self.device)).last_hidden_state[0]
+
+    def latent(self, row: int) -> Tensor:
+        """Latent (1, 4, h, w) of one drawing."""
+        pixels = torch.from_numpy(self.pool.images[row]).permute(2, 0, 1)[None].float() / 255
+        return self.backbone.encode(pixels)
+
+    def noise(self, row: int, like: Tensor) -> Tensor:
+        """Standard normal noise that depends on the row alone."""
+        return torch.from_numpy(np.random.default_rng(row).standard_normal(like.shape, np.float32)).to(self.device)
+
+    @torch.no_grad()
+    def attention(self) -> dict[str, Any]:
+        """Distance from a word's attention maximum to its part, as a fraction of the image side, and entropies."""
+        distances: dict[str, list[float]] = {}
+        chance, entropy, most = [], [], 0.0
+        for row, caption in enumerate(self.pool.captions):
+            latent = self.latent(row)
+            maps = self.backbone.maps(latent, self.noise(row, latent), self.context(" ".join(caption)))[0]
+            share = maps / maps.sum(0, keepdim=True)
+            entropy.append(float(-(share * share.clamp_min(1e-12).log()).sum(0).mean()))
+            most, side = float(np.log(len(maps))), maps.shape[-1]
+            peaks = maps[1 : len(caption) + 1].flatten(1).argmax(1)
+            points = torch.stack([peaks % side, peaks // side], 1).add(0.5).div(side).cpu().numpy()
+            other = self.pool.parts[(row + 3) % len(self.pool.captions)]
+            for word, point, part, wrong in zip(caption, points, self.pool.parts[row], other, strict=False):
+                name = word.removeprefix(next(colour for colour in COLOURS if word.startswith(colour)))
+                distances.setdefault(name, []).append(float(np.linalg.norm(point - part[:2])))
+                chance.append(float(np.linalg.norm(point - wrong[:2])))
+        return {
+            "word_to_part_distance": {
+                name: round(float(np.median(each)), 4) for name, each in sorted(distances.items())
+            },
+            "word_to_part_distance_median": round(float(np.median(sum(distances.values(), []))), 4),
+            "word_to_other_image_part_median": round(float(np.median(chance)), 4),
+            "attention_entropy_nats": round(float(np.mean(entropy)), 4),
+            "attention_entropy_uniform_nats": round(most, 4),
+        }
+
+    @torch.no_grad()
+    def colour_swap(self, start: int = 800, steps: int = 20) -> dict[str, float]:
+        """Redraw drawings from noise at ``start`` with one colour word changed: change inside the part and outside.
+
+        Both redraws share their noise; changes are mean absolute differences in [0, 255].
+        """
+        inside, outside = [], []
+        for row, caption in enumerate(self.pool.captions[:48]):
+            sizes = self.pool.parts[row, : len(caption), 2]
+            index = int(np.argsort(sizes)[row % 4])
+            colour = next(name for name in COLOURS if caption[index].startswith(name))
+            other = "blue" if colour != "blue" else "red"
+            swapped = [*caption]
+            swapped[index] = caption[index].replace(colour, other, 1)
+            pair = [self._redraw(row, words, start, steps) for words in (caption, swapped)]
+            change = np.abs(pair[0] - pair[1]).mean(-1)
+            centres = (np.arange(change.shape[0]) + 0.5) / change.shape[0]
+            x, y, radius = self.pool.parts[row, index]
+            near = np.hypot(centres[None] - x, centres[:, None] - y)
+            inside.append(float(change[near < max(radius, 0.04)].mean()))
+            outside.append(float(change[near > 2 * radius + 0.08].mean()))
+        return {"inside": round(float(np.mean(inside)), 2), "outside": round(float(np.mean(outside)), 2)}
+
+    def _redraw(self, row: int, words: Any, start: int, steps: int) -> np.ndarray:
+        scheduler, latent = self.pipeline.scheduler, self.latent(row)
+        scheduler.set_timesteps(1000 * steps // start)
+        timesteps = [t for t in scheduler.timesteps if t <= start]
+        latent = scheduler.add_noise(latent, self.noise(row, latent), timesteps[0])
+        context = torch.stack([self.context(""), self.context(" ".join(words))])
+        for timestep in timesteps:
+            both = self.pipeline.unet(latent.expand(2, -1, -1, -1), timestep, context).sample
+            guided = both[:1] + 3.0 * (both[1:] - both[:1])
+            latent = scheduler.step(guided, timestep, latent).prev_sample
+        image = self.pipeline.vae.decode(latent / self.pipeline.vae.config.scaling_factor).sample[0]
+        return (image.clamp(-1, 1).permute(1, 2, 0).cpu().numpy() + 1) * 127.5
+
+    def samples(self, path: Path) -> None:
+        """A sheet of images generated from held-out captions, each twice its size."""
+        texts = [" ".join(caption) for caption in self.pool.captions[:SAMPLES]]
+        generator = torch.Generator().manual_seed(0)
+        images = self.pipeline(texts, num_inference_steps=40, guidance_scale=3.0, generator=generator).images
+        side = 2 * self.backbone.image_size
+        sheet = Image.new("RGB", (8 * side, SAMPLES // 8 * side))
+        for index, image in enumerate(images):
+            sheet.paste(image.resize((side, side), Image.Resampling.BICUBIC), (index % 8 * side, index // 8 * side))
+        sheet.save(path)
+
+
+def write_report(folder: Path, device: str, timestep: int, count: int) -> dict[str, Any]:
+    """Measure the pipeline in ``folder``; write ``report.json`` and ``samples.png`` into it."""
+    inspector = Inspector(folder, device, timestep, count)
+    report = {"timestep": timestep, "drawings": count, **inspector.attention(), "colour_swap": inspector.colour_swap()}
+    (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    inspector.samples(folder / "samples.png")
+    return report

@@ -1,0 +1,106 @@
+"""Where a number comes from: code, versions, machine, command, and the memory it took."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+_ROOT = Path(__file__).resolve().parent.parent
+_PACKAGES = ("torch", "numpy", "scipy", "diffusers", "transformers", "pillow")
+_STATUS = Path("/proc/self/status")
+
+
+def provenance(device: str) -> dict[str, Any]:
+    """Plain data about code, versions, machine and command, for a record."""
+    return {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "argv": sys.argv[1:],
+        **git_state(),
+        "python": platform.python_version(),
+        "versions": _versions(),
+        "platform": platform.platform(),
+        "cpu": _cpu(),
+        "cpu_count": os.cpu_count(),
+        "device": device,
+        **_torch(device),
+    }
+
+
+@cache
+def git_state() -> dict[str, Any]:
+    """The commit that runs and whether the tree differs from it; None where this is no git checkout."""
+    try:
+        sha = _git("rev-parse", "HEAD")
+        return {"git_sha": sha, "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"git_sha": None, "git_dirty": None}
+
+
+def reset_peak_memory(device: str) -> None:
+    """Start measuring anew, as far as the machine allows."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.reset_peak_memory_stats(device)
+    elif _STATUS.exists():
+        try:
+            Path("/proc/self/clear_refs").write_text("5")  # Linux: resets the high-water mark of this process
+        except OSError:
+            return
+
+
+def peak_memory_mb(device: str) -> float:
+    """Peak memory in MB since the reset: the GPU's where one is used, else the resident size of this process."""
+    if device.startswith("cuda"):
+        import torch
+
+        return float(torch.cuda.max_memory_allocated(device)) / 1e6
+    if _STATUS.exists():
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(_ROOT), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
+    return done.stdout.strip()
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def _cpu() -> str:
+    path = Path("/proc/cpuinfo")
+    if path.exists():
+        for line in path.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _torch(device: str) -> dict[str, Any]:
+    if "torch" not in sys.modules:
+        return {}
+    import torch
+
+    gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
+    return {"gpu": gpu, "threads": torch.get_num_threads(), "dtype": str(torch.get_default_dtype())}

@@ -1,0 +1,103 @@
+"""Lazy catalogues of plugins: a declarative table in the repository, entry points from elsewhere.
+
+Nothing of a plugin is imported until it is asked for, so that listing a thousand of them costs nothing and a
+broken one harms nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import UserError, first_line, unknown
+from datasets import DATASETS as DATASET_TABLE
+from methods import METHODS as METHOD_TABLE
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datasets.base import KeypointDataset
+    from methods.base import Method
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A name, the ``module:attribute`` it stands for, what it is in a line, and who registered it."""
+
+    name: str
+    target: str
+    summary: str
+    owner: str
+
+
+class Registry:
+    """Plugins of one kind ('method', 'dataset') by name."""
+
+    def __init__(self, kind: str, table: Mapping[str, tuple[str, str]], owner: str) -> None:
+        self.kind = kind
+        self.group = f"keypoint_benchmarks.{kind}s"
+        self._table = table
+        self._owner = owner
+
+    @cached_property
+    def entries(self) -> dict[str, Entry]:
+        """Every entry by name, the repository's own first. Raises UserError where a name has two owners."""
+        own = [Entry(name, target, summary, self._owner) for name, (target, summary) in self._table.items()]
+        found: dict[str, Entry] = {}
+        for entry in [*own, *self._from_elsewhere()]:
+            if entry.name in found:
+                owners = f"by {found[entry.name].owner} and by {entry.owner}"
+                raise UserError(
+                    f"{self.kind} '{entry.name}' is registered twice, {owners}; uninstall or rename one of them"
+                )
+            found[entry.name] = entry
+        return found
+
+    def _from_elsewhere(self) -> list[Entry]:
+        points = sorted(entry_points(group=self.group), key=lambda point: point.name)
+        entries = []
+        for point in points:
+            owner = f"package {point.dist.name} {point.dist.version}" if point.dist else "an installed package"
+            entries.append(Entry(point.name, point.value, f"from {owner}", owner))
+        return entries
+
+    def entry(self, name: str) -> Entry:
+        """The entry of a name. Raises UserError with the near match for one that is not there."""
+        if name not in self.entries:
+            raise unknown(self.kind, name, self.entries)
+        return self.entries[name]
+
+    def origin(self, name: str) -> str:
+        """Where a name comes from: its target and its owner."""
+        entry = self.entry(name)
+        return f"{entry.target} ({entry.owner})"
+
+    def load(self, name: str) -> Any:
+        """Import what a name stands for. Raises UserError where it is unknown or cannot be imported."""
+        entry = self.entry(name)
+        module, _, attribute = entry.target.partition(":")
+        try:
+            return getattr(import_module(module), attribute)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {first_line(error)}"
+            raise UserError(f"{self.kind} '{name}' cannot be loaded from {self.origin(name)}: {reason}") from error
+
+
+METHODS = Registry("method", METHOD_TABLE, "methods/__init__.py")
+DATASETS = Registry("dataset", DATASET_TABLE, "datasets/__init__.py")
+
+
+def method_class(name: str) -> type[Method]:
+    """The class of a method."""
+    cls: type[Method] = METHODS.load(name)
+    return cls
+
+
+def open_dataset(name: str, root: Path | None) -> KeypointDataset:
+    """A dataset over the user's data root; nothing is read yet."""
+    dataset: KeypointDataset = DATASETS.load(name)(root)
+    return dataset

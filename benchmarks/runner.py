@@ -1,0 +1,93 @@
+"""Driving the cells of a plan: what is finished stays, what failed is recorded and does not stop the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from benchmarks.cells import Cell
+from benchmarks.errors import mendable
+from benchmarks.executor import Executor
+from benchmarks.plan import Plan
+from benchmarks.progress import Progress, duration
+from benchmarks.scoring import is_current
+from benchmarks.store import Store
+from leaderboard.records import ResultRecord
+
+Overwrite = Literal["never", "failed", "all"]
+Action = Literal["run", "rescore", "keep"]
+
+
+@dataclass
+class Outcome:
+    """Records of a run's cells by cell id, and whether the user broke it off."""
+
+    records: dict[str, ResultRecord] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def exit_status(self) -> int:
+        """0 where all is well, 130 where interrupted, 2 where all failures are mistakes the user can mend, else 1."""
+        if self.interrupted:
+            return 130
+        types = {record.failure.type for record in self.records.values() if record.failure}
+        if not types:
+            return 0
+        return 2 if types <= {error.__name__ for error in mendable()} else 1
+
+
+def decide(cell: Cell, record: ResultRecord | None, overwrite: Overwrite) -> Action:
+    """What is to be done with a cell, given its record."""
+    if record is None or overwrite == "all":
+        return "run"
+    if record.status == "failed":
+        return "run" if overwrite == "failed" else "keep"
+    return "keep" if is_current(cell, record) else "rescore"
+
+
+def drive(
+    plan: Plan,
+    store: Store,
+    executor: Executor,
+    progress: Progress,
+    overwrite: Overwrite,
+    track: Callable[[ResultRecord], None],
+) -> Outcome:
+    """Run every cell that needs it, telling ``track`` of each new record; Ctrl-C ends it without loss."""
+    outcome = Outcome()
+    try:
+        with progress.running():
+            for cell in plan.cells:
+                outcome.records[cell.id] = _one(cell, store, executor, progress, overwrite, track)
+    except KeyboardInterrupt:
+        outcome.interrupted = True
+    return outcome
+
+
+def _one(
+    cell: Cell,
+    store: Store,
+    executor: Executor,
+    progress: Progress,
+    overwrite: Overwrite,
+    track: Callable[[ResultRecord], None],
+) -> ResultRecord:
+    record = store.record(cell.id)
+    action = decide(cell, record, overwrite)
+    seed = f" seed {cell.seed}" if cell.seed else ""
+    progress.start(f"{cell.task.id} · {cell.method}{seed}")
+    if record is not None and action == "keep":
+        progress.finish(f"{_verdict(record)}  (finished before)", "bright_black")
+        return record
+    fresh = executor.rescore(cell, record) if record is not None and action == "rescore" else executor.submit(cell)
+    progress.finish(_verdict(fresh), "red" if fresh.failure else "")
+    track(fresh)
+    return fresh
+
+
+def _verdict(record: ResultRecord) -> str:
+    if record.failure:
+        return f"failed: {record.failure.type}: {record.failure.message}"
+    scores = ", ".join(f"{found.value:.2f} {found.unit} ({found.protocol})" for found in record.scores)
+    return f"{scores}  {duration(sum(record.seconds.values()))}"

@@ -1,0 +1,78 @@
+"""Scores of cached predictions: reads keypoints and landmarks, never calls a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.cells import Cell
+from benchmarks.errors import UserError
+from benchmarks.store import ERRORS, read_predictions, write_table
+from leaderboard.records import ResultRecord, ScoreRecord
+from metrics.protocols import PROTOCOLS, Points, score
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from datasets.base import KeypointDataset
+    from metrics.protocols import Score
+
+
+def is_current(cell: Cell, record: ResultRecord) -> bool:
+    """Whether the record holds the cell's protocols as they stand today."""
+    scored = {(found.protocol, found.protocol_version) for found in record.scores}
+    return scored == {(name, PROTOCOLS[name].version) for name in cell.task.protocols}
+
+
+def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score]:
+    """Score the predictions kept in ``folder`` under every protocol of the task and keep the errors per image.
+
+    Raises UserError for a score that is not finite; what the dataset and the metrics raise passes through.
+    """
+    fit = _points(dataset, *read_predictions(folder, "regress"))
+    test = _points(dataset, *read_predictions(folder, "test"))
+    scores = [
+        score(
+            PROTOCOLS[name],
+            fit,
+            test,
+            left_right_pairs=dataset.card.left_right_pairs,
+            interocular=dataset.card.interocular,
+        )
+        for name in cell.task.protocols
+    ]
+    for found in scores:
+        if not math.isfinite(found.value):
+            raise UserError(f"{cell.id}: {found.protocol} gives {found.value}, expected a finite number")
+    _write_errors(folder, scores, test)
+    return scores
+
+
+def score_records(scores: Sequence[Score]) -> tuple[ScoreRecord, ...]:
+    """Scores as they stand in a record."""
+    return tuple(ScoreRecord(**found.summary()) for found in scores)
+
+
+def _points(dataset: KeypointDataset, ids: Sequence[str], keypoints: NDArray[np.float64]) -> Points:
+    annotations = [dataset.annotation(image_id) for image_id in ids]
+    return Points(
+        keypoints=keypoints,
+        landmarks=np.stack([annotation.landmarks for annotation in annotations]),
+        visible=np.stack([annotation.visible for annotation in annotations]),
+        groups=[annotation.group for annotation in annotations],
+        ids=list(ids),
+    )
+
+
+def _write_errors(folder: Path, scores: Sequence[Score], test: Points) -> None:
+    columns = {
+        "protocol": [found.protocol for found in scores for _ in test.ids],
+        "image_id": [image_id for _ in scores for image_id in test.ids],
+        "group": [group for _ in scores for group in test.groups],
+        "error": np.concatenate([found.per_image for found in scores]),
+    }
+    write_table(folder / ERRORS, columns)

@@ -1,0 +1,100 @@
+"""What a command line says about a run, read into plain data: profile, settings, tasks, device."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from benchmarks.errors import UserError, near_match, unknown
+from benchmarks.tasks import SUITES, TASKS, Profile, Task
+
+DATA_ROOT = "KEYPOINTS_DATA_ROOT"
+
+
+def choose_data_root(option: Path | None) -> tuple[Path | None, str]:
+    """The data root and who named it. Raises UserError for a folder that is not there."""
+    named = os.environ.get(DATA_ROOT, "").strip()
+    root, source = (option, "--data-root") if option else (Path(named) if named else None, DATA_ROOT)
+    if root is not None and not root.is_dir():
+        raise UserError(f"data root {root} (from {source}) is not a folder; name the folder that holds the datasets")
+    return (root.resolve() if root else None), source
+
+
+def choose_profile(option: str | None, data_root: Path | None) -> tuple[Profile, Path | None, str]:
+    """The profile, the data root, and why the profile is that one. Raises UserError for an unknown one."""
+    profiles: tuple[Profile, ...] = get_args(Profile)
+    if option is not None and option not in profiles:
+        raise unknown("profile", option, profiles)
+    if option == "mini":
+        return "mini", None, "chosen with --profile"
+    root, source = choose_data_root(data_root)
+    if option == "paper":
+        return "paper", root, "chosen with --profile"
+    if root is not None:
+        return "paper", root, f"data root {root} from {source}"
+    return "mini", None, f"no --data-root and no {DATA_ROOT}"
+
+
+def choose_tasks(tasks: Sequence[str], suites: Sequence[str]) -> list[Task]:
+    """The tasks of the suites, then those named one by one, each once. Raises UserError for an unknown name."""
+    for suite in suites:
+        if suite not in SUITES:
+            raise unknown("suite", suite, SUITES)
+    for task in tasks:
+        if task not in TASKS:
+            raise unknown("task", task, TASKS)
+    names = [task for suite in suites for task in SUITES[suite]] + list(tasks)
+    if not names:
+        raise UserError(f"nothing to run: name a --suite ({', '.join(SUITES)}) or a --task; see list tasks")
+    return [TASKS[name] for name in dict.fromkeys(names)]
+
+
+def parse_settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """``method.name=value`` into {method: {name: value}}; a value is JSON where it can be, else a string.
+
+    Raises UserError for another form or a method that is not run.
+    """
+    settings: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        target, equals, text = assignment.partition("=")
+        method, dot, name = target.strip().partition(".")
+        if not (equals and dot and name):
+            raise UserError(f"--set {assignment}: expected method.name=value, such as stable_keypoints.model=mini")
+        if method not in methods:
+            raise UserError(f"--set {assignment}: method '{method}' is not run here{near_match(method, methods)}")
+        settings.setdefault(method, {})[name] = parse_value(text.strip())
+    return settings
+
+
+def parse_value(text: str) -> Any:
+    """A number, true, false, null or a JSON list or object; anything else is the text itself."""
+    words: Mapping[str, bool | None] = {"true": True, "false": False, "null": None, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def choose_device(option: str) -> str:
+    """'auto' is the GPU where there is one. Raises UserError for a device that is not there."""
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", option):
+        raise UserError(f"--device {option}: expected auto, cpu, cuda, cuda:N or mps")
+    if option == "cpu":
+        return option
+    import torch
+
+    if option == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if option == "mps":
+        there = torch.backends.mps.is_available()
+    else:
+        there = int(option.partition(":")[2] or 0) < torch.cuda.device_count()
+    if not there:
+        raise UserError(f"--device {option}: torch {torch.__version__} sees no such device; use --device cpu")
+    return option

@@ -1,0 +1,136 @@
+"""The run directory: every folder and file appears whole or not at all.
+
+``cells/<cell id>/`` holds the record (result.json), predictions, errors, history and picture of a cell;
+``fits/<fit id>/`` what a method learned, shared by all cells that learn the same.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from pydantic import ValidationError
+
+from benchmarks.errors import UserError
+from leaderboard.records import ResultRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+RESULT = "result.json"
+ERRORS = "errors.parquet"
+HISTORY = "history.parquet"
+OVERLAY = "overlay.png"
+
+
+class Store:
+    """Reads and writes one run directory."""
+
+    def __init__(self, output: Path) -> None:
+        self.output = output
+        self.cells = output / "cells"
+        self.fits = output / "fits"
+        self.leaderboard = output / "leaderboard"
+        self._staging = output / "staging"
+
+    def prepare(self) -> None:
+        """Make the folders. Raises UserError where they cannot be written to."""
+        try:
+            for folder in (self.cells, self.fits, self.leaderboard, self._staging):
+                folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self._staging).close()
+        except OSError as error:
+            raise UserError(
+                f"cannot write to output folder {self.output}: {error.strerror or error}; name another with --output"
+            ) from error
+
+    def record(self, cell_id: str) -> ResultRecord | None:
+        """The record of a cell; None where there is none, or none that this version can read."""
+        path = self.cells / cell_id / RESULT
+        try:
+            return ResultRecord.model_validate_json(path.read_bytes())
+        except (OSError, ValidationError):
+            return None
+
+    @contextmanager
+    def staged(self, folder: Path) -> Iterator[Path]:
+        """An empty folder to fill, which takes the place of ``folder`` at the end, or vanishes on any exception."""
+        filling = self._staging / f"{folder.name}.{uuid4().hex[:8]}"
+        filling.mkdir()
+        try:
+            yield filling
+            replaced = filling.with_name(filling.name + ".old")
+            if folder.exists():
+                folder.rename(replaced)
+            filling.rename(folder)
+            shutil.rmtree(replaced, ignore_errors=True)
+        finally:
+            shutil.rmtree(filling, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file in one step: a reader sees the old text or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def write_record(folder: Path, record: ResultRecord) -> None:
+    """Write ``result.json``, which makes the cell exist."""
+    write_text(folder / RESULT, record.model_dump_json(indent=1) + "\n")
+
+
+def predictions_path(folder: Path, split: str) -> Path:
+    """Where the keypoints of a split are kept."""
+    return folder / f"predictions_{split}.parquet"
+
+
+def write_predictions(folder: Path, split: str, ids: Sequence[str], keypoints: NDArray[np.float64]) -> None:
+    """Keep keypoints (N, K, 2): one row an image with ``image_id``, ``split`` and 2K float64 x0, y0, x1, y1, ..."""
+    import numpy as np
+    import pyarrow as pa
+
+    flat = np.ascontiguousarray(keypoints, dtype=np.float64).reshape(len(ids), -1)
+    width = keypoints.shape[1] * keypoints.shape[2]
+    columns = {
+        "image_id": pa.array(list(ids), pa.string()),
+        "split": pa.array([split] * len(ids), pa.string()),
+        "keypoints": pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), width),
+    }
+    write_table(predictions_path(folder, split), columns)
+
+
+def read_predictions(folder: Path, split: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """Ids and keypoints (N, K, 2), as ``write_predictions`` got them."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(predictions_path(folder, split))
+    flat = table["keypoints"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    ids = tuple(table["image_id"].to_pylist())
+    return ids, np.asarray(flat, dtype=np.float64).reshape(len(ids), -1, 2)
+
+
+def write_table(path: Path, columns: dict[str, Any]) -> None:
+    """Write columns of equal length as parquet, in one step."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    pq.write_table(pa.table(columns), temporary)
+    temporary.replace(path)
+
+
+def read_columns(path: Path) -> dict[str, list[Any]]:
+    """The columns of a parquet file."""
+    import pyarrow.parquet as pq
+
+    columns: dict[str, list[Any]] = pq.read_table(path).to_pydict()
+    return columns

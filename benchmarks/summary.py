@@ -1,0 +1,100 @@
+"""What a run says before it starts and when it ends: the plan, the table, the files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from benchmarks.plan import Plan
+from benchmarks.runner import Outcome, Overwrite, decide
+from benchmarks.store import OVERLAY, Store, write_text
+from benchmarks.tasks import SUITES, Profile
+from leaderboard.load import load_records
+from leaderboard.records import ResultRecord
+from leaderboard.tables import render, rows
+
+
+def print_skipped(console: Console, skipped: dict[str, str]) -> None:
+    """One line for each task that cannot be run, with what it lacks."""
+    for task, reason in skipped.items():
+        console.print(Text(f"skipped {task}: {reason}", style="yellow"), soft_wrap=True)
+
+
+def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite) -> None:
+    """What ``--dry-run`` prints: each cell and what would be done with it."""
+    names = {"run": "run", "rescore": "score again", "keep": "finished"}
+    counts: dict[str, int] = {}
+    for cell in plan.cells:
+        record = store.record(cell.id)
+        action = names[decide(cell, record, overwrite)]
+        counts[action] = counts.get(action, 0) + 1
+        console.print(Text(f"{action:<12} {cell.id}"), soft_wrap=True)
+    total = ", ".join(f"{count} {action}" for action, count in counts.items())
+    console.print(f"{len(plan.cells)} cells: {total}; nothing was run or written")
+
+
+def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> None:
+    """The run's own results, tasks down and methods across, the best value of a task in bold."""
+    found = [row for row in rows(records, tasks, profile) if row["kind"] == "measured"]
+    labels = sorted({(not row["is_floor"], row["label"]) for row in found})
+    table = Table(box=SIMPLE_HEAD, caption=_caption(found, profile), caption_justify="left")
+    table.add_column("task", no_wrap=True)
+    for is_method, label in labels:
+        table.add_column(label, justify="right", style="" if is_method else "bright_black")
+    for task, protocol in dict.fromkeys((row["task"], row["protocol"]) for row in found if row["protocol"]):
+        line = {row["label"]: row for row in found if row["task"] == task and row["protocol"] in (protocol, None)}
+        heading = next(row for row in line.values() if row["protocol"])
+        table.add_row(_task_heading(heading), *(_value(line, label) for _, label in labels))
+    if table.row_count:
+        console.print(table)
+
+
+def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> list[Path]:
+    """Write the markdown leaderboard of every suite that holds one of the tasks, over all records there are."""
+    records = load_records(store.output)
+    wanted = set(tasks)
+    written = []
+    for suite, members in SUITES.items():
+        if wanted & set(members):
+            path = store.leaderboard / f"{suite}.{profile}.md"
+            write_text(path, render(rows(records, members, profile), "md", f"{suite} ({profile} profile)"))
+            written.append(path)
+    return written
+
+
+def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], tracked: bool) -> None:
+    """Where the leaderboard and the pictures are, and the command that opens MLflow's pages."""
+    lines = [f"leaderboard  {path}" for path in leaderboards]
+    pictures = [store.cells / cell_id / OVERLAY for cell_id in outcome.records]
+    lines += [f"picture      {path}" for path in pictures if path.exists()]
+    if tracked:
+        lines.append(f"MLflow       python -m benchmarks ui --output {store.output}")
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
+
+
+def _task_heading(row: dict[str, Any]) -> str:
+    return f"{row['task']} ({row['unit']}) {'↑' if row['higher_is_better'] else '↓'}"
+
+
+def _value(line: dict[str, dict[str, Any]], label: str) -> Text:
+    row = line.get(label)
+    if row is None:
+        return Text("–")
+    if row["value"] is None:
+        return Text("failed", style="red")
+    ranked = [other["value"] for other in line.values() if other["value"] is not None and other["limit"] is None]
+    best = (max if row["higher_is_better"] else min)(ranked, default=None)
+    return Text(f"{row['value']:.2f}", style="bold green" if row["value"] == best else "")
+
+
+def _caption(found: Sequence[dict[str, Any]], profile: Profile) -> str:
+    limits = {row["limit"] for row in found if row["limit"] is not None}
+    cut = f"; every split cut to {max(limits)} images by --limit: not comparable" if limits else ""
+    return f"{profile} profile, best in bold{cut}"

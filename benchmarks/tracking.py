@@ -1,0 +1,209 @@
+"""The MLflow mirror of the records: written by the driver alone, rebuilt from the records at any time.
+
+The store is ``mlflow.db`` in the run directory, or the server that MLFLOW_TRACKING_URI names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import UserError
+from benchmarks.store import HISTORY, RESULT, read_columns
+from leaderboard.load import load_records
+from leaderboard.records import ResultRecord
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "keypoint-benchmarks"
+CELL, RECORD = "cell_id", "record_sha256"
+CURVE_POINTS = 400
+BATCH = 900  # MLflow takes 1000 entries a call, 100 of them params
+PARAMS, PARAM_LENGTH = 100, 6000
+DIGEST_LENGTH = 36
+
+
+class Tracker:
+    """Mirrors the records of one command: a parent run for the command, a child run for each record."""
+
+    def __init__(self, output: Path, command: str) -> None:
+        self._output = output
+        self._command = command
+        self._client: MlflowClient | None = None
+        self._experiment = ""
+        self._parent = ""
+
+    def log(self, record: ResultRecord) -> None:
+        """Mirror one record with its curves and files."""
+        client = self._connect()
+        folder = self._output / "cells" / record.cell_id
+        end = _milliseconds(record)
+        start = end - round(1000 * sum(record.seconds.values()))
+        tags = {"mlflow.parentRunId": self._parent, CELL: record.cell_id, "status": record.status}
+        tags |= {f"digest.{split}": digest for split, digest in record.dataset_digests.items()}
+        name = f"{record.method} {record.task} s{record.seed}"
+        run = client.create_run(self._experiment, start_time=start, tags=tags, run_name=name).info.run_id
+        self._log_numbers(client, run, record, folder, end)
+        client.log_inputs(run, datasets=_inputs(record))
+        client.log_artifacts(run, str(folder))
+        client.set_tag(run, RECORD, _sha256(folder))
+        client.set_terminated(run, "FAILED" if record.failure else "FINISHED", end_time=end)
+
+    def missing(self, records: list[ResultRecord]) -> list[ResultRecord]:
+        """Those of the records that the store does not hold as they stand."""
+        client = self._connect(parent=False)
+        known: set[str] = set()
+        token: str | None = None
+        while token != "":
+            page = client.search_runs([self._experiment], max_results=1000, page_token=token)
+            known |= {run.data.tags.get(RECORD, "") for run in page}
+            token = page.token or ""
+        return [record for record in records if _sha256(self._output / "cells" / record.cell_id) not in known]
+
+    def finish(self, status: str) -> None:
+        """Close the parent run as FINISHED, FAILED or KILLED."""
+        if self._client is not None and self._parent:
+            self._client.set_terminated(self._parent, status)
+
+    def _connect(self, parent: bool = True) -> MlflowClient:
+        """The client; the store is initialised, once, by this process alone."""
+        if self._client is None:
+            self._client, self._experiment = _open(self._output)
+        if parent and not self._parent:
+            tags = {"command": self._command}
+            self._parent = self._client.create_run(
+                self._experiment, tags=tags, run_name=self._command[:100]
+            ).info.run_id
+        return self._client
+
+    def _log_numbers(self, client: MlflowClient, run: str, record: ResultRecord, folder: Path, time: int) -> None:
+        from mlflow.entities import Metric, Param
+
+        params = [Param(key, value[:PARAM_LENGTH]) for key, value in _params(record).items()]
+        client.log_batch(run, params=params[:PARAMS])
+        metrics = [Metric(key, value, time, 0) for key, value in _metrics(record).items()]
+        metrics += [Metric(key, value, time, step) for key, step, value in _curves(folder / HISTORY)]
+        for start in range(0, len(metrics), BATCH):
+            client.log_batch(run, metrics=metrics[start : start + BATCH])
+
+
+def mirror(output: Path) -> int:
+    """Bring the store up to date with the records of a run directory; the number of runs written."""
+    tracker = Tracker(output, f"mirror of {output.resolve().name}")
+    missing = tracker.missing(load_records(output))
+    for record in missing:
+        tracker.log(record)
+    tracker.finish("FINISHED")
+    return len(missing)
+
+
+def store_uri(output: Path) -> str:
+    """What MLFLOW_TRACKING_URI names, else the sqlite store of the run directory."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(output / 'mlflow.db').resolve()}"
+
+
+def serve(output: Path, port: int) -> int:
+    """Serve MLflow's pages over a run directory on loopback until Ctrl-C. Raises UserError where there is no store."""
+    database = output / "mlflow.db"
+    if not database.exists():
+        raise UserError(
+            f"no {database} to show; python -m benchmarks mirror --output {output} makes it from the records"
+        )
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{database.resolve()}"]
+    command += ["--default-artifact-root", _artifacts(output)]
+    try:
+        return subprocess.call(command, env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"})  # noqa: S603
+    except KeyboardInterrupt:
+        return 0
+
+
+def _open(output: Path) -> tuple[MlflowClient, str]:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    uri = store_uri(output)
+    client = MlflowClient(tracking_uri=uri)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment is not None:
+        return client, str(experiment.experiment_id)
+    location = _artifacts(output) if uri.startswith("sqlite:///") else None
+    return client, str(client.create_experiment(EXPERIMENT, artifact_location=location))
+
+
+def _artifacts(output: Path) -> str:
+    return (output / "mlartifacts").resolve().as_uri()
+
+
+def _params(record: ResultRecord) -> dict[str, str]:
+    about = {
+        "method": record.method,
+        "method_version": record.method_version,
+        "task": record.task,
+        "profile": record.profile,
+        "dataset": record.dataset,
+        "fit_dataset": record.fit_dataset,
+        "num_keypoints": record.num_keypoints,
+        "seed": record.seed,
+        "limit": record.n_images_limit,
+    }
+    config = {f"config.{name}": value for name, value in record.method_config.items()}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in (about | config).items()}
+
+
+def _metrics(record: ResultRecord) -> dict[str, float]:
+    """Finite numbers only: MLflow's stores turn infinity into 1.8e308."""
+    found: dict[str, float | None] = {f"seconds/{name}": value for name, value in record.seconds.items()}
+    found["peak_memory_mb"] = record.peak_memory_mb
+    for score in record.scores:
+        found[score.protocol] = score.value
+        found[f"{score.protocol}/ci_low"] = score.ci_low
+        found[f"{score.protocol}/ci_high"] = score.ci_high
+    return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
+
+
+def _curves(path: Path) -> Iterator[tuple[str, int, float]]:
+    """(metric, step, value) of a fit's scalars, thinned to what a plot can show."""
+    if not path.exists():
+        return
+    columns = read_columns(path)
+    steps = columns.pop("step")
+    stride = -(-len(steps) // CURVE_POINTS)
+    for name, values in columns.items():
+        for step, value in list(zip(steps, values, strict=True))[::stride]:
+            if math.isfinite(value):
+                yield f"fit/{name}", int(step), value
+
+
+def _inputs(record: ResultRecord) -> list[Any]:
+    """The datasets as MLflow knows them: a name and our digest, no data."""
+    from mlflow.data.code_dataset_source import CodeDatasetSource
+    from mlflow.data.meta_dataset import MetaDataset
+    from mlflow.entities import DatasetInput, InputTag
+
+    inputs = []
+    for split, digest in record.dataset_digests.items():
+        name = record.fit_dataset if split == "fit" else record.dataset
+        entity = MetaDataset(CodeDatasetSource(tags={}), name=name, digest=digest[:DIGEST_LENGTH])._to_mlflow_entity()
+        inputs.append(DatasetInput(entity, [InputTag("mlflow.data.context", split)]))
+    return inputs
+
+
+def _milliseconds(record: ResultRecord) -> int:
+    return round(datetime.fromisoformat(record.provenance["date"]).timestamp() * 1000)
+
+
+def _sha256(folder: Path) -> str:
+    return hashlib.sha256((folder / RESULT).read_bytes()).hexdigest()

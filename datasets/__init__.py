@@ -1,0 +1,53 @@
+"""Datasets under test, one file each, named after its id.
+
+``DATASETS`` maps an id to ``("module:attribute", summary)``; nothing is imported until a dataset is asked for.
+A package elsewhere adds its own through the entry point group ``keypoint_benchmarks.datasets``.
+
+This folder's name is also that of a Hugging Face package. Libraries that find it here and look for that
+package's classes get placeholders that no object is an instance of, and functions that refuse clearly.
+"""
+
+from typing import Any, NoReturn
+
+_MINI = "datasets.mini"
+
+DATASETS: dict[str, tuple[str, str]] = {
+    "mini_celeba_aligned": (f"{_MINI}:CELEBA_ALIGNED", "drawn faces, upright and centred"),
+    "mini_celeba_wild": (f"{_MINI}:CELEBA_WILD", "drawn faces, anywhere in the image"),
+    "mini_cub_aligned": (f"{_MINI}:CUB_ALIGNED", "drawn birds, boxed and facing left"),
+    "mini_cub_001": (f"{_MINI}:CUB_001", "drawn birds of species 1, 30 images to learn from"),
+    "mini_cub_002": (f"{_MINI}:CUB_002", "drawn birds of species 2, 30 images to learn from"),
+    "mini_cub_003": (f"{_MINI}:CUB_003", "drawn birds of species 3, 30 images to learn from"),
+    "mini_cub_all": (f"{_MINI}:CUB_ALL", "drawn birds of every species"),
+    "mini_taichi": (f"{_MINI}:TAICHI", "drawn people in wide poses"),
+    "mini_deepfashion": (f"{_MINI}:DEEPFASHION", "drawn people standing before a plain wall"),
+    "mini_human36m": (f"{_MINI}:HUMAN36M", "drawn people on black, boxed"),
+    "mini_human36m_unaligned": (f"{_MINI}:HUMAN36M_UNALIGNED", "drawn people anywhere in a room"),
+    "cub_001": ("datasets.cub:CUB_001", "CUB-200-2011 class 001, official split, square padded crops"),
+    "cub_002": ("datasets.cub:CUB_002", "CUB-200-2011 class 002, official split, square padded crops"),
+    "cub_all": ("datasets.cub:CUB_ALL", "CUB-200-2011, all 200 classes, official split, square padded crops"),
+    "cub_003": ("datasets.cub:CUB_003", "CUB-200-2011 class 003, official split, square padded crops"),
+}
+
+_HUGGING_FACE_CLASSES = ("Dataset", "IterableDataset", "DatasetDict", "IterableDatasetDict")
+_HUGGING_FACE_FUNCTIONS = ("load_dataset", "load_from_disk", "concatenate_datasets")
+
+
+class _NeverInstantiated:
+    def __new__(cls) -> NoReturn:
+        raise TypeError("a placeholder for a Hugging Face class; no object is an instance of it")
+
+
+def _refuse(*args: object, **kwargs: object) -> NoReturn:
+    raise ImportError(
+        "'datasets' is this benchmark's own folder here, not the Hugging Face package; "
+        "load Hugging Face data in a process started outside the repository"
+    )
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HUGGING_FACE_CLASSES:
+        return _NeverInstantiated
+    if name in _HUGGING_FACE_FUNCTIONS:
+        return _refuse
+    raise AttributeError(f"module 'datasets' has no attribute {name!r}")

@@ -1,0 +1,111 @@
+"""The contract of a dataset: ids, images decoded when asked for, landmarks, visibility and groups.
+
+Coordinates are float64 (x, y) in [0, 1] of the square image that a method sees. A missing landmark is a
+False in ``visible``, never a sentinel value.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Split = Literal["fit", "regress", "test"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+class DatasetError(Exception):
+    """Data that is missing or broken: what, where, got, expected, and what to do, in one line."""
+
+
+class DatasetCard(BaseModel):
+    """What a reader must know about a dataset.
+
+    ``left_right_pairs`` are index pairs into ``landmark_names``; ``interocular`` the two landmarks whose
+    distance normalises face errors; ``counts`` the number of images each split must have.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    title: str
+    landmark_names: tuple[str, ...]
+    left_right_pairs: tuple[tuple[int, int], ...] = ()
+    interocular: tuple[int, int] | None = None
+    has_visibility: bool = False
+    counts: dict[Split, int]
+    licence: str
+    citation: str
+    how_to_get: str
+    preprocessing: str
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """Landmarks (L, 2) float64, ``visible`` (L,) bool, and the identity, video or subject they belong to."""
+
+    landmarks: NDArray[np.float64]
+    visible: NDArray[np.bool_]
+    group: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image, (size, size, 3) uint8 RGB, with its annotation."""
+
+    id: str
+    image: NDArray[np.uint8]
+    annotation: Annotation
+
+
+class KeypointDataset(ABC):
+    """Images with annotated landmarks in three splits: fit (no labels used), regress and test.
+
+    Constructing one reads nothing; ``root`` is the user's data root, None where none is configured.
+    """
+
+    card: DatasetCard
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root
+
+    @abstractmethod
+    def available(self) -> tuple[bool, str]:
+        """Whether the data is there, and if not what is missing, where it was looked for and how to get it."""
+
+    @abstractmethod
+    def split(self, name: Split) -> tuple[str, ...]:
+        """Ids of a split in a fixed order. Raises DatasetError where the count differs from the card."""
+
+    @abstractmethod
+    def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
+        """The image as (size, size, 3) uint8 RGB. Raises DatasetError where it cannot be decoded."""
+
+    @abstractmethod
+    def annotation(self, image_id: str) -> Annotation:
+        """Landmarks of an image. Raises DatasetError for an id without annotations."""
+
+    @abstractmethod
+    def digest(self, name: Split) -> str:
+        """sha256 over the split's ids, annotations and preprocessing; any change of them changes it."""
+
+    def sample(self, image_id: str, size: int) -> Sample:
+        """Image and annotation together."""
+        return Sample(image_id, self.image(image_id, size), self.annotation(image_id))
+
+    def check_count(self, name: Split, ids: tuple[str, ...]) -> tuple[str, ...]:
+        """The ids, or a DatasetError naming both numbers where the card expects another count."""
+        expected = self.card.counts[name]
+        if len(ids) != expected:
+            raise DatasetError(
+                f"{self.card.id}: split '{name}' has {len(ids)} images, expected {expected}, under {self.root}; "
+                f"{self.card.how_to_get}"
+            )
+        return ids

@@ -1,0 +1,164 @@
+"""Mini twins of the paper's datasets: drawn on the fly, nothing to download, exact landmarks.
+
+Each keeps its original's landmarks, visibility rule and number of fit images for the CUB-00x sets; an id such as
+``celeba_wild/test/00007`` is all that an image is made from.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from datasets.base import Annotation, DatasetCard, DatasetError, KeypointDataset, Split
+from datasets.mini_world import birds, faces, people
+from datasets.mini_world.canvas import SIZE
+from datasets.mini_world.scene import Drawing, View
+
+RENDERER_VERSION = 1
+COUNTS: dict[Split, int] = {"fit": 300, "regress": 200, "test": 100}
+SMALL_COUNTS: dict[Split, int] = {"fit": 30, "regress": 30, "test": 100}
+SPECIES = 20
+IMAGES_PER_IDENTITY = 2
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What one mini dataset draws; ``species`` are the bird species it holds."""
+
+    id: str
+    title: str
+    world: Literal["faces", "birds", "people"]
+    view: View
+    landmark_names: tuple[str, ...]
+    pairs: tuple[tuple[int, int], ...]
+    counts: dict[Split, int] = field(default_factory=lambda: COUNTS)
+    species: tuple[int, ...] = ()
+    faces_left: bool = False
+    motion: people.Motion = people.FLOWING
+    all_visible: bool = False
+
+
+def seeded(*names: object) -> np.random.Generator:
+    """A random generator that depends on these names alone."""
+    digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:16], "big"))
+
+
+class MiniDataset(KeypointDataset):
+    """A drawn dataset; always available, ``root`` is ignored."""
+
+    def __init__(self, spec: Spec, root: Path | None = None) -> None:
+        super().__init__(root)
+        self.spec = spec
+        self.card = DatasetCard(
+            id=f"mini_{spec.id}",
+            title=spec.title,
+            landmark_names=spec.landmark_names,
+            left_right_pairs=spec.pairs,
+            interocular=(0, 1) if spec.world == "faces" else None,
+            has_visibility=not (spec.all_visible or spec.world == "faces"),
+            counts=spec.counts,
+            licence="Apache-2.0",
+            citation="drawn by this repository (datasets/mini_world)",
+            how_to_get="nothing to get: it is drawn on the fly",
+            preprocessing=f"rendered at {SIZE}x{SIZE}; other sizes by Pillow's antialiased bilinear resize",
+        )
+        self._drawing = lru_cache(maxsize=256)(self._draw)
+
+    def available(self) -> tuple[bool, str]:
+        """Always there."""
+        return True, ""
+
+    def split(self, name: Split) -> tuple[str, ...]:
+        """Ids of a split. The 30-image sets regress on the images they were fitted on, as the paper does."""
+        source = "fit" if name == "regress" and self.spec.counts is SMALL_COUNTS else name
+        return tuple(f"{self.spec.id}/{source}/{index:05d}" for index in range(self.spec.counts[name]))
+
+    def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
+        """The drawing as (size, size, 3) uint8."""
+        image = self._drawing(image_id).image
+        if size == SIZE:
+            return image
+        return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+
+    def annotation(self, image_id: str) -> Annotation:
+        """Exact landmarks. Raises DatasetError for an id that is not of this dataset."""
+        drawing = self._drawing(image_id)
+        return Annotation(drawing.landmarks, drawing.visible, self._identity(image_id))
+
+    def digest(self, name: Split) -> str:
+        """sha256 over renderer version, specification and ids."""
+        plain = {"renderer": RENDERER_VERSION, "spec": asdict(self.spec), "ids": self.split(name)}
+        return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+
+    def _identity(self, image_id: str) -> str:
+        prefix, _, index = image_id.rpartition("/")
+        if prefix not in {f"{self.spec.id}/{split}" for split in COUNTS} or not index.isdecimal():
+            raise DatasetError(
+                f"{self.card.id}: no image '{image_id}', expected ids such as '{self.split('test')[0]}'; "
+                f"see `python -m benchmarks describe {self.card.id}`"
+            )
+        return f"{prefix}/{int(index) // IMAGES_PER_IDENTITY:05d}"
+
+    def _draw(self, image_id: str) -> Drawing:
+        identity, rng = seeded("identity", self._identity(image_id)), seeded("image", image_id)
+        spec, options = self.spec, dict[str, Any]()
+        if spec.world == "faces":
+            return faces.draw(spec.view, identity, rng)
+        if spec.world == "birds":
+            species = spec.species[int(identity.integers(len(spec.species)))]
+            options = {"species": seeded("species", species), "faces_left": spec.faces_left}
+            return birds.draw(spec.view, identity, rng, **options)
+        options = {"motion": spec.motion, "skeleton": spec.landmark_names, "all_visible": spec.all_visible}
+        return people.draw(spec.view, identity, rng, **options)
+
+
+def _faces(id: str, title: str, view: View) -> partial[MiniDataset]:
+    return partial(MiniDataset, Spec(id, title, "faces", view, faces.LANDMARKS, faces.PAIRS))
+
+
+def _birds(id: str, title: str, view: View, species: tuple[int, ...], **options: Any) -> partial[MiniDataset]:
+    spec = Spec(id, title, "birds", view, birds.LANDMARKS, birds.PAIRS, species=species, **options)
+    return partial(MiniDataset, spec)
+
+
+def _people(id: str, title: str, view: View, skeleton: tuple[str, ...], **options: Any) -> partial[MiniDataset]:
+    return partial(MiniDataset, Spec(id, title, "people", view, skeleton, people.PAIRS[skeleton], **options))
+
+
+ALIGNED_FACE = View(0.1, aligned_scale=0.9)
+WILD_FACE = View(1.0, scale=(0.5, 0.95))
+ALIGNED_BIRD = View(0.12, aligned_scale=1.0, rotation=float(np.radians(30)))
+WILD_BIRD = View(1.0, scale=(0.6, 1.05), rotation=float(np.radians(30)))
+_TURN = float(np.radians(20))
+BOXED_PERSON = View(0.1, aligned_scale=1.0, rotation=_TURN, surroundings="black")
+STUDIO_PERSON = View(0.5, scale=(0.7, 1.0), aligned_scale=0.95, rotation=_TURN, surroundings="plain")
+OUTDOOR_PERSON = View(0.8, scale=(0.65, 1.0), aligned_scale=0.9, rotation=_TURN)
+WILD_PERSON = View(1.0, scale=(0.6, 1.0), rotation=_TURN)
+_ALL_SPECIES = tuple(range(1, SPECIES + 1))
+
+CELEBA_ALIGNED = _faces("celeba_aligned", "Mini CelebA, aligned", ALIGNED_FACE)
+CELEBA_WILD = _faces("celeba_wild", "Mini CelebA in the wild", WILD_FACE)
+CUB_ALIGNED = _birds("cub_aligned", "Mini CUB, aligned", ALIGNED_BIRD, _ALL_SPECIES, faces_left=True)
+CUB_001 = _birds("cub_001", "Mini CUB species 001", WILD_BIRD, (1,), counts=SMALL_COUNTS)
+CUB_002 = _birds("cub_002", "Mini CUB species 002", WILD_BIRD, (2,), counts=SMALL_COUNTS)
+CUB_003 = _birds("cub_003", "Mini CUB species 003", WILD_BIRD, (3,), counts=SMALL_COUNTS)
+CUB_ALL = _birds("cub_all", "Mini CUB, every species", WILD_BIRD, _ALL_SPECIES)
+TAICHI = _people("taichi", "Mini Tai-Chi", OUTDOOR_PERSON, people.OPENPOSE)
+DEEPFASHION = _people(
+    "deepfashion", "Mini DeepFashion", STUDIO_PERSON, people.COCO, motion=people.STANDING, all_visible=True
+)
+HUMAN36M = _people(
+    "human36m", "Mini Human3.6M", BOXED_PERSON, people.HUMAN36M, motion=people.ACTING, all_visible=True
+)
+HUMAN36M_UNALIGNED = _people(
+    "human36m_unaligned", "Mini Human3.6M, unaligned", WILD_PERSON, people.HUMAN36M, motion=people.ACTING, all_visible=True
+)

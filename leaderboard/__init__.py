@@ -1,0 +1,1 @@
+"""Records of measured cells, published rows, and the tables made of both."""

@@ -1,0 +1,119 @@
+"""From records of single cells to one row a method, task and protocol: the mean over seeds with its interval."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+from leaderboard.records import ResultRecord, ScoreRecord
+
+Variant = tuple[str, str, int | None, str]
+
+
+def measured_rows(records: Iterable[ResultRecord], suite_tasks: Sequence[str], profile: str) -> list[dict[str, Any]]:
+    """Rows of kind 'measured' for the tasks, in their order; see ``leaderboard.tables.rows`` for the fields.
+
+    Cells belong together when all but the seed is equal. Where a seed was run again on data that changed
+    since, the record of the latest date counts. A task whose seeds all failed has one row of status 'failed'.
+    """
+    wanted = sorted(
+        (record for record in records if record.task in suite_tasks and record.profile == profile),
+        key=lambda record: (str(record.provenance.get("date", "")), record.cell_id),
+    )
+    labels = _labels(wanted)
+    table = []
+    for task in suite_tasks:
+        cells: dict[Variant, dict[int, ResultRecord]] = {}
+        for record in wanted:
+            if record.task == task:
+                seeds = cells.setdefault(_variant(record), {})
+                seeds.pop(record.seed, None)
+                seeds[record.seed] = record
+        for variant, seeds in cells.items():
+            latest = [*seeds.values()][-1]
+            group = [record for record in seeds.values() if record.dataset_digests == latest.dataset_digests]
+            table.extend(_cell_rows(labels[variant], group))
+    return table
+
+
+def _variant(record: ResultRecord) -> Variant:
+    return record.method, record.method_label, record.n_images_limit, json.dumps(_settings(record), sort_keys=True)
+
+
+def _settings(record: ResultRecord) -> dict[str, Any]:
+    return {**record.method_config, **record.method_identity, "version": record.method_version}
+
+
+def _labels(records: Iterable[ResultRecord]) -> dict[Variant, str]:
+    """What to call each variant: the label, the limit, and the settings that tell it from its namesakes."""
+    namesakes: dict[tuple[str, int | None], dict[Variant, dict[str, Any]]] = {}
+    for record in records:
+        namesakes.setdefault((record.method_label, record.n_images_limit), {})[_variant(record)] = _settings(record)
+    labels = {}
+    for (label, limit), variants in namesakes.items():
+        names = sorted({name for settings in variants.values() for name in settings})
+        differing = [name for name in names if len({repr(s.get(name)) for s in variants.values()}) > 1]
+        for variant, settings in variants.items():
+            told_apart = ", ".join(f"{name}={settings.get(name)}" for name in differing)
+            marks = [f"[{told_apart}]"] * bool(told_apart) + [f"(limit {limit})"] * (limit is not None)
+            labels[variant] = " ".join([label, *marks])
+    return labels
+
+
+def _cell_rows(label: str, group: Sequence[ResultRecord]) -> list[dict[str, Any]]:
+    """One row for each protocol that the done seeds were scored under, or one for a cell that failed."""
+    done = [record for record in group if record.status == "done"]
+    failures = [record.failure.message for record in group if record.failure is not None]
+    first = group[0]
+    common = {
+        "method": first.method,
+        "label": label,
+        "task": first.task,
+        "profile": first.profile,
+        "kind": "measured",
+        "status": "done" if done else "failed",
+        "supervision": first.supervision,
+        "is_floor": first.is_floor,
+        "limit": first.n_images_limit,
+        "seeds": len(done),
+        "failed_seeds": len(group) - len(done),
+        "failure": failures[0] if failures else "",
+        "seconds": fmean(sum(record.seconds.values()) for record in done) if done else None,
+    }
+    by_protocol: dict[str, list[ScoreRecord]] = {}
+    for record in done:
+        for score in record.scores:
+            by_protocol.setdefault(score.protocol, []).append(score)
+    return [common | _over_seeds(scores) for scores in by_protocol.values()] or [common]
+
+
+def _over_seeds(scores: Sequence[ScoreRecord]) -> dict[str, Any]:
+    """Mean over seeds, and an interval for both what the images and what the seeds leave open.
+
+    The test images are the same for every seed, so their share is the mean of the seeds' own intervals; the
+    seeds' share, Student's t over their spread, is independent of it, and added in quadrature.
+    """
+    value = fmean(score.value for score in scores)
+    spread = 0.0
+    if len(scores) > 1:
+        from scipy.special import stdtrit
+
+        deviation = stdev(score.value for score in scores)
+        spread = float(stdtrit(len(scores) - 1, 0.975)) * deviation / len(scores) ** 0.5
+    below = fmean(score.value - score.ci_low for score in scores)
+    above = fmean(score.ci_high - score.value for score in scores)
+    first = scores[0]
+    return {
+        "protocol": first.protocol,
+        "protocol_version": first.protocol_version,
+        "value": value,
+        "unit": first.unit,
+        "higher_is_better": first.higher_is_better,
+        "ci_low": value - (below**2 + spread**2) ** 0.5,
+        "ci_high": value + (above**2 + spread**2) ** 0.5,
+        "n_fit": first.n_fit,
+        "n_test": first.n_test,
+        "rank_deficient": any(score.rank_deficient for score in scores),
+    }

@@ -1,0 +1,89 @@
+"""Records from a runs folder, and the compact committed lists that the README's tables are made of."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from leaderboard.errors import LeaderboardError
+from leaderboard.records import SCHEMA_VERSION, ResultRecord
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> list[ResultRecord]:
+    """Records of ``runs_dir/cells/*/result.json`` by name of the cell; an unreadable one is named to ``warn``.
+
+    Raises LeaderboardError where there is no cells folder, or for a record of a newer schema_version.
+    """
+    cells = runs_dir / "cells"
+    if not cells.is_dir():
+        raise LeaderboardError(f"no folder {cells}; run a suite first: python -m benchmarks run")
+    records = []
+    for path in sorted(cells.glob("*/result.json")):
+        try:
+            records.append(_record(json.loads(path.read_text(encoding="utf-8")), path))
+        except (OSError, ValueError) as error:
+            warn(f"skipped {path}: not a readable record ({_first_line(error)})")
+    return records
+
+
+def load_results(folder: Path = RESULTS) -> list[ResultRecord]:
+    """Records of the committed lists ``folder/*.json``, each cell once.
+
+    Raises LeaderboardError for a file that is no list of records, or of a newer schema_version.
+    """
+    records = {}
+    for path in sorted(folder.glob("*.json")):
+        try:
+            for entry in json.loads(path.read_text(encoding="utf-8")):
+                record = _record(entry, path)
+                records[record.cell_id] = record
+        except (OSError, TypeError, ValueError) as error:
+            raise LeaderboardError(f"{path} is not a list of records ({_first_line(error)}); write it anew") from error
+    return list(records.values())
+
+
+def save_results(records: Iterable[ResultRecord], path: Path) -> None:
+    """Write records as a committed list: one a line, by cell id, without tracebacks and command lines (local paths)."""
+    lines = []
+    for record in sorted(records, key=lambda record: record.cell_id):
+        plain = record.model_dump(mode="json", exclude={"provenance": {"argv"}, "failure": {"traceback"}})
+        if plain["failure"]:
+            plain["failure"]["traceback"] = ""
+        lines.append(json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, "[\n" + ",\n".join(lines) + "\n]\n")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _record(entry: Any, path: Path) -> ResultRecord:
+    version = entry.get("schema_version") if isinstance(entry, dict) else None
+    if isinstance(version, int) and version > SCHEMA_VERSION:
+        raise LeaderboardError(
+            f"{path} has schema_version {version}, this code reads up to {SCHEMA_VERSION}; update the benchmark"
+        )
+    return ResultRecord.model_validate(entry)
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc']) or 'record'}: {first['msg']}"
+    return str(error).splitlines()[0]

@@ -1,0 +1,156 @@
+"""Tables for people: methods down, tasks across, floors below, published rows apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+Row = dict[str, Any]
+Column = tuple[str, str]
+
+MISSING = "–"
+_LEGEND = {
+    "±": "± is half the width of the 95 % interval, over test images and, where there are several, seeds",
+    "†": "† the regression did not determine all weights (rank deficient): the least-norm solution is taken",
+    "‡": "‡ some seeds failed; the mean is over the others",
+    "failed": "failed: the reason is in the cell's result.json",
+    "(limit": "(limit N): run on the first N images only, not comparable and never best",
+}
+
+
+def to_markdown(rows: Sequence[Row], title: str = "") -> str:
+    """The measured table, and below it what papers report, as GitHub markdown."""
+    measured = [row for row in rows if row["kind"] == "measured"]
+    reported = [row for row in rows if row["kind"] == "reported"]
+    parts = [f"### {title}"] if title else []
+    parts.append(_measured_table(measured) if measured else "Nothing measured yet.")
+    if reported:
+        parts.append("**Reported by the papers** (as printed, never ranked with what is measured here)")
+        parts.append(_reported_table(reported))
+    return "\n\n".join(parts) + "\n"
+
+
+def _measured_table(rows: Sequence[Row]) -> str:
+    columns = _columns(rows)
+    best = {column: _best(rows, column) for column in columns}
+    labels = _ranked_labels(rows, columns)
+    floors = {row["label"] for row in rows if row["is_floor"]}
+    lines = [_measured_line(label, rows, best) for label in labels if label not in floors]
+    if floors:
+        lines.append(["*floors*"] + [""] * (len(columns) + 2))
+        lines += [_measured_line(label, rows, best) for label in labels if label in floors]
+    header = ["method", *(_heading(rows, column) for column in columns), "seeds", "seconds a task"]
+    table = _grid(header, lines)
+    legend = [text for mark, text in _LEGEND.items() if mark in table]
+    return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend])])
+
+
+def _columns(rows: Sequence[Row]) -> list[Column]:
+    """(task, protocol) in the order of the rows; a task that only failed has a column without protocol."""
+    known = dict.fromkeys((row["task"], row["protocol"]) for row in rows if row["status"] == "done")
+    scored = {task for task, _ in known}
+    return [
+        column
+        for task in dict.fromkeys(row["task"] for row in rows)
+        for column in ([column for column in known if column[0] == task] if task in scored else [(task, "")])
+    ]
+
+
+def _cell_of(rows: Sequence[Row], label: str, column: Column) -> Row | None:
+    """The row behind a cell; a failed one stands under every protocol of its task."""
+    for row in rows:
+        if row["label"] == label and row["task"] == column[0] and row["protocol"] in (column[1], None):
+            return row
+    return None
+
+
+def _heading(rows: Sequence[Row], column: Column) -> str:
+    """Task, unit and arrow; the protocol too where the task has several."""
+    task, protocol = column
+    several = len({row["protocol"] for row in rows if row["task"] == task and row["status"] == "done"}) > 1
+    name = f"{task} {protocol}" if several else task
+    for row in rows:
+        if row["task"] == task and row["protocol"] == protocol:
+            return f"{name} ({row['unit']}) {'↑' if row['higher_is_better'] else '↓'}"
+    return name
+
+
+def _ordered(rows: Sequence[Row], column: Column) -> list[Row]:
+    """The comparable rows of a column, best first."""
+    ranked = [row for row in rows if (row["task"], row["protocol"]) == column and row["limit"] is None]
+    return sorted(ranked, key=lambda row: -row["value"] if row["higher_is_better"] else row["value"])
+
+
+def _best(rows: Sequence[Row], column: Column) -> str:
+    """The best value of a column as it is printed, so that ties to the last digit are both bold."""
+    ranked = _ordered(rows, column)
+    return f"{ranked[0]['value']:.2f}" if ranked else ""
+
+
+def _ranked_labels(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    """Labels by their mean place over the columns; a missing cell counts as the last place."""
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    places = dict.fromkeys(labels, 0)
+    for column in columns:
+        ordered = [row["label"] for row in _ordered(rows, column)]
+        for label in labels:
+            places[label] += ordered.index(label) if label in ordered else len(labels)
+    return sorted(labels, key=lambda label: (places[label], label))
+
+
+def _measured_line(label: str, rows: Sequence[Row], best: dict[Column, str]) -> list[str]:
+    own = [row for row in rows if row["label"] == label]
+    seconds = [row["seconds"] for row in own if row["seconds"] is not None]
+    seeds = sorted({row["seeds"] for row in own if row["status"] == "done"}) or [0]
+    return [
+        label,
+        *(_measured_cell(_cell_of(own, label, column), best[column]) for column in best),
+        f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}",
+        f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING,
+    ]
+
+
+def _measured_cell(row: Row | None, best: str) -> str:
+    if row is None:
+        return MISSING
+    if row["status"] == "failed":
+        return "failed"
+    value = f"{row['value']:.2f}"
+    if value == best and row["limit"] is None:
+        value = f"**{value}**"
+    marks = "†" * row["rank_deficient"] + "‡" * (row["failed_seeds"] > 0)
+    return f"{value} ±{(row['ci_high'] - row['ci_low']) / 2:.2f}{marks}"
+
+
+def _reported_table(rows: Sequence[Row]) -> str:
+    """Values as printed, with a number for each note; of a task's metrics the first printed is shown."""
+    cells: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in rows:
+        cells.setdefault((row["label"], row["supervision"]), {}).setdefault(row["task"], row)
+    shown = [row for line in cells.values() for row in line.values()]
+    notes = list(dict.fromkeys(row["note"] for row in shown if row["note"]))
+    tasks = list(dict.fromkeys(row["task"] for row in rows))
+    header = ["method", "supervision", *(_reported_heading(shown, task) for task in tasks)]
+    lines = [[*key, *(_reported_cell(line.get(task), notes) for task in tasks)] for key, line in cells.items()]
+    footnotes = "  \n".join(f"({number}) {note}" for number, note in enumerate(notes, start=1))
+    return "\n\n".join(part for part in (_grid(header, lines), footnotes) if part)
+
+
+def _reported_heading(rows: Sequence[Row], task: str) -> str:
+    own = [row for row in rows if row["task"] == task]
+    units = " or ".join(dict.fromkeys(row["unit"] for row in own))
+    return f"{task} ({units}) {'↑' if own[0]['higher_is_better'] else '↓'}"
+
+
+def _reported_cell(row: Row | None, notes: Sequence[str]) -> str:
+    if row is None:
+        return MISSING
+    return f"{row['printed']} ({notes.index(row['note']) + 1})" if row["note"] else str(row["printed"])
+
+
+def _grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    import pandas as pd
+
+    alignment = ["left" if name in ("method", "supervision") else "right" for name in header]
+    frame = pd.DataFrame(list(lines), columns=list(header))
+    return str(frame.to_markdown(index=False, disable_numparse=True, colalign=alignment))

@@ -1,0 +1,81 @@
+"""The leaderboard of a suite: its rows as plain data, and their text."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal, get_args
+
+from leaderboard.aggregate import measured_rows
+from leaderboard.errors import LeaderboardError
+from leaderboard.markdown import to_markdown
+from leaderboard.published import reported_rows
+from leaderboard.records import ResultRecord
+
+Format = Literal["md", "csv", "json"]
+
+# The fields that every row has; None where they do not apply.
+FIELDS = (
+    "method",
+    "label",
+    "task",
+    "profile",
+    "kind",
+    "status",
+    "protocol",
+    "protocol_version",
+    "metric",
+    "value",
+    "printed",
+    "unit",
+    "higher_is_better",
+    "ci_low",
+    "ci_high",
+    "seeds",
+    "failed_seeds",
+    "n_fit",
+    "n_test",
+    "seconds",
+    "supervision",
+    "is_floor",
+    "limit",
+    "rank_deficient",
+    "failure",
+    "note",
+)
+
+
+def rows(records: Iterable[ResultRecord], suite_tasks: Sequence[str], profile: str) -> list[dict[str, Any]]:
+    """One dict a method, task and protocol, with every name in ``FIELDS``, in the order of ``suite_tasks``.
+
+    ``kind`` is 'measured' (records of this profile, averaged over seeds) or 'reported' (what papers print; in
+    the 'paper' profile only). ``seeds`` counts those the value is a mean of, ``limit`` is the --limit that
+    keeps a row out of any comparison, ``seconds`` those of fit, predict and score.
+    """
+    table = measured_rows(records, suite_tasks, profile)
+    if profile == "paper":
+        table += reported_rows(suite_tasks)
+    return [dict.fromkeys(FIELDS) | row for row in table]
+
+
+def render(table_rows: Sequence[dict[str, Any]], format: Format = "md", title: str = "") -> str:
+    """The rows as markdown tables, csv or a json list; ``title`` heads the markdown.
+
+    Raises LeaderboardError for rows of several profiles or an unknown format.
+    """
+    profiles = sorted({row["profile"] for row in table_rows})
+    if len(profiles) > 1:
+        raise LeaderboardError(f"rows of the profiles {' and '.join(profiles)} in one table; choose one with --profile")
+    if format == "md":
+        return to_markdown(table_rows, title)
+    if format == "csv":
+        text = io.StringIO()
+        writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(table_rows)
+        return text.getvalue()
+    if format == "json":
+        return json.dumps(list(table_rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    raise LeaderboardError(f"unknown format '{format}', expected one of {', '.join(get_args(Format))}")

@@ -1,0 +1,124 @@
+"""The contract of a method: images in, K keypoints an image out, never a landmark in sight.
+
+Coordinates are float64 (x, y) in [0, 1] of the image as the method sees it; pixel ``i`` of ``n`` has its
+centre at ``(i + 0.5) / n``. Images travel in batches that carry their ids, so that a method can key every
+random draw by image and not by order.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class MethodError(Exception):
+    """A mistake that the user can mend (a missing weight file, a bad setting): shown as one line."""
+
+
+class MethodConfig(BaseModel):
+    """Settings of a method: frozen, and an unknown name is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MethodCard(BaseModel):
+    """What a reader of a table must know about a method."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    name: str
+    summary: str
+    paper: str | None = None
+    year: int | None = None
+    licence: str | None = None
+    supervision: str = "unsupervised"
+    trained_on: str | None = None
+    is_floor: bool = False
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Images with their ids: ``pixels`` is (B, 3, H, W) float32 in [0, 1]."""
+
+    ids: tuple[str, ...]
+    pixels: NDArray[np.float32]
+
+
+class ImageStream(Protocol):
+    """A list of images, decoded when asked for: iterable any number of times, in the order of ``ids``."""
+
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[ImageBatch]: ...
+
+    def load(self, indices: Sequence[int]) -> ImageBatch:
+        """The images at these positions of ``ids``, in the order given."""
+        ...
+
+
+class Report(Protocol):
+    """Progress of a fit: called with the steps done, the steps in all, and scalars worth a curve."""
+
+    def __call__(self, done: int, total: int, **scalars: float) -> None: ...
+
+
+class Method(ABC):
+    """Discovers K keypoints on a set of images and finds them again on any image.
+
+    A subclass states its ``card`` and ``Config``; a heavy import belongs inside the function that needs it.
+    ``version`` names the code: raise it when the same settings would give other keypoints.
+    """
+
+    card: ClassVar[MethodCard]
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    version: ClassVar[str] = "1"
+
+    def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
+        self.config: Any = config if config is not None else self.Config()
+        self.device = device
+
+    @classmethod
+    def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
+        """The config under a profile ('mini' or 'paper') with the user's settings on top.
+
+        Raises pydantic.ValidationError for an unknown name or a bad value.
+        """
+        return cls.Config(**settings)
+
+    @property
+    def image_size(self) -> int:
+        """Side in pixels of the square images that ``fit`` and ``predict`` want."""
+        return 128
+
+    def identity(self) -> dict[str, Any]:
+        """Plain data, beside config and version, on which keypoints depend (such as a weight file's sha256)."""
+        return {}
+
+    @abstractmethod
+    def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
+        """Learn ``num_keypoints`` keypoints from the images, bit for bit the same for the same seed on CPU."""
+
+    @abstractmethod
+    def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
+        """Keypoints (B, K, 2), (x, y) in [0, 1]; an image's row does not depend on the rest of the batch."""
+
+    def save(self, folder: Path) -> None:
+        """Write what ``load`` needs into an existing folder (safetensors and JSON, never pickle)."""
+        raise MethodError(f"{self.card.id} learns nothing that could be saved")
+
+    def load(self, folder: Path) -> None:
+        """Take up what ``save`` wrote, ready to ``predict``."""
+        raise MethodError(f"{self.card.id} learns nothing that could be loaded")

@@ -1,0 +1,41 @@
+"""Warping images and maps by affine transformations, and back."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def warp(images: Tensor, theta: Tensor) -> Tensor:
+    """T(images): (B, C, H, W) sampled bilinearly at theta (B, 2, 3), zeros outside. protocol.md 8.3."""
+    grid = F.affine_grid(theta.to(images), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def inverse(theta: Tensor) -> Tensor:
+    """The theta (B, 2, 3) of the inverse transformation T^-1."""
+    last_row = theta.new_tensor([0.0, 0.0, 1.0]).expand(len(theta), 1, 3)
+    return torch.linalg.inv(torch.cat([theta, last_row], dim=1))[:, :2]
+
+
+def average_unwarped(maps: Tensor, theta: Tensor, side: int) -> Tensor:
+    """Eq. 11: maps (B, A, K, R, R) of A views, warped back at ``side`` pixels and averaged: (B, K, side, side).
+
+    ``theta`` is (B, A, 2, 3). A pixel's average counts the views that see it (bilinearly); one that none sees
+    is 0. protocol.md 8.6.
+    """
+    batch, views, tokens = maps.shape[:3]
+    back = inverse(theta.flatten(0, 1))
+    large = resize(maps.flatten(0, 1), side)
+    ones = large.new_ones(batch * views, 1, side, side)
+    total = warp(large, back).view(batch, views, tokens, side, side).sum(1)
+    count = warp(ones, back).view(batch, views, 1, side, side).sum(1)
+    return torch.where(count > 0, total / count, 0.0)
+
+
+def resize(maps: Tensor, side: int) -> Tensor:
+    """Maps (B, K, R, R) resized bilinearly to ``side`` pixels (align_corners False)."""
+    if maps.shape[-1] == side:
+        return maps
+    return F.interpolate(maps, size=(side, side), mode="bilinear", align_corners=False)

@@ -1,0 +1,176 @@
+"""Optimising tokens, choosing K of them, and finding them again on images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from methods.base import ImageStream, MethodError, Report
+from methods.stable_keypoints import draws
+from methods.stable_keypoints.augment import average_unwarped, inverse, resize, warp
+from methods.stable_keypoints.backbone import Backbone
+from methods.stable_keypoints.losses import equivariance, peak, sharpening
+from methods.stable_keypoints.selection import most_frequent, most_local, spread_out
+
+
+class Learner:
+    """Stable Keypoints on one backbone, for one K and one seed (protocol.md 8.4 to 8.6).
+
+    Raises MethodError where the settings leave fewer candidates than keypoints.
+    """
+
+    def __init__(self, backbone: Backbone, num_keypoints: int, seed: int) -> None:
+        self.backbone = backbone
+        self.config = backbone.config
+        self.num_keypoints = num_keypoints
+        self.seed = seed
+        self.kappa = self.config.kappa if self.config.furthest_point_sampling else num_keypoints
+        for name, value in (("kappa", self.kappa), ("num_tokens", self.config.num_tokens)):
+            if value < num_keypoints:
+                raise MethodError(
+                    f"stable_keypoints: {name} is {value}, expected at least the {num_keypoints} keypoints asked for; "
+                    f"raise stable_keypoints.{name}"
+                )
+        self._latents: dict[str, Tensor] = {}
+
+    def work(self, images: ImageStream) -> int:
+        """Passes of the UNet in a fit, for the progress report: those that learn and those that choose."""
+        selected = self.config.selection_images or len(images)
+        return self.config.steps - (-selected // self.config.predict_batch)
+
+    def initial_tokens(self) -> Tensor:
+        """Random tokens (N, width), drawn in float32."""
+        shape = (self.config.num_tokens, self.backbone.token_width)
+        values = draws.generator(self.seed, "tokens").standard_normal(shape, dtype=np.float32)
+        tokens = torch.from_numpy(values * np.float32(self.config.token_scale))
+        return tokens.to(self.backbone.device, self.backbone.map_dtype)
+
+    def optimise(self, tokens: Tensor, images: ImageStream, report: Report) -> Tensor:
+        """Tokens after ``steps`` steps of Adam on the loss of Eq. 4. Raises MethodError where the loss diverges."""
+        config = self.config
+        tokens = tokens.clone().requires_grad_(True)
+        adam = torch.optim.Adam([tokens], lr=config.learning_rate, betas=config.adam_betas, eps=config.adam_epsilon)
+        order = draws.image_order(self.seed, "fit", len(images), config.steps * config.batch_size)
+        for step in range(config.steps):
+            first = step * config.batch_size
+            batch = images.load([int(index) for index in order[first : first + config.batch_size]])
+            keys = [(self.seed, "fit", image_id, first + row) for row, image_id in enumerate(batch.ids)]
+            sharp, equivariant = self.losses(tokens, torch.tensor(batch.pixels), batch.ids, keys)
+            loss = config.sharpening_weight * sharp + config.equivariance_weight * equivariant
+            if not torch.isfinite(loss):
+                raise MethodError(
+                    f"stable_keypoints: the loss is {loss.item()} at step {step + 1}; lower learning_rate"
+                )
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+            scalars = {"loss": loss, "sharpening": sharp, "equivariance": equivariant}
+            report(step + 1, self.work(images), **{name: value.item() for name, value in scalars.items()})
+        return tokens.detach()
+
+    def losses(
+        self, tokens: Tensor, pixels: Tensor, ids: Sequence[str], keys: Sequence[draws.Key]
+    ) -> tuple[Tensor, Tensor]:
+        """Localisation and equivariance loss, unweighted, of images (B, 3, S, S); a draw key for each image."""
+        config = self.config
+        original = self._encode_original(pixels, ids)
+        if not config.equivariance:
+            maps = self._maps(original, [(*key, "original") for key in keys], tokens)
+            counted = torch.take_along_dim(maps, self._counted(maps, maps)[:, :, None, None], dim=1)
+            return sharpening(counted, config.sigma, config.loss_reduction), counted.new_zeros(())
+        theta = self._thetas(keys)
+        latents = torch.cat([original, self.backbone.encode(warp(pixels.to(self.backbone.device), theta))])
+        both_keys = [(*key, view) for view in ("original", "transformed") for key in keys]
+        maps, transformed = self._maps(latents, both_keys, tokens).chunk(2)
+        counted = self._counted(maps, transformed)[:, :, None, None]
+        maps, transformed = (torch.take_along_dim(each, counted, dim=1) for each in (maps, transformed))
+        unwarped = warp(transformed, inverse(theta))
+        return (
+            sharpening(maps, config.sigma, config.loss_reduction),
+            equivariance(maps, unwarped, config.loss_reduction),
+        )
+
+    def _counted(self, maps: Tensor, transformed: Tensor) -> Tensor:
+        """Ids of the tokens that the losses count: the kappa of Eq. 9, or the K kept of them."""
+        config = self.config
+        candidates = most_local(maps.detach(), self.kappa, config.sigma, config.ranking)
+        if config.loss_on == "candidates":
+            return candidates
+        return spread_out(
+            transformed if config.fps_in_loss_on == "transformed" else maps, candidates, self.num_keypoints
+        )
+
+    @torch.no_grad()
+    def choose(self, tokens: Tensor, images: ImageStream, report: Report) -> Tensor:
+        """Ids (K,) of the tokens kept most often over the selection images: Eq. 10. protocol.md 8.5."""
+        config = self.config
+        order = draws.image_order(self.seed, "selection", len(images), config.selection_images or len(images))
+        kept: list[NDArray[np.int64]] = []
+        for first in range(0, len(order), config.predict_batch):
+            batch = images.load([int(index) for index in order[first : first + config.predict_batch]])
+            keys = [(self.seed, "selection", image_id, first + row) for row, image_id in enumerate(batch.ids)]
+            maps = self._maps(self._encode_original(torch.tensor(batch.pixels), batch.ids), keys, tokens)
+            candidates = most_local(maps, self.kappa, config.sigma, config.ranking)
+            kept.append(spread_out(maps, candidates, self.num_keypoints).cpu().numpy())
+            report(config.steps + len(kept), self.work(images))
+        return torch.from_numpy(most_frequent(np.concatenate(kept), self.num_keypoints)).to(tokens.device)
+
+    @torch.no_grad()
+    def locate(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> NDArray[np.float64]:
+        """Keypoints (B, K, 2), (x, y) in [0, 1], of images (B, 3, S, S): Eq. 11 and its maximum.
+
+        As many images go through the UNet at once as ``predict_batch`` holds with all their views.
+        """
+        together = max(1, self.config.predict_batch // max(1, self.config.test_augmentations))
+        found = []
+        for first in range(0, len(ids), together):
+            some = slice(first, first + together)
+            found.append(self._locate(tokens, chosen, ids[some], pixels[some].to(self.backbone.device)))
+        return np.concatenate(found)
+
+    def _locate(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> NDArray[np.float64]:
+        side = self.config.output_size or self.backbone.image_size
+        views = self.config.test_augmentations
+        keys = [(self.seed, "predict", image_id, view) for image_id in ids for view in range(max(1, views))]
+        if views:
+            theta = self._thetas(keys)
+            latents = self.backbone.encode(warp(pixels.repeat_interleave(views, dim=0), theta))
+            maps = self._maps(latents, keys, tokens, chosen).unflatten(0, (len(ids), views))
+            maps = average_unwarped(maps, theta.unflatten(0, (len(ids), views)), side)
+        else:
+            maps = resize(self._maps(self.backbone.encode(pixels), keys, tokens, chosen), side)
+        return (peak(maps).flip(-1).double().cpu().numpy() + 0.5) / side
+
+    def _maps(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
+        noise = None
+        if self.config.noise:
+            noise = torch.from_numpy(draws.noise([(*key, "noise") for key in keys], latents.shape[1:]))
+        return self.backbone.maps(latents, noise, tokens, chosen)
+
+    def _thetas(self, keys: Sequence[draws.Key]) -> Tensor:
+        config = self.config
+        theta = draws.affine(
+            [(*key, "affine") for key in keys],
+            config.rotation_degrees,
+            config.scale_range,
+            config.scale_of,
+            config.translation,
+        )
+        return torch.from_numpy(theta).to(self.backbone.device, self.backbone.map_dtype)
+
+    def _encode_original(self, pixels: Tensor, ids: Sequence[str]) -> Tensor:
+        """Latents of untransformed images, each encoded once while ``latent_cache`` has room."""
+        missing = [row for row, image_id in enumerate(ids) if image_id not in self._latents]
+        fresh = (
+            dict(zip((ids[row] for row in missing), self.backbone.encode(pixels[missing]), strict=True))
+            if missing
+            else {}
+        )
+        for image_id, latent in fresh.items():
+            if len(self._latents) < self.config.latent_cache:
+                self._latents[image_id] = latent
+        return torch.stack([fresh[image_id] if image_id in fresh else self._latents[image_id] for image_id in ids])

@@ -1,0 +1,1 @@
+"""Pure functions on numpy float64 arrays: regression, errors, protocols, statistics."""

@@ -1,0 +1,46 @@
+"""The registries: lazy, helpful about names, and robust against broken plugins."""
+
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.errors import UserError
+from benchmarks.registry import METHODS, Registry, method_class
+
+
+def test_a_near_match_is_proposed():
+    with pytest.raises(UserError, match=r"unknown method 'stable_keypoint'; did you mean 'stable_keypoints'\?"):
+        METHODS.entry("stable_keypoint")
+
+
+def test_a_name_far_from_all_lists_what_there_is():
+    with pytest.raises(UserError, match="there is centre, grid, random_points"):
+        METHODS.entry("zzz")
+
+
+def test_an_installed_package_adds_its_plugins(toys):
+    assert method_class("toy_colours") is toys.Colours
+    assert METHODS.entry("toy_colours").summary == "from package keypoint-toys 1.0"
+    assert METHODS.origin("toy_colours") == "keypoint_toys:Colours (package keypoint-toys 1.0)"
+
+
+def test_a_broken_plugin_is_listed_and_says_what_is_wrong_when_loaded(toys):
+    assert "toy_broken" in METHODS.entries
+    with pytest.raises(UserError, match="toy_broken.*package keypoint-toys.*No module named"):
+        METHODS.load("toy_broken")
+    assert METHODS.load("grid").card.id == "grid"
+
+
+def test_two_owners_of_a_name_are_both_named(toys):
+    taken = Registry("method", {"toy_colours": ("somewhere:Else", "mine")}, "methods/__init__.py")
+    with pytest.raises(UserError, match="'toy_colours' is registered twice, by methods/__init__.py and by package key"):
+        taken.entry("toy_colours")
+
+
+def test_loading_one_method_imports_no_other():
+    code = (
+        "import sys; from benchmarks.registry import METHODS; METHODS.entries; "
+        "sys.exit(any(name.startswith('methods.') and name != 'methods.base' for name in sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,40 @@
+"""What every test needs: no telemetry, and the toy plugins of tests/plugins."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGINS = ROOT / "tests" / "plugins"
+
+
+@pytest.fixture
+def repository() -> Path:
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Make the package of toy plugins as good as installed, and its tasks known."""
+    from benchmarks.registry import DATASETS, METHODS
+    from benchmarks.tasks import SUITES, TASKS
+
+    monkeypatch.syspath_prepend(str(PLUGINS))
+    import keypoint_toys
+
+    for registry in (METHODS, DATASETS):
+        registry.__dict__.pop("entries", None)
+    for task in keypoint_toys.tasks():
+        monkeypatch.setitem(TASKS, task.id, task)
+    monkeypatch.setitem(SUITES, "toys", ("toy", "toy_transfer"))
+    keypoint_toys.CALLS.clear()
+    yield keypoint_toys
+    for registry in (METHODS, DATASETS):
+        registry.__dict__.pop("entries", None)

@@ -1,0 +1,57 @@
+"""Records of cells that never ran."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from leaderboard.records import Failure, ResultRecord, ScoreRecord
+
+
+def score_of(value: float, half: float = 0.5, **changes: Any) -> ScoreRecord:
+    fields: dict[str, Any] = {
+        "protocol": "sk/side",
+        "protocol_version": 1,
+        "value": value,
+        "unit": "% side",
+        "higher_is_better": False,
+        "ci_low": value - half,
+        "ci_high": value + half,
+        "n_fit": 30,
+        "n_test": 28,
+        "rank": 8,
+        "condition": 3.0,
+        "rank_deficient": False,
+        "rows": (30, 12),
+        "per_landmark": (value, None),
+    }
+    return ScoreRecord(**(fields | changes))
+
+
+def record(
+    method: str, task: str, value: float | None, seed: int = 0, score: dict[str, Any] | None = None, **changes: Any
+) -> ResultRecord:
+    """A done cell with one score, or with value None a failed one."""
+    fields: dict[str, Any] = {
+        "status": "failed" if value is None else "done",
+        "cell_id": f"{method}--{task}--mini--s{seed}--{len(changes):08x}",
+        "method": method,
+        "method_label": method.title(),
+        "method_version": "1",
+        "method_config": {},
+        "method_identity": {},
+        "is_floor": method in ("centre", "grid"),
+        "supervision": "unsupervised",
+        "task": task,
+        "suites": ("wild",),
+        "dataset": f"mini_{task}",
+        "fit_dataset": f"mini_{task}",
+        "dataset_digests": {"test": "abc"},
+        "num_keypoints": 4,
+        "profile": "mini",
+        "seed": seed,
+        "n_images_limit": None,
+        "scores": () if value is None else (score_of(value, **(score or {})),),
+        "seconds": {} if value is None else {"fit": 3.0, "predict": 1.0, "score": 0.5},
+        "failure": Failure(type="ValueError", message="no light", traceback="at line 1") if value is None else None,
+    }
+    return ResultRecord(**(fields | changes))

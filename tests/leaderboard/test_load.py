@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from leaderboard.errors import LeaderboardError
+from leaderboard.load import load_records, load_results, save_results
+from leaderboard.records import Failure
+from tests.leaderboard.synthetic import record
+
+
+def write_cell(runs, name, text):
+    folder = runs / "cells" / name
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(text, encoding="utf-8")
+
+
+def test_records_come_back_as_they_were(tmp_path):
+    records = [record("alpha", "cub_001", 7.0), record("alpha", "cub_002", None)]
+    for number, each in enumerate(records):
+        write_cell(tmp_path, str(number), each.model_dump_json())
+    (tmp_path / "cells" / "unfinished").mkdir()
+    assert load_records(tmp_path) == records
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "Expecting value"),
+        ('{"schema_version": 1', "Expecting ',' delimiter"),
+        ("[]", "record: Input should be"),
+        ('{"schema_version": 1}', "status: Field required"),
+        ("\u00ff", "Expecting value"),
+    ],
+)
+def test_an_unreadable_record_is_named_and_skipped(tmp_path, text, reason):
+    good = record("alpha", "cub_001", 7.0)
+    write_cell(tmp_path, "a", text)
+    write_cell(tmp_path, "b", good.model_dump_json())
+    said: list[str] = []
+    assert load_records(tmp_path, said.append) == [good]
+    assert len(said) == 1
+    assert str(tmp_path / "cells" / "a" / "result.json") in said[0]
+    assert reason in said[0]
+    assert "\n" not in said[0]
+
+
+def test_a_warning_goes_to_stderr_by_default(tmp_path, capsys):
+    write_cell(tmp_path, "a", "?")
+    load_records(tmp_path)
+    assert capsys.readouterr().err.startswith("skipped ")
+
+
+def test_a_record_of_a_newer_schema_is_refused(tmp_path):
+    newer = record("alpha", "cub_001", 7.0).model_dump(mode="json") | {"schema_version": 99, "colour": "blue"}
+    write_cell(tmp_path, "a", json.dumps(newer))
+    with pytest.raises(LeaderboardError, match="schema_version 99, this code reads up to 1"):
+        load_records(tmp_path)
+
+
+def test_a_folder_without_cells_is_an_error(tmp_path):
+    with pytest.raises(LeaderboardError, match=r"no folder .*cells"):
+        load_records(tmp_path)
+
+
+def test_committed_lists_keep_everything_but_local_traces(tmp_path):
+    done = record("alpha", "cub_001", 7.0, provenance={"argv": ["run", "--output", "/somewhere"], "git_sha": "f00"})
+    failed = record("beta", "cub_001", None)
+    save_results([failed, done], tmp_path / "new" / "wild.json")
+    save_results([done], tmp_path / "new" / "other.json")
+    text = (tmp_path / "new" / "wild.json").read_text(encoding="utf-8")
+    assert "/somewhere" not in text
+    assert "at line 1" not in text
+    back = load_results(tmp_path / "new")
+    assert [each.cell_id for each in back] == [done.cell_id, failed.cell_id]
+    assert back[0] == done.model_copy(update={"provenance": {"git_sha": "f00"}})
+    assert back[1].failure == Failure(type="ValueError", message="no light", traceback="")
+
+
+@pytest.mark.parametrize("text", ["{}x", '{"a": 1}', "3"])
+def test_a_broken_committed_list_is_an_error(tmp_path, text):
+    (tmp_path / "wild.json").write_text(text, encoding="utf-8")
+    with pytest.raises(LeaderboardError, match=r"wild\.json is not a list of records"):
+        load_results(tmp_path)

@@ -1,0 +1,70 @@
+import pytest
+
+from benchmarks.tasks import SUITES, TASKS
+from leaderboard.published import published_facts, reported_rows
+from metrics.protocols import PROTOCOLS
+
+ALL = reported_rows(list(TASKS))
+
+
+def value_of(label, task, metric, supervision="unsup"):
+    (row,) = [
+        row
+        for row in ALL
+        if (row["label"], row["task"], row["metric"], row["supervision"]) == (label, task, metric, supervision)
+    ]
+    return row["value"]
+
+
+def test_cells_of_every_table_are_where_the_paper_has_them():
+    assert value_of("Stable Keypoints", "celeba_aligned", "IOD%") == 3.60
+    assert value_of("Stable Keypoints", "celeba_wild_k4", "IOD%") == 5.24
+    assert value_of("Stable Keypoints", "celeba_wild_k8", "IOD%") == 4.35
+    assert value_of("AutoLink, thickness tuned [13]", "celeba_wild_k8", "IOD%") == 5.24
+    assert value_of("SCOPS [16]", "cub_001", "norm L2%", "GT silhouette") == 18.3
+    assert value_of("SCOPS [16]", "cub_001", "norm L2%", "saliency") == 18.5
+    assert value_of("Stable Keypoints", "cub_all", "norm L2%") == 5.4
+    assert value_of("Lorenz [30]", "human36m", "L2") == 2.79
+    assert value_of("Stable Keypoints", "deepfashion", "PCK%") == 70
+    assert value_of("AutoLink", "taichi_to_human36m_unaligned", "L2") == 16.92
+    assert value_of("Stable Keypoints", "cub_aligned_to_taichi", "Cum") == 317.94
+    assert value_of("Stable Keypoints", "celeba_wild_to_taichi", "Rel") == 8.6
+    assert value_of("AutoLink", "celeba_wild_to_cub_all", "norm L2%") == 22.56
+
+
+def test_every_row_of_the_comparison_tables_finds_its_task_and_no_other_row_does():
+    compared = [fact for fact in published_facts() if fact["table"] in ("1", "2", "3", "5")]
+    assert len(ALL) == len(compared) == 121
+    assert {row["task"] for row in ALL} == set().union(*SUITES.values())
+    assert not {row["label"] for row in ALL} & {"Full", "SK ours, 100 images", "Mallis"}
+
+
+@pytest.mark.parametrize("row", ALL, ids=lambda row: f"{row['label']}-{row['task']}-{row['metric']}")
+def test_only_the_papers_own_rows_claim_one_of_our_protocols_and_then_that_of_the_task(row):
+    assert (row["kind"], row["profile"]) == ("reported", "paper")
+    if row["protocol"] in PROTOCOLS:
+        protocol = PROTOCOLS[row["protocol"]]
+        assert row["label"] == "Stable Keypoints"
+        assert row["protocol"] in TASKS[row["task"]].protocols
+        assert (row["unit"], row["higher_is_better"]) == (protocol.unit, protocol.higher_is_better)
+    else:
+        assert row["protocol"] in ("as printed", "siarohin")
+
+
+def test_tai_chi_says_which_of_its_two_metrics_a_row_is():
+    cumulative = {row["label"]: row for row in ALL if row["task"] == "taichi" and row["metric"] == "Cum"}
+    assert cumulative.pop("Stable Keypoints")["protocol"] == "sk/cumulative"
+    assert len(cumulative) == 8
+    assert {row["protocol"] for row in cumulative.values()} == {"siarohin"}
+    assert all("absolute errors" in row["note"] for row in cumulative.values())
+
+
+def test_printed_relative_errors_of_tai_chi_are_the_cumulative_ones_rescaled():
+    pairs: dict[tuple[str, str, str], dict[str, float]] = {}
+    for row in ALL:
+        if row["metric"] in ("Cum", "Rel") and row["task"].endswith("taichi"):
+            pairs.setdefault((row["label"], row["supervision"], row["task"]), {})[row["metric"]] = row["value"]
+    complete = [pair for pair in pairs.values() if len(pair) == 2]
+    assert len(complete) == 11
+    for pair in complete:
+        assert pair["Cum"] / (2 * 5020 / 300) == pytest.approx(pair["Rel"], abs=0.00501)

@@ -1,0 +1,79 @@
+import pytest
+
+from leaderboard import readme
+from leaderboard.errors import LeaderboardError
+from leaderboard.load import save_results
+from tests.leaderboard.synthetic import record
+
+SUITES = {"wild": ("cub_001", "cub_002"), "aligned": ("cub_aligned",)}
+TEXT = "# Title\n\n<!-- leaderboard:mini:wild -->\nstale words\n<!-- /leaderboard -->\n\nThe end\n"
+
+
+@pytest.fixture
+def results(tmp_path):
+    folder = tmp_path / "results"
+    save_results([record("alpha", "cub_001", 7.0), record("grid", "cub_001", 9.0)], folder / "wild.json")
+    return folder
+
+
+@pytest.fixture
+def page(tmp_path):
+    path = tmp_path / "README.md"
+    path.write_text(TEXT, encoding="utf-8")
+    return path
+
+
+def test_update_writes_the_block_and_nothing_else(page, results):
+    assert readme.check(page, SUITES, results) == ["mini:wild"]
+    assert page.read_text(encoding="utf-8") == TEXT
+    assert readme.update(page, SUITES, results)
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# Title\n\n<!-- leaderboard:mini:wild -->\n\n| method")
+    assert text.endswith("\n<!-- /leaderboard -->\n\nThe end\n")
+    assert "**7.00**" in text
+    assert "stale words" not in text
+    assert readme.check(page, SUITES, results) == []
+    assert not readme.update(page, SUITES, results)
+
+
+def test_a_changed_result_or_a_changed_page_is_stale(page, results):
+    readme.update(page, SUITES, results)
+    fresh = page.read_text(encoding="utf-8")
+    page.write_text(fresh.replace("7.00", "6.99"), encoding="utf-8")
+    assert readme.check(page, SUITES, results) == ["mini:wild"]
+    page.write_text(fresh, encoding="utf-8")
+    save_results([record("alpha", "cub_001", 7.2)], results / "wild.json")
+    assert readme.check(page, SUITES, results) == ["mini:wild"]
+
+
+def test_several_blocks_are_each_their_own(page, results):
+    save_results([record("alpha", "cub_aligned", 3.0)], results / "aligned.json")
+    page.write_text(TEXT + TEXT.replace("wild", "aligned"), encoding="utf-8")
+    assert readme.check(page, SUITES, results) == ["mini:wild", "mini:aligned"]
+    readme.update(page, SUITES, results)
+    first, second = page.read_text(encoding="utf-8").split("The end\n")[:2]
+    assert ("7.00" in first, "3.00" in first) == (True, False)
+    assert ("7.00" in second, "3.00" in second) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("# Title\n", "has no block"),
+        (TEXT.replace("wild", "wide"), "suite 'wide', expected one of wild, aligned"),
+        (TEXT.replace("<!-- /leaderboard -->", ""), "has no end"),
+        (TEXT.replace("wild", "aligned"), "no results for block mini:aligned"),
+        (TEXT.replace("mini", "paper"), "no results for block paper:wild"),
+    ],
+)
+def test_a_bad_page_is_one_clear_line_and_stays_as_it_is(page, results, text, message):
+    page.write_text(text, encoding="utf-8")
+    for function in (readme.update, readme.check):
+        with pytest.raises(LeaderboardError, match=message):
+            function(page, SUITES, results)
+    assert page.read_text(encoding="utf-8") == text
+
+
+def test_a_missing_page_is_one_clear_line(tmp_path, results):
+    with pytest.raises(LeaderboardError, match="cannot read"):
+        readme.check(tmp_path / "none.md", SUITES, results)

@@ -1,0 +1,186 @@
+import csv
+import io
+import json
+from typing import Any, get_args
+
+import pytest
+
+from leaderboard.errors import LeaderboardError
+from leaderboard.tables import FIELDS, Format, render, rows
+from tests.leaderboard.synthetic import record, score_of
+
+TASKS = ("cub_001", "cub_002", "deepfashion")
+PCK = {"protocol": "sk/pck6", "unit": "PCK@6px %", "higher_is_better": True}
+RECORDS = [
+    record("grid", "cub_001", 9.0, score={"rank_deficient": True}),
+    record("grid", "cub_002", 5.0),
+    record("alpha", "cub_001", 7.0),
+    record("alpha", "cub_002", 6.0),
+    record("alpha", "deepfashion", 51.0, score=PCK),
+    record("beta", "cub_001", 8.0),
+    record("beta", "cub_002", None),
+    record("beta", "deepfashion", 61.0, score=PCK),
+    record("gamma", "cub_001", 1.0, n_images_limit=20),
+]
+
+
+def cells(text):
+    """{row label: {column heading: cell}} of the first table in a markdown text."""
+    lines = [line for line in text.split("\n\n")[0].splitlines() if line.startswith("|")]
+    split = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {line[0]: dict(zip(split[0], line, strict=True)) for line in split[2:]}
+
+
+def markdown(records, tasks=TASKS):
+    return render(rows(records, tasks, "mini"))
+
+
+def test_a_row_has_every_field_and_only_the_asked_tasks_and_profile():
+    other = [record("alpha", "taichi", 1.0), record("alpha", "cub_001", 1.0, profile="paper")]
+    (row,) = rows([record("alpha", "cub_001", 7.0), *other], TASKS, "mini")
+    assert tuple(row) == FIELDS
+    expected: dict[str, Any] = {
+        "method": "alpha",
+        "label": "Alpha",
+        "task": "cub_001",
+        "profile": "mini",
+        "kind": "measured",
+    }
+    expected |= {"protocol": "sk/side", "value": 7.0, "unit": "% side", "higher_is_better": False, "seeds": 1}
+    expected |= {"ci_low": 6.5, "ci_high": 7.5, "n_fit": 30, "n_test": 28, "seconds": 4.5, "status": "done"}
+    assert {name: row[name] for name in expected} == expected
+
+
+def test_seeds_are_averaged_and_their_spread_widens_the_interval():
+    several = [record("alpha", "cub_001", value, seed=seed) for seed, value in enumerate((6.0, 7.0, 8.0))]
+    (row,) = rows(several, TASKS, "mini")
+    assert (row["value"], row["seeds"]) == (7.0, 3)
+    # Student's t with 2 degrees of freedom is 4.303; the deviation of 6, 7, 8 is 1; each seed's own half is 0.5.
+    half = (0.5**2 + (4.303 / 3**0.5) ** 2) ** 0.5
+    assert row["ci_high"] - 7.0 == pytest.approx(half, abs=1e-3)
+    assert 7.0 - row["ci_low"] == pytest.approx(half, abs=1e-3)
+    same = [record("alpha", "cub_001", 7.0, seed=seed) for seed in range(3)]
+    (row,) = rows(same, TASKS, "mini")
+    assert (row["ci_low"], row["ci_high"]) == (6.5, 7.5)
+
+
+def test_a_failed_seed_is_counted_and_marked():
+    (row,) = rows([record("alpha", "cub_001", 7.0), record("alpha", "cub_001", None, seed=1)], TASKS, "mini")
+    assert (row["status"], row["value"], row["seeds"], row["failed_seeds"]) == ("done", 7.0, 1, 1)
+    text = markdown([record("alpha", "cub_001", 7.0), record("alpha", "cub_001", None, seed=1)])
+    assert "±0.50‡" in text
+    assert "‡ some seeds failed" in text
+
+
+def test_the_same_seed_on_changed_data_counts_once_with_its_latest_date():
+    old = record("alpha", "cub_001", 1.0, provenance={"date": "2026-01-01"}, dataset_digests={"test": "old"})
+    new = record("alpha", "cub_001", 2.0, provenance={"date": "2026-01-02"}, dataset_digests={"test": "new"})
+    other_seed = record("alpha", "cub_001", 9.0, 1, provenance={"date": "2026-01-01"}, dataset_digests={"test": "old"})
+    for order in ([old, new, other_seed], [other_seed, new, old]):
+        (row,) = rows(order, TASKS, "mini")
+        assert (row["value"], row["seeds"]) == (2.0, 1)
+
+
+def test_other_settings_are_another_row_that_says_which():
+    some = [record("alpha", "cub_001", float(steps), method_config={"steps": steps, "width": 2}) for steps in (5, 9)]
+    assert [(row["label"], row["value"]) for row in rows(some, TASKS, "mini")] == [
+        ("Alpha [steps=5]", 5.0),
+        ("Alpha [steps=9]", 9.0),
+    ]
+
+
+def test_columns_are_tasks_with_unit_and_direction():
+    assert list(cells(markdown(RECORDS))["Alpha"]) == [
+        "method",
+        "cub_001 (% side) ↓",
+        "cub_002 (% side) ↓",
+        "deepfashion (PCK@6px %) ↑",
+        "seeds",
+        "seconds a task",
+    ]
+
+
+def test_best_is_bold_in_its_direction_a_floor_may_be_best_and_a_limited_row_never_is():
+    table = cells(markdown(RECORDS))
+    bold = {(label, column) for label, line in table.items() for column, cell in line.items() if "**" in cell}
+    assert bold == {
+        ("Alpha", "cub_001 (% side) ↓"),
+        ("Grid", "cub_002 (% side) ↓"),
+        ("Beta", "deepfashion (PCK@6px %) ↑"),
+    }
+    assert table["Gamma (limit 20)"]["cub_001 (% side) ↓"] == "1.00 ±0.50"
+
+
+def test_floors_come_last_under_their_own_heading():
+    labels = list(cells(markdown(RECORDS)))
+    assert labels[-2:] == ["*floors*", "Grid"]
+    assert "*floors*" not in markdown(RECORDS[2:])
+
+
+def test_methods_are_ordered_by_their_places():
+    assert list(cells(markdown(RECORDS)))[:3] == ["Alpha", "Beta", "Gamma (limit 20)"]
+    swapped = [record("beta", "cub_001", 1.0), record("alpha", "cub_001", 2.0)]
+    assert list(cells(markdown(swapped))) == ["Beta", "Alpha"]
+
+
+def test_missing_and_failed_cells_and_marks_have_their_signs():
+    text = markdown(RECORDS)
+    table = cells(text)
+    assert table["Beta"]["cub_002 (% side) ↓"] == "failed"
+    assert table["Grid"]["deepfashion (PCK@6px %) ↑"] == "–"
+    assert table["Grid"]["cub_001 (% side) ↓"] == "9.00 ±0.50†"
+    for sign in ("† the regression", "failed: the reason", "(limit N): run on"):
+        assert sign in text
+    assert "†" not in markdown([record("alpha", "cub_001", 7.0)])
+
+
+def test_a_task_where_everything_failed_still_has_its_column():
+    table = cells(markdown([record("alpha", "cub_001", None), record("alpha", "cub_002", 3.0)]))
+    assert table["Alpha"]["cub_001"] == "failed"
+    assert table["Alpha"]["cub_002 (% side) ↓"] == "**3.00** ±0.50"
+
+
+def test_two_protocols_of_a_task_are_two_columns():
+    both = record("alpha", "cub_001", 7.0)
+    both = both.model_copy(update={"scores": (*both.scores, score_of(3.0, protocol="sk/relative", unit="px@128"))})
+    table = cells(markdown([both, record("beta", "cub_001", None)]))
+    assert table["Alpha"]["cub_001 sk/side (% side) ↓"] == "**7.00** ±0.50"
+    assert table["Alpha"]["cub_001 sk/relative (px@128) ↓"] == "**3.00** ±0.50"
+    assert table["Beta"]["cub_001 sk/side (% side) ↓"] == table["Beta"]["cub_001 sk/relative (px@128) ↓"] == "failed"
+
+
+def test_reported_rows_stand_apart_and_only_in_the_paper_profile():
+    paper = [each.model_copy(update={"profile": "paper"}) for each in RECORDS]
+    text = render(rows(paper, TASKS, "paper"), title="wild")
+    assert text.startswith("### wild\n")
+    measured, reported = text.split("**Reported by the papers**")
+    assert "AutoLink" not in measured
+    assert "Alpha" not in reported
+    assert "**" not in reported.split("\n\n")[1]
+    assert "10.5 (" in reported
+    assert "AutoLink" not in markdown(RECORDS)
+    assert {row["kind"] for row in rows(RECORDS, TASKS, "mini")} == {"measured"}
+
+
+def test_nothing_measured_is_said():
+    assert "Nothing measured yet." in render([])
+    assert "Nothing measured yet." in render(rows([], TASKS, "paper"))
+
+
+def test_two_profiles_in_one_table_are_refused():
+    mixed = rows(RECORDS, TASKS, "mini") + rows([], TASKS, "paper")
+    for format in get_args(Format):
+        with pytest.raises(LeaderboardError, match="profiles mini and paper in one table"):
+            render(mixed, format)
+    with pytest.raises(LeaderboardError, match="unknown format 'html'"):
+        render([], "html")  # type: ignore[arg-type]
+
+
+def test_csv_and_json_hold_the_same_rows():
+    table = rows(RECORDS, TASKS, "mini")
+    assert json.loads(render(table, "json")) == table
+    read = list(csv.DictReader(io.StringIO(render(table, "csv"))))
+    assert [line["label"] for line in read] == [row["label"] for row in table]
+    assert [float(line["value"] or "nan") for line in read] == pytest.approx(
+        [float("nan") if row["value"] is None else row["value"] for row in table], nan_ok=True
+    )

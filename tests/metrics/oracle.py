@@ -1,0 +1,126 @@
+"""The protocols once more, from their formulas alone: plain Python floats and loops, no numpy, no cleverness."""
+
+from __future__ import annotations
+
+import math
+
+Point = list[float]
+
+
+def solve(matrix: list[list[float]], right: list[float]) -> list[float]:
+    """Gaussian elimination with partial pivoting."""
+    n = len(matrix)
+    rows = [[*matrix[i], right[i]] for i in range(n)]
+    for i in range(n):
+        pivot = max(range(i, n), key=lambda r: abs(rows[r][i]))
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        for r in range(i + 1, n):
+            factor = rows[r][i] / rows[i][i]
+            for c in range(i, n + 1):
+                rows[r][c] -= factor * rows[i][c]
+    solution = [0.0] * n
+    for i in reversed(range(n)):
+        rest = sum(rows[i][c] * solution[c] for c in range(i + 1, n))
+        solution[i] = (rows[i][n] - rest) / rows[i][i]
+    return solution
+
+
+def regress(fit_keypoints, fit_landmarks, fit_visible, test_keypoints, origin=0.5) -> list[list[Point]]:
+    """Landmarks of the test images: for each landmark the normal equations over the images that show it."""
+    n_landmarks = len(fit_landmarks[0])
+    predicted = [[[0.0, 0.0] for _ in range(n_landmarks)] for _ in test_keypoints]
+
+    def features(keypoints):
+        return [coordinate - origin for point in keypoints for coordinate in point]
+
+    for landmark in range(n_landmarks):
+        shown = [i for i in range(len(fit_keypoints)) if fit_visible[i][landmark]]
+        design = [features(fit_keypoints[i]) for i in shown]
+        size = len(design[0])
+        gram = [[sum(row[a] * row[b] for row in design) for b in range(size)] for a in range(size)]
+        for axis in (0, 1):
+            targets = [fit_landmarks[i][landmark][axis] - origin for i in shown]
+            moments = [sum(row[a] * target for row, target in zip(design, targets, strict=True)) for a in range(size)]
+            weights = solve(gram, moments)
+            for i, keypoints in enumerate(test_keypoints):
+                row = features(keypoints)
+                predicted[i][landmark][axis] = sum(w * x for w, x in zip(weights, row, strict=True)) + origin
+    return predicted
+
+
+def distance(a: Point, b: Point) -> float:
+    return math.sqrt((a[0] - b[0]) ** 2 + (a[1] - b[1]) ** 2)
+
+
+def interocular(predicted, landmarks, visible, eyes=(0, 1)) -> float:
+    total = 0.0
+    for guess, truth in zip(predicted, landmarks, strict=True):
+        between = distance(truth[eyes[0]], truth[eyes[1]])
+        total += sum(distance(g, t) / between for g, t in zip(guess, truth, strict=True)) / len(truth)
+    return 100 * total / len(landmarks)
+
+
+def side(predicted, landmarks, visible) -> float:
+    total = 0.0
+    for guess, truth, shown in zip(predicted, landmarks, visible, strict=True):
+        errors = [distance(g, t) for g, t, seen in zip(guess, truth, shown, strict=True) if seen]
+        total += sum(errors) / len(errors)
+    return 100 * total / len(landmarks)
+
+
+def cumulative(predicted, landmarks, visible) -> float:
+    total = 0.0
+    for guess, truth, shown in zip(predicted, landmarks, visible, strict=True):
+        for g, t, seen in zip(guess, truth, shown, strict=True):
+            if seen:
+                total += distance([256 * v for v in g], [256 * v for v in t])
+    return total / len(landmarks)
+
+
+def pck6(predicted, landmarks, visible) -> float:
+    hits = count = 0
+    for guess, truth in zip(predicted, landmarks, strict=True):
+        for g, t in zip(guess, truth, strict=True):
+            count += 1
+            if distance([256 * v for v in g], [256 * v for v in t]) < 6:
+                hits += 1
+    return 100 * hits / count
+
+
+def relative(predicted, landmarks, visible) -> float:
+    errors = []
+    for guess, truth, shown in zip(predicted, landmarks, visible, strict=True):
+        errors += [128 * distance(g, t) for g, t, seen in zip(guess, truth, shown, strict=True) if seen]
+    return sum(errors) / len(errors)
+
+
+def swapped(points: list[Point], pairs) -> list[Point]:
+    points = list(points)
+    for left, right in pairs:
+        points[left], points[right] = points[right], points[left]
+    return points
+
+
+def mean_distance(guess, truth) -> float:
+    return sum(distance(g, t) for g, t in zip(guess, truth, strict=True)) / len(truth)
+
+
+def human36m(fit_keypoints, fit_landmarks, test_keypoints, test_landmarks, pairs) -> float:
+    """Fit, swap the labels that fit better swapped, again until at most ten want to; at test the better of two."""
+    everything = [[True] * len(fit_landmarks[0])] * len(fit_landmarks)
+    labels = [list(points) for points in fit_landmarks]
+    while True:
+        guesses = regress(fit_keypoints, labels, everything, fit_keypoints)
+        wants = [
+            i
+            for i, guess in enumerate(guesses)
+            if mean_distance(guess, swapped(labels[i], pairs)) < mean_distance(guess, labels[i])
+        ]
+        if len(wants) <= 10:
+            break
+        for i in wants:
+            labels[i] = swapped(labels[i], pairs)
+    total = 0.0
+    for guess, truth in zip(regress(fit_keypoints, labels, everything, test_keypoints), test_landmarks, strict=True):
+        total += 128 * min(mean_distance(guess, truth), mean_distance(swapped(guess, pairs), truth))
+    return total / len(test_landmarks)

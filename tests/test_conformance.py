@@ -1,0 +1,203 @@
+"""What every registered method must do, whoever wrote it. A method of another package is held to it too."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from benchmarks.registry import DATASETS, METHODS, method_class
+from methods.base import Method, MethodError
+from methods.stable_keypoints import StableKeypoints
+from tests.methods.tiny_pipeline import ArrayImages, blobs, build_pipeline
+
+ROOT = Path(__file__).parents[1]
+K = 4
+TOLERANCE = 1e-4  # of the image side, between batch sizes
+every_method = pytest.mark.parametrize("name", list(METHODS.entries))
+
+
+def test_no_plugin_needs_torch_to_be_described() -> None:
+    modules = {
+        entry.target.partition(":")[0] for registry in (METHODS, DATASETS) for entry in registry.entries.values()
+    }
+    imports = "; ".join(f"import {module}" for module in sorted(modules))
+    code = f"import sys; {imports}; print([name for name in ('torch', 'diffusers') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+# Stable Keypoints on a tiny random pipeline, in few steps; every other method as its mini profile has it.
+TINY = {
+    "preset": "mini",
+    "num_tokens": 16,
+    "steps": 4,
+    "batch_size": 2,
+    "map_size": 32,
+    "kappa": 8,
+    "selection_images": 6,
+    "test_augmentations": 3,
+}
+Make = Callable[[str], Method]
+Fit = Callable[..., Method]
+
+
+class Progress:
+    """Keeps every report of a fit."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[int, int, dict[str, float]]] = []
+
+    def __call__(self, done: int, total: int, **scalars: float) -> None:
+        self.calls.append((done, total, scalars))
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Makes a method that has learned nothing yet."""
+    model = str(build_pipeline(tmp_path_factory.mktemp("pipeline")))
+
+    def make(name: str) -> Method:
+        cls = method_class(name)
+        settings = {**TINY, "model": model} if issubclass(cls, StableKeypoints) else {}
+        return cls(cls.config_for("mini", settings))
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def fit(make: Make) -> Fit:
+    """Makes a method that has learned from six images."""
+
+    def fit(name: str, seed: int = 5, batch_size: int = 6, report: Progress | None = None) -> Method:
+        method = make(name)
+        images = ArrayImages(blobs(6, method.image_size), batch_size)
+        method.fit(images, K, seed, report or Progress())
+        return method
+
+    return fit
+
+
+@pytest.fixture(scope="module")
+def fitted(fit: Fit) -> Callable[[str], Method]:
+    """As ``fit`` with its defaults, once for each method."""
+    return cache(fit)
+
+
+def new_images(method: Method) -> ArrayImages:
+    """Five images that were not learned from."""
+    return ArrayImages(blobs(5, method.image_size, seed=1), prefix="new")
+
+
+def predict(method: Method, *indices: int) -> np.ndarray:
+    return method.predict(new_images(method).load(indices or range(5)))
+
+
+@every_method
+def test_method_card_is_complete(name: str) -> None:
+    card = method_class(name).card
+    assert card.id == name
+    assert card.name.strip()
+    assert card.summary.strip()
+    assert card.supervision.strip()
+    if not card.is_floor:
+        assert all((card.paper, card.year, card.licence, card.trained_on))
+
+
+@every_method
+@pytest.mark.parametrize("profile", ["mini", "paper"])
+def test_config_is_frozen_plain_and_refuses_unknown_names(name: str, profile: str) -> None:
+    cls = method_class(name)
+    config = cls.config_for(profile, {})
+    assert isinstance(config, cls.Config)
+    assert type(config)(**json.loads(config.model_dump_json())) == config
+    with pytest.raises(ValidationError, match="no_such_setting"):
+        cls.config_for(profile, {"no_such_setting": 1})
+    for field in cls.Config.model_fields:
+        with pytest.raises(ValidationError, match="frozen"):
+            setattr(config, field, getattr(config, field))
+    assert cls.config_for(profile, {}) == config
+
+
+@every_method
+def test_predictions_have_the_contract_shape_and_range(name: str, fitted: Fit) -> None:
+    keypoints = predict(fitted(name))
+    assert (keypoints.shape, keypoints.dtype) == ((5, K, 2), np.float64)
+    assert ((keypoints >= 0) & (keypoints <= 1)).all()
+
+
+@every_method
+def test_same_seed_same_bytes(name: str, fit: Fit, fitted: Fit) -> None:
+    assert predict(fit(name)).tobytes() == predict(fitted(name)).tobytes()
+    assert predict(fitted(name)).tobytes() == predict(fitted(name)).tobytes(), "predicting twice"
+
+
+@every_method
+def test_batch_size_does_not_matter(name: str, fit: Fit, fitted: Fit) -> None:
+    expected = predict(fitted(name))
+    assert np.abs(predict(fit(name, batch_size=2)) - expected).max() <= TOLERANCE
+    split = np.concatenate([predict(fitted(name), 0, 1), predict(fitted(name), 2, 3, 4)])
+    assert np.abs(split - expected).max() <= TOLERANCE
+    alone = np.concatenate([predict(fitted(name), index) for index in range(5)])
+    assert np.abs(alone - expected).max() <= TOLERANCE
+
+
+@every_method
+def test_order_does_not_matter(name: str, fitted: Fit) -> None:
+    order = [3, 0, 4, 2, 1]
+    assert np.abs(predict(fitted(name), *order) - predict(fitted(name))[order]).max() <= TOLERANCE
+
+
+@every_method
+def test_what_is_saved_and_loaded_predicts_the_same(name: str, make: Make, fitted: Fit, tmp_path: Path) -> None:
+    fitted(name).save(tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert {path.suffix for path in files} <= {".json", ".safetensors"}
+    loaded = make(name)
+    loaded.load(tmp_path)
+    assert predict(loaded).tobytes() == predict(fitted(name)).tobytes()
+
+
+@every_method
+def test_images_are_left_as_they_were(name: str, make: Make) -> None:
+    method = make(name)
+    images = ArrayImages(blobs(6, method.image_size))
+    before = images.pixels.copy()
+    method.fit(images, K, 0, Progress())
+    batch = images.load(range(6))
+    method.predict(batch)
+    assert images.pixels.tobytes() == batch.pixels.tobytes() == before.tobytes()
+
+
+@every_method
+def test_progress_counts_up_to_its_total(name: str, fit: Fit) -> None:
+    progress = Progress()
+    fit(name, report=progress)
+    done = [call[0] for call in progress.calls]
+    assert done == sorted(set(done))
+    for number, total, scalars in progress.calls:
+        assert 0 < number <= total == done[-1]
+        assert all(type(value) is float and np.isfinite(value) for value in scalars.values())
+
+
+@every_method
+def test_identity_is_plain_data_and_stable(name: str, make: Make) -> None:
+    identity = make(name).identity()
+    assert json.loads(json.dumps(identity)) == identity == make(name).identity()
+
+
+@every_method
+def test_predicting_without_having_learned_is_a_clear_error(name: str, make: Make, tmp_path: Path) -> None:
+    method = make(name)
+    for attempt in (lambda: predict(method), lambda: method.save(tmp_path), lambda: method.load(tmp_path)):
+        with pytest.raises(MethodError, match="fit") as error:
+            attempt()
+        assert "\n" not in str(error.value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import colorsys
 from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from benchmarks.cells import Cell
 from benchmarks.store import read_predictions
@@ -20,14 +20,19 @@ if TYPE_CHECKING:
     from metrics.protocols import Score
 
     Points = NDArray[np.float64]
+    Colour = tuple[int, int, int]
     Draw = Callable[["Canvas", int], None]
 
-COLUMNS, ROWS = 6, 2
-LARGE, SMALL = 224, 148  # sides of the images of the two panels, in pixels of the picture
 GAP, MARGIN = 8, 28
+LARGE, LARGE_COLUMNS, LARGE_ROWS = 224, 6, 2  # keypoints: side of an image in pixels of the picture, and the grid
+SMALL, SMALL_COLUMNS = 166, 8  # landmarks: one row as wide
 SMOOTH = 3  # dots are drawn this much larger, then reduced
 INK, PAPER, GREY = "#1d2430", "#ffffff", "#6b7686"
-WHITE = (255, 255, 255)
+WHITE, DARK = (255, 255, 255), (30, 30, 30)
+COLOURS = (
+    *("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45", "#fabed4"),
+    *("#469990", "#dcbeff", "#9a6324", "#fffac8", "#800000", "#aaffc3", "#808000", "#ffd8b1", "#000075", "#a9a9a9"),
+)
 
 
 def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset, score: Score) -> None:
@@ -36,7 +41,7 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
     A keypoint keeps its colour from image to image, and a landmark has its own.
     """
     ids, keypoints = read_predictions(folder, "test")
-    shown = np.unique(np.linspace(0, len(ids) - 1, COLUMNS * ROWS).round().astype(int))
+    shown = np.unique(np.linspace(0, len(ids) - 1, LARGE_COLUMNS * LARGE_ROWS).round().astype(int))
     photos = [Image.fromarray(dataset.image(ids[index], LARGE)) for index in shown]
     annotations = [dataset.annotation(ids[index]) for index in shown]
     colours = palette(keypoints.shape[1])
@@ -52,21 +57,19 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
     value = f"{score.value:.2f} {score.unit}"
     heading = f"{cell.label}, {cell.task.id}, {cell.profile} profile, seed {cell.seed}"
     panels = [
-        (f"{cell.task.num_keypoints} discovered keypoints", _panel(photos, LARGE, draw_keypoints)),
-        (f"landmarks: annotated (ring), regressed (dot); {value}", _panel(photos, SMALL, draw_landmarks)),
+        (f"{cell.task.num_keypoints} discovered keypoints", _panel(photos, LARGE, LARGE_COLUMNS, draw_keypoints)),
+        (
+            f"landmarks: annotated (ring), regressed (dot); {value}",
+            _panel(photos[:SMALL_COLUMNS], SMALL, SMALL_COLUMNS, draw_landmarks),
+        ),
     ]
     _page(heading, panels).save(path, optimize=True)
 
 
-def palette(count: int) -> list[tuple[int, int, int]]:
-    """Distinct bright colours: the hue circle in equal steps, in three turns of lightness."""
-    colours = []
-    for index in range(count):
-        hue = (index * 0.618034 + 0.56) % 1.0
-        lightness, saturation = ((0.55, 0.95), (0.42, 0.85), (0.70, 0.90))[index // 8 % 3]
-        red, green, blue = colorsys.hls_to_rgb(hue, lightness, saturation)
-        colours.append((round(red * 255), round(green * 255), round(blue * 255)))
-    return colours
+def palette(count: int) -> list[Colour]:
+    """Colours that are easy to tell apart, most distinct first; beyond their number they come again."""
+    colours = (ImageColor.getrgb(name) for name in islice(cycle(COLOURS), count))
+    return [(red, green, blue) for red, green, blue, *_ in colours]
 
 
 class Canvas:
@@ -77,18 +80,18 @@ class Canvas:
         self._image = photo.resize((side * SMOOTH, side * SMOOTH), Image.Resampling.LANCZOS)
         self._draw = ImageDraw.Draw(self._image)
 
-    def dot(self, point: Points, colour: tuple[int, int, int], radius: float) -> None:
+    def dot(self, point: Points, colour: Colour, radius: float) -> None:
         """A disc with a white rim on a thin dark one, to be seen on any ground."""
-        self._disc(point, radius + 0.7, (30, 30, 30))
-        self._disc(point, radius, WHITE)
-        self._disc(point, radius - 1.6, colour)
+        self.disc(point, radius + 0.7, DARK)
+        self.disc(point, radius, WHITE)
+        self.disc(point, radius - 1.6, colour)
 
-    def ring(self, point: Points, colour: tuple[int, int, int], radius: float) -> None:
+    def ring(self, point: Points, colour: Colour, radius: float) -> None:
         """A circle, empty inside."""
-        self._draw.ellipse(self._box(point, radius + 0.8), outline=(30, 30, 30), width=SMOOTH)
+        self._draw.ellipse(self._box(point, radius + 0.8), outline=DARK, width=SMOOTH)
         self._draw.ellipse(self._box(point, radius), outline=colour, width=round(1.6 * SMOOTH))
 
-    def line(self, start: Points, end: Points, colour: tuple[int, int, int]) -> None:
+    def line(self, start: Points, end: Points, colour: Colour) -> None:
         """A straight line."""
         ends = [tuple(point * self._side * SMOOTH) for point in (start, end)]
         self._draw.line(ends, fill=colour, width=round(1.2 * SMOOTH))
@@ -97,7 +100,8 @@ class Canvas:
         """The image at its own size."""
         return self._image.resize((self._side, self._side), Image.Resampling.LANCZOS)
 
-    def _disc(self, point: Points, radius: float, colour: tuple[int, int, int]) -> None:
+    def disc(self, point: Points, radius: float, colour: Colour) -> None:
+        """A filled circle."""
         self._draw.ellipse(self._box(point, radius), fill=colour)
 
     def _box(self, point: Points, radius: float) -> tuple[float, float, float, float]:
@@ -106,24 +110,23 @@ class Canvas:
         return x - reach, y - reach, x + reach, y + reach
 
 
-def _compare(
-    canvas: Canvas, annotation: Annotation, predicted: Points, colours: Sequence[tuple[int, int, int]]
-) -> None:
+def _compare(canvas: Canvas, annotation: Annotation, predicted: Points, colours: Sequence[Colour]) -> None:
     for landmark in np.flatnonzero(annotation.visible).tolist():
         annotated, regressed = annotation.landmarks[landmark], predicted[landmark]
         canvas.line(annotated, regressed, WHITE)
-        canvas.ring(annotated, WHITE, radius=4.0)
-        canvas.dot(regressed, colours[landmark], radius=3.4)
+        canvas.ring(annotated, WHITE, radius=4.2)
+        canvas.disc(regressed, 3.0, DARK)
+        canvas.disc(regressed, 2.4, colours[landmark])
 
 
-def _panel(photos: Sequence[Image.Image], side: int, draw: Draw) -> Image.Image:
-    rows = -(-len(photos) // COLUMNS)
-    width, height = COLUMNS * (side + GAP) - GAP, rows * (side + GAP) - GAP
+def _panel(photos: Sequence[Image.Image], side: int, columns: int, draw: Draw) -> Image.Image:
+    rows = -(-len(photos) // columns)
+    width, height = columns * (side + GAP) - GAP, rows * (side + GAP) - GAP
     panel = Image.new("RGB", (width, height), PAPER)
     for index, photo in enumerate(photos):
         canvas = Canvas(photo, side)
         draw(canvas, index)
-        row, column = divmod(index, COLUMNS)
+        row, column = divmod(index, columns)
         panel.paste(canvas.finished(), (column * (side + GAP), row * (side + GAP)))
     return panel
 

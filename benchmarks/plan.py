@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -19,6 +19,8 @@ from benchmarks.tasks import Profile, Task
 if TYPE_CHECKING:
     from datasets.base import KeypointDataset
     from methods.base import MethodConfig
+
+    Open = Callable[[str], KeypointDataset]
 
 FLOORS = ("centre", "grid", "random_points")
 COUNTERPARTS = {"stable_keypoints": "random_tokens"}  # a method's own floor, which takes the method's settings
@@ -71,7 +73,8 @@ def make_plan(request: Request) -> Plan:
     MethodError for a method that lacks something.
     """
     settings = request.settings()
-    templates = [_template(name, request.profile, settings.get(name, {})) for name in request.all_methods()]
+    configs = {name: _config(name, request.profile, settings.get(name, {})) for name in request.all_methods()}
+    templates = [_template(name, config, request.profile, settings.get(name, {})) for name, config in configs.items()]
     open_once = cache(lambda name: open_dataset(name, request.root))
     cells: list[Cell] = []
     skipped: dict[str, str] = {}
@@ -84,9 +87,8 @@ def make_plan(request: Request) -> Plan:
     return Plan(cells, skipped)
 
 
-def _template(name: str, profile: Profile, settings: dict[str, Any]) -> dict[str, Any]:
+def _template(name: str, config: MethodConfig, profile: Profile, settings: dict[str, Any]) -> dict[str, Any]:
     cls = method_class(name)
-    config = _config(name, profile, settings)
     plain = config.model_dump(mode="json")
     defaults = _config(name, profile, {}).model_dump(mode="json")
     changed = [f"{key}={plain[key]}" for key in settings if plain.get(key) != defaults.get(key)]
@@ -110,19 +112,18 @@ def _config(name: str, profile: Profile, settings: dict[str, Any]) -> MethodConf
         raise bad_settings(name, error, cls.Config) from error
 
 
-def _lack(task: Task, request: Request, open_once: Any) -> str:
+def _lack(task: Task, request: Request, open_once: Open) -> str:
     for name in dict.fromkeys((task.fit_dataset_id(request.profile), task.dataset_id(request.profile))):
         if name not in DATASETS.entries:
             return f"there is no loader for '{name}' yet"
         found, reason = open_once(name).available()
         if not found:
-            return str(reason)
+            return reason
     return ""
 
 
-def _digests(task: Task, profile: Profile, open_once: Any) -> dict[str, str]:
-    source: KeypointDataset = open_once(task.fit_dataset_id(profile))
-    target: KeypointDataset = open_once(task.dataset_id(profile))
+def _digests(task: Task, profile: Profile, open_once: Open) -> dict[str, str]:
+    source, target = open_once(task.fit_dataset_id(profile)), open_once(task.dataset_id(profile))
     return {"fit": source.digest("fit"), "regress": target.digest("regress"), "test": target.digest("test")}
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -18,6 +21,9 @@ from benchmarks.tasks import SUITES, Profile
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
 from leaderboard.tables import render, rows
+
+HEADING_WIDTH = 11
+_LIMIT = re.compile(r" \(limit \d+\)$")  # said once, below the table
 
 
 def print_skipped(console: Console, skipped: dict[str, str]) -> None:
@@ -44,13 +50,14 @@ def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequen
     found = [row for row in rows(records, tasks, profile) if row["kind"] == "measured"]
     labels = sorted({(not row["is_floor"], row["label"]) for row in found})
     table = Table(box=SIMPLE_HEAD, caption=_caption(found, profile), caption_justify="left")
-    table.add_column("task", no_wrap=True)
+    table.add_column("task", overflow="fold")
     for is_method, label in labels:
-        table.add_column(label, justify="right", style="" if is_method else "bright_black")
+        heading = "\n".join(wrap(_LIMIT.sub("", label), HEADING_WIDTH))
+        table.add_column(heading, justify="right", no_wrap=True, style="" if is_method else "bright_black")
     for task, protocol in dict.fromkeys((row["task"], row["protocol"]) for row in found if row["protocol"]):
         line = {row["label"]: row for row in found if row["task"] == task and row["protocol"] in (protocol, None)}
-        heading = next(row for row in line.values() if row["protocol"])
-        table.add_row(_task_heading(heading), *(_value(line, label) for _, label in labels))
+        scored = next(row for row in line.values() if row["protocol"])
+        table.add_row(_task_heading(scored), *(_value(line, label) for _, label in labels))
     if table.row_count:
         console.print(table)
 
@@ -74,7 +81,8 @@ def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: 
     pictures = [store.cells / cell_id / OVERLAY for cell_id in outcome.records]
     lines += [f"picture      {path}" for path in pictures if path.exists()]
     if tracked:
-        lines.append(f"MLflow       python -m benchmarks ui --output {store.output}")
+        server = os.environ.get("MLFLOW_TRACKING_URI")
+        lines.append(f"MLflow       {server or f'python -m benchmarks ui --output {store.output}'}")
     for line in lines:
         console.print(Text(line), soft_wrap=True)
 

@@ -25,8 +25,8 @@ DATASETS: dict[str, tuple[str, str]] = {
     "mini_human36m_unaligned": (f"{_MINI}:HUMAN36M_UNALIGNED", "drawn people anywhere in a room"),
     "cub_001": ("datasets.cub:CUB_001", "CUB-200-2011 class 001, official split, square padded crops"),
     "cub_002": ("datasets.cub:CUB_002", "CUB-200-2011 class 002, official split, square padded crops"),
-    "cub_all": ("datasets.cub:CUB_ALL", "CUB-200-2011, all 200 classes, official split, square padded crops"),
     "cub_003": ("datasets.cub:CUB_003", "CUB-200-2011 class 003, official split, square padded crops"),
+    "cub_all": ("datasets.cub:CUB_ALL", "CUB-200-2011, all 200 classes, official split, square padded crops"),
 }
 
 _HUGGING_FACE_CLASSES = ("Dataset", "IterableDataset", "DatasetDict", "IterableDatasetDict")

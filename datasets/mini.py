@@ -156,9 +156,12 @@ TAICHI = _people("taichi", "Mini Tai-Chi", OUTDOOR_PERSON, people.OPENPOSE)
 DEEPFASHION = _people(
     "deepfashion", "Mini DeepFashion", STUDIO_PERSON, people.COCO, motion=people.STANDING, all_visible=True
 )
-HUMAN36M = _people(
-    "human36m", "Mini Human3.6M", BOXED_PERSON, people.HUMAN36M, motion=people.ACTING, all_visible=True
-)
+HUMAN36M = _people("human36m", "Mini Human3.6M", BOXED_PERSON, people.HUMAN36M, motion=people.ACTING, all_visible=True)
 HUMAN36M_UNALIGNED = _people(
-    "human36m_unaligned", "Mini Human3.6M, unaligned", WILD_PERSON, people.HUMAN36M, motion=people.ACTING, all_visible=True
+    "human36m_unaligned",
+    "Mini Human3.6M, unaligned",
+    WILD_PERSON,
+    people.HUMAN36M,
+    motion=people.ACTING,
+    all_visible=True,
 )

@@ -35,13 +35,21 @@ def test_landmarks_of_visible_parts_lie_in_the_image(world: str) -> None:
     for seed in range(40):
         each = drawing(world, seed)
         assert np.isfinite(each.landmarks).all()
-        inside = ((each.landmarks >= 0) & (each.landmarks < 1)).all(axis=1)
+        inside = np.all((each.landmarks >= 0) & (each.landmarks < 1), axis=1)
         assert inside[each.visible].all()
 
 
 @pytest.mark.parametrize(
     ("world", "part"),
-    [("faces", "nose"), ("faces", "hair"), ("birds", "beak"), ("birds", "breast"), ("birds", "throat"), ("people", "leftglove"), ("people", "shirt")],
+    [
+        ("faces", "nose"),
+        ("faces", "hair"),
+        ("birds", "beak"),
+        ("birds", "breast"),
+        ("birds", "throat"),
+        ("people", "leftglove"),
+        ("people", "shirt"),
+    ],
 )
 def test_a_caption_names_the_colour_found_at_its_part(world: str, part: str) -> None:
     """The pixel at a part's centre has the direction in colour space of the word's colour, light aside."""

@@ -1,4 +1,4 @@
-"""Train the mini diffusion model: ``python -m benchmarks.pretrain train --output runs/pretrain``."""
+"""Train the mini diffusion model and measure it: ``python -m benchmarks.pretrain train --output runs/pretrain``."""
 
 from __future__ import annotations
 
@@ -45,6 +45,26 @@ def train(
     pool = join(chunks)
     trainer.train_vae(pool)
     trainer.train_unet(pool)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of the exported pipeline.")],
+    losses: Annotated[
+        Path | None, typer.Option(help="loss.csv of the training, for the picture of its curves.")
+    ] = None,
+    timestep: Annotated[int, typer.Option(help="Timestep at which attention is read.")] = 300,
+    count: Annotated[int, typer.Option(help="Unseen drawings to measure on.")] = 200,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Measure where words point, attention entropy and colour swaps; write report.json, samples.png, losses.png."""
+    import json
+
+    from benchmarks.pretrain.report import plot_losses, write_report
+
+    print(json.dumps(write_report(folder, device, timestep, count), indent=2))
+    if losses is not None:
+        plot_losses(losses, folder / "losses.png")
 
 
 if __name__ == "__main__":

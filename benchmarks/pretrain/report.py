@@ -123,6 +123,21 @@ class Inspector:
         sheet.save(path)
 
 
+def plot_losses(losses: Path, path: Path) -> None:
+    """The two loss curves of ``loss.csv``, smoothed over 50 updates."""
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    table = pd.read_csv(losses, names=["stage", "step", "loss"])
+    figure = Figure(figsize=(9, 3), layout="constrained")
+    for axis, stage in zip(figure.subplots(1, 2), ("autoencoder", "diffusion"), strict=True):
+        curve = table[table.stage == stage]
+        axis.plot(curve.step, curve.loss.rolling(50, min_periods=1).mean())
+        axis.set(title=stage, xlabel="update", ylabel="loss", yscale="log")
+        axis.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+
+
 def write_report(folder: Path, device: str, timestep: int, count: int) -> dict[str, Any]:
     """Measure the pipeline in ``folder``; write ``report.json`` and ``samples.png`` into it."""
     inspector = Inspector(folder, device, timestep, count)

@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from torch import Tensor, nn
-from torch.nn import functional
 
 from benchmarks.pretrain.pool import Pool
 
@@ -165,7 +164,7 @@ class Trainer:
 
     def _update(self, optimiser: torch.optim.Optimizer, loss: Tensor, models: list[Any]) -> None:
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         for model in models:
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
@@ -199,7 +198,7 @@ class Trainer:
 
     def export(self, average: list[Tensor], models: list[nn.Module], folder: Path) -> None:
         """Write the pipeline with averaged weights as safetensors, leaving the training weights alone."""
-        live = [p for model in models for p in model.parameters()]
+        live: list[Tensor] = [p for model in models for p in model.parameters()]
         kept = [p.detach().clone() for p in live]
         with torch.no_grad():
             torch._foreach_copy_(live, average)

@@ -37,7 +37,11 @@ class _Bird:
         face = tilt * 0.3 + self.nod
         self.gaze = np.array([-np.cos(face), -np.sin(face)])
         self.above = np.array([np.sin(face), -np.cos(face)])
-        self.skull = self.body(0.92, 0.8) + self.neck * (0.5 * self.forward + np.array([-0.1, -1.0])) + 0.5 * self.head * self.above
+        self.skull = (
+            self.body(0.92, 0.8)
+            + self.neck * (0.5 * self.forward + np.array([-0.1, -1.0]))
+            + 0.5 * self.head * self.above
+        )
 
     def body(self, along: float, height: float) -> Points:
         """A point of the body: ``along`` from rump (-1) to breast (1), ``height`` from belly (-1) to back (1)."""
@@ -132,8 +136,14 @@ def _draw(canvas: Canvas, bird: _Bird) -> None:
     canvas.limb(root, tip, (0.012, 0.012), shade(colour["tail"], -0.3))
     outline = [(1, 0.1), (0.65, -0.72), (0, -1), (-0.7, -0.6), (-1.08, 0.15), (-0.5, 0.78), (0.2, 1.0), (0.8, 0.75)]
     canvas.blob([bird.body(*point) for point in outline], colour["back"])
-    canvas.blob([bird.body(*point) for point in [(0.35, -0.3), (0.6, -0.78), (0, -1.0), (-0.7, -0.6), (-0.6, -0.25)]], colour["belly"])
-    canvas.blob([bird.body(*point) for point in [(1.0, 0.25), (0.98, -0.3), (0.55, -0.8), (0.3, -0.3), (0.55, 0.3)]], colour["breast"])
+    canvas.blob(
+        [bird.body(*point) for point in [(0.35, -0.3), (0.6, -0.78), (0, -1.0), (-0.7, -0.6), (-0.6, -0.25)]],
+        colour["belly"],
+    )
+    canvas.blob(
+        [bird.body(*point) for point in [(1.0, 0.25), (0.98, -0.3), (0.55, -0.8), (0.3, -0.3), (0.55, 0.3)]],
+        colour["breast"],
+    )
     canvas.limb(bird.body(0.72, 0.4), bird.face(0, 0), (bird.depth * 0.6, bird.head * 0.85), colour["back"])
     canvas.limb(bird.body(0.92, 0.25), bird.face(0.35, -0.5), (bird.depth * 0.35, bird.head * 0.5), colour["throat"])
     _draw_head(canvas, bird)
@@ -146,7 +156,10 @@ def _draw(canvas: Canvas, bird: _Bird) -> None:
 def _draw_head(canvas: Canvas, bird: _Bird) -> None:
     colour, r = {part: COLOURS[name] for part, name in bird.colour.items()}, bird.head
     canvas.ellipse(bird.skull, (r, r), colour["back"])
-    canvas.blob([bird.face(*point) for point in [(0.9, -0.25), (0.75, -0.75), (0.2, -1.02), (-0.1, -0.7), (0.4, -0.3)]], colour["throat"])
+    canvas.blob(
+        [bird.face(*point) for point in [(0.9, -0.25), (0.75, -0.75), (0.2, -1.02), (-0.1, -0.7), (0.4, -0.3)]],
+        colour["throat"],
+    )
     cap = [(0.85, 0.3), (0.65, 0.8), (0.0, 1.08), (-0.75, 0.75), (-0.9, 0.15), (-0.2, 0.42)]
     if bird.crest:
         cap[3] = (-1.1, 1.25)

@@ -99,7 +99,16 @@ def _draw_head(canvas: Canvas, face: _Face) -> None:
         canvas.ellipse((side * w * 0.99 + x * 0.3, 0.02), (0.1, 0.17), shade(skin, -0.12))
         canvas.ellipse((side * w * 1.02 + x * 0.3, 0.16), (0.07, 0.07), ears)
     canvas.blob(
-        [(x, -h), (w * 0.8, -h * 0.66), (w, 0), (w * 0.72, h * 0.62), (x, h), (-w * 0.72, h * 0.62), (-w, 0), (-w * 0.8, -h * 0.66)],
+        [
+            (x, -h),
+            (w * 0.8, -h * 0.66),
+            (w, 0),
+            (w * 0.72, h * 0.62),
+            (x, h),
+            (-w * 0.72, h * 0.62),
+            (-w, 0),
+            (-w * 0.8, -h * 0.66),
+        ],
         skin,
     )
     for side in (-1, 1):
@@ -108,7 +117,13 @@ def _draw_head(canvas: Canvas, face: _Face) -> None:
     part = (-0.25, 0.3, 0.0, -0.1)[face.hair_style]
     canvas.blob(
         [(-w - 0.06, -0.18), (-w * 0.72, -h * 0.9), (0, -h - 0.2), (w * 0.72, -h * 0.9), (w + 0.06, -0.18)]
-        + [(w * 0.75, top + 0.04), (part + 0.22 + x, top), (part + x, top - 0.14), (part - 0.2 + x, top), (-w * 0.75, top + 0.04)],
+        + [
+            (w * 0.75, top + 0.04),
+            (part + 0.22 + x, top),
+            (part + x, top - 0.14),
+            (part - 0.2 + x, top),
+            (-w * 0.75, top + 0.04),
+        ],
         hair,
     )
     canvas.limb((-w * 0.4 + x, -h * 0.92), (w * 0.25 + x, -h * 1.0), (0.035, 0.02), shade(hair, 0.3))
@@ -136,7 +151,12 @@ def _draw_features(canvas: Canvas, face: _Face, points: Points) -> None:
     canvas.blob([left, middle + (0, dip * 0.5 - 0.05), right, middle + (0, dip + face.open + 0.09)], mouth)
     if face.open > 0.02:
         canvas.blob(
-            [left * 0.75 + middle * 0.25, middle + (0, dip * 0.7), right * 0.75 + middle * 0.25, middle + (0, dip + face.open)],
+            [
+                left * 0.75 + middle * 0.25,
+                middle + (0, dip * 0.7),
+                right * 0.75 + middle * 0.25,
+                middle + (0, dip + face.open),
+            ],
             (250, 246, 240),
         )
     else:

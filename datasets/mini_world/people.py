@@ -102,7 +102,8 @@ class _Figure:
             outward = np.array([sign * 0.075 + 0.04 * self.turn, 0.045])
             hand, side_way = _down(forearm), np.array([np.cos(forearm), -np.sin(forearm)])
             limbs = {
-                "shoulder": shoulder, "elbow": elbow, "wrist": wrist, "thumb": wrist + 0.07 * hand - sign * 0.04 * side_way,
+                "shoulder": shoulder, "elbow": elbow, "wrist": wrist,
+                "thumb": wrist + 0.07 * hand - sign * 0.04 * side_way,
                 "little finger": wrist + 0.09 * hand + sign * 0.03 * side_way, "hip": hip, "knee": knee,
                 "ankle": ankle, "ball": ankle + 0.7 * outward, "toes": ankle + 1.2 * outward,
             }  # fmt: skip
@@ -121,7 +122,7 @@ def draw(
     """One person; ``skeleton`` says which joints are landmarks, ``all_visible`` that none may be missing."""
     figure = _Figure(motion, identity, rng)
     joints = figure.joints
-    extent = np.array([point for point in joints.values()] + [joints["head top"] - (0, 0.08)])
+    extent = np.array([*joints.values(), joints["head top"] - (0, 0.08)])
     camera = place(view, extent, rng)
     canvas = backdrop(view, camera, rng)
     _draw(canvas, figure)
@@ -163,14 +164,19 @@ def _draw(canvas: Canvas, figure: _Figure) -> None:
     out = 0.07 * (shoulders[1] - shoulders[0]) / max(float(np.linalg.norm(shoulders[1] - shoulders[0])), 1e-6)
     canvas.limb(joints["neck"], joints["head centre"], (0.05, 0.05), shade(colour["skin"], -0.2))
     canvas.polygon([shoulders[0] - out, shoulders[1] + out, hips[0] + out, hips[1] - out], colour["shirt"])
-    canvas.limb(*shoulders, (0.07, 0.07), colour["shirt"])
+    canvas.limb(shoulders[0], shoulders[1], (0.07, 0.07), colour["shirt"])
     canvas.limb(hips[1], hips[0], (0.075, 0.075), colour["belt"])
     canvas.ellipse(joints["pelvis"], (0.035, 0.035), shade(colour["belt"], 0.5))
     for side in ("right", "left"):
         shoulder, elbow, wrist = (joints[f"{side} {name}"] for name in ("shoulder", "elbow", "wrist"))
         canvas.limb(shoulder, elbow, (0.068, 0.055), colour["sleeves"])
         canvas.limb(elbow, wrist, (0.055, 0.04), shade(colour["sleeves"], -0.08))
-        canvas.limb(wrist, (joints[f"{side} thumb"] + joints[f"{side} little finger"]) / 2, (0.055, 0.06), colour[f"{side}glove"])
+        canvas.limb(
+            wrist,
+            (joints[f"{side} thumb"] + joints[f"{side} little finger"]) / 2,
+            (0.055, 0.06),
+            colour[f"{side}glove"],
+        )
         canvas.limb(wrist, joints[f"{side} thumb"], (0.03, 0.022), colour[f"{side}glove"])
     _draw_head(canvas, figure, colour)
 

@@ -128,7 +128,7 @@ def light(image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint
 
 def hidden_by(occluder: NDArray[np.float64] | None, points: Points) -> NDArray[np.bool_]:
     """Which (n, 2) pixel points lie under the occluder or outside the image."""
-    outside = ((points < 0) | (points >= SIZE)).any(axis=1)
+    outside: NDArray[np.bool_] = np.any((points < 0) | (points >= SIZE), axis=1)
     if occluder is None:
         return outside
     return outside | (np.linalg.norm(points - occluder[:2], axis=1) < occluder[2])

@@ -94,7 +94,7 @@ class Backbone:
     def _noise_level(self) -> tuple[float, float]:
         """Factors of signal and noise at the timestep: sqrt(a), sqrt(1 - a), a the cumulative product."""
         schedule = weights.read_config(self.config.model, self.config.revision, "scheduler", "scheduler_config.json")
-        alphas = DDPMScheduler.from_config(schedule).alphas_cumprod.double()
+        alphas = (1 - DDPMScheduler.from_config(schedule).betas.double()).cumprod(0)
         if self.config.timestep >= len(alphas):
             raise MethodError(
                 f"stable_keypoints: timestep is {self.config.timestep}, expected at most {len(alphas) - 1}"

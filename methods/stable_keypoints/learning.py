@@ -164,13 +164,12 @@ class Learner:
 
     def _encode_original(self, pixels: Tensor, ids: Sequence[str]) -> Tensor:
         """Latents of untransformed images, each encoded once while ``latent_cache`` has room."""
+        fresh: dict[str, Tensor] = {}
         missing = [row for row, image_id in enumerate(ids) if image_id not in self._latents]
-        fresh = (
-            dict(zip((ids[row] for row in missing), self.backbone.encode(pixels[missing]), strict=True))
-            if missing
-            else {}
-        )
-        for image_id, latent in fresh.items():
-            if len(self._latents) < self.config.latent_cache:
-                self._latents[image_id] = latent
-        return torch.stack([fresh[image_id] if image_id in fresh else self._latents[image_id] for image_id in ids])
+        if missing:
+            encoded = self.backbone.encode(pixels[missing])
+            fresh = {ids[row]: latent for row, latent in zip(missing, encoded, strict=True)}
+        known = {**self._latents, **fresh}
+        if len(known) <= self.config.latent_cache:
+            self._latents = known
+        return torch.stack([known[image_id] for image_id in ids])

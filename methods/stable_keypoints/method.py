@@ -65,8 +65,8 @@ class StableKeypoints(Method):
     def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
         """Optimise the tokens, then keep the K that furthest point sampling picks most often.
 
-        ``report`` gets loss, sharpening and equivariance at every step, and no scalars while tokens are chosen. Raises MethodError for missing weights
-        or settings that leave fewer tokens than keypoints.
+        ``report`` gets loss, sharpening and equivariance at every step, and no scalars while tokens are chosen.
+        Raises MethodError for missing weights or settings that leave fewer tokens than keypoints.
         """
         if len(images) == 0:
             raise MethodError(f"{self.card.id}: there are no images to fit, expected at least 1")

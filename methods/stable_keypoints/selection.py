@@ -18,14 +18,18 @@ Ranking = Literal["paper", "official"]
 def divergence(maps: Tensor, sigma: float, ranking: Ranking) -> Tensor:
     """KL (B, N) of each map (B, N, R, R) from the Gaussian at its maximum: small means local. Eq. 9.
 
-    ``paper``: KL(g || m), both normalised to sum 1 after adding 1e-12 (so that 0 log 0 is 0). ``official``:
-    1e-5 is added to both, and m is the softmax over pixels of the map. protocol.md 8.3.
+    ``paper``: KL(g || m), both normalised to sum 1 after adding 1e-12 (so that 0 log 0 is 0); what bicubic
+    upsampling of a map left below 0 counts as 0. ``official``: 1e-5 is added to both, and m is the softmax over
+    pixels of the map. protocol.md 8.3.
     """
     epsilon = 1e-12 if ranking == "paper" else 1e-5
     target = gaussian(peak(maps), maps.shape[-1], sigma, maps.dtype).flatten(-2) + epsilon
     target /= target.sum(-1, keepdim=True)
-    values = maps.flatten(-2) + epsilon
-    log_map = values.log() - values.sum(-1, keepdim=True).log() if ranking == "paper" else values.log_softmax(-1)
+    if ranking == "paper":
+        values = maps.flatten(-2).clamp(min=0) + epsilon
+        log_map = (values / values.sum(-1, keepdim=True)).log()
+    else:
+        log_map = (maps.flatten(-2) + epsilon).log_softmax(-1)
     return (target * (target.log() - log_map)).sum(-1)
 
 

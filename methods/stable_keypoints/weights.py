@@ -54,7 +54,12 @@ def read_config(model: str, revision: str | None, part: str, file: str = "config
 @lru_cache
 def _from_hub(model: str, revision: str | None, file: str) -> Path:
     from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
+    try:
+        return Path(hf_hub_download(model, file, revision=revision, local_files_only=True))
+    except LocalEntryNotFoundError:
+        pass  # not in the cache: ask the hub
     try:
         return Path(hf_hub_download(model, file, revision=revision))
     except Exception as error:  # the hub raises a dozen kinds, from requests to its own

@@ -27,7 +27,7 @@ def test_an_installed_package_adds_its_plugins(toys):
 
 def test_a_broken_plugin_is_listed_and_says_what_is_wrong_when_loaded(toys):
     assert "toy_broken" in METHODS.entries
-    with pytest.raises(UserError, match="toy_broken.*package keypoint-toys.*No module named"):
+    with pytest.raises(UserError, match=r"toy_broken.*package keypoint-toys.*No module named"):
         METHODS.load("toy_broken")
     assert METHODS.load("grid").card.id == "grid"
 

@@ -97,6 +97,11 @@ def test_condition_is_the_ratio_of_the_axes_of_the_keypoints():
     keypoints = 0.5 + np.array([[0.4, 0], [-0.4, 0], [0, 0.1], [0, -0.1]])[:, None]
     regression = fit_regression(keypoints, keypoints)
     assert regression.condition == pytest.approx(4.0, rel=1e-12)
+    # A second landmark, seen by a pair of points on each axis of a longer ellipse, has the worse design.
+    keypoints = np.concatenate([keypoints, 0.5 + np.array([[0.5, 0], [0, 0.05]])[:, None]])
+    visible = np.array([[True, False]] * 4 + [[False, True]] * 2)
+    regression = fit_regression(keypoints, np.repeat(keypoints, 2, axis=1), visible)
+    assert regression.condition == pytest.approx(10.0, rel=1e-12)
 
 
 @pytest.mark.parametrize(

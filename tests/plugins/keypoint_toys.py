@@ -12,6 +12,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.tasks import Task
 from datasets.base import Annotation, DatasetCard, DatasetError, KeypointDataset, Split
 from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
 
@@ -19,10 +20,10 @@ CALLS: list[str] = []
 MIX = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])
 
 
-def tasks():
-    from benchmarks.tasks import Task
+def tasks() -> list[Task]:
+    """Tasks over the toy datasets."""
 
-    def make(id, dataset, fit_on=None):
+    def make(id: str, dataset: str, fit_on: str | None = None) -> Task:
         return Task(id=id, dataset=dataset, fit_on=fit_on, num_keypoints=3, protocols=("sk/side",))
 
     # In the paper profile a dataset keeps its name, so the toys need no mini twins.

@@ -1,0 +1,126 @@
+"""The command line from outside: what it imports, and what it says to the mistaken."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = "torch diffusers transformers mlflow matplotlib pandas pyarrow scipy"
+
+
+def call(repository, *arguments, code="from benchmarks.cli import main; main()"):
+    environment = {name: value for name, value in os.environ.items() if name != "KEYPOINTS_DATA_ROOT"}
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(
+        command, cwd=repository, capture_output=True, text=True, check=False, timeout=120, env=environment
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["run", "--help"],
+        ["list"],
+        ["describe", "stable_keypoints"],
+        ["describe", "mini_cub_001"],
+        ["describe", "wild"],
+    ],
+)
+def test_what_must_be_quick_imports_nothing_heavy(repository, arguments):
+    code = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print('heavy:', [n for n in '{HEAVY}'.split() if n in sys.modules]))\n"
+        "from benchmarks.cli import main; main()"
+    )
+    done = call(repository, *arguments, code=code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+
+
+def test_list_names_everything(repository):
+    from benchmarks.tasks import SUITES, TASKS
+    from datasets import DATASETS
+    from methods import METHODS
+
+    text = call(repository, "list").stdout
+    for name in [*METHODS, *DATASETS, *TASKS, *SUITES]:
+        assert re.search(rf"^  {name}  ", text, re.M), name
+    assert "taichi" not in call(repository, "list", "methods").stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("grid", "Mean pose"),
+        ("stable_keypoints", "stable_keypoints.sigma"),
+        ("mini_taichi", "fit 300, regress 200, test 100"),
+        ("cub_001", "no: cub_001: no data root is set"),
+        ("celeba_wild_to_taichi", "fit_on         celeba_wild"),
+        ("generalization", "cub_aligned_to_taichi"),
+        ("sk/pck6", "threshold         6.0"),
+    ],
+)
+def test_describe(repository, name, content):
+    done = call(repository, "describe", name)
+    assert done.returncode == 0, done.stderr
+    assert content in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["list", "method"], "unknown kind 'method'; did you mean 'methods'?"),
+        (["describe", "stable_keypoint"], "unknown name 'stable_keypoint'; did you mean 'stable_keypoints'?"),
+        (["describe", "sk/sied"], "unknown protocol 'sk/sied'; did you mean 'sk/side'?"),
+        (["run", "--method", "gird", "--suite", "wild"], "unknown method 'gird'; did you mean 'grid'?"),
+        (["run", "--method", "grid", "--suite", "wlid"], "unknown suite 'wlid'; did you mean 'wild'?"),
+        (["run", "--method", "grid"], "nothing to run: name a --suite"),
+        (
+            ["run", "--method", "stable_keypoints", "--suite", "wild", "--set", "stable_keypoints.sigm=1"],
+            "stable_keypoints has no setting 'sigm'; did you mean 'sigma'?",
+        ),
+        (["run", "--method", "grid", "--suite", "wild", "--profile", "real"], "unknown profile 'real'"),
+        (["run", "--method", "grid", "--suite", "wild", "--profile", "paper"], "profile 'paper' needs data"),
+        (["run", "--method", "grid", "--suite", "wild", "--data-root", "/nowhere"], "data root /nowhere (from --da"),
+        (["run", "--method", "grid", "--suite", "wild", "--device", "tpu"], "--device tpu: expected auto, cpu"),
+        (["leaderboard", "--suite", "wlid"], "unknown suite 'wlid'; did you mean 'wild'?"),
+        (["leaderboard", "--runs", "/nowhere"], "no folder /nowhere/cells"),
+        (["ui", "--output", "/nowhere"], "no /nowhere/mlflow.db to show"),
+    ],
+)
+def test_mistakes_are_one_line_with_status_2(repository, arguments, message):
+    done = call(repository, *arguments)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: " + message)
+    assert len(done.stderr.splitlines()) == 1
+    assert not (repository / "nowhere").exists()
+
+
+def test_a_mini_run_and_its_leaderboard(repository, tmp_path):
+    runs = str(tmp_path / "runs")
+    options = ["--method", "grid", "--task", "cub_001", "--limit", "6", "--output", runs, "--device", "cpu"]
+    done = call(repository, "run", *options, "--no-mlflow")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("profile mini: no --data-root and no KEYPOINTS_DATA_ROOT")
+    table = call(repository, "leaderboard", "--suite", "wild", "--runs", runs, "--profile", "mini")
+    assert "(limit 6)" in table.stdout
+    written = tmp_path / "rows.json"
+    call(repository, "leaderboard", "--suite", "wild", "--runs", runs, "--format", "json", "--output", str(written))
+    rows = {row["method"]: row for row in json.loads(written.read_text())}
+    assert set(rows) == {"centre", "grid", "random_points"}
+    expected = {"task": "cub_001", "profile": "mini", "kind": "measured", "protocol": "sk/side", "n_test": 6}
+    assert expected.items() <= rows["grid"].items()
+
+
+def test_a_stale_readme_is_named(repository, tmp_path, monkeypatch, capsys):
+    from benchmarks import boards
+
+    monkeypatch.setattr("leaderboard.readme.check", lambda path, suites: ["mini:wild"])
+    assert boards.check_readme(tmp_path / "README.md") == 1
+    assert (
+        "stale tables mini:wild; renew them with python -m benchmarks leaderboard --update" in capsys.readouterr().err
+    )

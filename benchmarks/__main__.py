@@ -1,6 +1,11 @@
 """``python -m benchmarks``."""
 
-from benchmarks.cli import main
+import sys
 
 if __name__ == "__main__":
-    main()
+    try:
+        from benchmarks.cli import main
+
+        main()
+    except KeyboardInterrupt:  # while modules are imported
+        sys.exit(130)

@@ -43,8 +43,11 @@ def check_readme(path: Path) -> int:
     return 0
 
 
-def update_readme(path: Path) -> int:
-    """Write the tables of a README anew."""
+def update_readme(path: Path, runs: Path | None) -> int:
+    """Write the tables of a README anew, after making the records of ``runs``, where given, the committed results."""
+    if runs is not None:
+        for file, count in readme.commit(path, load_records(runs), SUITES).items():
+            typer.echo(f"{file}: {count} records")
     changed = readme.update(path, SUITES)
     typer.echo(f"{path}: {'tables renewed' if changed else 'tables were up to date'}")
     return 0

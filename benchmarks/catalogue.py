@@ -1,19 +1,26 @@
-"""What ``list`` and ``describe`` print: the registries, tasks, suites and protocols as plain text."""
+"""What ``list`` and ``describe`` print: methods, datasets, tasks, suites and protocols as plain text."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from benchmarks.errors import unknown
+from benchmarks.plan import lack
 from benchmarks.registry import DATASETS, METHODS, Registry, method_class, open_dataset
 from benchmarks.settings import choose_data_root
 from benchmarks.tasks import SUITES, TASKS, Profile, Task
+from leaderboard.published import reported_rows
+from metrics.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from datasets.base import DatasetCard
+    from metrics.protocols import Protocol
 
 Pairs = Iterable[tuple[str, str]]
+PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 
 def listing(kind: str | None) -> str:
@@ -23,6 +30,7 @@ def listing(kind: str | None) -> str:
         "datasets": lambda: _entries(DATASETS),
         "tasks": lambda: ((task.id, _task_summary(task)) for task in TASKS.values()),
         "suites": lambda: ((name, ", ".join(tasks)) for name, tasks in SUITES.items()),
+        "protocols": lambda: ((name, _error(name)) for name in PROTOCOLS),
     }
     if kind is not None and kind not in kinds:
         raise unknown("kind", kind, kinds)
@@ -35,19 +43,20 @@ def description(name: str, data_root: Path | None) -> str:
 
     Raises UserError with the near match for a name that is none of them.
     """
+    root, _ = choose_data_root(data_root)
     parts = []
     if name in METHODS.entries:
         parts.append(_method(name))
     if name in DATASETS.entries:
-        parts.append(_dataset(name, data_root))
+        parts.append(_dataset(name, root))
     if name in TASKS:
-        parts.append(_task(TASKS[name]))
+        parts.append(_task(TASKS[name], root))
     if name in SUITES:
-        parts.append(f"suite {name}\n" + _columns((task, _task_summary(TASKS[task])) for task in SUITES[name]))
-    if "/" in name and not parts:
-        parts.append(_protocol(name))
+        parts.append(_suite(name, root))
+    if name in PROTOCOLS:
+        parts.append(_protocol(PROTOCOLS[name]))
     if not parts:
-        raise unknown("name", name, [*METHODS.entries, *DATASETS.entries, *TASKS, *SUITES, *_task_protocols()])
+        raise unknown("name", name, [*METHODS.entries, *DATASETS.entries, *TASKS, *SUITES, *PROTOCOLS])
     return "\n\n".join(parts)
 
 
@@ -66,20 +75,12 @@ def _task_summary(task: Task) -> str:
     return f"{task.dataset}, K={task.num_keypoints}, {', '.join(task.protocols)}{learned}"
 
 
-def _task_protocols() -> list[str]:
-    return [protocol for task in TASKS.values() for protocol in task.protocols]
-
-
 def _method(name: str) -> str:
     cls = method_class(name)
     card = [(key, str(value)) for key, value in cls.card.model_dump().items() if value is not None]
     card.append(("code", f"{METHODS.origin(name)}, version {cls.version}"))
-    profiles: tuple[Profile, ...] = get_args(Profile)
-    configs = {profile: cls.config_for(profile, {}).model_dump() for profile in profiles}
-    settings = [
-        (f"{name}.{key}", "  ".join(f"{profile}: {config[key]}" for profile, config in configs.items()))
-        for key in cls.Config.model_fields
-    ]
+    configs = {profile: cls.config_for(profile, {}).model_dump() for profile in PROFILES}
+    settings = [(f"{name}.{key}", _setting(key, configs)) for key in cls.Config.model_fields]
     text = f"method {name}\n{_columns(card)}"
     if settings:
         about = inspect.getdoc(cls.Config) or ""
@@ -87,16 +88,26 @@ def _method(name: str) -> str:
     return text
 
 
-def _dataset(name: str, data_root: Path | None) -> str:
-    root, _ = choose_data_root(data_root)
+def _setting(key: str, configs: dict[Profile, dict[str, Any]]) -> str:
+    """A setting's default, for each profile where they differ."""
+    values = {profile: str(config[key]) for profile, config in configs.items()}
+    if len(set(values.values())) == 1:
+        return values[PROFILES[0]]
+    return ", ".join(f"{value} ({profile})" for profile, value in values.items())
+
+
+def _dataset(name: str, root: Path | None) -> str:
     dataset = open_dataset(name, root)
     found, reason = dataset.available()
     card = dataset.card
+    names = card.landmark_names
+    pairs = ", ".join(f"{names[left]} - {names[right]}" for left, right in card.left_right_pairs)
     lines = [
         ("title", card.title),
         ("available", "yes" if found else f"no: {reason}"),
-        ("images", ", ".join(f"{split} {count}" for split, count in card.counts.items())),
-        ("landmarks", f"{len(card.landmark_names)}: {', '.join(card.landmark_names)}"),
+        ("images", _counts(card)),
+        ("landmarks", f"{len(names)}: {', '.join(names)}"),
+        ("left - right", pairs or "no pairs"),
         ("visibility", "annotated" if card.has_visibility else "all landmarks count"),
         ("preprocessing", card.preprocessing),
         ("licence", card.licence),
@@ -107,19 +118,78 @@ def _dataset(name: str, data_root: Path | None) -> str:
     return f"dataset {name}\n{_columns(lines)}"
 
 
-def _task(task: Task) -> str:
-    lines = [(key, _plain(value)) for key, value in task.model_dump().items() if value is not None]
-    lines.append(("suites", ", ".join(name for name, tasks in SUITES.items() if task.id in tasks)))
+def _counts(card: DatasetCard) -> str:
+    return ", ".join(f"{split} {count}" for split, count in card.counts.items())
+
+
+def _suite(name: str, root: Path | None) -> str:
+    lines = []
+    for task in (TASKS[task] for task in SUITES[name]):
+        runs = ", ".join(profile for profile in PROFILES if not _lacks(task, profile, root)) or "nowhere yet"
+        lines.append((task.id, f"{_task_summary(task)}; can be run here: {runs}"))
+    return f"suite {name}\n{_columns(lines)}"
+
+
+def _task(task: Task, root: Path | None) -> str:
+    lines = [("keypoints", f"K={task.num_keypoints}")]
+    lines += [("error", f"{protocol}: {_error(protocol)}") for protocol in task.protocols]
+    for profile in PROFILES:
+        lacks = _lacks(task, profile, root)
+        lines.append((profile, f"cannot be run: {lacks}" if lacks else _data(task, profile, root)))
+    lines.append(("suites", ", ".join(name for name, tasks in SUITES.items() if task.id in tasks) or "none"))
+    lines += _reported(task)
     return f"task {task.id}\n{_columns(lines)}"
 
 
-def _protocol(name: str) -> str:
-    from metrics.protocols import PROTOCOLS
+def _reported(task: Task) -> Iterator[tuple[str, str]]:
+    """What papers print, and below it why that cannot be compared."""
+    found = reported_rows([task.id])
+    notes = list(dict.fromkeys(row["note"] for row in found if row["note"]))
+    for row in found:
+        mark = f" ({notes.index(row['note']) + 1})" if row["note"] else ""
+        yield "reported", f"{row['label']}, {row['supervision']}: {row['printed']} {row['unit']}{mark}"
+    for number, note in enumerate(notes, start=1):
+        yield f"({number})", note
 
-    if name not in PROTOCOLS:
-        raise unknown("protocol", name, PROTOCOLS)
-    return f"protocol {name}\n{_columns((key, _plain(value)) for key, value in asdict(PROTOCOLS[name]).items())}"
+
+def _data(task: Task, profile: Profile, root: Path | None) -> str:
+    """Where keypoints are learned, where regressed and tested, and on how many images."""
+    target, source = task.dataset_id(profile), task.fit_dataset_id(profile)
+    learned = f"keypoints learned on {source} (fit {open_dataset(source, root).card.counts['fit']}), "
+    return f"{learned if source != target else ''}{target} ({_counts(open_dataset(target, root).card)})"
 
 
-def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+def _lacks(task: Task, profile: Profile, root: Path | None) -> str:
+    return lack(task, profile, lambda name: open_dataset(name, root))
+
+
+def _error(name: str) -> str:
+    protocol = PROTOCOLS[name]
+    return f"{protocol.summary}; {_unit(protocol)}"
+
+
+def _unit(protocol: Protocol) -> str:
+    return f"{protocol.unit}, {'higher' if protocol.higher_is_better else 'lower'} is better"
+
+
+def _protocol(protocol: Protocol) -> str:
+    where = "every landmark" if protocol.rows == "all" else "each landmark that is visible"
+    over = {"side": "the image side", "interocular": "the distance between the eyes"}[protocol.normaliser]
+    error = f"distance of predicted and annotated landmark over {over}, times {protocol.scale:g}"
+    if protocol.threshold is not None:
+        error += f"; counted as 100 below {protocol.threshold:g}, else as 0"
+    images = "each image alike" if protocol.aggregate == "macro" else "each landmark alike"
+    lines = [
+        ("measures", protocol.summary),
+        ("unit", _unit(protocol)),
+        ("regression", f"linear, without bias, about the image {protocol.origin}; {protocol.solver} in float64"),
+        ("rows", f"fitted and measured on {where}"),
+        ("left, right", "may change places, if that suits an image better" if protocol.either_side else "as annotated"),
+        ("error", error),
+        ("an image's", f"{protocol.over_landmarks} over its landmarks"),
+        ("all images'", f"mean with {images}; 95 % interval by bootstrap over groups of images"),
+        ("tasks", ", ".join(task.id for task in TASKS.values() if protocol.id in task.protocols) or "none"),
+        ("version", str(protocol.version)),
+        ("source", protocol.source),
+    ]
+    return f"protocol {protocol.id}\n{_columns(lines)}"

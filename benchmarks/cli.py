@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.errors import UserError, first_line, mendable
+from benchmarks.settings import UI_PORT
 
 app = typer.Typer(
     help="A benchmark of unsupervised keypoint discovery.",
@@ -62,7 +63,9 @@ def run(
     mlflow: Annotated[bool, typer.Option(help="Mirror the records to MLflow.")] = True,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be run, and write nothing.")] = False,
 ) -> None:
-    """Run methods on tasks and print their scores; what is finished is not run again.
+    """Run methods on tasks and score them.
+
+    What is finished is not run again, so a run that was broken off goes on where it stopped.
 
     Exit status: 0 all cells are done, 1 a cell failed, 2 a mistake you can mend, 130 interrupted.
     """
@@ -84,14 +87,21 @@ def run(
         mlflow=mlflow,
         dry_run=dry_run,
     )
-    raise typer.Exit(run_command(options))
+    try:
+        status = run_command(options)
+    except KeyboardInterrupt:  # before the first cell, or in the report after the last
+        typer.echo("interrupted: finished cells stay; the same command goes on from there", err=True)
+        status = 130
+    raise typer.Exit(status)
 
 
 @app.command("list")
 def list_command(
-    kind: Annotated[str | None, typer.Argument(help="methods, datasets, tasks or suites (default: all).")] = None,
+    kind: Annotated[
+        str | None, typer.Argument(help="methods, datasets, tasks, suites or protocols (default: all).")
+    ] = None,
 ) -> None:
-    """List what there is."""
+    """List what can be run and described."""
     from benchmarks.catalogue import listing
 
     typer.echo(listing(kind))
@@ -102,7 +112,7 @@ def describe(
     name: Annotated[str, typer.Argument(help="A method, dataset, task, suite or protocol.")],
     data_root: DataRoot = None,
 ) -> None:
-    """Say all there is to know about a method, dataset, task, suite or protocol."""
+    """Say all about one of them, or a protocol."""
     from benchmarks.catalogue import description
 
     typer.echo(description(name, data_root))
@@ -113,29 +123,32 @@ def leaderboard(
     suite: Annotated[list[str] | None, typer.Option(help="Suite; repeatable (default: all).")] = None,
     profile: ProfileName = None,
     data_root: DataRoot = None,
-    runs: Annotated[Path, typer.Option(help="The run directory to read.")] = Path("runs"),
+    runs: Annotated[Path | None, typer.Option(help="The run directory to read (default: runs).")] = None,
     format: Annotated[Format, typer.Option(help="Markdown, CSV, or a JSON list of rows.")] = Format.md,
     output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
     check: Annotated[Path | None, typer.Option(help="Fail with 1 where this file's tables are stale.")] = None,
-    update: Annotated[Path | None, typer.Option(help="Write this file's tables anew from committed results.")] = None,
+    update: Annotated[
+        Path | None, typer.Option(help="Write this file's tables anew, from committed results or those of --runs.")
+    ] = None,
 ) -> None:
-    """Print the tables of suites, or check or update the tables in a README."""
+    """Print tables, or renew those of a README."""
     from benchmarks.boards import check_readme, suite_text, update_readme
+    from leaderboard.load import write_atomically
 
     if check or update:
         if check and update:
             raise UserError("--check and --update together; choose one")
-        raise typer.Exit(check_readme(check) if check else update_readme(update or Path()))
-    text = suite_text(suite or [], profile, data_root, runs, format.value)
+        raise typer.Exit(check_readme(check) if check else update_readme(update or Path(), runs))
+    text = suite_text(suite or [], profile, data_root, runs or Path("runs"), format.value)
     if output is None:
         typer.echo(text, nl=False)
     else:
-        _write(output, text)
+        write_atomically(output, text)
 
 
 @app.command()
 def mirror(output: Output = Path("runs")) -> None:
-    """Bring the MLflow store up to date with the records of a run directory."""
+    """Bring MLflow up to date with the records."""
     from benchmarks.tracking import mirror, store_uri
 
     typer.echo(f"{mirror(output)} records written to {store_uri(output)}")
@@ -144,29 +157,20 @@ def mirror(output: Output = Path("runs")) -> None:
 @app.command()
 def ui(
     output: Output = Path("runs"),
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = UI_PORT,
 ) -> None:
-    """Serve MLflow's pages over a run directory on loopback."""
+    """Serve MLflow's pages on loopback."""
     from benchmarks.tracking import serve
 
-    raise typer.Exit(serve(output, port))
-
-
-def _write(path: Path, text: str) -> None:
-    from benchmarks.store import write_text
-
-    try:
-        write_text(path, text)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+    serve(output, port)
 
 
 def main() -> None:
-    """Run the command line; a mistake that the user can mend is one line on stderr and exit status 2."""
+    """Run the command line; what the user can mend, a full disk too, is one line on stderr and exit status 2."""
     try:
         app(prog_name="python -m benchmarks")
     except Exception as error:
-        if not isinstance(error, mendable()):
+        if not isinstance(error, (*mendable(), OSError)):
             raise
         typer.echo(f"error: {first_line(error)}", err=True)
         sys.exit(2)

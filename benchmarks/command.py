@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +61,7 @@ def run_command(options: RunOptions) -> int:
     executor = InProcess(store, request.root, device, progress, refit=options.overwrite == "all")
     mirror = _Mirror(Tracker(options.output, shlex.join(sys.argv[1:])) if options.mlflow else None, console)
     outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
-    mirror.finish(outcome)
-    return _report(console, store, request, outcome, mirror.works)
+    return _report(console, store, request, outcome, mirror.finish(outcome))
 
 
 def _request(options: RunOptions, console: Console) -> Request:
@@ -82,25 +82,34 @@ def _request(options: RunOptions, console: Console) -> Request:
 
 
 def _nothing_to_run(plan: Plan) -> str:
-    task, reason = next(iter(plan.skipped.items()))
-    others = f" (and {len(plan.skipped) - 1} more tasks)" if len(plan.skipped) > 1 else ""
-    return f"no task can be run: {task}{others}: {reason}"
+    if len(plan.skipped) > 1:
+        return f"none of the {len(plan.skipped)} tasks can be run; the lines above say what each needs"
+    ((task, reason),) = plan.skipped.items()
+    return f"{task} cannot be run: {reason}"
 
 
-def _report(console: Console, store: Store, request: Request, outcome: Outcome, tracked: bool) -> int:
+def _report(console: Console, store: Store, request: Request, outcome: Outcome, mlflow: str) -> int:
     tasks = [task.id for task in request.tasks]
     print_table(console, outcome.records.values(), tasks, request.profile)
     leaderboards = write_leaderboards(store, tasks, request.profile)
-    print_files(console, store, outcome, leaderboards, tracked)
-    failed = [record for record in outcome.records.values() if record.failure]
+    print_files(console, store, outcome, leaderboards, mlflow)
+    failures = _failures(outcome.records.values())
     if outcome.interrupted:
-        done = len(outcome.records) - len(failed)
+        done = len(outcome.records) - sum(map(len, failures.values()))
         console.print(f"interrupted: {done} finished cells stay; the same command goes on from there")
-    for record in failed:
-        reason = record.failure.message if record.failure else ""
-        typed = Text(f"failed: {record.cell_id}: {reason}", style="red")
-        Console(stderr=True).print(typed, soft_wrap=True)
+    for reason, cells in failures.items():
+        others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        Console(stderr=True).print(Text(f"failed: {cells[0]}{others}: {reason}", style="red"), soft_wrap=True)
     return outcome.exit_status
+
+
+def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
+    """The cells that failed by their reason, which several often share (a broken image fails every method)."""
+    found: dict[str, list[str]] = {}
+    for record in records:
+        if record.failure:
+            found.setdefault(record.failure.message, []).append(record.cell_id)
+    return found
 
 
 class _Mirror:
@@ -110,27 +119,22 @@ class _Mirror:
         self._tracker = tracker
         self._console = console
 
-    @property
-    def works(self) -> bool:
-        return self._tracker is not None
-
     def log(self, record: ResultRecord) -> None:
+        self._attempt(lambda tracker: tracker.log(record))
+
+    def finish(self, outcome: Outcome) -> str:
+        """Close the run, with what an earlier one left out; gives the command or address that opens its page."""
+        records = [] if outcome.interrupted else list(outcome.records.values())
+        status = {0: "FINISHED", 130: "KILLED"}.get(outcome.exit_status, "FAILED")
+        self._attempt(lambda tracker: tracker.finish(status, records))
+        return self._tracker.how_to_open() if self._tracker else ""
+
+    def _attempt(self, action: Callable[[Tracker], None]) -> None:
         if self._tracker is None:
             return
         try:
-            self._tracker.log(record)
+            action(self._tracker)
         except Exception as error:
-            self._give_up(error)
-
-    def finish(self, outcome: Outcome) -> None:
-        if self._tracker is None:
-            return
-        try:
-            self._tracker.finish({0: "FINISHED", 130: "KILLED"}.get(outcome.exit_status, "FAILED"))
-        except Exception as error:
-            self._give_up(error)
-
-    def _give_up(self, error: Exception) -> None:
-        self._tracker = None
-        text = f"MLflow is left out: {first_line(error)}; python -m benchmarks mirror makes up for it"
-        self._console.print(Text(text, style="yellow"), soft_wrap=True)
+            self._tracker = None
+            text = f"MLflow is left out: {first_line(error)}; python -m benchmarks mirror makes up for it"
+            self._console.print(Text(text, style="yellow"), soft_wrap=True)

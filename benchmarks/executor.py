@@ -21,7 +21,8 @@ from benchmarks.progress import Progress
 from benchmarks.provenance import peak_memory_mb, provenance, reset_peak_memory
 from benchmarks.registry import method_class, open_dataset
 from benchmarks.scoring import score_cell, score_records
-from benchmarks.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table, write_text
+from benchmarks.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
+from leaderboard.load import write_atomically
 from leaderboard.records import Failure, ResultRecord
 from methods.base import MethodError
 
@@ -131,7 +132,7 @@ class InProcess:
             with self._store.staged(kept) as filling:
                 method.save(filling)
                 _write_history(filling, history)
-                write_text(filling / FIT, json.dumps({"seconds": seconds}))
+                write_atomically(filling / FIT, json.dumps({"seconds": seconds}))
         except MethodError:
             return  # it learns nothing that could be kept
 

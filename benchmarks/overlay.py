@@ -31,7 +31,7 @@ INK, PAPER, GREY = "#1d2430", "#ffffff", "#6b7686"
 WHITE, DARK = (255, 255, 255), (30, 30, 30)
 COLOURS = (
     *("#e6194b", "#3cb44b", "#ffe119", "#4363d8", "#f58231", "#911eb4", "#42d4f4", "#f032e6", "#bfef45", "#fabed4"),
-    *("#469990", "#dcbeff", "#9a6324", "#fffac8", "#800000", "#aaffc3", "#808000", "#ffd8b1", "#000075", "#a9a9a9"),
+    *("#00897b", "#9a6324", "#000075", "#a9a9a9", "#800000", "#dcbeff", "#808000", "#aaffc3", "#ffd8b1", "#fffac8"),
 )
 
 
@@ -63,7 +63,7 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
             _panel(photos[:SMALL_COLUMNS], SMALL, SMALL_COLUMNS, draw_landmarks),
         ),
     ]
-    _page(heading, panels).save(path, optimize=True)
+    _page(heading, panels).save(path)
 
 
 def palette(count: int) -> list[Colour]:

@@ -79,9 +79,9 @@ def make_plan(request: Request) -> Plan:
     cells: list[Cell] = []
     skipped: dict[str, str] = {}
     for task in request.tasks:
-        lack = _lack(task, request, open_once)
-        if lack:
-            skipped[task.id] = lack
+        lacking = lack(task, request.profile, open_once)
+        if lacking:
+            skipped[task.id] = lacking
         else:
             cells.extend(_cells(task, request, templates, _digests(task, request.profile, open_once)))
     return Plan(cells, skipped)
@@ -91,7 +91,7 @@ def _template(name: str, config: MethodConfig, profile: Profile, settings: dict[
     cls = method_class(name)
     plain = config.model_dump(mode="json")
     defaults = _config(name, profile, {}).model_dump(mode="json")
-    changed = [f"{key}={plain[key]}" for key in settings if plain.get(key) != defaults.get(key)]
+    changed = [f"{key}={_shown(plain[key])}" for key in settings if plain.get(key) != defaults.get(key)]
     return {
         "method": name,
         "label": cls.card.name + (f" ({', '.join(changed)})" if changed else ""),
@@ -104,6 +104,11 @@ def _template(name: str, config: MethodConfig, profile: Profile, settings: dict[
     }
 
 
+def _shown(value: Any) -> Any:
+    """A setting as labels have it: of a path only the name."""
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
+
+
 def _config(name: str, profile: Profile, settings: dict[str, Any]) -> MethodConfig:
     cls = method_class(name)
     try:
@@ -112,8 +117,9 @@ def _config(name: str, profile: Profile, settings: dict[str, Any]) -> MethodConf
         raise bad_settings(name, error, cls.Config) from error
 
 
-def _lack(task: Task, request: Request, open_once: Open) -> str:
-    for name in dict.fromkeys((task.fit_dataset_id(request.profile), task.dataset_id(request.profile))):
+def lack(task: Task, profile: Profile, open_once: Open) -> str:
+    """What a task needs that is not there, or ''."""
+    for name in dict.fromkeys((task.fit_dataset_id(profile), task.dataset_id(profile))):
         if name not in DATASETS.entries:
             return f"there is no loader for '{name}' yet"
         found, reason = open_once(name).available()

@@ -26,7 +26,7 @@ def provenance(device: str) -> dict[str, Any]:
         **git_state(),
         "python": platform.python_version(),
         "versions": _versions(),
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()} {' '.join(platform.libc_ver())}".strip(),
         "cpu": _cpu(),
         "cpu_count": os.cpu_count(),
         "device": device,
@@ -77,6 +77,7 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {}
     for package in _PACKAGES:

@@ -59,31 +59,29 @@ def drive(
     try:
         with progress.running():
             for cell in plan.cells:
-                outcome.records[cell.id] = _one(cell, store, executor, progress, overwrite, track)
+                record, is_new = _one(cell, store, executor, progress, overwrite)
+                outcome.records[cell.id] = record
+                if is_new:
+                    track(record)
     except KeyboardInterrupt:
         outcome.interrupted = True
     return outcome
 
 
 def _one(
-    cell: Cell,
-    store: Store,
-    executor: Executor,
-    progress: Progress,
-    overwrite: Overwrite,
-    track: Callable[[ResultRecord], None],
-) -> ResultRecord:
+    cell: Cell, store: Store, executor: Executor, progress: Progress, overwrite: Overwrite
+) -> tuple[ResultRecord, bool]:
+    """The record of a cell, and whether it was made just now."""
     record = store.record(cell.id)
     action = decide(cell, record, overwrite)
     seed = f" seed {cell.seed}" if cell.seed else ""
     progress.start(f"{cell.task.id} · {cell.method}{seed}")
     if record is not None and action == "keep":
         progress.finish(f"{_verdict(record)}  (finished before)", "bright_black")
-        return record
+        return record, False
     fresh = executor.rescore(cell, record) if record is not None and action == "rescore" else executor.submit(cell)
     progress.finish(_verdict(fresh), "red" if fresh.failure else "")
-    track(fresh)
-    return fresh
+    return fresh, True
 
 
 def _verdict(record: ResultRecord) -> str:

@@ -18,6 +18,7 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from benchmarks.errors import UserError
+from leaderboard.load import write_atomically
 from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:
@@ -75,16 +76,9 @@ class Store:
             shutil.rmtree(filling, ignore_errors=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a file in one step: a reader sees the old text or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
-
-
 def write_record(folder: Path, record: ResultRecord) -> None:
     """Write ``result.json``, which makes the cell exist."""
-    write_text(folder / RESULT, record.model_dump_json(indent=1) + "\n")
+    write_atomically(folder / RESULT, record.model_dump_json(indent=1) + "\n")
 
 
 def predictions_path(folder: Path, split: str) -> Path:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from textwrap import wrap
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -16,13 +14,14 @@ from rich.text import Text
 
 from benchmarks.plan import Plan
 from benchmarks.runner import Outcome, Overwrite, decide
-from benchmarks.store import OVERLAY, Store, write_text
+from benchmarks.store import OVERLAY, Store
 from benchmarks.tasks import SUITES, Profile
-from leaderboard.load import load_records
+from leaderboard.load import load_records, write_atomically
 from leaderboard.records import ResultRecord
 from leaderboard.tables import render, rows
 
 HEADING_WIDTH = 11
+Row = dict[str, Any]
 _LIMIT = re.compile(r" \(limit \d+\)$")  # said once, below the table
 
 
@@ -49,17 +48,19 @@ def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequen
     """The run's own results, tasks down and methods across, the best value of a task in bold."""
     found = [row for row in rows(records, tasks, profile) if row["kind"] == "measured"]
     labels = sorted({(not row["is_floor"], row["label"]) for row in found})
-    table = Table(box=SIMPLE_HEAD, caption=_caption(found, profile), caption_justify="left")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("task", overflow="fold")
     for is_method, label in labels:
-        heading = "\n".join(wrap(_LIMIT.sub("", label), HEADING_WIDTH))
-        table.add_column(heading, justify="right", no_wrap=True, style="" if is_method else "bright_black")
-    for task, protocol in dict.fromkeys((row["task"], row["protocol"]) for row in found if row["protocol"]):
+        style = "" if is_method else "bright_black"
+        table.add_column(_heading(label), justify="right", no_wrap=True, style=style)
+    for task, protocol in _lines(found):
         line = {row["label"]: row for row in found if row["task"] == task and row["protocol"] in (protocol, None)}
-        scored = next(row for row in line.values() if row["protocol"])
-        table.add_row(_task_heading(scored), *(_value(line, label) for _, label in labels))
+        table.add_row(_task_heading(task, line.values()), *(_value(line, label) for _, label in labels))
     if table.row_count:
+        console.print()
         console.print(table)
+        console.print(_caption(found, profile), style="italic", soft_wrap=True)
+        console.print()
 
 
 def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> list[Path]:
@@ -70,28 +71,48 @@ def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> 
     for suite, members in SUITES.items():
         if wanted & set(members):
             path = store.leaderboard / f"{suite}.{profile}.md"
-            write_text(path, render(rows(records, members, profile), "md", f"{suite} ({profile} profile)"))
+            write_atomically(path, render(rows(records, members, profile), "md", f"{suite} ({profile} profile)"))
             written.append(path)
     return written
 
 
-def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], tracked: bool) -> None:
-    """Where the leaderboard and the pictures are, and the command that opens MLflow's pages."""
+def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], mlflow: str) -> None:
+    """Where the leaderboard and the pictures are, and what opens MLflow's page on the run ('' for nothing)."""
     lines = [f"leaderboard  {path}" for path in leaderboards]
     pictures = [store.cells / cell_id / OVERLAY for cell_id in outcome.records]
     lines += [f"picture      {path}" for path in pictures if path.exists()]
-    if tracked:
-        server = os.environ.get("MLFLOW_TRACKING_URI")
-        lines.append(f"MLflow       {server or f'python -m benchmarks ui --output {store.output}'}")
+    if mlflow:
+        lines.append(f"MLflow       {mlflow}")
     for line in lines:
         console.print(Text(line), soft_wrap=True)
 
 
-def _task_heading(row: dict[str, Any]) -> str:
-    return f"{row['task']} ({row['unit']}) {'↑' if row['higher_is_better'] else '↓'}"
+def _lines(found: Sequence[Row]) -> list[tuple[str, str | None]]:
+    """Task and protocol of each line; a task that failed everywhere has one without a protocol."""
+    scored = {row["task"] for row in found if row["protocol"]}
+    pairs = ((row["task"], row["protocol"]) for row in found if row["protocol"] or row["task"] not in scored)
+    return list(dict.fromkeys(pairs))
 
 
-def _value(line: dict[str, dict[str, Any]], label: str) -> Text:
+def _heading(label: str) -> str:
+    """A label in lines of at most HEADING_WIDTH characters, as far as there is a space, = or _ to break it after."""
+    lines: list[str] = []
+    for word in re.findall(r"[^\s=_]+[\s=_]?", _LIMIT.sub("", label)):
+        if lines and len(lines[-1] + word.rstrip()) <= HEADING_WIDTH:
+            lines[-1] += word
+        else:
+            lines.append(word)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _task_heading(task: str, line: Iterable[Row]) -> str:
+    for row in line:
+        if row["protocol"]:
+            return f"{task} ({row['unit']}) {'↑' if row['higher_is_better'] else '↓'}"
+    return task
+
+
+def _value(line: dict[str, Row], label: str) -> Text:
     row = line.get(label)
     if row is None:
         return Text("–")
@@ -102,7 +123,7 @@ def _value(line: dict[str, dict[str, Any]], label: str) -> Text:
     return Text(f"{row['value']:.2f}", style="bold green" if row["value"] == best else "")
 
 
-def _caption(found: Sequence[dict[str, Any]], profile: Profile) -> str:
+def _caption(found: Sequence[Row], profile: Profile) -> str:
     limits = {row["limit"] for row in found if row["limit"] is not None}
     cut = f"; every split cut to {max(limits)} images by --limit: not comparable" if limits else ""
     return f"{profile} profile, best in bold{cut}"

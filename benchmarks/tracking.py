@@ -10,14 +10,14 @@ import json
 import logging
 import math
 import os
-import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, first_line
+from benchmarks.settings import UI_PORT
 from benchmarks.store import HISTORY, RESULT, read_columns
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "keypoint-benchmarks"
+SERVER = "MLFLOW_TRACKING_URI"
+DATABASE = "mlflow.db"
 CELL, RECORD = "cell_id", "record_sha256"
 CURVE_POINTS = 400
 BATCH = 900  # MLflow takes 1000 entries a call, 100 of them params
@@ -53,13 +55,17 @@ class Tracker:
         tags |= {f"digest.{split}": digest for split, digest in record.dataset_digests.items()}
         name = f"{record.method} {record.task} s{record.seed}"
         run = client.create_run(self._experiment, start_time=start, tags=tags, run_name=name).info.run_id
-        self._log_numbers(client, run, record, folder, end)
-        client.log_inputs(run, datasets=_inputs(record))
-        client.log_artifacts(run, str(folder))
-        client.set_tag(run, RECORD, _sha256(folder))
-        client.set_terminated(run, "FAILED" if record.failure else "FINISHED", end_time=end)
+        try:
+            self._log_numbers(client, run, record, folder, end)
+            client.log_inputs(run, datasets=_inputs(record))
+            client.log_artifacts(run, str(folder))
+            client.set_tag(run, RECORD, _sha256(folder))
+            client.set_terminated(run, "FAILED" if record.failure else "FINISHED", end_time=end)
+        except BaseException:  # Ctrl-C too: half a run must not stand beside the whole one that mirror() makes
+            client.delete_run(run)
+            raise
 
-    def missing(self, records: list[ResultRecord]) -> list[ResultRecord]:
+    def missing(self, records: Sequence[ResultRecord]) -> list[ResultRecord]:
         """Those of the records that the store does not hold as they stand."""
         client = self._connect(parent=False)
         known: set[str] = set()
@@ -70,10 +76,25 @@ class Tracker:
             token = page.token or ""
         return [record for record in records if _sha256(self._output / "cells" / record.cell_id) not in known]
 
-    def finish(self, status: str) -> None:
-        """Close the parent run as FINISHED, FAILED or KILLED."""
+    def finish(self, status: str, records: Sequence[ResultRecord] = ()) -> None:
+        """Close the parent run, if anything was logged, as FINISHED, FAILED or KILLED.
+
+        Those of ``records`` that an earlier command left out (broken off, or without MLflow) are logged too.
+        """
         if self._client is not None and self._parent:
+            for record in self.missing(records):
+                self.log(record)
             self._client.set_terminated(self._parent, status)
+
+    def how_to_open(self) -> str:
+        """The address of the parent run's page, or of all pages, with the command that serves it; '' for no store."""
+        page = f"/#/experiments/{self._experiment}/runs/{self._parent}" if self._parent else ""
+        server = os.environ.get(SERVER)
+        if server:
+            return server + page
+        if not (self._output / DATABASE).exists():
+            return ""
+        return f"python -m benchmarks ui --output {self._output}  then  http://127.0.0.1:{UI_PORT}{page}"
 
     def _connect(self, parent: bool = True) -> MlflowClient:
         """The client; the store is initialised, once, by this process alone."""
@@ -98,23 +119,30 @@ class Tracker:
 
 
 def mirror(output: Path) -> int:
-    """Bring the store up to date with the records of a run directory; the number of runs written."""
+    """Bring the store up to date with the records of a run directory; the number of runs written.
+
+    Raises UserError where the store cannot be reached, LeaderboardError where there are no records.
+    """
+    records = load_records(output)
     tracker = Tracker(output, f"mirror of {output.resolve().name}")
-    missing = tracker.missing(load_records(output))
-    for record in missing:
-        tracker.log(record)
-    tracker.finish("FINISHED")
+    try:
+        missing = tracker.missing(records)
+        for record in missing:
+            tracker.log(record)
+        tracker.finish("FINISHED")
+    except Exception as error:  # MLflow raises many kinds
+        raise UserError(f"MLflow's store {store_uri(output)} cannot be used: {first_line(error)}") from error
     return len(missing)
 
 
 def store_uri(output: Path) -> str:
     """What MLFLOW_TRACKING_URI names, else the sqlite store of the run directory."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(output / 'mlflow.db').resolve()}"
+    return os.environ.get(SERVER) or f"sqlite:///{(output / DATABASE).resolve()}"
 
 
-def serve(output: Path, port: int) -> int:
-    """Serve MLflow's pages over a run directory on loopback until Ctrl-C. Raises UserError where there is no store."""
-    database = output / "mlflow.db"
+def serve(output: Path, port: int) -> NoReturn:
+    """Become the loopback server of MLflow's pages over a run directory. Raises UserError where there is no store."""
+    database = output / DATABASE
     if not database.exists():
         raise UserError(
             f"no {database} to show; python -m benchmarks mirror --output {output} makes it from the records"
@@ -122,14 +150,13 @@ def serve(output: Path, port: int) -> int:
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{database.resolve()}"]
     command += ["--default-artifact-root", _artifacts(output)]
-    try:
-        return subprocess.call(command, env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true"})  # noqa: S603
-    except KeyboardInterrupt:
-        return 0
+    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    os.execve(sys.executable, command, os.environ | quiet)  # noqa: S606  (a signal to us must reach the server)
 
 
 def _open(output: Path) -> tuple[MlflowClient, str]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # by default a server that is down costs minutes
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 

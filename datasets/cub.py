@@ -1,10 +1,11 @@
 """CUB-200-2011 birds: the official layout, the official split, one deterministic square crop an image.
 
-Layout (protocol.md 3.1), all under ``<data root>/CUB_200_2011``: ``images/<class>/<name>.jpg``, ``images.txt``,
+Layout (as unpacked), all under ``<data root>/CUB_200_2011``: ``images/<class>/<name>.jpg``, ``images.txt``,
 ``train_test_split.txt``, ``bounding_boxes.txt`` and ``parts/part_locs.txt``. A class's folder starts with its number.
 
-Crop (protocol.md 3.2 without its random jitter and flip): the box (x, y, w, h) grows by 5 % of w (h) on each side,
-then the short side grows about the centre to a square; side, left and top are rounded to whole pixels, half to even.
+Crop (the loader that Stable Keypoints released, without its random jitter and flip): the box (x, y, w, h) grows by
+5 % of w (h) on each side, then the short side grows about the centre to a square; side, left and top are rounded to
+whole pixels, half to even.
 What lies outside the image is mid-grey: the published loader fills with 1 of 255, an almost black border that it
 meant to be white. The square is resized bilinearly (antialiased) to the size asked for.
 

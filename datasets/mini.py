@@ -71,7 +71,7 @@ class MiniDataset(KeypointDataset):
             how_to_get="nothing to get: it is drawn on the fly",
             preprocessing=f"rendered at {SIZE}x{SIZE}; other sizes by Pillow's antialiased bilinear resize",
         )
-        self._drawing = lru_cache(maxsize=256)(self._draw)
+        self._drawing = lru_cache(maxsize=1024)(self._draw)
 
     def available(self) -> tuple[bool, str]:
         """Always there."""
@@ -134,15 +134,15 @@ def _people(id: str, title: str, view: View, skeleton: tuple[str, ...], **option
     return partial(MiniDataset, Spec(id, title, "people", view, skeleton, people.PAIRS[skeleton], **options))
 
 
-ALIGNED_FACE = View(0.1, aligned_scale=0.9)
-WILD_FACE = View(1.0, scale=(0.5, 0.95))
+ALIGNED_FACE = View(0.1, aligned_scale=0.78)
+WILD_FACE = View(1.0, scale=(0.4, 0.85))
 ALIGNED_BIRD = View(0.12, aligned_scale=1.0, rotation=float(np.radians(30)))
-WILD_BIRD = View(1.0, scale=(0.6, 1.05), rotation=float(np.radians(30)))
+WILD_BIRD = View(1.0, scale=(0.45, 0.85), rotation=float(np.radians(30)))
 _TURN = float(np.radians(20))
 BOXED_PERSON = View(0.1, aligned_scale=1.0, rotation=_TURN, surroundings="black")
-STUDIO_PERSON = View(0.5, scale=(0.7, 1.0), aligned_scale=0.95, rotation=_TURN, surroundings="plain")
-OUTDOOR_PERSON = View(0.8, scale=(0.65, 1.0), aligned_scale=0.9, rotation=_TURN)
-WILD_PERSON = View(1.0, scale=(0.6, 1.0), rotation=_TURN)
+STUDIO_PERSON = View(0.7, scale=(0.5, 0.9), aligned_scale=0.95, rotation=_TURN, surroundings="plain")
+OUTDOOR_PERSON = View(0.9, scale=(0.5, 0.85), aligned_scale=0.9, rotation=_TURN)
+WILD_PERSON = View(1.0, scale=(0.5, 0.85), rotation=_TURN)
 _ALL_SPECIES = tuple(range(1, SPECIES + 1))
 
 CELEBA_ALIGNED = _faces("celeba_aligned", "Mini CelebA, aligned", ALIGNED_FACE)

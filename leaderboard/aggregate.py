@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from statistics import fmean, stdev
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from leaderboard.records import ResultRecord, ScoreRecord
 
 Variant = tuple[str, str, int | None, str]
+_HASH = re.compile("[0-9a-f]{40,64}")
 
 
 def measured_rows(records: Iterable[ResultRecord], suite_tasks: Sequence[str], profile: str) -> list[dict[str, Any]]:
@@ -56,10 +58,15 @@ def _labels(records: Iterable[ResultRecord]) -> dict[Variant, str]:
         names = sorted({name for settings in variants.values() for name in settings})
         differing = [name for name in names if len({repr(s.get(name)) for s in variants.values()}) > 1]
         for variant, settings in variants.items():
-            told_apart = ", ".join(f"{name}={settings.get(name)}" for name in differing)
+            told_apart = ", ".join(f"{name}={_short(settings.get(name))}" for name in differing)
             marks = [f"[{told_apart}]"] * bool(told_apart) + [f"(limit {limit})"] * (limit is not None)
             labels[variant] = " ".join([label, *marks])
     return labels
+
+
+def _short(value: Any) -> Any:
+    """A setting as labels have it: of a hash the first eight digits."""
+    return value[:8] if isinstance(value, str) and _HASH.fullmatch(value) else value
 
 
 def _cell_rows(label: str, group: Sequence[ResultRecord]) -> list[dict[str, Any]]:
@@ -79,7 +86,7 @@ def _cell_rows(label: str, group: Sequence[ResultRecord]) -> list[dict[str, Any]
         "limit": first.n_images_limit,
         "seeds": len(done),
         "failed_seeds": len(group) - len(done),
-        "failure": failures[0] if failures else "",
+        "failure": failures[0] if failures else None,
         "seconds": fmean(sum(record.seconds.values()) for record in done) if done else None,
     }
     by_protocol: dict[str, list[ScoreRecord]] = {}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from leaderboard.errors import LeaderboardError
 from leaderboard.records import SCHEMA_VERSION, ResultRecord
 
 RESULTS = Path(__file__).parent / "results"
+_FOLDERS = re.compile(r"""(?<![\w.:/])~?/(?:[^\s,;()'"\]/]+/)*(?=[^\s/])""")  # of an absolute path, up to its name
 
 
 def _to_stderr(line: str) -> None:
@@ -55,22 +58,39 @@ def load_results(folder: Path = RESULTS) -> list[ResultRecord]:
 
 
 def save_results(records: Iterable[ResultRecord], path: Path) -> None:
-    """Write records as a committed list: one a line, by cell id, without tracebacks and command lines (local paths)."""
+    """Write records as a committed list: one a line, by cell id, without what belongs to one machine alone.
+
+    Command lines and tracebacks are left out; of an absolute path (such as that of a model) only the name stays.
+    """
     lines = []
     for record in sorted(records, key=lambda record: record.cell_id):
         plain = record.model_dump(mode="json", exclude={"provenance": {"argv"}, "failure": {"traceback"}})
         if plain["failure"]:
             plain["failure"]["traceback"] = ""
-        lines.append(json.dumps(plain, sort_keys=True, ensure_ascii=False, allow_nan=False))
-    path.parent.mkdir(parents=True, exist_ok=True)
+        lines.append(json.dumps(_without_folders(plain), sort_keys=True, ensure_ascii=False, allow_nan=False))
     write_atomically(path, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file, and the folders above it, whole or not at all. Raises LeaderboardError where it cannot."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise LeaderboardError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _without_folders(plain: Any) -> Any:
+    if isinstance(plain, dict):
+        return {name: _without_folders(value) for name, value in plain.items()}
+    if isinstance(plain, list):
+        return [_without_folders(value) for value in plain]
+    return _FOLDERS.sub("", plain) if isinstance(plain, str) else plain
 
 
 def _record(entry: Any, path: Path) -> ResultRecord:

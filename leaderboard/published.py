@@ -1,6 +1,6 @@
 """The rows that papers print (``published.csv``), each with what is known about how it was measured.
 
-Printed columns are less uniform than they look (protocol.md 0): Tai-Chi's mixes a sum of l2 with a sum of
+Printed columns are less uniform than their tables suggest: Tai-Chi's mixes a sum of l2 with a sum of
 absolute errors, Human3.6M's pixels with percent. So a row carries the protocol that made it where that is
 known, "as printed" where it is not, and a note wherever it cannot be compared with a measured value.
 """
@@ -103,5 +103,5 @@ def _reported(fact: dict[str, str]) -> dict[str, Any]:
         "higher_is_better": reading.higher_is_better,
         "supervision": fact["supervision"],
         "is_floor": False,
-        "note": reading.note,
+        "note": reading.note or None,
     }

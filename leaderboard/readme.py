@@ -1,20 +1,44 @@
 """The generated tables in a README: written between markers, and checked for being fresh.
 
-A block begins with ``<!-- leaderboard:PROFILE:SUITE -->`` and ends with ``<!-- /leaderboard -->``.
+A block begins with ``<!-- leaderboard:PROFILE:SUITE -->`` and ends with ``<!-- /leaderboard -->``. Its rows are
+those of the committed results, ``results/<suite>.<profile>.json``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.load import RESULTS, load_results, write_atomically
+from leaderboard.load import RESULTS, load_results, save_results, write_atomically
+from leaderboard.records import ResultRecord
 from leaderboard.tables import render, rows
 
 _BEGIN = re.compile(r"<!-- leaderboard:([a-z0-9_]+):([a-z0-9_]+) -->\n")
 _END = "<!-- /leaderboard -->"
+
+
+def commit(
+    path: Path, records: Iterable[ResultRecord], suites: Mapping[str, Sequence[str]], results: Path = RESULTS
+) -> dict[Path, int]:
+    """Make the records the committed results of the file's blocks; gives the files written, with their records.
+
+    A record counts where it is done, without a --limit, and of a task and profile that a block shows; the results
+    of a block without any such record stay as they are. Raises LeaderboardError where that is every block, for a
+    missing file, one without a block, and an unknown suite.
+    """
+    whole = [record for record in records if record.status == "done" and record.n_images_limit is None]
+    written = {}
+    for profile, suite in _blocks(path, _read(path), suites):
+        chosen = [record for record in whole if record.profile == profile and record.task in suites[suite]]
+        if chosen:
+            file = results / f"{suite}.{profile}.json"
+            save_results(chosen, file)
+            written[file] = len(chosen)
+    if not written:
+        raise LeaderboardError(f"none of the records is a finished cell, without --limit, of a block in {path}")
+    return written
 
 
 def update(path: Path, suites: Mapping[str, Sequence[str]], results: Path = RESULTS) -> bool:
@@ -46,26 +70,32 @@ def _read(path: Path) -> str:
         ) from error
 
 
+def _blocks(path: Path, text: str, suites: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
+    """Profile and suite of each block, in order."""
+    found = [(begin[1], begin[2]) for begin in _BEGIN.finditer(text)]
+    if not found:
+        raise LeaderboardError(f"{path} has no block; add lines <!-- leaderboard:mini:wild --> and {_END}")
+    for _, suite in found:
+        if suite not in suites:
+            raise LeaderboardError(f"{path} has a block for suite '{suite}', expected one of {', '.join(suites)}")
+    return found
+
+
 def _pieces(path: Path, text: str, suites: Mapping[str, Sequence[str]], results: Path) -> list[tuple[str, str, str]]:
     """The text in order as (block name or '', what is there, what should be)."""
     records = load_results(results)
     pieces, position = [], 0
-    for begin in _BEGIN.finditer(text):
-        profile, suite = begin.groups()
+    for (profile, suite), begin in zip(_blocks(path, text, suites), _BEGIN.finditer(text), strict=True):
         name = f"{profile}:{suite}"
-        if suite not in suites:
-            raise LeaderboardError(f"{path} has a block for suite '{suite}', expected one of {', '.join(suites)}")
         end = text.find(_END, begin.end())
         if end < 0:
             raise LeaderboardError(f"{path}: block {name} has no end; add a line {_END}")
         table = rows(records, suites[suite], profile)
         if not any(row["kind"] == "measured" for row in table):
             raise LeaderboardError(
-                f"{path}: no results for block {name} in {results}; commit the records of a run first"
+                f"{path}: no results for block {name} in {results}; save those of a run with --update {path} --runs DIR"
             )
         pieces.append(("", text[position : begin.end()], text[position : begin.end()]))
         pieces.append((name, text[begin.end() : end], f"\n{render(table)}\n"))
         position = end
-    if not pieces:
-        raise LeaderboardError(f"{path} has no block; add lines <!-- leaderboard:mini:wild --> and {_END}")
     return [*pieces, ("", text[position:], text[position:])]

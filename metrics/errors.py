@@ -29,7 +29,7 @@ def distances(predicted: Floats, landmarks: Floats) -> Floats:
 
 
 def interocular_distances(landmarks: Floats, eyes: tuple[int, int]) -> Floats:
-    """Distance (N, 1) between the two annotated eyes of each image (protocol.md 2.4).
+    """Distance (N, 1) between the two annotated eyes of each image: the eyes of CelebA's five landmarks.
 
     Raises MetricError where an eye is no landmark.
     """

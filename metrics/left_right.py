@@ -1,4 +1,7 @@
-"""Landmarks whose left and right cannot be told apart: the label swaps of the Human3.6M protocol (protocol.md 6.1)."""
+"""Landmarks whose left and right cannot be told apart: the label swaps of Stable Keypoints' Human3.6M evaluation.
+
+Source: its released code, with all left/right pairs exchanged (the code's list names one joint twice).
+"""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ _PROTOCOLS = (
     Protocol(
         id="sk/interocular",
         summary="mean l2 over the distance between the eyes, averaged over images",
-        source="Stable Keypoints, Table 1 (protocol.md 2.4)",
+        source="Stable Keypoints, Table 1 (evaluation method inter_eye_distance of the released code)",
         scale=100.0,
         unit="% IOD",
         rows="all",
@@ -65,14 +65,14 @@ _PROTOCOLS = (
     Protocol(
         id="sk/side",
         summary="mean l2 over visible landmarks in image sides, averaged over images",
-        source="Stable Keypoints, Table 2 (protocol.md 3.2)",
+        source="Stable Keypoints, Table 2 (evaluation method visible of the released code)",
         scale=100.0,
         unit="% side",
     ),
     Protocol(
         id="sk/cumulative",
         summary="sum of l2 over visible landmarks at 256 pixels, averaged over images",
-        source="Stable Keypoints, Table 3 (protocol.md 4.3)",
+        source="Stable Keypoints, Table 3, Tai-Chi (the released code's sum, not the baselines' absolute errors)",
         scale=256.0,
         unit="px@256 summed",
         over_landmarks="sum",
@@ -80,7 +80,7 @@ _PROTOCOLS = (
     Protocol(
         id="sk/pck6",
         summary="share of landmarks less than 6 pixels away at 256 pixels",
-        source="Stable Keypoints, Table 3 (protocol.md 5)",
+        source="Stable Keypoints, Table 3, DeepFashion (evaluation method pck of the released code)",
         scale=256.0,
         unit="PCK@6px %",
         rows="all",
@@ -90,7 +90,7 @@ _PROTOCOLS = (
     Protocol(
         id="sk/human36m",
         summary="mean l2 at 128 pixels, left and right interchangeable, averaged over images",
-        source="Stable Keypoints, Table 3 (protocol.md 6.1)",
+        source="Stable Keypoints, Table 3, Human3.6M (evaluation method orientation_invariant of the released code)",
         scale=128.0,
         unit="px@128",
         rows="all",
@@ -99,7 +99,7 @@ _PROTOCOLS = (
     Protocol(
         id="sk/relative",
         summary="mean l2 over all visible landmarks of all images at 128 pixels",
-        source="'Rel. l2' of Stable Keypoints, Table 3, as the text defines it (protocol.md 4.3 and 5)",
+        source="'Rel. l2' of Stable Keypoints, Table 3, as the text defines it; what it prints is computed otherwise",
         scale=128.0,
         unit="px@128",
         aggregate="micro",

@@ -1,7 +1,7 @@
 """Linear regression from K keypoints to L landmarks without a bias, about a stated origin.
 
-Without a bias the origin is part of the estimator: about the image centre (Stable Keypoints) and about the
-corner (AutoLink) are two different regressions (protocol.md 1). The solver is LAPACK's gelsd in float64: the
+Without a bias the origin is part of the estimator: about the image centre (the released code of Stable Keypoints)
+and about the corner (that of AutoLink) are two different regressions. The solver is LAPACK's gelsd in float64: the
 least-squares solution of least norm, also where keypoints coincide or never move.
 """
 
@@ -62,7 +62,8 @@ def fit_regression(
 
     With ``visible`` (N, L) each landmark is fitted on the images that show it; one that none shows is
     predicted at the origin, as the least-norm solution of no equations. Raises MetricError for shapes that
-    do not fit, values that are not finite, no rows. Source: protocol.md 1, REG-C, REG-CV and REG-U.
+    do not fit, values that are not finite, no rows. Source: the regressors of Stable Keypoints' released code, with
+    and without visibility, and of AutoLink's.
     """
     check_points(keypoints, "keypoints")
     if visible is None:
@@ -103,11 +104,14 @@ def _landmarks_by_visibility(visible: Mask) -> list[list[int]]:
 
 
 def _least_squares(design: Floats, targets: Floats) -> tuple[Floats, int, float]:
-    """Least-norm solution, rank and condition number; singular values below N * eps of the largest are zero."""
+    """Least-norm solution, rank, condition number (infinite below full rank).
+
+    Singular values below N * eps of the largest are zero.
+    """
     if len(design) == 0:
         return np.zeros((design.shape[1], targets.shape[1])), 0, np.inf
     from scipy.linalg import lstsq
 
     cutoff = max(design.shape) * np.finfo(np.float64).eps
     solution, _, rank, singular = lstsq(design, targets, cond=cutoff, lapack_driver="gelsd", check_finite=False)
-    return solution, int(rank), float(singular[0] / singular[-1]) if singular[-1] > 0 else np.inf
+    return solution, int(rank), float(singular[0] / singular[-1]) if rank == design.shape[1] else np.inf

@@ -61,7 +61,7 @@ def raw(root: Path, name: str) -> list[list[str]]:
 
 
 def oracle_crop(box: list[str]) -> tuple[int, int, int]:
-    """Left, top and side from the exact arithmetic of protocol.md 3.2: pad 5 % a side, square, round half to even."""
+    """Left, top and side in exact arithmetic: pad 5 % a side, square, round half to even."""
     x, y, w, h = (Fraction(value) for value in box)
     padded = [x - w / 20, y - h / 20, x + w + w / 20, y + h + h / 20]
     side = round(max(padded[2] - padded[0], padded[3] - padded[1]))

@@ -69,7 +69,7 @@ class Inspector:
             "word_to_part_distance": {
                 name: round(float(np.median(each)), 4) for name, each in sorted(distances.items())
             },
-            "word_to_part_distance_median": round(float(np.median(sum(distances.values(), []))), 4),
+            "word_to_part_distance_median": round(float(np.median(np.concatenate(list(distances.values())))), 4),
             "word_to_other_image_part_median": round(float(np.median(chance)), 4),
             "attention_entropy_nats": round(float(np.mean(entropy)), 4),
             "attention_entropy_uniform_nats": round(most, 4),

@@ -18,7 +18,8 @@ _SKINS: dict[str, Colour] = {
     "black": (104, 72, 56),
     "white": (250, 226, 210),
 }
-_EXTENT = np.array([[-0.8, -1.0], [0.8, -1.0], [0.8, 0.95], [-0.8, 0.95]])
+# What stays inside the image: eyes, nose and mouth. Hair and shoulders may leave it.
+_EXTENT = np.array([[-0.45, -0.35], [0.45, -0.35], [0.45, 0.6], [-0.45, 0.6]])
 
 
 class _Face:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def warp(images: Tensor, theta: Tensor) -> Tensor:
-    """T(images): (B, C, H, W) sampled bilinearly at theta (B, 2, 3), zeros outside. protocol.md 8.3."""
+    """T(images): (B, C, H, W) sampled bilinearly at theta (B, 2, 3), zeros outside."""
     grid = F.affine_grid(theta.to(images), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
@@ -23,7 +23,7 @@ def average_unwarped(maps: Tensor, theta: Tensor, side: int) -> Tensor:
     """Eq. 11: maps (B, A, K, R, R) of A views, warped back at ``side`` pixels and averaged: (B, K, side, side).
 
     ``theta`` is (B, A, 2, 3). A pixel's average counts the views that see it (bilinearly); one that none sees
-    is 0. protocol.md 8.6.
+    is 0.
     """
     batch, views, tokens = maps.shape[:3]
     back = inverse(theta.flatten(0, 1))

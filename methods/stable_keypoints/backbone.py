@@ -42,7 +42,7 @@ class Backbone:
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
-        """Latents (B, C, h, w) of images (B, 3, S, S) in [0, 1]: scaled posterior means. protocol.md 8.2.
+        """Latents (B, C, h, w) of images (B, 3, S, S) in [0, 1]: scaled posterior means, as the released code's.
 
         Raises MethodError where the images are of another size than the model was set up for.
         """

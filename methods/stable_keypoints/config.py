@@ -10,7 +10,7 @@ from methods.base import MethodConfig
 
 Fraction = tuple[float, float]
 
-# The released code, where it differs from the text (protocol.md 8.7).
+# The defaults of the released code, where they differ from the text.
 OFFICIAL: dict[str, Any] = {
     "steps": 500,
     "batch_size": 4,
@@ -49,7 +49,7 @@ PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "official": OFFICIAL, "mini":
 
 
 class StableKeypointsConfig(MethodConfig):
-    """Settings of Stable Keypoints (Hedlin et al., CVPR 2024); protocol.md section 8 explains each.
+    """Settings of Stable Keypoints (Hedlin et al., CVPR 2024): its text, and its released code.
 
     A ``preset`` fills in what is not given. ``paper`` is the text, and the defaults below; what the text
     leaves out (N, optimiser, batch, initial tokens) is the code of the time. ``official`` is the released

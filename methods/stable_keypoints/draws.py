@@ -40,7 +40,8 @@ def affine(
 
     ``theta = [[s cos a, s sin a, tx], [-s sin a, s cos a, ty]]`` with a in +-``rotation_degrees``, s the side
     of the window seen and tx, ty in +-2 ``translation`` (the frame is 2 wide); ``scale_range`` is that of s
-    (``scale_of='window'``) or of 1 / s (``'image'``). protocol.md 8.3.
+    (``scale_of='window'``) or of 1 / s (``'image'``). Source: Eq. 5 of the paper
+    and the released code.
     """
     uniform = np.stack([generator(*key).random(4) for key in keys])
     angle = np.deg2rad(rotation_degrees * (2 * uniform[:, 0] - 1))

@@ -18,7 +18,7 @@ from methods.stable_keypoints.selection import most_frequent, most_local, spread
 
 
 class Learner:
-    """Stable Keypoints on one backbone, for one K and one seed (protocol.md 8.4 to 8.6).
+    """Stable Keypoints on one backbone, for one K and one seed: Eq. 9 to 11 of the paper.
 
     Raises MethodError where the settings leave fewer candidates than keypoints.
     """
@@ -106,7 +106,7 @@ class Learner:
 
     @torch.no_grad()
     def choose(self, tokens: Tensor, images: ImageStream, report: Report) -> Tensor:
-        """Ids (K,) of the tokens kept most often over the selection images: Eq. 10. protocol.md 8.5."""
+        """Ids (K,) of the tokens kept most often over the selection images: Eq. 10."""
         config = self.config
         order = draws.image_order(self.seed, "selection", len(images), config.selection_images or len(images))
         kept: list[NDArray[np.int64]] = []

@@ -1,4 +1,4 @@
-"""Points, Gaussian targets and the two losses (Eq. 5 to 8; protocol.md 8.3 and 8.4)."""
+"""Points, Gaussian targets and the two losses (Eq. 5 to 8)."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ STATE_FILE = "state.json"
 class StableKeypoints(Method):
     """Tokens of a frozen text-to-image model, optimised until each attends to one small place in every image.
 
-    Source: Hedlin et al., CVPR 2024; protocol.md section 8. With ``steps=0`` the tokens stay random.
+    Source: Hedlin et al., CVPR 2024. With ``steps=0`` the tokens stay random.
     """
 
     card: ClassVar[MethodCard] = MethodCard(

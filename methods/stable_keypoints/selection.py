@@ -20,7 +20,7 @@ def divergence(maps: Tensor, sigma: float, ranking: Ranking) -> Tensor:
 
     ``paper``: KL(g || m), both normalised to sum 1 after adding 1e-12 (so that 0 log 0 is 0); what bicubic
     upsampling of a map left below 0 counts as 0. ``official``: 1e-5 is added to both, and m is the softmax over
-    pixels of the map. protocol.md 8.3.
+    pixels of the map, as in the released code.
     """
     epsilon = 1e-12 if ranking == "paper" else 1e-5
     target = gaussian(peak(maps), maps.shape[-1], sigma, maps.dtype).flatten(-2) + epsilon

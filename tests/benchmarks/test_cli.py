@@ -59,9 +59,9 @@ def test_list_names_everything(repository):
         ("stable_keypoints", "stable_keypoints.sigma"),
         ("mini_taichi", "fit 300, regress 200, test 100"),
         ("cub_001", "no: cub_001: no data root is set"),
-        ("celeba_wild_to_taichi", "fit_on         celeba_wild"),
+        ("celeba_wild_to_taichi", "keypoints learned on mini_celeba_wild (fit 300), mini_taichi (fit 300, regress 200"),
         ("generalization", "cub_aligned_to_taichi"),
-        ("sk/pck6", "threshold         6.0"),
+        ("sk/pck6", "counted as 100 below 6"),
     ],
 )
 def test_describe(repository, name, content):
@@ -75,7 +75,7 @@ def test_describe(repository, name, content):
     [
         (["list", "method"], "unknown kind 'method'; did you mean 'methods'?"),
         (["describe", "stable_keypoint"], "unknown name 'stable_keypoint'; did you mean 'stable_keypoints'?"),
-        (["describe", "sk/sied"], "unknown protocol 'sk/sied'; did you mean 'sk/side'?"),
+        (["describe", "sk/sied"], "unknown name 'sk/sied'; did you mean 'sk/side'?"),
         (["run", "--method", "gird", "--suite", "wild"], "unknown method 'gird'; did you mean 'grid'?"),
         (["run", "--method", "grid", "--suite", "wlid"], "unknown suite 'wlid'; did you mean 'wild'?"),
         (["run", "--method", "grid"], "nothing to run: name a --suite"),

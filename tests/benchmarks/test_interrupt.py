@@ -31,20 +31,33 @@ def statuses(folder: Path) -> dict[str, str]:
     return {record["method"]: record["status"] for record in found}
 
 
-def test_interrupt(tmp_path, repository):
-    slow = command(tmp_path, repository, "--set", "toy_colours.steps=1000", "--set", "toy_colours.pause=0.1")
+def interrupted(arguments: list[str], repository: Path, *words: str) -> tuple[str, str]:
+    """What a process says that gets Ctrl-C at its first line with all of the words."""
     process = subprocess.Popen(
-        slow, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
+        arguments, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
     )
     deadline = time.monotonic() + 60
     assert process.stdout is not None
-    for line in process.stdout:  # the fit shows its progress after a second
-        if "toy_colours" in line and "fit " in line:
+    for line in process.stdout:
+        if all(word in line for word in words):
             break
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
+    return out, err
+
+
+def test_interrupt_before_the_first_cell(tmp_path, repository):
+    # The first line comes before torch is imported, which Ctrl-C must not break off half-way.
+    _, err = interrupted(command(tmp_path, repository, "--device", "auto"), repository, "profile paper")
+    assert err.strip() == "interrupted: finished cells stay; the same command goes on from there"
+    assert statuses(tmp_path) == {}
+
+
+def test_interrupt(tmp_path, repository):
+    slow = command(tmp_path, repository, "--set", "toy_colours.steps=1000", "--set", "toy_colours.pause=0.1")
+    out, err = interrupted(slow, repository, "toy_colours", "fit ")  # a fit shows its progress after a second
     assert "interrupted: 3 finished cells stay; the same command goes on from there" in out
     assert "Traceback" not in out + err
     assert statuses(tmp_path) == {"centre": "done", "grid": "done", "random_points": "done"}

@@ -132,7 +132,8 @@ def test_the_store_is_rebuilt_from_the_records_and_served(run, tmp_path, reposit
         serve(output, 5000)
     assert mirror(output) == 4
     assert mirror(output) == 0
-    assert run("toy_colours.shift=0.2", seeds=2) == 0
+    assert run("toy_colours.shift=0.2", mlflow=False) == 0
+    assert run("toy_colours.shift=0.2", seeds=2) == 0  # seed 0 is finished, but was not logged
     assert f"python -m benchmarks ui --output {output}" in capsys.readouterr().out
     command = [sys.executable, "-m", "benchmarks", "ui", "--output", str(output)]
     with server(command, free_port(), repository) as address:
@@ -141,6 +142,28 @@ def test_the_store_is_rebuilt_from_the_records_and_served(run, tmp_path, reposit
         assert {child.data.tags["cell_id"] for child in children} == {record.cell_id for record in load_records(output)}
         with urllib.request.urlopen(address, timeout=10) as page:
             assert b"<title>MLflow</title>" in page.read()
+
+
+def test_ctrl_c_while_a_record_is_logged_leaves_the_cell_and_no_half_run(
+    run, tracking_server, monkeypatch, tmp_path, capsys
+):
+    def press(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_server)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_artifacts", press)
+        assert run("toy_colours.shift=0.3") == 130
+    assert "interrupted: 1 finished cells stay" in capsys.readouterr().out
+    (record,) = load_records(tmp_path / "runs")
+
+    def children():
+        found = runs(MlflowClient(tracking_server))[1]
+        return [child.info.status for child in found if child.data.tags["cell_id"] == record.cell_id]
+
+    assert children() == []
+    assert mirror(tmp_path / "runs") == 1
+    assert children() == ["FINISHED"]
 
 
 def test_infinite_and_missing_numbers_stay_out(run, tracking_server, monkeypatch, tmp_path):

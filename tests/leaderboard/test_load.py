@@ -76,6 +76,28 @@ def test_committed_lists_keep_everything_but_local_traces(tmp_path):
     assert back[1].failure == Failure(type="ValueError", message="no light", traceback="")
 
 
+def test_committed_lists_name_no_folder_of_the_machine(tmp_path):
+    paths = {"model": "/home/me/models/small", "near": "~/w", "hub": "owner/name-v1-5", "link": "https://a.org/b/c"}
+    local = record(
+        "alpha",
+        "cub_001",
+        7.0,
+        method_config=paths | {"several": ["/a/b.json", "sk/side", 3]},
+        method_label="Alpha (model=/home/me/models/small, steps=3)",
+    )
+    save_results([local], tmp_path / "wild.json")
+    (back,) = load_results(tmp_path)
+    assert back.method_config == {
+        "model": "small",
+        "near": "w",
+        "hub": "owner/name-v1-5",
+        "link": "https://a.org/b/c",
+        "several": ["b.json", "sk/side", 3],
+    }
+    assert back.method_label == "Alpha (model=small, steps=3)"
+    assert back.scores == local.scores
+
+
 @pytest.mark.parametrize("text", ["{}x", '{"a": 1}', "3"])
 def test_a_broken_committed_list_is_an_error(tmp_path, text):
     (tmp_path / "wild.json").write_text(text, encoding="utf-8")

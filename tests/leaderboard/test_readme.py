@@ -2,7 +2,7 @@ import pytest
 
 from leaderboard import readme
 from leaderboard.errors import LeaderboardError
-from leaderboard.load import save_results
+from leaderboard.load import load_results, save_results
 from tests.leaderboard.synthetic import record
 
 SUITES = {"wild": ("cub_001", "cub_002"), "aligned": ("cub_aligned",)}
@@ -44,6 +44,26 @@ def test_a_changed_result_or_a_changed_page_is_stale(page, results):
     page.write_text(fresh, encoding="utf-8")
     save_results([record("alpha", "cub_001", 7.2)], results / "wild.json")
     assert readme.check(page, SUITES, results) == ["mini:wild"]
+
+
+def test_commit_takes_what_the_blocks_show_and_leaves_the_rest(page, tmp_path):
+    results = tmp_path / "results"
+    page.write_text(TEXT + TEXT.replace("wild", "aligned"), encoding="utf-8")
+    save_results([record("grid", "cub_aligned", 3.0)], results / "aligned.mini.json")
+    good = record("alpha", "cub_001", 7.0)
+    others = [
+        record("beta", "cub_001", 6.0, n_images_limit=5),
+        record("beta", "cub_002", None),
+        record("beta", "taichi", 6.0),
+        record("beta", "cub_002", 6.0, profile="paper"),
+    ]
+    written = readme.commit(page, [good, *others], SUITES, results)
+    assert written == {results / "wild.mini.json": 1}
+    assert {each.cell_id for each in load_results(results)} == {good.cell_id, "grid--cub_aligned--mini--s0--00000000"}
+    readme.update(page, SUITES, results)
+    assert readme.check(page, SUITES, results) == []
+    with pytest.raises(LeaderboardError, match="none of the records"):
+        readme.commit(page, others, SUITES, results)
 
 
 def test_several_blocks_are_each_their_own(page, results):

@@ -89,6 +89,12 @@ def test_other_settings_are_another_row_that_says_which():
     ]
 
 
+def test_other_weights_are_told_apart_by_the_first_digits_of_their_hash():
+    some = [record("alpha", "cub_001", 1.0, method_identity={"weights_sha256": digit * 64}) for digit in "ab"]
+    labels = [row["label"] for row in rows(some, TASKS, "mini")]
+    assert labels == ["Alpha [weights_sha256=aaaaaaaa]", "Alpha [weights_sha256=bbbbbbbb]"]
+
+
 def test_columns_are_tasks_with_unit_and_direction():
     assert list(cells(markdown(RECORDS))["Alpha"]) == [
         "method",

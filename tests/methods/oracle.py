@@ -1,6 +1,6 @@
 """Stable Keypoints written from the formulas: float64, one image, pixel by pixel. Shares no code with methods/.
 
-Every map is a (R, R) tensor; a point is (row, column) in pixels. protocol.md section 8 numbers the steps.
+Every map is a (R, R) tensor; a point is (row, column) in pixels.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ def test_the_unet_stops_at_the_last_map(pipeline: Path):
 
 
 def test_layers_of_stable_diffusion():
-    """The first four maps of at most 32 x 32 on the up path: layers 7 to 10 of protocol.md 8.2."""
+    """The first four maps of at most 32 x 32 on the up path: layers 7 to 10 of Eq. 3."""
     with torch.device("meta"):
         unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
     found = list(choose_layers(unet, 64, None, 4, 32))

@@ -30,7 +30,7 @@ def test_import_needs_no_torch():
 
 
 def test_presets_have_the_published_numbers():
-    """The table of protocol.md 8.1: its columns 'paper text' (else 'SK@paper') and 'HEAD'."""
+    """Those of the paper (of the code of its time where the text has none), and of the released code's defaults."""
     shared = {
         "num_tokens": 500,
         "learning_rate": 5e-3,

@@ -1,4 +1,4 @@
-"""Floors on real annotations, against values computed elsewhere from the same files (protocol.md 3.3, 4.3, 5)."""
+"""Floors on real annotations, against values computed from the same files by other code."""
 
 import json
 import os

@@ -78,6 +78,14 @@ def test_keypoints_that_never_move_predict_the_mean_pose_or_at_the_origin_the_ce
     assert regression.rank == 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_singular_values_too_far_apart_to_divide_are_flagged_in_silence():
+    fit = world(2, k=2)
+    keypoints = fit.keypoints * np.array([1.0, 1e-309])[:, None]
+    regression = fit_regression(keypoints, fit.landmarks, origin="corner")
+    assert (regression.rank, regression.condition, regression.rank_deficient) == (2, None, True)
+
+
 def test_fewer_rows_than_columns_is_flagged_and_a_landmark_never_seen_goes_to_the_origin():
     fit = world(3, n=20)
     visible = fit.visible.copy()

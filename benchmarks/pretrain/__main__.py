@@ -53,7 +53,7 @@ def report(
     losses: Annotated[
         Path | None, typer.Option(help="loss.csv of the training, for the picture of its curves.")
     ] = None,
-    timestep: Annotated[int, typer.Option(help="Timestep at which attention is read.")] = 300,
+    timestep: Annotated[int, typer.Option(help="Timestep at which attention is read.")] = 150,
     count: Annotated[int, typer.Option(help="Unseen drawings to measure on.")] = 200,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:

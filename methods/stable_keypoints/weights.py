@@ -29,7 +29,7 @@ def locate(model: str) -> Path | None:
 def missing(model: str, where: str, reason: str) -> MethodError:
     """The one line that tells a user whose weights are not there what to do."""
     if model == "mini":
-        remedy = "restore it from the repository or train it with python -m benchmarks.pretrain"
+        remedy = "restore it from the repository or train it with python -m benchmarks.pretrain train"
     else:
         remedy = (
             "give a folder in diffusers' layout (--set stable_keypoints.model=FOLDER), download one "

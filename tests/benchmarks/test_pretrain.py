@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks.pretrain import pipeline as parts
 from benchmarks.pretrain.pool import draw_pool, join, vocabulary
+from benchmarks.pretrain.report import plot_losses, write_report
 from benchmarks.pretrain.train import CsvLog, Settings, Trainer
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.config import StableKeypointsConfig
@@ -82,3 +85,14 @@ def test_loss_counts_more_around_small_parts() -> None:
     row, column = divmod(int(weight.argmax()), 32)
     assert abs((column + 0.5) / 32 - 0.25) < 0.05 and abs((row + 0.5) / 32 - 0.75) < 0.05
     assert 8 < float(weight.max()) <= 12 and float(weight.min()) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_report_measures_and_draws(trained: Path) -> None:
+    folder = trained / "pipeline"
+    report = write_report(folder, "cpu", 150, 3)
+    assert json.loads((folder / "report.json").read_text()) == report
+    assert 0 < report["attention_entropy_nats"] <= report["attention_entropy_uniform_nats"] + 1e-4
+    assert 0 <= report["word_to_part_distance_median"] < 2**0.5
+    plot_losses(trained / "loss.csv", folder / "losses.png")
+    assert Image.open(folder / "samples.png").size[0] == 8 * 128
+    assert Image.open(folder / "losses.png").size[0] > 500

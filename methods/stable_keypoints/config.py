@@ -88,7 +88,7 @@ class StableKeypointsConfig(MethodConfig):
 
     Maps: ``map_size`` is R, ``sigma`` in pixels of the map; ``upsample_queries`` off upsamples the maps
     after the softmax instead (Table 4). ``equivariance`` off trains on one view; ``furthest_point_sampling``
-    off makes kappa = K (Table 4), and a ``kappa`` of 0 stands for 3 K / 2. ``fps_in_loss_on`` matters where
+    off makes kappa = K (Table 4), and a ``kappa`` of 0 stands for K + 6. ``fps_in_loss_on`` matters where
     ``loss_on`` is ``kept``.
 
     Augmentation: rotation in degrees either way, ``translation`` as a fraction of the width, the scale drawn

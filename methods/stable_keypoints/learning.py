@@ -28,7 +28,7 @@ class Learner:
         self.config = backbone.config
         self.num_keypoints = num_keypoints
         self.seed = seed
-        self.kappa = self.config.kappa or (3 * num_keypoints + 1) // 2
+        self.kappa = self.config.kappa or num_keypoints + 6
         if not self.config.furthest_point_sampling:
             self.kappa = num_keypoints
         for name, value in (("kappa", self.kappa), ("num_tokens", self.config.num_tokens)):

@@ -110,15 +110,13 @@ class MiniDataset(KeypointDataset):
 
     def _draw(self, image_id: str) -> Drawing:
         identity, rng = seeded("identity", self._identity(image_id)), seeded("image", image_id)
-        spec, options = self.spec, dict[str, Any]()
+        spec = self.spec
         if spec.world == "faces":
             return faces.draw(spec.view, identity, rng)
         if spec.world == "birds":
-            species = spec.species[int(identity.integers(len(spec.species)))]
-            options = {"species": seeded("species", species), "faces_left": spec.faces_left}
-            return birds.draw(spec.view, identity, rng, **options)
-        options = {"motion": spec.motion, "skeleton": spec.landmark_names, "all_visible": spec.all_visible}
-        return people.draw(spec.view, identity, rng, **options)
+            species = seeded("species", spec.species[int(identity.integers(len(spec.species)))])
+            return birds.draw(spec.view, identity, rng, species, spec.faces_left)
+        return people.draw(spec.view, identity, rng, spec.motion, spec.landmark_names, spec.all_visible)
 
 
 def _faces(id: str, title: str, view: View) -> partial[MiniDataset]:

@@ -33,9 +33,7 @@ def train(
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = Settings(
-        images=images, vae_steps=vae_steps, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed
-    )
+    settings = Settings(vae_steps=vae_steps, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     chunks = []
     for chunk in draw_pool(images, IMAGE_SIZE, seed, os.cpu_count() or 1):
         chunks.append(chunk)

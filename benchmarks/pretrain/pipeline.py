@@ -6,7 +6,7 @@ The UNet keeps Stable Diffusion's pattern (plain innermost blocks, cross-attenti
 
 from __future__ import annotations
 
-from typing import Any
+import json
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -31,19 +31,13 @@ def build_tokenizer() -> CLIPTokenizer:
         vocab_size=20000, special_tokens=special, end_of_word_suffix="</w>", show_progress=False
     )
     trained.train_from_iterator(words, trainer)
-    model = _plain(trained)
+    model = json.loads(trained.to_str())["model"]
     tokenizer = CLIPTokenizer(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]])
     tokenizer.model_max_length = MAX_WORDS
     split = [word for word in words if len(tokenizer(word).input_ids) != 3]
     if split:
         raise ValueError(f"the tokenizer splits {len(split)} of {len(words)} caption words, such as {split[0]!r}")
     return tokenizer
-
-
-def _plain(tokenizer: Tokenizer) -> dict[str, Any]:
-    import json
-
-    return dict(json.loads(tokenizer.to_str())["model"])
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:

@@ -27,7 +27,6 @@ Log = Callable[[str, int, int, float], None]
 class Settings:
     """What a training run is made of; ``steps`` counts UNet updates."""
 
-    images: int = 30_000
     vae_steps: int = 1500
     steps: int = 6000
     batch_size: int = 32

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.pretrain.report import Inspector
 from methods.stable_keypoints import StableKeypoints
 
 FOLDER = Path("methods/stable_keypoints/mini_model")
@@ -35,9 +36,10 @@ def test_model_fits_the_repository_and_is_safetensors_alone() -> None:
     assert StableKeypoints(StableKeypoints.config_for("mini", {})).image_size == 64
 
 
-def test_words_point_at_parts() -> None:
-    """The committed report of the model: words point far closer to their own part than to another image's."""
-    report = json.loads((FOLDER / "report.json").read_text())
+def test_words_point_at_parts_and_colours_change_them() -> None:
+    """Measured anew: words point closer to their own part than to another image's, and a colour changes its part."""
+    inspector = Inspector(FOLDER, "cpu", 150, 16)
+    report, swap = inspector.attention(), inspector.colour_swap()
     assert report["word_to_part_distance_median"] < 0.5 * report["word_to_other_image_part_median"]
     assert report["attention_entropy_nats"] < report["attention_entropy_uniform_nats"]
-    assert report["colour_swap"]["inside"] > 2 * report["colour_swap"]["outside"]
+    assert swap["inside"] > 2 * swap["outside"]

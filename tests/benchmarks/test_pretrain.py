@@ -17,7 +17,8 @@ from benchmarks.pretrain.train import CsvLog, Settings, Trainer
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.config import StableKeypointsConfig
 
-SETTINGS = Settings(images=24, vae_steps=3, steps=4, batch_size=4, save_every=2)
+IMAGES = 24
+SETTINGS = Settings(vae_steps=3, steps=4, batch_size=4, save_every=2)
 
 
 def test_every_caption_word_is_one_token() -> None:
@@ -49,7 +50,7 @@ def test_unet_has_stable_diffusions_pattern() -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pretrain")
-    pool = join(list(draw_pool(SETTINGS.images, parts.IMAGE_SIZE, 0, 1)))
+    pool = join(list(draw_pool(IMAGES, parts.IMAGE_SIZE, 0, 1)))
     trainer = Trainer(parts.build_pipeline(0), SETTINGS, folder, "cpu", CsvLog(folder))
     trainer.train_vae(pool)
     trainer.train_unet(pool)
@@ -67,8 +68,8 @@ def test_the_exported_pipeline_serves_stable_keypoints(trained: Path) -> None:
 
 def test_a_stopped_run_goes_on(trained: Path) -> None:
     """A second trainer takes the checkpoint up and trains the missing steps alone."""
-    longer = Settings(images=24, vae_steps=3, steps=6, batch_size=4, save_every=2)
-    pool = join(list(draw_pool(SETTINGS.images, parts.IMAGE_SIZE, 0, 1)))
+    longer = Settings(vae_steps=3, steps=6, batch_size=4, save_every=2)
+    pool = join(list(draw_pool(IMAGES, parts.IMAGE_SIZE, 0, 1)))
     before = (trained / "loss.csv").read_text().count("diffusion")
     trainer = Trainer(parts.build_pipeline(0), longer, trained, "cpu", CsvLog(trained))
     trainer.train_vae(pool)

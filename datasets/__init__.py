@@ -23,10 +23,45 @@ DATASETS: dict[str, tuple[str, str]] = {
     "mini_deepfashion": (f"{_MINI}:DEEPFASHION", "drawn people standing before a plain wall"),
     "mini_human36m": (f"{_MINI}:HUMAN36M", "drawn people on black, boxed"),
     "mini_human36m_unaligned": (f"{_MINI}:HUMAN36M_UNALIGNED", "drawn people anywhere in a room"),
+    "celeba_aligned": ("datasets.celeba:ALIGNED", "CelebA, aligned faces, MAFL's lists"),
+    "celeba_wild": ("datasets.celeba:WILD", "CelebA in the wild, MAFL's lists without faces below 30 % of the image"),
+    "celeba_wild_autolink": ("datasets.autolink:CELEBA_WILD", "the same from AutoLink's celeba_wild.h5"),
     "cub_001": ("datasets.cub:CUB_001", "CUB-200-2011 class 001, official split, square padded crops"),
     "cub_002": ("datasets.cub:CUB_002", "CUB-200-2011 class 002, official split, square padded crops"),
     "cub_003": ("datasets.cub:CUB_003", "CUB-200-2011 class 003, official split, square padded crops"),
     "cub_all": ("datasets.cub:CUB_ALL", "CUB-200-2011, all 200 classes, official split, square padded crops"),
+    "cub_001_cmr": (
+        "datasets.cub_cmr:CUB_001",
+        "CUB class 001 on the cleaned lists of CMR, as Stable Keypoints has it",
+    ),
+    "cub_002_cmr": (
+        "datasets.cub_cmr:CUB_002",
+        "CUB class 002 on the cleaned lists of CMR, as Stable Keypoints has it",
+    ),
+    "cub_003_cmr": (
+        "datasets.cub_cmr:CUB_003",
+        "CUB class 003 on the cleaned lists of CMR, as Stable Keypoints has it",
+    ),
+    "cub_all_cmr": ("datasets.cub_cmr:CUB_ALL", "CUB, all classes, on the cleaned lists of CMR"),
+    "cub_001_autolink": ("datasets.autolink:CUB_001", "CUB class 001 from AutoLink's cub.h5"),
+    "cub_002_autolink": ("datasets.autolink:CUB_002", "CUB class 002 from AutoLink's cub.h5"),
+    "cub_003_autolink": ("datasets.autolink:CUB_003", "CUB class 003 from AutoLink's cub.h5"),
+    "cub_all_autolink": ("datasets.autolink:CUB_ALL", "CUB, all classes, from AutoLink's cub.h5"),
+    "cub_aligned": ("datasets.cub_aligned:CUB_ALIGNED", "CUB, 158 classes, boxed and facing left (Lorenz et al.)"),
+    "taichi": ("datasets.taichi:TAICHI", "Tai-Chi-HD frames with 18 joints found by OpenPose"),
+    "deepfashion": ("datasets.deepfashion:DEEPFASHION", "DeepFashion in-shop, whole persons (Lorenz et al.'s lists)"),
+    "human36m": ("datasets.human36m:HUMAN36M", "Human3.6M, six actions, boxed on black (Zhang et al.'s archive)"),
+    "human36m_unaligned": (
+        "datasets.human36m_unaligned:HUMAN36M_UNALIGNED",
+        "Human3.6M, persons anywhere in the frame, from h36m-fetch's processed/",
+    ),
+}
+
+# A user's own data: the part before the colon of names such as coco:FILE.json; the rest goes to the factory.
+OWN: dict[str, tuple[str, str]] = {
+    "coco": ("datasets.coco:open_coco", "coco:FILE.json, any COCO-keypoints file beside its images"),
+    "dlc": ("datasets.dlc:open_dlc", "dlc:FOLDER, a DeepLabCut project's CollectedData csv"),
+    "folder": ("datasets.folder:open_folder", "folder:DIR, images without landmarks, for discovery alone"),
 }
 
 _HUGGING_FACE_CLASSES = ("Dataset", "IterableDataset", "DatasetDict", "IterableDatasetDict")

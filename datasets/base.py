@@ -25,11 +25,24 @@ class DatasetError(Exception):
     """Data that is missing or broken: what, where, got, expected, and what to do, in one line."""
 
 
+class Archive(BaseModel):
+    """A file that may be downloaded directly: its address, sha256, and the folder it unpacks to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    sha256: str
+    folder: str
+
+
 class DatasetCard(BaseModel):
     """What a reader must know about a dataset.
 
     ``left_right_pairs`` are index pairs into ``landmark_names``; ``interocular`` the two landmarks whose
-    distance normalises face errors; ``counts`` the number of images each split must have.
+    distance normalises face errors; ``has_boxes`` says whether annotations carry the object's box; ``counts`` the
+    number of images each split must have. ``tree`` shows the files expected under the data root, ``archive`` is set
+    where the licence allows a direct download, ``digests`` are those of splits that were checked against the
+    original files, and ``remarks`` are what a user of the numbers has to know.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,20 +53,29 @@ class DatasetCard(BaseModel):
     left_right_pairs: tuple[tuple[int, int], ...] = ()
     interocular: tuple[int, int] | None = None
     has_visibility: bool = False
+    has_boxes: bool = False
     counts: dict[Split, int]
     licence: str
     citation: str
     how_to_get: str
     preprocessing: str
+    tree: str = ""
+    archive: Archive | None = None
+    digests: dict[Split, str] = {}
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Annotation:
-    """Landmarks (L, 2) float64, ``visible`` (L,) bool, and the identity, video or subject they belong to."""
+    """Landmarks (L, 2) float64, ``visible`` (L,) bool, and the identity, video or subject they belong to.
+
+    ``box`` is the object's (x, y, width, height) in image sides, where the dataset's card says it has boxes.
+    """
 
     landmarks: NDArray[np.float64]
     visible: NDArray[np.bool_]
     group: str
+    box: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +101,10 @@ class KeypointDataset(ABC):
     @abstractmethod
     def available(self) -> tuple[bool, str]:
         """Whether the data is there, and if not what is missing, where it was looked for and how to get it."""
+
+    def annotated(self) -> tuple[bool, str]:
+        """The same for the annotations alone: all that scoring takes."""
+        return self.available()
 
     @abstractmethod
     def split(self, name: Split) -> tuple[str, ...]:

@@ -1,0 +1,75 @@
+"""Reading the text files that datasets are annotated in: any line ending, errors that name the line."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from pathlib import Path
+from typing import NoReturn
+
+from datasets.base import DatasetError
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file, CRLF or not, with or without a last line break; a byte order mark is dropped.
+
+    Raises DatasetError where it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def refuse(path: Path, line: int, got: str, expected: str) -> NoReturn:
+    """Raise the DatasetError of a bad line, counted from 1."""
+    shown = got if len(got) <= 80 else got[:77] + "..."
+    raise DatasetError(f"{path}, line {line}: got '{shown}', expected {expected}; get the file again")
+
+
+def read_names(path: Path) -> tuple[str, ...]:
+    """A list of one name a line, blank lines left out. Raises DatasetError for a name listed twice or two on a line."""
+    names: dict[str, int] = {}
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        if len(line.split()) != 1:
+            refuse(path, number, line, "one name")
+        if line.strip() in names:
+            refuse(path, number, line, f"a name that is not on line {names[line.strip()]} already")
+        names[line.strip()] = number
+    return tuple(names)
+
+
+def numbers_by_name(path: Path, wanted: Collection[str], columns: int, skip: int = 0) -> dict[str, list[float]]:
+    """The rows 'name number number ...' of the wanted names, after ``skip`` lines of heading.
+
+    Rows are found by name, in whatever order; those of other names are not looked at. Raises DatasetError for a
+    wanted row of other than ``columns`` finite numbers, one that is there twice, and one that is missing.
+    """
+    wanted = wanted if isinstance(wanted, (set, frozenset, dict)) else frozenset(wanted)
+    found: dict[str, list[float]] = {}
+    for number, line in enumerate(read_lines(path)[skip:], start=skip + 1):
+        name, _, rest = line.strip().partition(" ")
+        if name not in wanted:
+            continue
+        if name in found:
+            refuse(path, number, line, f"one row for {name}, which has one already")
+        values = _numbers(rest.split())
+        if len(values) != columns:
+            refuse(path, number, line, f"a name and {columns} numbers")
+        found[name] = values
+    if len(found) < len(wanted):
+        absent = sorted(set(wanted) - set(found))
+        more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+        raise DatasetError(f"{path}: no row for {absent[0]}{more}; get the whole file")
+    return found
+
+
+def _numbers(fields: list[str]) -> list[float]:
+    """The numbers in fields, or none at all where one is not a finite number."""
+    try:
+        values = [float(field) for field in fields]
+    except ValueError:
+        return []
+    return values if all(map(math.isfinite, values)) else []

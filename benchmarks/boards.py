@@ -1,35 +1,102 @@
-"""The ``leaderboard`` command: tables of a run directory, and the generated tables of a README."""
+"""The ``leaderboard`` command: tables of a run directory, the generated tables of a README, the audit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import typer
 
 from benchmarks.errors import unknown
 from benchmarks.settings import choose_profile
-from benchmarks.tasks import SUITES
+from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard import readme
+from leaderboard.audit import audit
 from leaderboard.load import load_records
+from leaderboard.records import ResultRecord
 from leaderboard.tables import Format, render, rows
+from metrics.protocols import PROTOCOLS
 
 
-def suite_text(
-    suites: Sequence[str], profile_option: str | None, data_root: Path | None, runs: Path, format: Format
-) -> str:
-    """The tables of the suites (all, where none is named) as one text."""
-    for suite in suites:
+@dataclass(frozen=True)
+class Board:
+    """What the user asked to see; ``protocol`` is None for each task's headline."""
+
+    suites: Sequence[str]
+    tasks: Sequence[str]
+    protocol: str | None
+    profile: str | None
+    data_root: Path | None
+    format: Format
+
+
+def board_text(board: Board, runs: Path) -> str:
+    """The tables of the suites and tasks (all, where none is named) as one text."""
+    _check(board)
+    profile, _, _ = choose_profile(board.profile, board.data_root)
+    records = load_records(runs)
+    sections = list(_sections(board, records, profile))
+    if board.format != "md":
+        found = [row for _, tasks, profile in sections for row in rows(records, tasks, profile, board.protocol)]
+        unique = list({_key(row): row for row in found}.values())
+        return render(unique, board.format)
+    return "\n".join(_section(records, title, tasks, profile, board.protocol) for title, tasks, profile in sections)
+
+
+def _key(row: dict[str, object]) -> tuple[str, ...]:
+    """What tells a row from the others: a task may be in several suites."""
+    return tuple(str(row[name]) for name in ("kind", "label", "supervision", "task", "protocol", "metric"))
+
+
+def audit_text(board: Board) -> str:
+    """What is known of the published rows of the suites and tasks, or of all."""
+    _check(board)
+    named = [*(task for suite in board.suites for task in SUITES[suite]), *board.tasks]
+    return audit(named or None, board.format)
+
+
+def _check(board: Board) -> None:
+    for suite in board.suites:
         if suite not in SUITES:
             raise unknown("suite", suite, SUITES)
-    profile, _, _ = choose_profile(profile_option, data_root)
-    records = load_records(runs)
-    chosen = suites or list(SUITES)
-    if format == "md":
-        parts = [render(rows(records, SUITES[name], profile), "md", f"{name} ({profile} profile)") for name in chosen]
+    families = {name.split("/")[0] for name in PROTOCOLS}
+    if board.protocol not in (None, "all", *families, *PROTOCOLS):
+        raise unknown("protocol", str(board.protocol), ["all", *families, *PROTOCOLS])
+
+
+def _sections(
+    board: Board, records: Sequence[ResultRecord], profile: Profile
+) -> Iterable[tuple[str, Sequence[str], Profile]]:
+    """Title, tasks and profile of each table; unasked, a run's own data comes last, in whatever profile it has."""
+    for suite in board.suites or ([] if board.tasks else SUITES):
+        yield f"{suite} ({profile} profile)", SUITES[suite], profile
+    there = {(record.task, record.profile) for record in records}
+    for task in board.tasks:
+        if task not in TASKS and not any(task == found for found, _ in there):
+            raise unknown("task", task, [*TASKS, *(found for found, _ in there)])
+    if board.tasks:
+        yield f"{', '.join(board.tasks)} ({profile} profile)", board.tasks, profile
+    elif not board.suites:
+        for each in get_args(Profile):
+            own = sorted({task for task, found in there if found == each and task not in TASKS})
+            if own and (board.format == "md" or each == profile):
+                yield f"own data ({each} profile)", own, each
+
+
+def _section(
+    records: Sequence[ResultRecord], title: str, tasks: Sequence[str], profile: str, protocol: str | None
+) -> str:
+    """One table with its tasks across; with all protocols a table for each task, the protocols across."""
+    if protocol == "all":
+        parts = [render(rows(records, [task], profile, "all"), "md", f"{task}, {title}") for task in tasks]
         return "\n".join(parts)
-    tasks = list(dict.fromkeys(task for name in chosen for task in SUITES[name]))
-    return render(rows(records, tasks, profile), format)
+    found = rows(records, tasks, profile, protocol)
+    text = render(found, "md", title if protocol is None else f"{title}, {protocol}")
+    measured = {row["task"] for row in found if row["kind"] == "measured"}
+    others = [task for task in tasks if task not in measured and any(record.task == task for record in records)]
+    return text + (f"\nNot scored under {protocol}: {', '.join(others)}.\n" if protocol and others else "")
 
 
 def check_readme(path: Path) -> int:

@@ -65,6 +65,7 @@ class MiniDataset(KeypointDataset):
             left_right_pairs=spec.pairs,
             interocular=(0, 1) if spec.world == "faces" else None,
             has_visibility=not (spec.all_visible or spec.world == "faces"),
+            has_boxes=spec.world == "birds",
             counts=spec.counts,
             licence="Apache-2.0",
             citation="drawn by this repository (datasets/mini_world)",
@@ -90,9 +91,15 @@ class MiniDataset(KeypointDataset):
         return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
 
     def annotation(self, image_id: str) -> Annotation:
-        """Exact landmarks. Raises DatasetError for an id that is not of this dataset."""
+        """Exact landmarks; a bird's box is the smallest around its visible parts.
+
+        Raises DatasetError for an id that is not of this dataset.
+        """
         drawing = self._drawing(image_id)
-        return Annotation(drawing.landmarks, drawing.visible, self._identity(image_id))
+        seen = drawing.landmarks[drawing.visible]
+        low, high = seen.min(axis=0), seen.max(axis=0)
+        box = np.concatenate([low, high - low]) if self.card.has_boxes else None
+        return Annotation(drawing.landmarks, drawing.visible, self._identity(image_id), box)
 
     def digest(self, name: Split) -> str:
         """sha256 over renderer version, specification and ids."""

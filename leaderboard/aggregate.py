@@ -8,13 +8,16 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
+from leaderboard.published import belongs
 from leaderboard.records import ResultRecord, ScoreRecord
 
 Variant = tuple[str, str, int | None, str]
 _HASH = re.compile("[0-9a-f]{40,64}")
 
 
-def measured_rows(records: Iterable[ResultRecord], suite_tasks: Sequence[str], profile: str) -> list[dict[str, Any]]:
+def measured_rows(
+    records: Iterable[ResultRecord], suite_tasks: Sequence[str], profile: str, protocol: str | None = None
+) -> list[dict[str, Any]]:
     """Rows of kind 'measured' for the tasks, in their order; see ``leaderboard.tables.rows`` for the fields.
 
     Cells belong together when all but the seed is equal. Where a seed was run again on data that changed
@@ -36,7 +39,7 @@ def measured_rows(records: Iterable[ResultRecord], suite_tasks: Sequence[str], p
         for variant, seeds in cells.items():
             latest = [*seeds.values()][-1]
             group = [record for record in seeds.values() if record.dataset_digests == latest.dataset_digests]
-            table.extend(_cell_rows(labels[variant], group))
+            table.extend(_cell_rows(labels[variant], group, protocol))
     return table
 
 
@@ -69,8 +72,8 @@ def _short(value: Any) -> Any:
     return value[:8] if isinstance(value, str) and _HASH.fullmatch(value) else value
 
 
-def _cell_rows(label: str, group: Sequence[ResultRecord]) -> list[dict[str, Any]]:
-    """One row for each protocol that the done seeds were scored under, or one for a cell that failed."""
+def _cell_rows(label: str, group: Sequence[ResultRecord], protocol: str | None) -> list[dict[str, Any]]:
+    """One row for each protocol asked for that the done seeds were scored under, or one for a cell that failed."""
     done = [record for record in group if record.status == "done"]
     failures = [record.failure.message for record in group if record.failure is not None]
     first = group[0]
@@ -91,9 +94,16 @@ def _cell_rows(label: str, group: Sequence[ResultRecord]) -> list[dict[str, Any]
     }
     by_protocol: dict[str, list[ScoreRecord]] = {}
     for record in done:
-        for score in record.scores:
+        for score in _chosen(record.scores, protocol):
             by_protocol.setdefault(score.protocol, []).append(score)
-    return [common | _over_seeds(scores) for scores in by_protocol.values()] or [common]
+    return [common | _over_seeds(scores) for scores in by_protocol.values()] if done else [common]
+
+
+def _chosen(scores: Sequence[ScoreRecord], protocol: str | None) -> Sequence[ScoreRecord]:
+    """The task's headline, which stands first, 'all', one by its name, or those of a family such as 'sanchez'."""
+    if protocol is None:
+        return scores[:1]
+    return [score for score in scores if protocol == "all" or belongs(score.protocol, protocol)]
 
 
 def _over_seeds(scores: Sequence[ScoreRecord]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ Row = dict[str, Any]
 Column = tuple[str, str]
 
 MISSING = "–"
+_NAMES = ("method", "supervision", "protocol")
 _LEGEND = {
     "±": "± is half the width of the 95 % interval, over test images and, where there are several, seeds",
     "†": "† the regression did not determine all weights (rank deficient): the least-norm solution is taken",
@@ -40,7 +41,7 @@ def _measured_table(rows: Sequence[Row]) -> str:
         lines.append(["*floors*"] + [""] * (len(columns) + 2))
         lines += [_measured_line(label, rows, best) for label in labels if label in floors]
     header = ["method", *(_heading(rows, column) for column in columns), "seeds", "seconds a task"]
-    table = _grid(header, lines)
+    table = grid(header, lines)
     legend = [text for mark, text in _LEGEND.items() if mark in table]
     return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend])])
 
@@ -133,7 +134,7 @@ def _reported_table(rows: Sequence[Row]) -> str:
     header = ["method", "supervision", *(_reported_heading(shown, task) for task in tasks)]
     lines = [[*key, *(_reported_cell(line.get(task), notes) for task in tasks)] for key, line in cells.items()]
     footnotes = "  \n".join(f"({number}) {note}" for number, note in enumerate(notes, start=1))
-    return "\n\n".join(part for part in (_grid(header, lines), footnotes) if part)
+    return "\n\n".join(part for part in (grid(header, lines), footnotes) if part)
 
 
 def _reported_heading(rows: Sequence[Row], task: str) -> str:
@@ -148,9 +149,10 @@ def _reported_cell(row: Row | None, notes: Sequence[str]) -> str:
     return f"{row['printed']} ({notes.index(row['note']) + 1})" if row["note"] else str(row["printed"])
 
 
-def _grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+def grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A markdown table: names to the left, all else to the right."""
     import pandas as pd
 
-    alignment = ["left" if name in ("method", "supervision") else "right" for name in header]
+    alignment = ["left" if name in _NAMES else "right" for name in header]
     frame = pd.DataFrame(list(lines), columns=list(header))
     return str(frame.to_markdown(index=False, disable_numparse=True, colalign=alignment))

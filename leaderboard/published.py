@@ -10,12 +10,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 AS_PRINTED = "as printed"
 
 _COMPARISON_TABLES = ("1", "2", "3", "5")
+_HIGHER_IS_BETTER = ("PCK%",)
 _LABELS = {"SK ours": "Stable Keypoints", "AutoLink-dagger [13]": "AutoLink, thickness tuned [13]"}
 _TASKS = {
     "h36m": "human36m",
@@ -27,81 +28,68 @@ _TASKS = {
 }
 
 
-class Reading(NamedTuple):
-    """How a printed number is to be read."""
-
-    protocol: str
-    unit: str
-    note: str = ""
-    higher_is_better: bool = False
-
-
-_RELATIVE = Reading(AS_PRINTED, "px@128", "the cumulative error over 33.47, not a mean l2")
-_STABLE_KEYPOINTS = {
-    "IOD%": Reading("sk/interocular", "% IOD"),
-    "norm L2%": Reading("sk/side", "% side", "the cleaned test lists of CMR: half of the images"),
-    "L2": Reading("sk/human36m", "px@128"),
-    "Cum": Reading("sk/cumulative", "px@256 summed"),
-    "PCK%": Reading("sk/pck6", "PCK@6px %", "images normalised twice", higher_is_better=True),
-    "Rel": _RELATIVE,
-}
-_OTHERS = {
-    "IOD%": Reading(AS_PRINTED, "% IOD"),
-    "norm L2%": Reading(AS_PRINTED, "%", "other crops, test images or normaliser than Stable Keypoints"),
-    "L2": Reading(AS_PRINTED, "% side", "percent of the image side, where Stable Keypoints has pixels at 128"),
-    "Cum": Reading(
-        "siarohin", "px@256 summed", "sum of absolute errors, bias in the regression: about 1.3 times a sum of l2"
-    ),
-    "PCK%": Reading(AS_PRINTED, "PCK@6px %", higher_is_better=True),
-    "Rel": _RELATIVE,
-}
-_EXCEPTIONS = {
-    ("SK ours", "cub_aligned", "norm L2%"): Reading("sk/side", "% side", "unknown which of two sets of crops was used"),
-    ("SK ours", "deepfashion", "Rel"): Reading(AS_PRINTED, "px", "unit in doubt, probably pixels at 256"),
-    ("AutoLink [13]", "h36m_unaligned", "L2"): Reading(AS_PRINTED, "?", "unit unknown"),
-    ("AutoLink", "taichi->h36m_unaligned", "L2"): Reading(AS_PRINTED, "?", "unit unknown"),
-    ("AutoLink", "cub->taichi", "Cum"): Reading(
-        AS_PRINTED, "px@256 summed", "sum of l2 or of absolute errors: unknown"
-    ),
-}
-
-
 def published_facts() -> list[dict[str, str]]:
-    """The lines of ``published.csv`` as they stand: table, method, supervision, task, K, metric, value, note."""
+    """The lines of ``published.csv`` as they stand.
+
+    table, method, supervision, task, K, metric, value and note are the papers'; protocol is the one that made the value
+    (or 'as printed'), unit its unit, ``basis`` how that is known (code: the code that made it was read; reproduced: its
+    formula gives the printed digits; inferred; unknown), and ``differs`` what is known to differ, and why.
+    """
     with PUBLISHED.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def reported_rows(suite_tasks: Sequence[str]) -> list[dict[str, Any]]:
-    """What Tables 1, 2, 3 and 5 of Stable Keypoints print for these tasks, task by task in the tables' order."""
+def reported_rows(suite_tasks: Sequence[str], protocol: str | None = None) -> list[dict[str, Any]]:
+    """What Tables 1, 2, 3 and 5 of Stable Keypoints print for these tasks, task by task in the tables' order.
+
+    With ``protocol`` (a name or a family such as 'autolink') only what was made by it; the solver that the code
+    of the family released does not make it another.
+    """
     facts = [fact for fact in published_facts() if fact["table"] in _COMPARISON_TABLES]
-    return [_reported(fact) for task in suite_tasks for fact in facts if _task(fact) == task]
+    found = [_reported(fact) for task in suite_tasks for fact in facts if task_of(fact) == task]
+    if protocol in (None, "all"):
+        return found
+    return [row for row in found if belongs(row["protocol"].replace("_released/", "/"), str(protocol))]
 
 
-def _task(fact: dict[str, str]) -> str:
+def belongs(name: str, protocol: str) -> bool:
+    """Whether a protocol's name is the one asked for, or of the family asked for."""
+    return name == protocol or name.split("/")[0] == protocol
+
+
+def task_of(fact: dict[str, str]) -> str:
+    """The task that a line of ``published.csv`` is about."""
     if fact["task"] == "celeba_wild":
         return f"celeba_wild_k{fact['K']}"
     return _TASKS.get(fact["task"], fact["task"])
 
 
+def label_of(fact: dict[str, str]) -> str:
+    """The method of a line of ``published.csv`` as tables call it."""
+    return _LABELS.get(fact["method"], fact["method"])
+
+
 def _reported(fact: dict[str, str]) -> dict[str, Any]:
-    readings = _STABLE_KEYPOINTS if fact["method"] == "SK ours" else _OTHERS
-    reading = _EXCEPTIONS.get((fact["method"], fact["task"], fact["metric"]), readings[fact["metric"]])
-    label = _LABELS.get(fact["method"], fact["method"])
     return {
-        "method": label,
-        "label": label,
-        "task": _task(fact),
+        "method": label_of(fact),
+        "label": label_of(fact),
+        "task": task_of(fact),
         "profile": "paper",
         "kind": "reported",
         "status": "done",
-        "protocol": reading.protocol,
+        "protocol": fact["protocol"],
         "metric": fact["metric"],
         "value": float(fact["value"]),
         "printed": fact["value"],
-        "unit": reading.unit,
-        "higher_is_better": reading.higher_is_better,
+        "unit": fact["unit"],
+        "higher_is_better": fact["metric"] in _HIGHER_IS_BETTER,
         "supervision": fact["supervision"],
         "is_floor": False,
-        "note": reading.note or None,
+        "note": _note(fact),
     }
+
+
+def _note(fact: dict[str, str]) -> str | None:
+    """Protocol and differences in one line; None where there is nothing to say."""
+    known = "" if fact["protocol"] == AS_PRINTED else fact["protocol"]
+    return ": ".join(part for part in (known, fact["differs"]) if part) or None

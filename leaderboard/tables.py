@@ -47,16 +47,20 @@ FIELDS = (
 )
 
 
-def rows(records: Iterable[ResultRecord], suite_tasks: Sequence[str], profile: str) -> list[dict[str, Any]]:
+def rows(
+    records: Iterable[ResultRecord], suite_tasks: Sequence[str], profile: str, protocol: str | None = None
+) -> list[dict[str, Any]]:
     """One dict a method, task and protocol, with every name in ``FIELDS``, in the order of ``suite_tasks``.
+
+    ``protocol`` is None for the headline of each task, 'all', the name of one, or a family such as 'autolink'.
 
     ``kind`` is 'measured' (records of this profile, averaged over seeds) or 'reported' (what papers print; in
     the 'paper' profile only). ``seeds`` counts those the value is a mean of, ``limit`` is the --limit that
     keeps a row out of any comparison, ``seconds`` those of fit, predict and score.
     """
-    table = measured_rows(records, suite_tasks, profile)
+    table = measured_rows(records, suite_tasks, profile, protocol)
     if profile == "paper":
-        table += reported_rows(suite_tasks)
+        table += reported_rows(suite_tasks, protocol)
     return [dict.fromkeys(FIELDS) | row for row in table]
 
 

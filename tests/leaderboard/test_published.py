@@ -1,7 +1,7 @@
 import pytest
 
 from benchmarks.tasks import SUITES, TASKS
-from leaderboard.published import published_facts, reported_rows
+from leaderboard.published import published_facts, reported_rows, task_of
 from metrics.protocols import PROTOCOLS
 
 ALL = reported_rows(list(TASKS))
@@ -39,24 +39,43 @@ def test_every_row_of_the_comparison_tables_finds_its_task_and_no_other_row_does
     assert not {row["label"] for row in ALL} & {"Full", "SK ours, 100 images", "Mallis"}
 
 
-@pytest.mark.parametrize("row", ALL, ids=lambda row: f"{row['label']}-{row['task']}-{row['metric']}")
-def test_only_the_papers_own_rows_claim_one_of_our_protocols_and_then_that_of_the_task(row):
-    assert (row["kind"], row["profile"]) == ("reported", "paper")
-    if row["protocol"] in PROTOCOLS:
-        protocol = PROTOCOLS[row["protocol"]]
-        assert row["label"] == "Stable Keypoints"
-        assert row["protocol"] in TASKS[row["task"]].protocols
-        assert (row["unit"], row["higher_is_better"]) == (protocol.unit, protocol.higher_is_better)
-    else:
-        assert row["protocol"] in ("as printed", "siarohin")
+@pytest.mark.parametrize("fact", published_facts(), ids=lambda fact: "-".join(list(fact.values())[:6]))
+def test_every_row_says_what_made_it_how_that_is_known_and_what_differs(fact):
+    assert fact["basis"] in ("code", "reproduced", "inferred", "unknown")
+    assert fact["unit"]
+    assert fact["differs"]
+    assert (fact["basis"] == "unknown") <= (fact["protocol"] == "as printed")
+    if fact["protocol"] != "as printed":
+        protocol = PROTOCOLS[fact["protocol"]]
+        assert fact["unit"] == protocol.unit
+        assert protocol.higher_is_better == (fact["metric"] == "PCK%")
+        assert fact["protocol"] in TASKS[task_of(fact)].protocols
 
 
 def test_tai_chi_says_which_of_its_two_metrics_a_row_is():
     cumulative = {row["label"]: row for row in ALL if row["task"] == "taichi" and row["metric"] == "Cum"}
-    assert cumulative.pop("Stable Keypoints")["protocol"] == "sk/cumulative"
+    assert cumulative.pop("Stable Keypoints")["protocol"] == "sk_released/cumulative"
     assert len(cumulative) == 8
-    assert {row["protocol"] for row in cumulative.values()} == {"siarohin"}
+    assert {row["protocol"] for row in cumulative.values()} == {"siarohin/cumulative"}
     assert all("absolute errors" in row["note"] for row in cumulative.values())
+
+
+def test_a_family_brings_only_rows_that_it_made_with_whatever_solver():
+    own = reported_rows(["taichi", "cub_all"], "sk")
+    assert {(row["label"], row["metric"]) for row in own} == {
+        ("Stable Keypoints", "Cum"),
+        ("Stable Keypoints", "Rel"),
+        ("Stable Keypoints", "norm L2%"),
+    }
+    assert {row["protocol"] for row in reported_rows(list(TASKS), "siarohin/cumulative")} == {"siarohin/cumulative"}
+    assert reported_rows(list(TASKS), "all") == ALL
+    assert reported_rows(list(TASKS), "strict") == []
+
+
+def test_human36m_pixels_and_percent_are_told_apart():
+    units = {row["label"]: row["unit"] for row in ALL if row["task"] == "human36m"}
+    assert units.pop("Stable Keypoints") == "px@128"
+    assert set(units.values()) == {"% side"}
 
 
 def test_printed_relative_errors_of_tai_chi_are_the_cumulative_ones_rescaled():

@@ -1,0 +1,72 @@
+"""What is known about every published row: which protocol made it, how that is known, and what differs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+from leaderboard.errors import LeaderboardError
+from leaderboard.markdown import grid
+from leaderboard.published import AS_PRINTED, label_of, published_facts, task_of
+
+FIELDS = ("table", "method", "supervision", "task", "K", "metric", "value", "unit", "protocol", "basis", "differs")
+_BASES = {
+    "code": "the code that made it was read",
+    "reproduced": "the formula gives the printed digits",
+    "inferred": "from rows beside it or from its source, not verified",
+    "unknown": "nothing says how it was computed",
+}
+
+
+def audit(tasks: Sequence[str] | None = None, format: str = "md") -> str:
+    """The published rows of the tasks (all, where None) as markdown, csv or json.
+
+    Raises LeaderboardError for an unknown format.
+    """
+    facts = [fact | {"method": label_of(fact), "task": task_of(fact)} for fact in published_facts()]
+    chosen = [{name: fact[name] for name in FIELDS} for fact in facts if tasks is None or fact["task"] in tasks]
+    writers: dict[str, Callable[[Sequence[dict[str, str]]], str]] = {"md": _markdown, "csv": _csv, "json": _json}
+    if format not in writers:
+        raise LeaderboardError(f"unknown format '{format}', expected one of {', '.join(writers)}")
+    return writers[format](chosen)
+
+
+def _markdown(facts: Sequence[dict[str, str]]) -> str:
+    known = sum(fact["protocol"] != AS_PRINTED for fact in facts)
+    parts = [
+        "### Published rows, and what is known of how they were computed",
+        f"{len(facts)} rows; {known} carry a protocol that `describe` explains, the others stand as printed.  \n"
+        + "  \n".join(f"{name}: {meaning}" for name, meaning in _BASES.items()),
+    ]
+    ordered = sorted(facts, key=_place)  # stable: within a task and metric, the order of the tables
+    for (task, metric), group in groupby(ordered, key=_place):
+        parts += [f"#### {task}, {metric}", _table(list(group))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _place(fact: dict[str, str]) -> tuple[str, str]:
+    return fact["task"], fact["metric"]
+
+
+def _table(facts: Sequence[dict[str, str]]) -> str:
+    """The rows of one task and metric, and below them what differs, each thing said once."""
+    notes = list(dict.fromkeys(fact["differs"] for fact in facts))
+    header = ["method", "supervision", "table", "K", "printed", "unit", "protocol", "known from", "note"]
+    names = ("method", "supervision", "table", "K", "value", "unit", "protocol", "basis")
+    lines = [[*(fact[name] for name in names), f"({notes.index(fact['differs']) + 1})"] for fact in facts]
+    return "\n\n".join([grid(header, lines), "  \n".join(f"({i}) {note}" for i, note in enumerate(notes, start=1))])
+
+
+def _csv(facts: Sequence[dict[str, str]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(facts)
+    return text.getvalue()
+
+
+def _json(facts: Sequence[dict[str, str]]) -> str:
+    return json.dumps(list(facts), indent=2, ensure_ascii=False) + "\n"

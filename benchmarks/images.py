@@ -1,9 +1,13 @@
-"""The images of a split as a method gets them: decoded when asked for, kept while memory lasts."""
+"""The images of a split as a method gets them: decoded in parallel when asked for, kept while memory lasts."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import cache
+from random import Random
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,42 +19,87 @@ if TYPE_CHECKING:
 
     from datasets.base import KeypointDataset
 
+    Key = tuple[str, str, int]
+
 CACHE_BYTES = 1 << 30
+MAX_WORKERS = 8
+ADMITTED = 1 / 8  # of the images that come when the cache is full
+
+
+def available_cpus() -> int:
+    """The processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pool(workers: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(workers, thread_name_prefix="decode")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork
 
 
 class ImageCache:
-    """Decoded images, (size, size, 3) uint8, the least recently used dropped beyond ``max_bytes``."""
+    """Decoded images, (size, size, 3) uint8, up to ``max_bytes``; may be used from several threads.
+
+    A full cache takes in one new image in eight, in place of random ones. So a set larger than the cache that is gone
+    through again and again is still found in part (dropping the least recently used would find none of it), and one
+    that is no longer used makes room in the end.
+    """
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
         self.max_bytes = max_bytes
         self.bytes = 0
-        self._images: OrderedDict[tuple[str, str, int], NDArray[np.uint8]] = OrderedDict()
+        self._images: dict[Key, NDArray[np.uint8]] = {}
+        self._keys: list[Key] = []
+        self._random = Random(0)  # noqa: S311 - decides what is kept, and nothing else
+        self._lock = Lock()
 
-    def get(self, key: tuple[str, str, int], decode: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """The image of a key, decoded the first time."""
-        if key in self._images:
-            self._images.move_to_end(key)
-            return self._images[key]
-        image = decode()
-        self._images[key] = image
-        self.bytes += image.nbytes
-        while self.bytes > self.max_bytes:
-            _, dropped = self._images.popitem(last=False)
-            self.bytes -= dropped.nbytes
+    def get(self, key: Key, decode: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """The image of a key, decoded unless it is kept."""
+        image = self._images.get(key)
+        if image is None:
+            image = decode()
+            with self._lock:
+                self._keep(key, image)
         return image
+
+    def _keep(self, key: Key, image: NDArray[np.uint8]) -> None:
+        full = self.bytes + image.nbytes > self.max_bytes
+        if key in self._images or image.nbytes > self.max_bytes or (full and self._random.random() >= ADMITTED):
+            return
+        while self.bytes + image.nbytes > self.max_bytes:
+            chosen = self._random.randrange(len(self._keys))
+            self._keys[chosen], self._keys[-1] = self._keys[-1], self._keys[chosen]
+            self.bytes -= self._images.pop(self._keys.pop()).nbytes
+        self._images[key] = image
+        self._keys.append(key)
+        self.bytes += image.nbytes
 
 
 class DatasetImages:
-    """An ImageStream over some images of a dataset, square, in the order of ``ids``."""
+    """An ImageStream over some images of a dataset, square, in the order of ``ids``.
+
+    ``workers`` threads decode (default: a thread for each processor, at most 8). While a method works on a batch of
+    an iteration the next one is decoded, and no more than that one. What comes out does not depend on ``workers``.
+    """
 
     def __init__(
-        self, dataset: KeypointDataset, ids: Sequence[str], size: int, cache: ImageCache, batch_size: int = 16
+        self,
+        dataset: KeypointDataset,
+        ids: Sequence[str],
+        size: int,
+        cache: ImageCache,
+        batch_size: int = 16,
+        workers: int | None = None,
     ) -> None:
         self._dataset = dataset
         self._ids = tuple(ids)
         self._size = size
         self._cache = cache
         self._batch_size = batch_size
+        self._workers = workers or min(MAX_WORKERS, available_cpus())
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -61,18 +110,57 @@ class DatasetImages:
         return len(self._ids)
 
     def __iter__(self) -> Iterator[ImageBatch]:
-        for start in range(0, len(self), self._batch_size):
-            yield self.load(range(start, min(start + self._batch_size, len(self))))
+        following = self._begin(range(min(self._batch_size, len(self))))
+        try:
+            for start in range(self._batch_size, len(self) + self._batch_size, self._batch_size):
+                batch = following.finished()
+                following = self._begin(range(start, min(start + self._batch_size, len(self))))
+                yield batch
+        finally:
+            following.abandon()
 
     def load(self, indices: Sequence[int]) -> ImageBatch:
         """The images at these positions, (B, 3, size, size) float32 in [0, 1]. Raises DatasetError for a broken one."""
+        return self._begin(indices).finished()
+
+    def _begin(self, indices: Sequence[int]) -> _Pending:
         ids = tuple(self._ids[index] for index in indices)
         pixels = np.empty((len(ids), 3, self._size, self._size), dtype=np.float32)
+        rows: dict[str, list[int]] = {}
         for row, image_id in enumerate(ids):
-            pixels[row] = self._image(image_id).transpose(2, 0, 1)
-        pixels /= 255
-        return ImageBatch(ids, pixels)
+            rows.setdefault(image_id, []).append(row)
+        pool = _pool(self._workers)
+        return _Pending(
+            ImageBatch(ids, pixels),
+            [pool.submit(self._fill, image_id, [pixels[row] for row in where]) for image_id, where in rows.items()],
+        )
 
-    def _image(self, image_id: str) -> NDArray[np.uint8]:
+    def _fill(self, image_id: str, targets: Sequence[NDArray[np.float32]]) -> None:
         key = (self._dataset.card.id, image_id, self._size)
-        return self._cache.get(key, lambda: self._dataset.image(image_id, self._size))
+        image = self._cache.get(key, lambda: self._dataset.image(image_id, self._size))
+        for target in targets:
+            target[...] = image.transpose(2, 0, 1)
+            target /= 255
+
+
+class _Pending:
+    """A batch whose images are being decoded."""
+
+    def __init__(self, batch: ImageBatch, decoding: list[Future[None]]) -> None:
+        self._batch = batch
+        self._decoding = decoding
+
+    def finished(self) -> ImageBatch:
+        """The batch with all of its images, or the error of the first that is broken."""
+        try:
+            for image in self._decoding:
+                image.result()
+        finally:
+            self.abandon()
+        return self._batch
+
+    def abandon(self) -> None:
+        """Begin no further image, and wait for those that have been begun."""
+        for image in self._decoding:
+            image.cancel()
+        wait(self._decoding)

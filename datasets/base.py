@@ -112,11 +112,18 @@ class KeypointDataset(ABC):
 
     @abstractmethod
     def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
-        """The image as (size, size, 3) uint8 RGB. Raises DatasetError where it cannot be decoded."""
+        """The image as (size, size, 3) uint8 RGB; may be called from several threads at once.
+
+        Raises DatasetError where it cannot be decoded.
+        """
 
     @abstractmethod
     def annotation(self, image_id: str) -> Annotation:
         """Landmarks of an image. Raises DatasetError for an id without annotations."""
+
+    def files(self, image_id: str) -> tuple[Path, ...]:
+        """The files that an image (and an annotation that has a file of its own) is read from, where there are any."""
+        return ()
 
     @abstractmethod
     def digest(self, name: Split) -> str:

@@ -1,8 +1,5 @@
 """CUB-200-2011 birds: the official layout, the official split, one deterministic square crop an image.
 
-Layout (as unpacked), all under ``<data root>/CUB_200_2011``: ``images/<class>/<name>.jpg``, ``images.txt``,
-``train_test_split.txt``, ``bounding_boxes.txt`` and ``parts/part_locs.txt``. A class's folder starts with its number.
-
 Crop (the loader that Stable Keypoints released, without its random jitter and flip): the box (x, y, w, h) grows by
 5 % of w (h) on each side, then the short side grows about the centre to a square; side, left and top are rounded to
 whole pixels, half to even.
@@ -16,210 +13,135 @@ they stand, as distances from the image's edges (some are 0, so they cannot coun
 
 from __future__ import annotations
 
-import hashlib
-import json
-import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from datasets.base import Annotation, DatasetCard, DatasetError, KeypointDataset, Split
+from datasets.base import DatasetCard, DatasetError, Split
+from datasets.cub_files import TEXT_FILES, BirdDataset, Birds, bird_card, cut_out, read_birds, read_image_list
+from datasets.photos import FILL
+from datasets.table import Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PARTS = (
-    *("back", "beak", "belly", "breast", "crown", "forehead", "left eye", "left leg", "left wing"),
-    *("nape", "right eye", "right leg", "right wing", "tail", "throat"),
-)
 PADDING_PERCENT = 5
-FILL = (128, 128, 128)
-_FILES = ("images.txt", "train_test_split.txt", "bounding_boxes.txt", "parts/part_locs.txt")
 
 
-def _card(id: str, title: str, fit: int, test: int) -> DatasetCard:
-    return DatasetCard(
-        id=id,
-        title=title,
-        landmark_names=PARTS,
-        left_right_pairs=((6, 10), (7, 11), (8, 12)),
-        has_visibility=True,
-        counts={"fit": fit, "regress": fit, "test": test},
-        licence="non-commercial research and education only; images belong to their photographers",
-        citation="Wah, Branson, Welinder, Perona, Belongie: The Caltech-UCSD Birds-200-2011 Dataset. "
-        "California Institute of Technology, CNS-TR-2011-001, 2011",
-        how_to_get="get CUB_200_2011.tgz from https://data.caltech.edu/records/65de6-vp158 and unpack it into the data "
-        "root (--data-root or KEYPOINTS_DATA_ROOT)",
-        preprocessing=f"box padded by {PADDING_PERCENT} % of its sides, squared about its centre, whole pixels half to "
-        f"even, fill {FILL[0]}, Pillow bilinear; parts count pixels from 1",
-    )
-
-
-@dataclass(frozen=True)
-class _Bird:
-    """One image: its crop in whole pixels (left, top, side), its annotation, and the official split it is in."""
-
-    crop: tuple[int, int, int]
-    annotation: Annotation
-    is_train: bool
-
-
-class Cub(KeypointDataset):
+class Cub(BirdDataset):
     """Some classes of CUB-200-2011: fit and regress are the official train images, test the official test images.
 
-    An id is the image's path under ``images/``; the group is the image itself where the set holds
-    one class, else its class. A malformed file, an image without a row or with too many, and a count that differs
-    from the card are DatasetErrors.
+    The group is the image itself where the set holds one class, else its class. A malformed file, an image without a
+    row or with too many, and a count that differs from the card are DatasetErrors.
     """
-
-    def __init__(self, card: DatasetCard, classes: range, root: Path | None = None) -> None:
-        super().__init__(root)
-        self.card = card
-        self._prefixes = tuple(f"{number:03d}." for number in classes)
 
     def available(self) -> tuple[bool, str]:
-        """Whether the official files and the folder of every class are under the data root."""
-        if self.root is None:
-            return False, f"{self.card.id}: no data root is set; {self.card.how_to_get}"
-        present = {path.name[:4] for path in (self._folder / "images").glob("*")}
-        missing = [name for name in _FILES if not (self._folder / name).is_file()]
-        missing += [f"images/{prefix}*" for prefix in self._prefixes if prefix not in present]
-        if not missing:
-            return True, ""
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        return False, f"{self.card.id}: no {missing[0]}{more} in {self._folder}; {self.card.how_to_get}"
+        """Whether the official files list every class, and its folder is there."""
+        found, message = super().available()
+        return self.annotated() if found else (found, message)
 
-    def split(self, name: Split) -> tuple[str, ...]:
-        """Ids in the order of ``images.txt``'s numbers."""
-        ids = tuple(id for id, bird in self._birds.items() if bird.is_train == (name != "test"))
-        return self.check_count(name, ids)
-
-    def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
-        """The bird's square crop, (size, size, 3) uint8 RGB."""
-        from PIL import Image
-
-        left, top, side = self._bird(image_id).crop
-        path = self._folder / "images" / image_id
+    def annotated(self) -> tuple[bool, str]:
+        """Whether the official files are there and list every class, as those of a part of the archive do not."""
+        found, message = super().annotated()
+        if not found:
+            return found, message
         try:
-            with Image.open(path) as photo:
-                pixels = photo.convert("RGB")
-        except (OSError, SyntaxError) as error:
-            raise DatasetError(f"{self.card.id}: cannot read image {path}: {error}; unpack it again") from error
-        square = Image.new("RGB", (side, side), FILL)
-        square.paste(pixels, (-left, -top))
-        return np.asarray(square.resize((size, size), Image.Resampling.BILINEAR))
+            return bool(self._images), ""
+        except DatasetError as error:
+            return False, f"{self.card.id}: {error}"
 
-    def annotation(self, image_id: str) -> Annotation:
-        """The 15 parts in the crop's frame; rows of invisible parts are (0.5, 0.5)."""
-        return self._bird(image_id).annotation
+    def annotation_files(self, name: Split) -> tuple[Path, ...]:
+        """The four official text files."""
+        return tuple(self.folder / file for file in TEXT_FILES)
 
-    def digest(self, name: Split) -> str:
-        """sha256 over preprocessing and, for each image, its id, crop, landmarks, visibility and group."""
-        rows = []
-        for id in self.split(name):
-            bird, annotation = self._birds[id], self._birds[id].annotation
-            rows.append([id, bird.crop, annotation.landmarks.tolist(), annotation.visible.tolist(), annotation.group])
-        return hashlib.sha256(json.dumps([self.card.preprocessing, rows]).encode()).hexdigest()
+    def read(self, name: Split) -> Table:
+        """A split in the order of ``images.txt``'s numbers."""
+        if name == "regress":
+            return self.table("fit")
+        birds, is_train = self._birds
+        return self.cut(birds.where(is_train == (name == "fit")))
 
-    @property
-    def _folder(self) -> Path:
-        return Path(self.root or "") / "CUB_200_2011"
-
-    def _bird(self, image_id: str) -> _Bird:
-        if image_id not in self._birds:
-            raise DatasetError(f"{self.card.id}: no annotations for image '{image_id}' in {self._folder}")
-        return self._birds[image_id]
+    def cut(self, birds: Birds) -> Table:
+        """The birds in padded squares about their boxes."""
+        centred = replace(birds, parts=birds.parts - 0.5)
+        return cut_out(centred, self.groups(birds.names), padded_squares(birds.boxes))
 
     @cached_property
-    def _birds(self) -> dict[str, _Bird]:
-        found, message = self.available()
-        if not found:
-            raise DatasetError(message)
-        listed = sorted(_names(self._folder / "images.txt").items())
-        names = {number: name for number, name in listed if name.startswith(self._prefixes)}
-        split = _rows(self._folder / "train_test_split.txt", 2, names)
-        boxes = _rows(self._folder / "bounding_boxes.txt", 5, names)
-        parts = _rows(self._folder / "parts/part_locs.txt", 5, names, each=len(PARTS))
-        birds = {}
-        for index, (number, name) in enumerate(names.items()):
-            crop = _crop(boxes[index, 0])
-            if crop[2] < 1 or (parts[index, :, 0] != np.arange(1, len(PARTS) + 1)).any():
-                raise DatasetError(f"{self._folder}: image {number} ({name}) has an empty box or a part number twice")
-            group = name if len(self._prefixes) == 1 else name.split("/")[0]
-            birds[name] = _Bird(crop, _annotation(parts[index], crop, group), bool(split[index, 0, 0]))
-        return birds
+    def _images(self) -> dict[str, str]:
+        path = self.folder / "images.txt"
+        images = {number: name for number, name in read_image_list(path).items() if name.startswith(self.prefixes)}
+        listed = {name[:4] for name in images.values()}
+        absent = [prefix for prefix in self.prefixes if prefix not in listed]
+        if absent:
+            more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
+            raise DatasetError(f"{path}: lists no image of class {absent[0]}*{more}; {self.card.how_to_get}")
+        return images
+
+    @cached_property
+    def _birds(self) -> tuple[Birds, NDArray[np.bool_]]:
+        return read_birds(self.folder, self._images)
 
 
-def _crop(box: NDArray[np.float64]) -> tuple[int, int, int]:
-    """Left, top and side, whole pixels, of the padded square about a box (x, y, w, h)."""
-    x, y, width, height = box.tolist()
-    side = round(max(width, height) * (100 + 2 * PADDING_PERCENT) / 100)  # whole numbers first: ties stay exact
-    return round(x + width / 2 - side / 2), round(y + height / 2 - side / 2), side
+def padded_squares(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Left, top and side, whole pixels (N, 3), of the padded squares about boxes (N, 4) of x, y, width and height."""
+    corner, extent = boxes[:, :2], boxes[:, 2:]
+    # Whole numbers are multiplied first, so that ties stay exact.
+    side = np.rint(extent.max(axis=1, keepdims=True) * (100 + 2 * PADDING_PERCENT) / 100)
+    return np.concatenate([np.rint(corner + extent / 2 - side / 2), side], axis=1)
 
 
-def _annotation(parts: NDArray[np.float64], crop: tuple[int, int, int], group: str) -> Annotation:
-    """Landmarks (15, 2) in the crop's frame from rows (part, x, y, visible)."""
-    left, top, side = crop
-    visible = parts[:, 3] == 1
-    landmarks = (parts[:, 1:3] - 0.5 - (left, top)) / side
-    landmarks[~visible] = 0.5
-    return Annotation(landmarks, visible, group)
+def _card(id: str, title: str, counts: tuple[int, int], digests: tuple[str, str]) -> DatasetCard:
+    preprocessing = (
+        f"box padded by {PADDING_PERCENT} % of its sides, squared about its centre, whole pixels half to even, "
+        f"fill {FILL[0]}, Pillow bilinear; parts count pixels from 1"
+    )
+    remark = (
+        "Stable Keypoints' published numbers stand on CMR's lists, which keep most of these train images and about "
+        f"half of the test images; {id}_cmr is that set"
+    )
+    return bird_card(id, title, counts, preprocessing, digests, remarks=(remark,))
 
 
-def _names(path: Path) -> dict[int, str]:
-    """The names in a file of lines 'number name'. Raises DatasetError at the first other line."""
-    names = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        fields = line.split()
-        if len(fields) != 2 or not fields[0].isdecimal():
-            raise DatasetError(f"{path}, line {number}: got '{line}', expected a number and a name; unpack it again")
-        names[int(fields[0])] = fields[1]
-    return names
-
-
-def _rows(path: Path, columns: int, names: dict[int, str], each: int = 1) -> NDArray[np.float64]:
-    """The rows of the images in ``names``, (images, each, columns - 1) without the image number, in order.
-
-    Raises DatasetError for a malformed line, and for an image that does not have ``each`` rows.
-    """
-    table = _table(path, columns)
-    table = table[np.isin(table[:, 0], list(names))]
-    table = table[np.lexsort((table[:, 1], table[:, 0]))]
-    numbers, counts = np.unique(table[:, 0], return_counts=True)
-    found = dict(zip(numbers.tolist(), counts.tolist(), strict=True))
-    for number, name in names.items():
-        if found.get(number, 0) != each:
-            raise DatasetError(f"{path}: image {number} ({name}) has {found.get(number, 0)} rows, expected {each}")
-    return table[:, 1:].reshape(len(names), each, columns - 1)
-
-
-def _table(path: Path, columns: int) -> NDArray[np.float64]:
-    """All rows of a file of finite numbers. Raises DatasetError naming the first bad line."""
-    try:
-        with warnings.catch_warnings(action="error", category=UserWarning):  # what NumPy says of an empty file
-            table = np.loadtxt(path, comments=None, ndmin=2)
-        if table.shape[1] == columns and np.isfinite(table).all():
-            return table
-    except (ValueError, UserWarning):
-        pass  # the line is looked for below
-    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
-        if line.strip() and not _is_row(line.split(), columns):
-            raise DatasetError(f"{path}, line {number}: got '{line}', expected {columns} numbers; unpack it again")
-    raise DatasetError(f"{path}: got no rows, expected rows of {columns} numbers; unpack it again")
-
-
-def _is_row(fields: Sequence[str], columns: int) -> bool:
-    try:
-        return len(fields) == columns and bool(np.isfinite([float(field) for field in fields]).all())
-    except ValueError:
-        return False
-
-
-CUB_001 = partial(Cub, _card("cub_001", "CUB-200-2011 class 001, black-footed albatross", 30, 30), range(1, 2))
-CUB_002 = partial(Cub, _card("cub_002", "CUB-200-2011 class 002, Laysan albatross", 30, 30), range(2, 3))
-CUB_003 = partial(Cub, _card("cub_003", "CUB-200-2011 class 003, sooty albatross", 30, 28), range(3, 4))
-CUB_ALL = partial(Cub, _card("cub_all", "CUB-200-2011, all 200 classes", 5994, 5794), range(1, 201))
+_CARD_001 = _card(
+    "cub_001",
+    "CUB-200-2011 class 001, black-footed albatross",
+    (30, 30),
+    (
+        "ed05e0e76290520e6f41f56a64a95cf33c9fdc35de30269ae1dbb00de6378114",
+        "90a9cf8bd228287c6a8abd6f02746395387128e2c5651295203b49f6727539e4",
+    ),
+)
+_CARD_002 = _card(
+    "cub_002",
+    "CUB-200-2011 class 002, Laysan albatross",
+    (30, 30),
+    (
+        "0380e016f5f3a8bad218ead5134345df0c8cd56b828161cf967db70dd5247211",
+        "eae4b959f210ad0eb16bebbb8528badda7481c7d5a8c02fd446141ca41bc7cac",
+    ),
+)
+_CARD_003 = _card(
+    "cub_003",
+    "CUB-200-2011 class 003, sooty albatross",
+    (30, 28),
+    (
+        "9ff84e7024105852b4eb74d49401508b850b5d65e08b16d1bdbfee5b8fc53bfb",
+        "0e1feb4849038d49cf451cbde97743bf92fa306e5f9bf72aa6564371e64db502",
+    ),
+)
+_CARD_ALL = _card(
+    "cub_all",
+    "CUB-200-2011, all 200 classes",
+    (5994, 5794),
+    (
+        "252cf62e62bf217389911aa9bdf9ba411e9dc1ba968fb3a1eeb39694baddaa34",
+        "43fce5146d0f919fdc0e0cb264ae324e92a1b7318fd7e303e64fdb59ee3fc86b",
+    ),
+)
+CUB_001 = partial(Cub, _CARD_001, range(1, 2))
+CUB_002 = partial(Cub, _CARD_002, range(2, 3))
+CUB_003 = partial(Cub, _CARD_003, range(3, 4))
+CUB_ALL = partial(Cub, _CARD_ALL, range(1, 201))

@@ -113,6 +113,10 @@ class TableDataset(KeypointDataset):
         crop = None if table.crops is None else table.crops[row]
         return square(read_photo(self.path(image_id)), size, crop)
 
+    def files(self, image_id: str) -> tuple[Path, ...]:
+        """The file of the image."""
+        return (self.path(image_id),)
+
     def digest(self, name: Split) -> str:
         """sha256 over preprocessing and resampling and the table of the split."""
         table = self.table(name)

@@ -50,12 +50,12 @@ def numbers_by_name(path: Path, wanted: Collection[str], columns: int, skip: int
     wanted = wanted if isinstance(wanted, (set, frozenset, dict)) else frozenset(wanted)
     found: dict[str, list[float]] = {}
     for number, line in enumerate(read_lines(path)[skip:], start=skip + 1):
-        name, _, rest = line.strip().partition(" ")
+        name, *rest = line.split(maxsplit=1) or ("",)
         if name not in wanted:
             continue
         if name in found:
             refuse(path, number, line, f"one row for {name}, which has one already")
-        values = _numbers(rest.split())
+        values = numbers(rest[0].split() if rest else [])
         if len(values) != columns:
             refuse(path, number, line, f"a name and {columns} numbers")
         found[name] = values
@@ -66,7 +66,7 @@ def numbers_by_name(path: Path, wanted: Collection[str], columns: int, skip: int
     return found
 
 
-def _numbers(fields: list[str]) -> list[float]:
+def numbers(fields: list[str]) -> list[float]:
     """The numbers in fields, or none at all where one is not a finite number."""
     try:
         values = [float(field) for field in fields]

@@ -16,6 +16,8 @@ HEAVY = {"torch", "diffusers", "transformers", "mlflow", "matplotlib", "pandas",
 LIGHT = [
     "benchmarks/cli.py",
     "benchmarks/catalogue.py",
+    "benchmarks/data/cli.py",
+    "benchmarks/score/cli.py",
     "benchmarks/registry.py",
     "benchmarks/settings.py",
     "benchmarks/tasks.py",

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from datasets import cub
-from datasets.base import DatasetError
+from datasets.base import SPLITS, DatasetError
 
-CLASSES = {1: ("001.Black_footed_Albatross", 30, 30), 3: ("003.Sooty_Albatross", 30, 28)}
+CLASSES = [("001.Black_footed_Albatross", 30, 30), ("003.Sooty_Albatross", 30, 28)]
 WIDTH, HEIGHT = 90, 70
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """The official layout with two classes of noise images, every row drawn from one seed."""
-    folder = tmp_path / "CUB_200_2011"
+def write_tree(root: Path, classes: Iterable[tuple[str, int, int]]) -> Path:
+    """The official layout with noise images, every row drawn from one seed; of each class its train and test images."""
+    folder = root / "CUB_200_2011"
     (folder / "parts").mkdir(parents=True)
     random = np.random.default_rng(0)
     files: dict[str, list[str]] = {name: [] for name in ("images", "train_test_split", "bounding_boxes", "part_locs")}
     number = 0
-    for name, train, test in CLASSES.values():
+    for name, train, test in classes:
         (folder / "images" / name).mkdir(parents=True)
         for index in range(train + test):
             number += 1
@@ -45,7 +47,12 @@ def root(tmp_path: Path) -> Path:
     for name, lines in files.items():
         parent = folder / "parts" if name == "part_locs" else folder
         (parent / f"{name}.txt").write_text("\n".join(lines) + "\n")
-    return tmp_path
+    return root
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return write_tree(tmp_path, CLASSES)
 
 
 def edit(root: Path, name: str, number: int, change: Callable[[str], str | None]) -> None:
@@ -54,6 +61,11 @@ def edit(root: Path, name: str, number: int, change: Callable[[str], str | None]
     lines: list[str | None] = [*path.read_text().splitlines()]
     lines[number - 1] = change(str(lines[number - 1]))
     path.write_text("".join(f"{line}\n" for line in lines if line is not None))
+
+
+def put(root: Path, name: str, number: int, line: str) -> None:
+    """Put a line (1-based) of a file in place of the one that is there."""
+    edit(root, name, number, lambda text: line)
 
 
 def raw(root: Path, name: str) -> list[list[str]]:
@@ -70,13 +82,18 @@ def oracle_crop(box: list[str]) -> tuple[int, int, int]:
 
 
 def check_against_files(root: Path, dataset: cub.Cub, class_prefix: str) -> None:
-    """Every landmark and split of a class equals what the text files say, read line by line."""
+    """Every landmark, box and split of a class equals what the text files say, read line by line."""
     names = {row[0]: row[1] for row in raw(root, "images.txt") if row[1].startswith(class_prefix)}
     train = {row[0]: row[1] == "1" for row in raw(root, "train_test_split.txt")}
     assert set(dataset.split("fit")) == {name for number, name in names.items() if train[number]}
     assert set(dataset.split("test")) == {name for number, name in names.items() if not train[number]}
     assert dataset.split("regress") == dataset.split("fit")
-    crops = {row[0]: oracle_crop(row[1:]) for row in raw(root, "bounding_boxes.txt")}
+    boxes = {row[0]: row[1:] for row in raw(root, "bounding_boxes.txt")}
+    crops = {number: oracle_crop(box) for number, box in boxes.items()}
+    for number, name in names.items():
+        (left, top, side), box = crops[number], np.array(boxes[number], float)
+        expected_box = (box - (left, top, 0, 0)) / side
+        assert dataset.annotation(name).box == pytest.approx(expected_box, abs=1e-12)
     seen = 0
     for number, part, x, y, visible in raw(root, "parts/part_locs.txt"):
         if number in names:
@@ -142,21 +159,88 @@ def test_landmark_sits_on_the_pixel_it_names(root: Path, size: int) -> None:
 
 def test_left_right_pairs_are_published_permutation() -> None:
     permutation = list(range(15))
-    for left, right in cub.CUB_001().card.left_right_pairs:
+    card = cub.CUB_001().card
+    for left, right in card.left_right_pairs:
         permutation[left], permutation[right] = right, left
-        names = cub.PARTS[left], cub.PARTS[right]
+        names = card.landmark_names[left], card.landmark_names[right]
         assert names[1] == names[0].replace("left", "right")
     assert permutation == [0, 1, 2, 3, 4, 5, 10, 11, 12, 9, 6, 7, 8, 13, 14]
 
 
-def test_greyscale_image_is_read_as_rgb(root: Path) -> None:
+@pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
+def test_an_image_of_any_mode_is_read_as_rgb(root: Path, mode: str) -> None:
     dataset = cub.CUB_001(root)
     image_id = dataset.split("fit")[0]
     path = root / "CUB_200_2011/images" / image_id
-    Image.open(path).convert("L").save(path)
-    image = dataset.image(image_id, 32)
-    assert image.shape == (32, 32, 3)
-    assert (image[..., 0] == image[..., 2]).all()
+    converted = Image.open(path).convert(mode)
+    converted.save(path, format="TIFF" if mode == "CMYK" else "PNG")
+    left, top, side = oracle_crop(raw(root, "bounding_boxes.txt")[0][1:])
+    assert left >= 0 and top >= 0 and left + side <= WIDTH and top + side <= HEIGHT
+    expected = np.asarray(converted.convert("RGB"))[top : top + side, left : left + side]
+    np.testing.assert_array_equal(dataset.image(image_id, side), expected)
+    assert mode != "L" or (expected[..., 0] == expected[..., 2]).all()
+
+
+@given(st.tuples(*[st.integers(-40, 600)] * 2, *[st.integers(1, 600)] * 2))
+def test_square_of_any_box_is_that_of_exact_arithmetic(box: tuple[int, int, int, int]) -> None:
+    square = cub.padded_squares(np.array([box], float))[0]
+    assert tuple(square) == oracle_crop([str(value) for value in box])
+
+
+def test_boxes_and_parts_past_the_border_keep_their_places(root: Path) -> None:
+    """Nothing is clipped: a box may leave the image and a part may leave the crop."""
+    put(root, "bounding_boxes.txt", 3, f"3 -4.0 {HEIGHT - 11}.0 20.0 40.0")
+    put(root, "parts/part_locs.txt", 31, f"3 1 {WIDTH}.0 1.0 1")
+    dataset = cub.CUB_001(root)
+    image_id = "001.Black_footed_Albatross/bird_2.png"
+    # Side 44 about the middle (6, 79) of the box: left -16, top 57.
+    annotation = dataset.annotation(image_id)
+    assert annotation.landmarks[0] == pytest.approx(((WIDTH - 0.5 + 16) / 44, (0.5 - 57) / 44))
+    assert annotation.box == pytest.approx((12 / 44, 2 / 44, 20 / 44, 40 / 44))
+    photo = np.asarray(Image.open(root / "CUB_200_2011/images" / image_id))
+    expected = np.full((44, 44, 3), 128, np.uint8)
+    expected[: HEIGHT - 57, 16:] = photo[57:, : 44 - 16]
+    np.testing.assert_array_equal(dataset.image(image_id, 44), expected)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_line_ends_blank_lines_and_the_order_of_lines_do_not_matter(root: Path, ending: str) -> None:
+    clean = {name: cub.CUB_003(root).digest(name) for name in SPLITS}
+    random = np.random.default_rng(1)
+    for path in (root / "CUB_200_2011").rglob("*.txt"):
+        lines = random.permutation(path.read_text().splitlines()).tolist()
+        path.write_bytes(("\ufeff" + ending.join([*lines[:9], "", *lines[9:]])).encode())
+    dataset = cub.CUB_003(root)
+    assert {name: dataset.digest(name) for name in SPLITS} == clean
+
+
+def test_annotations_are_enough_to_score(root: Path) -> None:
+    whole = cub.CUB_001(root).digest("test")
+    shutil.rmtree(root / "CUB_200_2011/images")
+    dataset = cub.CUB_001(root)
+    assert dataset.annotated() == (True, "")
+    found, message = dataset.available()
+    assert not found and "images/001.*" in message
+    assert dataset.digest("test") == whole
+    with pytest.raises(DatasetError, match=r"bird_30\.png"):
+        dataset.image(dataset.split("test")[0], 32)
+
+
+def test_files_of_some_classes_do_not_annotate_the_others(root: Path) -> None:
+    dataset = cub.CUB_ALL(root)
+    found, message = dataset.annotated()
+    assert not found
+    assert "\n" not in message
+    for fragment in ("cub_all", "images.txt", "class 002.", "and 197 more", "data.caltech.edu"):
+        assert fragment in message
+    assert cub.CUB_001(root / "nowhere").annotated()[0] is False
+
+
+def test_groups_are_images_of_one_class_and_classes_of_several(root: Path) -> None:
+    both = cub.Cub(cub.CUB_001().card.model_copy(update={"counts": dict.fromkeys(SPLITS, 60)}), (1, 3), root)
+    assert set(both.table("fit").groups) == {"001.Black_footed_Albatross", "003.Sooty_Albatross"}
+    alone = cub.CUB_001(root).table("fit")
+    assert alone.groups == alone.ids
 
 
 @pytest.mark.parametrize(
@@ -174,82 +258,3 @@ def test_digest_changes_with_any_annotation(root: Path, name: str, number: int, 
     edit(root, name, number, change)
     assert cub.CUB_001(root).digest("fit") != digest
     assert cub.CUB_001(root).digest("test") == before.digest("test")
-
-
-def expect(dataset: cub.Cub, *fragments: str) -> None:
-    with pytest.raises(DatasetError) as error:
-        dataset.split("fit")
-    message = str(error.value)
-    assert "\n" not in message
-    for fragment in fragments:
-        assert fragment in message
-
-
-def test_no_root_missing_files_and_missing_class_are_unavailable_with_the_way_out(root: Path) -> None:
-    for dataset, fragments in (
-        (cub.CUB_001(None), ("no data root", "KEYPOINTS_DATA_ROOT")),
-        (cub.CUB_001(root / "nowhere"), ("images.txt", str(root / "nowhere"), "data.caltech.edu")),
-        (cub.CUB_002(root), ("002.", str(root))),
-        (cub.CUB_ALL(root), ("002.", "and 197 more")),
-    ):
-        found, message = dataset.available()
-        assert not found
-        for fragment in fragments:
-            assert fragment in message
-        expect(dataset, *fragments)
-    assert cub.CUB_001(root).available() == (True, "")
-
-
-def test_missing_column_names_file_and_line(root: Path) -> None:
-    edit(root, "parts/part_locs.txt", 37, lambda text: text.rsplit(" ", 1)[0])
-    expect(cub.CUB_001(root), "part_locs.txt, line 37:", "expected 5 numbers")
-
-
-@pytest.mark.parametrize("value", ["x", "nan", "1e999"])
-def test_a_value_that_is_no_number_names_file_and_line(root: Path, value: str) -> None:
-    edit(root, "bounding_boxes.txt", 8, lambda text: f"8 {value} 1 20 20")
-    expect(cub.CUB_001(root), "bounding_boxes.txt, line 8:", value)
-
-
-def test_malformed_image_list_names_file_and_line(root: Path) -> None:
-    edit(root, "images.txt", 12, lambda text: text.split()[1])
-    expect(cub.CUB_001(root), "images.txt, line 12:")
-
-
-@pytest.mark.parametrize(
-    ("name", "number", "got"),
-    [("bounding_boxes.txt", 5, 0), ("train_test_split.txt", 5, 0), ("parts/part_locs.txt", 61, 14)],
-)
-def test_image_without_annotations_is_named(root: Path, name: str, number: int, got: int) -> None:
-    edit(root, name, number, lambda text: None)
-    expect(cub.CUB_001(root), name, "image 5 (001.Black_footed_Albatross/bird_4.png)", f"{got} rows")
-
-
-def test_part_listed_twice_is_an_error(root: Path) -> None:
-    edit(root, "parts/part_locs.txt", 2, lambda text: "1 1" + text[3:])
-    expect(cub.CUB_001(root), "image 1 ")
-
-
-def test_count_mismatch_names_both_numbers(root: Path) -> None:
-    edit(root, "images.txt", 1, lambda text: None)
-    expect(cub.CUB_001(root), "'fit' has 29 images, expected 30")
-
-
-def test_empty_file_is_an_error(root: Path) -> None:
-    (root / "CUB_200_2011/bounding_boxes.txt").write_text("")
-    expect(cub.CUB_001(root), "bounding_boxes.txt", "no rows")
-
-
-def test_truncated_missing_and_unknown_images_are_one_line_errors(root: Path) -> None:
-    dataset = cub.CUB_001(root)
-    first, second, third = dataset.split("fit")[:3]
-    folder = root / "CUB_200_2011/images"
-    (folder / first).write_bytes((folder / first).read_bytes()[:2000])
-    (folder / second).unlink()
-    (folder / third).write_text("not an image")
-    for image_id in (first, second, third, "001.Black_footed_Albatross/other.png"):
-        with pytest.raises(DatasetError, match=f"{Path(image_id).name}") as error:
-            dataset.image(image_id, 32)
-        assert "\n" not in str(error.value)
-    with pytest.raises(DatasetError, match="no annotations"):
-        dataset.annotation("other.png")

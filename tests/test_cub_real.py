@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from datasets import cub
+from datasets.base import SPLITS
 from methods.floors import Grid
 from metrics.protocols import PROTOCOLS, Points, score
 from tests.test_cub import check_against_files, oracle_crop, raw
@@ -44,35 +45,55 @@ def test_real_classes_follow_their_text_files(real_root: Path, factory, prefix: 
             assert dataset.image(image_id, 32).std() > 5
 
 
-def test_all_official_annotations_are_read_in_time(real_root: Path, tmp_path: Path) -> None:
-    """The whole official set of 5994 and 5794 images, every visible part inside its crop."""
+def official_annotations(real_root: Path, tmp_path: Path) -> Path:
+    """A data root with the official text files of all 11,788 images, and no images."""
     official = real_root / "CUB_200_2011_annotations"
     if not official.is_dir():
         pytest.skip(f"no official annotation files in {official}")
-    folder = tmp_path / "CUB_200_2011"
-    folder.mkdir()
-    for path in official.iterdir():
-        (folder / path.name).symlink_to(path.resolve())
-    for row in raw(tmp_path, "classes.txt"):
-        (folder / "images" / row[1]).mkdir(parents=True)
-    dataset = cub.CUB_ALL(tmp_path)
+    (tmp_path / "CUB_200_2011").symlink_to(official.resolve())
+    return tmp_path
+
+
+def test_all_official_annotations_are_read_in_time(real_root: Path, tmp_path: Path) -> None:
+    """The whole official set of 5994 and 5794 images, every visible part inside its crop."""
+    root = official_annotations(real_root, tmp_path)
+    dataset = cub.CUB_ALL(root)
+    assert dataset.annotated() == (True, "")
+    assert not dataset.available()[0]
     start = time.process_time()
     fit, test = dataset.split("fit"), dataset.split("test")
     seconds = time.process_time() - start
     assert (len(fit), len(test)) == (5994, 5794)
-    landmarks = np.array([dataset.annotation(image_id).landmarks for image_id in (*fit, *test)])
-    visible = np.array([dataset.annotation(image_id).visible for image_id in (*fit, *test)])
+    found = [dataset.annotation(image_id) for image_id in (*fit, *test)]
+    landmarks = np.array([annotation.landmarks for annotation in found])
+    visible = np.array([annotation.visible for annotation in found])
+    boxes = np.array([annotation.box for annotation in found])
     assert ((landmarks > 0) & (landmarks < 1)).all()
     assert visible.sum(1).min() == 3
     assert visible.sum(1).mean() == pytest.approx(11.996, abs=5e-4)
+    # A padded side is 1.1 box sides, but for rounding of at most half a pixel in at least 100.
+    assert np.abs(boxes[:, 2:].max(axis=1) * 1.1 - 1).max() < 0.006
+    assert np.abs(boxes[:, :2] + boxes[:, 2:] / 2 - 0.5).max() < 0.011
     assert seconds < 1.5
     start = time.process_time()
-    cub.CUB_001(tmp_path).split("fit")
-    assert time.process_time() - start < 1.5
+    cub.CUB_001(root).split("fit")
+    assert time.process_time() - start < 0.75
 
 
-@pytest.mark.parametrize(("factory", "prefix"), REAL)
-def test_grid_is_the_mean_landmark_on_real_birds(real_root: Path, factory, prefix: str) -> None:
+def test_digests_of_the_cards_are_those_of_the_real_files(real_root: Path, tmp_path: Path) -> None:
+    roots = [official_annotations(real_root, tmp_path)]
+    roots += [real_root] if (real_root / "CUB_200_2011").is_dir() else []
+    for factory in (*(factory for factory, _ in REAL), cub.CUB_ALL):
+        for root in roots:
+            dataset = factory(root)
+            if dataset.annotated()[0]:
+                assert {name: dataset.digest(name) for name in SPLITS} == dataset.card.digests
+
+
+@pytest.mark.parametrize(
+    ("factory", "prefix", "floor"), [(*each, floor) for each, floor in zip(REAL, (23.13, 21.41, 23.27), strict=True)]
+)
+def test_grid_is_the_mean_landmark_on_real_birds(real_root: Path, factory, prefix: str, floor: float) -> None:
     """Regressing a constant grid, scored as published, equals the mean landmark computed by hand."""
     dataset = real(factory, real_root)
     method = Grid()
@@ -93,6 +114,7 @@ def test_grid_is_the_mean_landmark_on_real_birds(real_root: Path, factory, prefi
     mean, value = mean_landmark_floor(real_root, prefix)
     assert np.abs(result.predicted - mean).max() < 1e-9
     assert abs(result.value - value) < 1e-9
+    assert value == pytest.approx(floor, abs=0.005)
 
 
 def mean_landmark_floor(root: Path, prefix: str) -> tuple[np.ndarray, float]:

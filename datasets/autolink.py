@@ -1,0 +1,201 @@
+"""The HDF5 files of AutoLink: CelebA in the wild (``celeba_wild.h5``) and CUB-200-2011 (``cub.h5``), 128 x 128 pixels.
+
+Each part of a file is ``<part>_img``, (N, 3, 128, 128) uint8, and its landmarks as (y, x): for faces
+``<part>_landmark``, (N, 5, 2) in pixels from 0 to 128; for birds ``<part>_kp``, (N, 15, 2) in [0, 1], and
+``<part>_vis``, (N, 15), 0 or 1. The files keep no names, so an id is part and row, ``mafl_test/00012``, and every
+image is its own group. Images are read one at a time, never a whole part.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from datasets.base import DatasetCard, DatasetError, Split
+from datasets.celeba import face_card
+from datasets.cub_files import bird_card
+from datasets.photos import square
+from datasets.table import Table, TableDataset
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+IMAGE = (3, 128, 128)
+_ROOT = "the data root (--data-root or KEYPOINTS_DATA_ROOT)"
+_OPENING = Lock()
+
+
+class AutoLink(TableDataset):
+    """One file under the data root: ``parts`` of it make the splits, landmarks are its keys that end in ``suffix``.
+
+    ``side`` is the length of an image's side in the file's landmarks. The file is opened once in each process.
+    """
+
+    def __init__(
+        self, card: DatasetCard, file: str, parts: dict[Split, str], suffix: str, side: int, root: Path | None = None
+    ) -> None:
+        super().__init__(root)
+        self.card = card
+        self._path = Path(root or "") / file
+        self._parts = parts
+        self._suffix = suffix
+        self._side = side
+        self._opened: dict[int, Any] = {}
+
+    @property
+    def folder(self) -> Path:
+        """The data root."""
+        return self._path.parent
+
+    def annotation_files(self, name: Split) -> Iterator[Path]:
+        """The file."""
+        yield self._path
+
+    def image_folders(self) -> Iterator[Path]:
+        """The file."""
+        yield self._path
+
+    def path(self, image_id: str) -> Path:
+        """The file, whatever the image."""
+        return self._path
+
+    def read(self, name: Split) -> Table:
+        """A part's landmarks as (x, y) in [0, 1]. Those of the fit images may be absent: nothing looks at them."""
+        part, count = self._parts[name], len(self.card.landmark_names)
+        images, key = f"{part}_img", f"{part}_{self._suffix}"
+        rows = len(self._array(images, IMAGE, np.uint8))
+        landmarks, visible = np.zeros((rows, count, 2)), np.zeros((rows, count), dtype=bool)
+        if name != "fit" or key in self._file():
+            landmarks = self._values(key, (count, 2), np.floating).astype(float)[..., ::-1] / self._side
+            visible = self._visible(f"{part}_vis", count) if self.card.has_visibility else np.ones_like(visible)
+            if not len(landmarks) == len(visible) == rows:
+                got = f"{rows} images, {len(landmarks)} landmarks and {len(visible)} rows of visibility"
+                raise self._error(key, f"{got} in this part", "one of each for an image")
+            seen = landmarks[visible]
+            if len(seen) and not 0.1 < np.ptp(seen) < 10:  # in another unit, or not finite
+                got = f"coordinates from {seen.min() * self._side:g} to {seen.max() * self._side:g}"
+                raise self._error(key, got, f"(y, x) in an image of side {self._side}")
+        ids = tuple(f"{part}/{row:05d}" for row in range(rows))
+        return Table(ids, landmarks, visible, ids)
+
+    def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
+        """The image resized from 128 x 128 to (size, size, 3) uint8 RGB."""
+        from PIL import Image
+
+        self.annotation(image_id)  # refuses an unknown id
+        part, _, row = image_id.rpartition("/")
+        pixels = self._values(f"{part}_img", IMAGE, np.uint8, int(row))
+        return square(Image.fromarray(np.ascontiguousarray(pixels.transpose(1, 2, 0))), size)
+
+    def _visible(self, key: str, count: int) -> NDArray[np.bool_]:
+        values = self._values(key, (count,), np.integer)
+        if values.size and values.max() > 1:
+            raise self._error(key, f"the value {values.max()}", "0 or 1")
+        return values == 1
+
+    def _values(self, key: str, shape: tuple[int, ...], kind: type, row: int | None = None) -> NDArray[Any]:
+        """All rows of a key, or one."""
+        array = self._array(key, shape, kind)
+        try:
+            return np.asarray(array[()] if row is None else array[row])
+        except OSError as error:
+            raise self._error(key, f"what cannot be read ({error})", "an undamaged file") from error
+
+    def _array(self, key: str, shape: tuple[int, ...], kind: type) -> Any:
+        """The array of a key, nothing read yet. Raises DatasetError where it is not N of this shape and kind."""
+        file = self._file()
+        expected = f"an array (N, {', '.join(map(str, shape))}) of type {kind.__name__}"
+        array = file.get(key)
+        if array is None:
+            raise self._error(key, f"only {', '.join(file) or 'nothing'}", expected)
+        if not hasattr(array, "dtype"):
+            raise self._error(key, "a group", expected)
+        if array.shape[1:] != shape or not np.issubdtype(array.dtype, kind):
+            raise self._error(key, f"{array.shape} of type {array.dtype}", expected)
+        return array
+
+    def _file(self) -> Any:
+        """The open file, this process's own: one opened before a fork would share its place in the file."""
+        import h5py
+
+        with _OPENING:
+            process = os.getpid()
+            if process not in self._opened:
+                try:
+                    file = h5py.File(self._path, "r")
+                except OSError as error:
+                    raise DatasetError(f"cannot read {self._path}: {error}; get or make the file again") from error
+                if "train_seg" in file and "train_kp" not in file:
+                    raise DatasetError(
+                        f"{self._path} is GANSeg's file of the same name, with key 'train_seg' and without keypoints, "
+                        f"expected AutoLink's; {self.card.how_to_get}"
+                    )
+                self._opened[process] = file
+            return self._opened[process]
+
+    def _error(self, key: str, got: str, expected: str) -> DatasetError:
+        return DatasetError(f"{self._path}, key '{key}': got {got}, expected {expected}; {self.card.how_to_get}")
+
+
+def _birds(id: str, title: str, part: str, count: int, *remarks: str) -> partial[AutoLink]:
+    card = bird_card(
+        id,
+        title,
+        counts=(5964, count),
+        has_boxes=False,
+        archive=None,
+        how_to_get="make cub.h5 with AutoLink's datasets/preprocess/cub_preprocess.py, from CUB-200-2011 and CMR's "
+        f"cachedir, and put it into {_ROOT}",
+        preprocessing="AutoLink's: image cut to multiples of 16, square about the box cut where it leaves the image, "
+        "squashed to 128 x 128; parts as in CUB's files, without a shift",
+        tree="cub.h5 (keys <part>_{img,kp,vis} of train, val, test, test001, test002, test003)",
+        remarks=(
+            "The crops are not flipped, so no bird is made to face left; a box that leaves the image is squashed.",
+            "Stable Keypoints' cub_aligned loader reads this file, which is not the aligned benchmark of Lorenz et al.",
+            "CMR's val and test lists, of which the file is made, share one image.",
+            *remarks,
+        ),
+    )
+    return partial(AutoLink, card, "cub.h5", {"fit": "train", "regress": "train", "test": part}, "kp", 1)
+
+
+_ONE_CLASS = (
+    "The file does not say which train images are of which class, so fit and regress are those of all classes; "
+    "AutoLink learned on a file of the three classes, cub_three.h5, that no public script makes.",
+    "These test images are those of CMR's val and test lists together, so the image that both have can be there twice.",
+    "AutoLink's script shifts these landmarks twice by the border it cuts, 0 to 7 pixels of the original image.",
+)
+
+CELEBA_WILD = partial(
+    AutoLink,
+    face_card(
+        "celeba_wild_autolink",
+        "CelebA in the wild, from AutoLink's file",
+        (45609, 5379, 283),
+        how_to_get="make celeba_wild.h5 with datasets/celeba_wild_preprocess.py of "
+        f"https://github.com/xingzhehe/GANSeg and put it into {_ROOT}",
+        preprocessing="the whole image squashed to 128 x 128; landmarks are x / width and y / height, without a "
+        "shift; faces whose box covers less than 30 % of the original image are left out",
+        tree="celeba_wild.h5 (keys <part>_{img,landmark} of train, mafl_train, mafl_test)",
+        remarks=(
+            "AutoLink's own script takes height for width since January 2023, which puts the landmarks of all images "
+            "that are not square in the wrong place, some beyond 128; GANSeg's makes the same file rightly.",
+            "The images to learn from are CelebA's, not MAFL's alone: many of those to regress on are among them.",
+            "Images are no larger than 128 x 128: a method that wants more sees them enlarged.",
+        ),
+    ),
+    "celeba_wild.h5",
+    {"fit": "train", "regress": "mafl_train", "test": "mafl_test"},
+    "landmark",
+    128,
+)
+CUB_001 = _birds("cub_001_autolink", "CUB class 001, from AutoLink's file", "test001", 30, *_ONE_CLASS)
+CUB_002 = _birds("cub_002_autolink", "CUB class 002, from AutoLink's file", "test002", 30, *_ONE_CLASS)
+CUB_003 = _birds("cub_003_autolink", "CUB class 003, from AutoLink's file", "test003", 28, *_ONE_CLASS)
+CUB_ALL = _birds("cub_all_autolink", "CUB, all classes, from AutoLink's file", "test", 2874)

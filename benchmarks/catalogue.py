@@ -7,9 +7,20 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from benchmarks.data.card import description as dataset_description
 from benchmarks.errors import unknown
 from benchmarks.plan import lack
-from benchmarks.registry import DATASETS, METHODS, Registry, method_class, open_dataset
+from benchmarks.registry import (
+    DATASETS,
+    METHODS,
+    SOURCES,
+    Registry,
+    full_name,
+    is_own,
+    method_class,
+    open_dataset,
+    opener,
+)
 from benchmarks.settings import choose_data_root
 from benchmarks.tasks import SUITES, TASKS, Profile, Task
 from leaderboard.published import reported_rows
@@ -27,7 +38,7 @@ def listing(kind: str | None) -> str:
     """The names of one kind, or of all kinds, each with what it is. Raises UserError for an unknown kind."""
     kinds: dict[str, Callable[[], Pairs]] = {
         "methods": lambda: _entries(METHODS),
-        "datasets": lambda: _entries(DATASETS),
+        "datasets": lambda: [*_entries(DATASETS), *((f"{name}:", text) for name, text in _entries(SOURCES))],
         "tasks": lambda: ((task.id, _task_summary(task)) for task in TASKS.values()),
         "suites": lambda: ((name, ", ".join(tasks)) for name, tasks in SUITES.items()),
         "protocols": lambda: ((name, _error(name)) for name in PROTOCOLS),
@@ -47,8 +58,8 @@ def description(name: str, data_root: Path | None) -> str:
     parts = []
     if name in METHODS.entries:
         parts.append(_method(name))
-    if name in DATASETS.entries:
-        parts.append(_dataset(name, root))
+    if is_own(name) or name in DATASETS.entries:
+        parts.append(dataset_description(full_name(name), root))
     if name in TASKS:
         parts.append(_task(TASKS[name], root))
     if name in SUITES:
@@ -72,7 +83,7 @@ def _columns(pairs: Pairs) -> str:
 
 def _task_summary(task: Task) -> str:
     learned = f", keypoints learned on {task.fit_on}" if task.fit_on else ""
-    return f"{task.dataset}, K={task.num_keypoints}, {', '.join(task.protocols)}{learned}"
+    return f"{task.dataset}, K={task.num_keypoints}, {task.protocols[0]}{learned}"
 
 
 def _method(name: str) -> str:
@@ -94,28 +105,6 @@ def _setting(key: str, configs: dict[Profile, dict[str, Any]]) -> str:
     if len(set(values.values())) == 1:
         return values[PROFILES[0]]
     return ", ".join(f"{value} ({profile})" for profile, value in values.items())
-
-
-def _dataset(name: str, root: Path | None) -> str:
-    dataset = open_dataset(name, root)
-    found, reason = dataset.available()
-    card = dataset.card
-    names = card.landmark_names
-    pairs = ", ".join(f"{names[left]} - {names[right]}" for left, right in card.left_right_pairs)
-    lines = [
-        ("title", card.title),
-        ("available", "yes" if found else f"no: {reason}"),
-        ("images", _counts(card)),
-        ("landmarks", f"{len(names)}: {', '.join(names)}"),
-        ("left - right", pairs or "no pairs"),
-        ("visibility", "annotated" if card.has_visibility else "all landmarks count"),
-        ("preprocessing", card.preprocessing),
-        ("licence", card.licence),
-        ("citation", card.citation),
-        ("how to get it", card.how_to_get),
-        ("code", DATASETS.origin(name)),
-    ]
-    return f"dataset {name}\n{_columns(lines)}"
 
 
 def _counts(card: DatasetCard) -> str:
@@ -160,7 +149,7 @@ def _data(task: Task, profile: Profile, root: Path | None) -> str:
 
 
 def _lacks(task: Task, profile: Profile, root: Path | None) -> str:
-    return lack(task, profile, lambda name: open_dataset(name, root))
+    return lack(task, profile, opener(root))
 
 
 def _error(name: str) -> str:
@@ -173,23 +162,73 @@ def _unit(protocol: Protocol) -> str:
 
 
 def _protocol(protocol: Protocol) -> str:
-    where = "every landmark" if protocol.rows == "all" else "each landmark that is visible"
-    over = {"side": "the image side", "interocular": "the distance between the eyes"}[protocol.normaliser]
-    error = f"distance of predicted and annotated landmark over {over}, times {protocol.scale:g}"
-    if protocol.threshold is not None:
-        error += f"; counted as 100 below {protocol.threshold:g}, else as 0"
-    images = "each image alike" if protocol.aggregate == "macro" else "each landmark alike"
+    images = {
+        "macro": "mean with each image alike",
+        "micro": "mean with each landmark alike",
+        "per_landmark": "mean of each landmark over images, and the sum of these",
+    }
     lines = [
         ("measures", protocol.summary),
         ("unit", _unit(protocol)),
-        ("regression", f"linear, without bias, about the image {protocol.origin}; {protocol.solver} in float64"),
-        ("rows", f"fitted and measured on {where}"),
-        ("left, right", "may change places, if that suits an image better" if protocol.either_side else "as annotated"),
-        ("error", error),
+        ("landmarks", _landmarks(protocol)),
+        ("regression", _regression(protocol)),
+        ("error", _landmark_error(protocol)),
         ("an image's", f"{protocol.over_landmarks} over its landmarks"),
-        ("all images'", f"mean with {images}; 95 % interval by bootstrap over groups of images"),
+        ("all images'", f"{images[protocol.aggregate]}; 95 % interval by bootstrap over groups of images"),
+        ("needs", ", ".join(sorted(protocol.needs)) or "nothing but landmarks"),
         ("tasks", ", ".join(task.id for task in TASKS.values() if protocol.id in task.protocols) or "none"),
         ("version", str(protocol.version)),
         ("source", protocol.source),
     ]
     return f"protocol {protocol.id}\n{_columns(lines)}"
+
+
+def _landmarks(protocol: Protocol) -> str:
+    """Which landmarks count, and in what frame."""
+    rows = {
+        "all": "all",
+        "visible": "those that are visible",
+        "positive": "those that are visible, with both coordinates above 0",
+    }
+    parts = [f"{rows[protocol.rows]}, in fitting and in measuring"]
+    if protocol.landmarks is not None:
+        parts.append(f"numbers {', '.join(map(str, protocol.landmarks))} alone")
+    if protocol.frame == "box":
+        parts.append("in sides of the annotated box")
+    if protocol.grid is not None:
+        parts.append(f"truncated to whole pixels of {protocol.grid}")
+    if protocol.either_side:
+        parts.append("left and right may change places, if that suits an image better")
+    return "; ".join(parts)
+
+
+def _regression(protocol: Protocol) -> str:
+    """The regression in words."""
+    source, target = "keypoints", "landmarks"
+    if protocol.direction == "backward":
+        source, target = target, source
+    about = "with a bias" if protocol.intercept else f"without bias, about the image {protocol.origin}"
+    parts = [f"linear, of {target} on {source}, {about}", f"solver {protocol.solver}"]
+    if protocol.ridge:
+        parts.append(f"weights penalised by {protocol.ridge:g} of the largest entry of the Gram matrix")
+    if protocol.singular_ridge:
+        parts.append(f"a singular matrix gets {protocol.singular_ridge:g} on its diagonal")
+    if protocol.drop_outliers:
+        parts.append("fitted again without the worst images")
+    if protocol.curve:
+        parts.append("also with fewer labelled images")
+    return "; ".join(parts)
+
+
+def _landmark_error(protocol: Protocol) -> str:
+    over = {
+        "side": "the side",
+        "interocular": "the distance between the eyes",
+        "positive_landmarks": "the mean number of positive landmarks of an image",
+    }
+    kinds = {"l2": "distance", "l1": "sum of the absolute differences in x and y"}
+    text = f"{kinds[protocol.error]} of predicted and annotated over {over[protocol.normaliser]}"
+    text += f", times {protocol.scale:g}"
+    if protocol.threshold is not None:
+        text += f"; counted as 100 below {protocol.threshold:g}, else as 0"
+    return text

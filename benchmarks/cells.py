@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.tasks import SUITES, Profile, Task
+from benchmarks.tasks import SUITES, Profile, Task, plain_name
 from leaderboard.records import Failure, ResultRecord, ScoreRecord
 
 
@@ -42,12 +42,12 @@ class Cell(BaseModel):
 
     @property
     def dataset(self) -> str:
-        """Registry id of the dataset that is regressed and tested on."""
+        """Name of the dataset that is regressed and tested on."""
         return self.task.dataset_id(self.profile)
 
     @property
     def fit_dataset(self) -> str:
-        """Registry id of the dataset that keypoints are learned on."""
+        """Name of the dataset that keypoints are learned on."""
         return self.task.fit_dataset_id(self.profile)
 
     @property
@@ -65,7 +65,7 @@ class Cell(BaseModel):
     def fit_id(self) -> str:
         """Names what the method learns: the same for every task that learns on the same images with the same K."""
         learned = content_hash(self._learned())[:8]
-        return f"{self.method}--{self.fit_dataset}--k{self.task.num_keypoints}--s{self.seed}--{learned}"
+        return f"{self.method}--{plain_name(self.fit_dataset)}--k{self.task.num_keypoints}--s{self.seed}--{learned}"
 
     def record(
         self,

@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``list``, ``describe``, ``leaderboard``, ``mirror`` and ``ui``."""
+"""The command line: ``run``, ``score``, ``list``, ``describe``, ``data``, ``leaderboard``, ``mirror`` and ``ui``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.data.cli import data_app
 from benchmarks.errors import UserError, first_line, mendable
+from benchmarks.score.cli import score
 from benchmarks.settings import UI_PORT
 
 app = typer.Typer(
@@ -19,6 +21,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(data_app, name="data")
 
 
 class Format(StrEnum):
@@ -47,6 +50,17 @@ def run(
     method: Annotated[list[str], typer.Option(help="Method to run; repeatable.")],
     suite: Annotated[list[str] | None, typer.Option(help="Suite of tasks; repeatable.")] = None,
     task: Annotated[list[str] | None, typer.Option(help="Single task; repeatable.")] = None,
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|KIND:PATH",
+            help="Any dataset, or your own data: coco:FILE.json (COCO keypoints), dlc:FOLDER (DeepLabCut), folder:DIR "
+            "(images without landmarks: keypoints only, no scores). With --keypoints; repeatable. Own data alone runs "
+            "under the paper profile and needs no data root. Under --profile mini a dataset is its drawn twin "
+            "mini_NAME; one without a twin, and own data, stays itself, and methods take their small preset.",
+        ),
+    ] = None,
+    keypoints: Annotated[int | None, typer.Option(min=1, help="Keypoints to discover on each --dataset.")] = None,
     profile: ProfileName = None,
     data_root: DataRoot = None,
     seeds: Annotated[int, typer.Option(min=1, help="Run seeds 0 to N-1.")] = 1,
@@ -75,6 +89,8 @@ def run(
         methods=method,
         suites=suite or [],
         tasks=task or [],
+        datasets=dataset or [],
+        keypoints=keypoints,
         profile=profile,
         data_root=data_root,
         seeds=seeds,
@@ -121,6 +137,13 @@ def describe(
 @app.command()
 def leaderboard(
     suite: Annotated[list[str] | None, typer.Option(help="Suite; repeatable (default: all).")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Task, or one of a run on own data; repeatable.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Protocol, family (sk, strict, autolink ...) or all (default: each headline).")
+    ] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Say of each published row how it was computed and what differs.")
+    ] = False,
     profile: ProfileName = None,
     data_root: DataRoot = None,
     runs: Annotated[Path | None, typer.Option(help="The run directory to read (default: runs).")] = None,
@@ -132,18 +155,22 @@ def leaderboard(
     ] = None,
 ) -> None:
     """Print tables, or renew those of a README."""
-    from benchmarks.boards import check_readme, suite_text, update_readme
+    from benchmarks.boards import Board, audit_text, board_text, check_readme, update_readme
     from leaderboard.load import write_atomically
 
     if check or update:
         if check and update:
             raise UserError("--check and --update together; choose one")
         raise typer.Exit(check_readme(check) if check else update_readme(update or Path(), runs))
-    text = suite_text(suite or [], profile, data_root, runs or Path("runs"), format.value)
+    board = Board(suite or [], task or [], protocol, profile, data_root, format.value)
+    text = audit_text(board) if audit else board_text(board, runs or Path("runs"))
     if output is None:
         typer.echo(text, nl=False)
     else:
         write_atomically(output, text)
+
+
+app.command()(score)
 
 
 @app.command()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -15,12 +16,17 @@ from benchmarks.errors import UserError, first_line
 from benchmarks.executor import InProcess
 from benchmarks.plan import Plan, Request, make_plan
 from benchmarks.progress import Progress
+from benchmarks.registry import full_name, is_own, opener
 from benchmarks.runner import Outcome, Overwrite, drive
-from benchmarks.settings import DATA_ROOT, choose_device, choose_profile, choose_tasks
+from benchmarks.settings import DATA_ROOT, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.store import Store
 from benchmarks.summary import print_files, print_plan, print_skipped, print_table, write_leaderboards
+from benchmarks.tasks import Profile, Task, task_on
 from benchmarks.tracking import Tracker
 from leaderboard.records import ResultRecord
+
+if TYPE_CHECKING:
+    from benchmarks.registry import Open
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,8 @@ class RunOptions:
     floors: bool
     mlflow: bool
     dry_run: bool
+    datasets: Sequence[str] = ()
+    keypoints: int | None = None
 
 
 def run_command(options: RunOptions) -> int:
@@ -58,27 +66,56 @@ def run_command(options: RunOptions) -> int:
     device = choose_device(options.device)
     store.prepare()
     progress = Progress(console, len(plan.cells))
-    executor = InProcess(store, request.root, device, progress, refit=options.overwrite == "all")
+    executor = InProcess(store, request.datasets, device, progress, refit=options.overwrite == "all")
     mirror = _Mirror(Tracker(options.output, shlex.join(sys.argv[1:])) if options.mlflow else None, console)
     outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
     return _report(console, store, request, outcome, mirror.finish(outcome))
 
 
 def _request(options: RunOptions, console: Console) -> Request:
-    profile, root, why = choose_profile(options.profile, options.data_root)
+    names = [full_name(name) for name in options.datasets]
+    profile, root, why = _profile(options, names)
     console.print(Text(f"profile {profile}: {why}"), soft_wrap=True)
-    if profile == "paper" and root is None:
+    if profile == "paper" and root is None and not any(map(is_own, names)):
         raise UserError(f"profile 'paper' needs data: name its folder with --data-root or {DATA_ROOT}")
+    datasets = opener(root)
+    tasks = choose_tasks(options.tasks, options.suites) if options.tasks or options.suites or not names else []
+    tasks += _tasks_on(names, options.keypoints, datasets)
     return Request(
         methods=options.methods,
-        tasks=choose_tasks(options.tasks, options.suites),
+        tasks=list({task.id: task for task in tasks}.values()),
         profile=profile,
-        root=root,
+        datasets=datasets,
         seeds=options.seeds,
         limit=options.limit,
         floors=options.floors,
         assignments=options.assignments,
     )
+
+
+def _profile(options: RunOptions, names: Sequence[str]) -> tuple[Profile, Path | None, str]:
+    """The profile, the data root, and why; own data alone needs no root, and a dataset without a twin needs one."""
+    profile, root, why = choose_profile(options.profile, options.data_root)
+    if names and all(map(is_own, names)) and not (options.profile or options.suites or options.tasks):
+        return "paper", root, "own data, with the paper's settings; --profile mini takes the small preset"
+    if profile == "mini" and names:
+        root, _ = choose_data_root(options.data_root)
+    return profile, root, why
+
+
+def _tasks_on(names: Sequence[str], keypoints: int | None, datasets: Open) -> list[Task]:
+    """The tasks of the datasets named with --dataset. Raises UserError for own data that is not there."""
+    if keypoints is None and names:
+        raise UserError(f"--dataset {names[0]} needs --keypoints, the number of keypoints to discover, such as 10")
+    if keypoints is None:
+        return []
+    if not names:
+        raise UserError("--keypoints goes with --dataset; a task has its own number")
+    for name in filter(is_own, names):
+        found, reason = datasets(name).available()
+        if not found:
+            raise UserError(reason)
+    return [task_on(name, keypoints, datasets(name)) for name in names]
 
 
 def _nothing_to_run(plan: Plan) -> str:

@@ -7,7 +7,6 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +18,7 @@ from benchmarks.images import DatasetImages, ImageCache
 from benchmarks.overlay import write_overlay
 from benchmarks.progress import Progress
 from benchmarks.provenance import peak_memory_mb, provenance, reset_peak_memory
-from benchmarks.registry import method_class, open_dataset
+from benchmarks.registry import method_class
 from benchmarks.scoring import score_cell, score_records
 from benchmarks.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
 from leaderboard.load import write_atomically
@@ -27,6 +26,7 @@ from leaderboard.records import Failure, ResultRecord
 from methods.base import MethodError
 
 if TYPE_CHECKING:
+    from benchmarks.registry import Open
     from datasets.base import KeypointDataset, Split
     from methods.base import Method
 
@@ -46,16 +46,16 @@ class Executor(Protocol):
 
 
 class InProcess:
-    """Runs cells one after the other in this process.
+    """Runs cells one after the other in this process, on the datasets that ``datasets`` opens.
 
     ``refit`` leaves what earlier runs learned alone, so that a cell is fitted again.
     """
 
-    def __init__(self, store: Store, root: Path | None, device: str, progress: Progress, refit: bool = False) -> None:
+    def __init__(self, store: Store, datasets: Open, device: str, progress: Progress, refit: bool = False) -> None:
         self._store = store
         self._device = device
         self._progress = progress
-        self._open = cache(lambda name: open_dataset(name, root))
+        self._open = datasets
         self._images = ImageCache()
         self._refit = refit
         self._fitted: set[str] = set()
@@ -99,12 +99,13 @@ class InProcess:
         reused = self._fit(cell, method, folder, seconds)
         dataset = self._open(cell.dataset)
         with _timed(seconds, "predict"):
-            self._predict(cell, method, dataset, "regress", folder)
+            if cell.task.protocols:
+                self._predict(cell, method, dataset, "regress", folder)
             self._predict(cell, method, dataset, "test", folder)
         with _timed(seconds, "score"):
-            scores = score_cell(cell, folder, dataset)
+            scores = score_cell(cell, folder, dataset) if cell.task.protocols else []
         if not cell.is_floor:
-            write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0])
+            write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
         found = provenance(self._device) | {"fit_id": cell.fit_id, "fit_reused": reused}
         return cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
 

@@ -35,34 +35,28 @@ COLOURS = (
 )
 
 
-def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset, score: Score) -> None:
+def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset, score: Score | None) -> None:
     """Draw test images, spread over the split: discovered keypoints large, regressed against annotated landmarks small.
 
-    A keypoint keeps its colour from image to image, and a landmark has its own.
+    A keypoint keeps its colour from image to image, and a landmark has its own; without a score there are keypoints
+    alone.
     """
     ids, keypoints = read_predictions(folder, "test")
     shown = np.unique(np.linspace(0, len(ids) - 1, LARGE_COLUMNS * LARGE_ROWS).round().astype(int))
     photos = [Image.fromarray(dataset.image(ids[index], LARGE)) for index in shown]
-    annotations = [dataset.annotation(ids[index]) for index in shown]
     colours = palette(keypoints.shape[1])
-    landmark_colours = palette(len(dataset.card.landmark_names))
 
     def draw_keypoints(canvas: Canvas, row: int) -> None:
         for point, colour in zip(keypoints[shown[row]], colours, strict=True):
             canvas.dot(point, colour, radius=6.0)
 
-    def draw_landmarks(canvas: Canvas, row: int) -> None:
-        _compare(canvas, annotations[row], score.predicted[shown[row]], landmark_colours)
-
-    value = f"{score.value:.2f} {score.unit}"
     heading = f"{cell.label}, {cell.task.id}, {cell.profile} profile, seed {cell.seed}"
-    panels = [
-        (f"{cell.task.num_keypoints} discovered keypoints", _panel(photos, LARGE, LARGE_COLUMNS, draw_keypoints)),
-        (
-            f"landmarks: annotated (ring), regressed (dot); {value}",
-            _panel(photos[:SMALL_COLUMNS], SMALL, SMALL_COLUMNS, draw_landmarks),
-        ),
-    ]
+    panel = _panel(photos, LARGE, LARGE_COLUMNS, draw_keypoints)
+    panels = [(f"{cell.task.num_keypoints} discovered keypoints", panel)]
+    if score is not None:
+        annotations = [dataset.annotation(ids[index]) for index in shown[:SMALL_COLUMNS]]
+        panel = _landmark_panel(photos, annotations, score.predicted[shown])
+        panels.append((f"landmarks: annotated (ring), regressed (dot); {score.value:.2f} {score.unit}", panel))
     _page(heading, panels).save(path)
 
 
@@ -108,6 +102,16 @@ class Canvas:
         x, y = (float(value) * self._side * SMOOTH for value in point)
         reach = radius * SMOOTH
         return x - reach, y - reach, x + reach, y + reach
+
+
+def _landmark_panel(photos: Sequence[Image.Image], annotations: Sequence[Annotation], predicted: Points) -> Image.Image:
+    """The images that have annotations, small, with ``predicted`` (N, L, 2) beside what is annotated."""
+    colours = palette(predicted.shape[1])
+
+    def draw(canvas: Canvas, row: int) -> None:
+        _compare(canvas, annotations[row], predicted[row], colours)
+
+    return _panel(photos[: len(annotations)], SMALL, SMALL_COLUMNS, draw)
 
 
 def _compare(canvas: Canvas, annotation: Annotation, predicted: Points, colours: Sequence[Colour]) -> None:

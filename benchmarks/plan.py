@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +11,15 @@ from pydantic import ValidationError
 
 from benchmarks.cells import Cell
 from benchmarks.errors import bad_settings
-from benchmarks.registry import DATASETS, method_class, open_dataset
+from benchmarks.registry import DATASETS, is_own, method_class, opener
 from benchmarks.settings import parse_settings
 from benchmarks.tasks import Profile, Task
+from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
-    from datasets.base import KeypointDataset
+    from benchmarks.registry import Open
+    from datasets.base import DatasetCard
     from methods.base import MethodConfig
-
-    Open = Callable[[str], KeypointDataset]
 
 FLOORS = ("centre", "grid", "random_points")
 COUNTERPARTS = {"stable_keypoints": "random_tokens"}  # a method's own floor, which takes the method's settings
@@ -36,12 +35,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for; ``assignments`` are the ``--set`` options as written."""
+    """What the user asked for.
+
+    ``datasets`` opens a dataset by its name; ``assignments`` are the ``--set`` options as written.
+    """
 
     methods: Sequence[str]
     tasks: Sequence[Task]
     profile: Profile
-    root: Path | None = None
+    datasets: Open = field(default_factory=lambda: opener(None))
     seeds: int = 1
     limit: int | None = None
     floors: bool = True
@@ -75,15 +77,14 @@ def make_plan(request: Request) -> Plan:
     settings = request.settings()
     configs = {name: _config(name, request.profile, settings.get(name, {})) for name in request.all_methods()}
     templates = [_template(name, config, request.profile, settings.get(name, {})) for name, config in configs.items()]
-    open_once = cache(lambda name: open_dataset(name, request.root))
     cells: list[Cell] = []
     skipped: dict[str, str] = {}
     for task in request.tasks:
-        lacking = lack(task, request.profile, open_once)
+        lacking = lack(task, request.profile, request.datasets)
         if lacking:
             skipped[task.id] = lacking
         else:
-            cells.extend(_cells(task, request, templates, _digests(task, request.profile, open_once)))
+            cells.extend(_cells(task, request, templates))
     return Plan(cells, skipped)
 
 
@@ -117,25 +118,32 @@ def _config(name: str, profile: Profile, settings: dict[str, Any]) -> MethodConf
         raise bad_settings(name, error, cls.Config) from error
 
 
-def lack(task: Task, profile: Profile, open_once: Open) -> str:
+def lack(task: Task, profile: Profile, datasets: Open) -> str:
     """What a task needs that is not there, or ''."""
     for name in dict.fromkeys((task.fit_dataset_id(profile), task.dataset_id(profile))):
-        if name not in DATASETS.entries:
+        if not is_own(name) and name not in DATASETS.entries:
             return f"there is no loader for '{name}' yet"
-        found, reason = open_once(name).available()
+        found, reason = datasets(name).available()
         if not found:
             return reason
     return ""
 
 
-def _digests(task: Task, profile: Profile, open_once: Open) -> dict[str, str]:
-    source, target = open_once(task.fit_dataset_id(profile)), open_once(task.dataset_id(profile))
-    return {"fit": source.digest("fit"), "regress": target.digest("regress"), "test": target.digest("test")}
-
-
-def _cells(
-    task: Task, request: Request, templates: Sequence[dict[str, Any]], digests: dict[str, str]
-) -> Iterator[Cell]:
+def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) -> Iterator[Cell]:
+    """A task's cells; without landmarks, what could only be compared by its scores is left out unless asked for."""
+    source = request.datasets(task.fit_dataset_id(request.profile))
+    target = request.datasets(task.dataset_id(request.profile))
+    digests = {"fit": source.digest("fit"), "regress": target.digest("regress"), "test": target.digest("test")}
+    scored = task.model_copy(update={"protocols": _applicable(task.protocols, target.card)})
     for seed in range(request.seeds):
         for template in templates:
-            yield Cell(**template, task=task, profile=request.profile, seed=seed, limit=request.limit, digests=digests)
+            if scored.protocols or template["method"] in request.methods:
+                yield Cell(
+                    **template, task=scored, profile=request.profile, seed=seed, limit=request.limit, digests=digests
+                )
+
+
+def _applicable(protocols: Sequence[str], card: DatasetCard) -> tuple[str, ...]:
+    """The protocols that need nothing a dataset lacks."""
+    has = {"interocular": card.interocular, "left_right_pairs": card.left_right_pairs, "boxes": card.has_boxes}
+    return tuple(name for name in protocols if all(has[need] for need in PROTOCOLS[name].needs))

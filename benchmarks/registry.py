@@ -6,22 +6,25 @@ broken one harms nobody else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import UserError, first_line, unknown
 from datasets import DATASETS as DATASET_TABLE
+from datasets import OWN as SOURCE_TABLE
 from methods import METHODS as METHOD_TABLE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from datasets.base import KeypointDataset
     from methods.base import Method
+
+    Open = Callable[[str], KeypointDataset]
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Entry:
 
 
 class Registry:
-    """Plugins of one kind ('method', 'dataset') by name."""
+    """Plugins of one kind ('method', 'dataset', 'source' of own data) by name."""
 
     def __init__(self, kind: str, table: Mapping[str, tuple[str, str]], owner: str) -> None:
         self.kind = kind
@@ -89,6 +92,7 @@ class Registry:
 
 METHODS = Registry("method", METHOD_TABLE, "methods/__init__.py")
 DATASETS = Registry("dataset", DATASET_TABLE, "datasets/__init__.py")
+SOURCES = Registry("source", SOURCE_TABLE, "datasets/__init__.py")
 
 
 def method_class(name: str) -> type[Method]:
@@ -97,7 +101,45 @@ def method_class(name: str) -> type[Method]:
     return cls
 
 
+def is_own(name: str) -> bool:
+    """Whether a dataset's name means the user's own data, such as coco:FILE.json."""
+    return ":" in name
+
+
+def full_name(name: str) -> str:
+    """The name of a dataset as records have it: own data by its absolute path.
+
+    Raises UserError for an unknown dataset or source, with the near match, and for own data without a path.
+    """
+    prefix, _, path = name.partition(":")
+    if is_own(name):
+        SOURCES.entry(prefix)
+        if not path:
+            raise UserError(f"'{name}' names no file or folder; write its path after the colon")
+        return f"{prefix}:{os.path.abspath(Path(path).expanduser())}"  # noqa: PTH100  (links keep their names)
+    if name not in DATASETS.entries and Path(name).exists():
+        choices = ", ".join(f"{source}:{name}" for source in SOURCES.entries)
+        raise UserError(f"dataset '{name}' is a path; say what is there: {choices}")
+    return DATASETS.entry(name).name
+
+
+def mini_twin(name: str) -> str:
+    """The drawn twin of a dataset, or the dataset itself where it has none."""
+    return f"mini_{name}" if f"mini_{name}" in DATASETS.entries else name
+
+
+def dataset_origin(name: str) -> str:
+    """Where the code of a dataset comes from."""
+    return SOURCES.origin(name.partition(":")[0]) if is_own(name) else DATASETS.origin(name)
+
+
 def open_dataset(name: str, root: Path | None) -> KeypointDataset:
-    """A dataset over the user's data root; nothing is read yet."""
-    dataset: KeypointDataset = DATASETS.load(name)(root)
+    """A dataset over the user's data root, or own data by its name; nothing is read yet."""
+    prefix, _, path = name.partition(":")
+    dataset: KeypointDataset = SOURCES.load(prefix)(path) if is_own(name) else DATASETS.load(name)(root)
     return dataset
+
+
+def opener(root: Path | None) -> Open:
+    """What opens datasets by name, each once."""
+    return cache(lambda name: open_dataset(name, root))

@@ -17,6 +17,7 @@ from leaderboard.records import ResultRecord
 
 Overwrite = Literal["never", "failed", "all"]
 Action = Literal["run", "rescore", "keep"]
+NO_LANDMARKS = "no landmarks: keypoints only"
 
 
 @dataclass
@@ -87,5 +88,6 @@ def _one(
 def _verdict(record: ResultRecord) -> str:
     if record.failure:
         return f"failed: {record.failure.type}: {record.failure.message}"
-    scores = ", ".join(f"{found.value:.2f} {found.unit} ({found.protocol})" for found in record.scores)
-    return f"{scores}  {duration(sum(record.seconds.values()))}"
+    headline = record.scores[0] if record.scores else None
+    found = f"{headline.value:.2f} {headline.unit} ({headline.protocol})" if headline else NO_LANDMARKS
+    return f"{found}  {duration(sum(record.seconds.values()))}"

@@ -13,12 +13,12 @@ from benchmarks.cells import Cell
 from benchmarks.errors import UserError
 from benchmarks.store import ERRORS, read_predictions, write_table
 from leaderboard.records import ResultRecord, ScoreRecord
-from metrics.protocols import PROTOCOLS, Points, score
+from metrics.protocols import PROTOCOLS, Points, score_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from datasets.base import KeypointDataset
+    from datasets.base import Annotation, KeypointDataset
     from metrics.protocols import Score
 
 
@@ -31,24 +31,22 @@ def is_current(cell: Cell, record: ResultRecord) -> bool:
 def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score]:
     """Score the predictions kept in ``folder`` under every protocol of the task and keep the errors per image.
 
-    Raises UserError for a score that is not finite; what the dataset and the metrics raise passes through.
+    Raises UserError for a score that is not finite; what the dataset and the metrics raise (such as for a protocol
+    that needs what the dataset's card does not state) passes through.
     """
     fit = _points(dataset, *read_predictions(folder, "regress"))
     test = _points(dataset, *read_predictions(folder, "test"))
-    scores = [
-        score(
-            PROTOCOLS[name],
-            fit,
-            test,
-            left_right_pairs=dataset.card.left_right_pairs,
-            interocular=dataset.card.interocular,
-        )
-        for name in cell.task.protocols
-    ]
+    scores = score_all(
+        [PROTOCOLS[name] for name in cell.task.protocols],
+        fit,
+        test,
+        left_right_pairs=dataset.card.left_right_pairs,
+        interocular=dataset.card.interocular,
+    )
     for found in scores:
         if not math.isfinite(found.value):
             raise UserError(f"{cell.id}: {found.protocol} gives {found.value}, expected a finite number")
-    _write_errors(folder, scores, test)
+    write_errors(folder, scores, test)
     return scores
 
 
@@ -65,10 +63,19 @@ def _points(dataset: KeypointDataset, ids: Sequence[str], keypoints: NDArray[np.
         visible=np.stack([annotation.visible for annotation in annotations]),
         groups=[annotation.group for annotation in annotations],
         ids=list(ids),
+        boxes=_boxes(dataset, ids, annotations) if dataset.card.has_boxes else None,
     )
 
 
-def _write_errors(folder: Path, scores: Sequence[Score], test: Points) -> None:
+def _boxes(dataset: KeypointDataset, ids: Sequence[str], annotations: Sequence[Annotation]) -> NDArray[np.float64]:
+    for image_id, annotation in zip(ids, annotations, strict=True):
+        if annotation.box is None:
+            raise UserError(f"{dataset.card.id}: image {image_id} has no box, but the card says that all have one")
+    return np.stack([annotation.box for annotation in annotations if annotation.box is not None])
+
+
+def write_errors(folder: Path, scores: Sequence[Score], test: Points) -> None:
+    """Keep the error of every test image under every protocol."""
     columns = {
         "protocol": [found.protocol for found in scores for _ in test.ids],
         "image_id": [image_id for _ in scores for image_id in test.ids],

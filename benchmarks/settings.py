@@ -53,7 +53,7 @@ def choose_tasks(tasks: Sequence[str], suites: Sequence[str]) -> list[Task]:
             raise unknown("task", task, TASKS)
     names = [task for suite in suites for task in SUITES[suite]] + list(tasks)
     if not names:
-        raise UserError(f"nothing to run: name a --suite ({', '.join(SUITES)}) or a --task; see list tasks")
+        raise UserError(f"nothing to run: name a --suite ({', '.join(SUITES)}), a --task or a --dataset; see list")
     return [TASKS[name] for name in dict.fromkeys(names)]
 
 

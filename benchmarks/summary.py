@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.plan import Plan
-from benchmarks.runner import Outcome, Overwrite, decide
-from benchmarks.store import OVERLAY, Store
+from benchmarks.runner import NO_LANDMARKS, Outcome, Overwrite, decide
+from benchmarks.store import OVERLAY, Store, predictions_path
 from benchmarks.tasks import SUITES, Profile
 from leaderboard.load import load_records, write_atomically
 from leaderboard.records import ResultRecord
@@ -64,27 +64,46 @@ def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequen
 
 
 def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> list[Path]:
-    """Write the markdown leaderboard of every suite that holds one of the tasks, over all records there are."""
+    """Write the markdown leaderboard of every suite that holds one of the tasks, over all records there are.
+
+    The tasks of no suite, such as those on own data, have a leaderboard named 'own'.
+    """
     records = load_records(store.output)
-    wanted = set(tasks)
+    others = {record.task for record in records if record.profile == profile}.difference(*SUITES.values())
+    boards = {suite: (suite, members) for suite, members in SUITES.items()} | {"own": ("own data", sorted(others))}
     written = []
-    for suite, members in SUITES.items():
-        if wanted & set(members):
-            path = store.leaderboard / f"{suite}.{profile}.md"
-            write_atomically(path, render(rows(records, members, profile), "md", f"{suite} ({profile} profile)"))
+    for name, (title, members) in boards.items():
+        if set(tasks) & set(members):
+            path = store.leaderboard / f"{name}.{profile}.md"
+            text = render(rows(records, members, profile), "md", f"{title} ({profile} profile)")
+            write_atomically(path, text + _unscored(records, members, profile))
             written.append(path)
     return written
 
 
+def _unscored(records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> str:
+    """A line for each of the tasks that has keypoints and nothing to score them by, '' for none."""
+    found = {record.task for record in records if record.profile == profile and is_unscored(record)}
+    return "".join(f"\n{task}: {NO_LANDMARKS}\n" for task in tasks if task in found)
+
+
 def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], mlflow: str) -> None:
-    """Where the leaderboard and the pictures are, and what opens MLflow's page on the run ('' for nothing)."""
+    """Where tables, pictures and unscored keypoints are, and what opens MLflow's page on the run ('' for nothing)."""
     lines = [f"leaderboard  {path}" for path in leaderboards]
+    for cell_id, record in outcome.records.items():
+        if is_unscored(record):
+            lines.append(f"keypoints    {predictions_path(store.cells / cell_id, 'test')}  ({NO_LANDMARKS})")
     pictures = [store.cells / cell_id / OVERLAY for cell_id in outcome.records]
     lines += [f"picture      {path}" for path in pictures if path.exists()]
     if mlflow:
         lines.append(f"MLflow       {mlflow}")
     for line in lines:
         console.print(Text(line), soft_wrap=True)
+
+
+def is_unscored(record: ResultRecord) -> bool:
+    """Whether a record is of keypoints on images without landmarks."""
+    return record.status == "done" and not record.scores
 
 
 def _lines(found: Sequence[Row]) -> list[tuple[str, str | None]]:

@@ -1,16 +1,49 @@
-"""Tasks and suites: what the paper's tables measure, as frozen records.
+"""Tasks and suites: what the paper's tables measure, as frozen records, and tasks on any other dataset.
 
-A task is one dataset, a number of keypoints and the protocols it is scored under. A generalization task
-takes its keypoints from another dataset. In the mini profile every dataset ``x`` is its twin ``mini_x``.
+A task is one dataset, a number of keypoints and the protocols it is scored under, of which the first is its
+headline. A generalization task takes its keypoints from another dataset. In the mini profile a dataset ``x`` is
+its twin ``mini_x``, where it has one.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.registry import is_own, mini_twin
+
+if TYPE_CHECKING:
+    from datasets.base import KeypointDataset
+
 Profile = Literal["mini", "paper"]
+
+FACES = (
+    *("sk/interocular", "sk_released/interocular", "strict/interocular", "strict/interocular_bias"),
+    *("autolink/interocular", "autolink_released/interocular", "scops/interocular"),
+    *("sanchez/forward", "sanchez/backward", "sanchez/backward_mallis"),
+)
+BIRDS = (
+    *("sk/side", "sk_released/side", "strict/side", "strict/side_micro", "strict/box"),
+    *("autolink/side", "autolink_released/side", "scops/box"),
+)
+TAICHI = (
+    *("sk/cumulative", "sk/relative", "sk_released/cumulative", "siarohin/cumulative", "siarohin/relative"),
+    *("strict/cumulative", "strict/relative"),
+)
+DEEPFASHION = (
+    *("sk/pck6", "sk_released/pck6", "autolink/pck6", "autolink_released/pck6", "strict/pck6", "strict/relative"),
+)
+HUMAN36M = (
+    *("sk/human36m", "sk_released/human36m", "strict/human36m", "strict/human36m_percent", "strict/human36m_17"),
+    "autolink/human36m",
+)
+OTHER = ("strict/side", "strict/side_micro", "strict/relative", "strict/pck6", "strict/box", "scops/box")
+_BY_NAME = {"cub": BIRDS, "taichi": TAICHI, "deepfashion": DEEPFASHION, "human36m": HUMAN36M}
 
 
 class Task(BaseModel):
@@ -25,36 +58,36 @@ class Task(BaseModel):
     protocols: tuple[str, ...]
 
     def dataset_id(self, profile: Profile) -> str:
-        """Registry id of the dataset that is regressed and tested on."""
-        return f"mini_{self.dataset}" if profile == "mini" else self.dataset
+        """Name of the dataset that is regressed and tested on."""
+        return mini_twin(self.dataset) if profile == "mini" else self.dataset
 
     def fit_dataset_id(self, profile: Profile) -> str:
-        """Registry id of the dataset that keypoints are learned on."""
+        """Name of the dataset that keypoints are learned on."""
         source = self.fit_on or self.dataset
-        return f"mini_{source}" if profile == "mini" else source
+        return mini_twin(source) if profile == "mini" else source
 
 
-def _task(id: str, dataset: str, num_keypoints: int, protocol: str, fit_on: str | None = None) -> Task:
-    return Task(id=id, dataset=dataset, fit_on=fit_on, num_keypoints=num_keypoints, protocols=(protocol,))
+def _task(id: str, dataset: str, num_keypoints: int, protocols: tuple[str, ...], fit_on: str | None = None) -> Task:
+    return Task(id=id, dataset=dataset, fit_on=fit_on, num_keypoints=num_keypoints, protocols=protocols)
 
 
 _TASKS = (
-    _task("celeba_aligned", "celeba_aligned", 10, "sk/interocular"),
-    _task("cub_aligned", "cub_aligned", 10, "sk/side"),
-    _task("human36m", "human36m", 16, "sk/human36m"),
-    _task("celeba_wild_k4", "celeba_wild", 4, "sk/interocular"),
-    _task("celeba_wild_k8", "celeba_wild", 8, "sk/interocular"),
-    _task("cub_001", "cub_001", 4, "sk/side"),
-    _task("cub_002", "cub_002", 4, "sk/side"),
-    _task("cub_003", "cub_003", 4, "sk/side"),
-    _task("cub_all", "cub_all", 4, "sk/side"),
-    _task("taichi", "taichi", 10, "sk/cumulative"),
-    _task("deepfashion", "deepfashion", 16, "sk/pck6"),
-    _task("human36m_unaligned", "human36m_unaligned", 16, "sk/human36m"),
-    _task("taichi_to_human36m_unaligned", "human36m_unaligned", 10, "sk/human36m", fit_on="taichi"),
-    _task("cub_aligned_to_taichi", "taichi", 10, "sk/cumulative", fit_on="cub_aligned"),
-    _task("celeba_wild_to_taichi", "taichi", 8, "sk/cumulative", fit_on="celeba_wild"),
-    _task("celeba_wild_to_cub_all", "cub_all", 8, "sk/side", fit_on="celeba_wild"),
+    _task("celeba_aligned", "celeba_aligned", 10, FACES),
+    _task("cub_aligned", "cub_aligned", 10, BIRDS),
+    _task("human36m", "human36m", 16, HUMAN36M),
+    _task("celeba_wild_k4", "celeba_wild", 4, FACES),
+    _task("celeba_wild_k8", "celeba_wild", 8, FACES),
+    _task("cub_001", "cub_001", 4, BIRDS),
+    _task("cub_002", "cub_002", 4, BIRDS),
+    _task("cub_003", "cub_003", 4, BIRDS),
+    _task("cub_all", "cub_all", 4, BIRDS),
+    _task("taichi", "taichi", 10, TAICHI),
+    _task("deepfashion", "deepfashion", 16, DEEPFASHION),
+    _task("human36m_unaligned", "human36m_unaligned", 16, HUMAN36M),
+    _task("taichi_to_human36m_unaligned", "human36m_unaligned", 10, HUMAN36M, fit_on="taichi"),
+    _task("cub_aligned_to_taichi", "taichi", 10, TAICHI, fit_on="cub_aligned"),
+    _task("celeba_wild_to_taichi", "taichi", 8, TAICHI, fit_on="celeba_wild"),
+    _task("celeba_wild_to_cub_all", "cub_all", 8, BIRDS, fit_on="celeba_wild"),
 )
 TASKS: dict[str, Task] = {task.id: task for task in _TASKS}
 
@@ -78,3 +111,40 @@ SUITES: dict[str, tuple[str, ...]] = {
         "celeba_wild_to_cub_all",
     ),
 }
+
+
+def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
+    """The task of discovering ``num_keypoints`` keypoints on any dataset, learned and measured there.
+
+    It is a task of the suites where one is just that. Raises DatasetError for own data that is broken.
+    """
+    for task in TASKS.values():
+        if (task.dataset, task.fit_on, task.num_keypoints) == (name, None, num_keypoints):
+            return task
+    id = f"{_mark(name, dataset) if is_own(name) else name}_k{num_keypoints}"
+    return _task(id, name, num_keypoints, _protocols(name, dataset))
+
+
+def plain_name(name: str) -> str:
+    """The name of a dataset as file names have it: coco_birds for coco:/data/birds.json."""
+    if not is_own(name):
+        return name
+    prefix, _, path = name.partition(":")
+    stem = Path(path).name.removesuffix(".json")[:40]
+    return re.sub(r"[^A-Za-z0-9]+", "_", f"{prefix} {stem}").strip("_")
+
+
+def _mark(name: str, dataset: KeypointDataset) -> str:
+    """The plain name with digits of what tells it from namesakes: where it lies, and what its annotations are."""
+    content = json.dumps([name, dataset.digest("fit"), dataset.digest("test")])
+    return f"{plain_name(name)}_{hashlib.sha256(content.encode()).hexdigest()[:6]}"
+
+
+def _protocols(name: str, dataset: KeypointDataset) -> tuple[str, ...]:
+    """The protocols of a dataset's kind; a plan leaves out those that need what the dataset lacks."""
+    if not dataset.card.landmark_names:
+        return ()
+    if dataset.card.interocular:
+        return FACES
+    kind = "" if is_own(name) else name.removeprefix("mini_")
+    return next((protocols for prefix, protocols in _BY_NAME.items() if kind.startswith(prefix)), OTHER)

@@ -1,7 +1,8 @@
 """Datasets under test, one file each, named after its id.
 
 ``DATASETS`` maps an id to ``("module:attribute", summary)``; nothing is imported until a dataset is asked for.
-A package elsewhere adds its own through the entry point group ``keypoint_benchmarks.datasets``.
+A package elsewhere adds its own through the entry point group ``keypoint_benchmarks.datasets``. ``OWN`` does the
+same for kinds of data that users bring, with the group ``keypoint_benchmarks.sources``.
 
 This folder's name is also that of a Hugging Face package. Libraries that find it here and look for that
 package's classes get placeholders that no object is an instance of, and functions that refuse clearly.

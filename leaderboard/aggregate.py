@@ -48,7 +48,9 @@ def _variant(record: ResultRecord) -> Variant:
 
 
 def _settings(record: ResultRecord) -> dict[str, Any]:
-    return {**record.method_config, **record.method_identity, "version": record.method_version}
+    """What tells variants of a method apart; the files of scored predictions differ from task to task, so not they."""
+    identity = {} if record.provenance.get("kind") == "scored" else record.method_identity
+    return {**record.method_config, **identity, "version": record.method_version}
 
 
 def _labels(records: Iterable[ResultRecord]) -> dict[Variant, str]:
@@ -90,7 +92,7 @@ def _cell_rows(label: str, group: Sequence[ResultRecord], protocol: str | None) 
         "seeds": len(done),
         "failed_seeds": len(group) - len(done),
         "failure": failures[0] if failures else None,
-        "seconds": fmean(sum(record.seconds.values()) for record in done) if done else None,
+        "seconds": fmean(sum(record.seconds.values()) for record in done) if done and first.seconds else None,
     }
     by_protocol: dict[str, list[ScoreRecord]] = {}
     for record in done:

@@ -32,6 +32,7 @@ class ScoreRecord(BaseModel):
     rank_deficient: bool
     rows: tuple[int, ...]
     per_landmark: tuple[float | None, ...]
+    curve: tuple[tuple[int, float, float], ...] = ()
 
 
 class Failure(BaseModel):

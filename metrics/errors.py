@@ -21,11 +21,24 @@ def distances(predicted: Floats, landmarks: Floats) -> Floats:
 
     Raises MetricError where the shapes differ.
     """
+    _check_alike(predicted, landmarks)
+    return np.hypot(predicted[..., 0] - landmarks[..., 0], predicted[..., 1] - landmarks[..., 1])
+
+
+def absolute_differences(predicted: Floats, landmarks: Floats) -> Floats:
+    """Sum (N, L) of the absolute differences in x and in y between points, both (N, L, 2).
+
+    Raises MetricError where the shapes differ.
+    """
+    _check_alike(predicted, landmarks)
+    return np.abs(predicted - landmarks).sum(axis=2)
+
+
+def _check_alike(predicted: Floats, landmarks: Floats) -> None:
     if predicted.shape != landmarks.shape or predicted.ndim != 3 or predicted.shape[2] != 2:
         raise MetricError(
             f"predicted {predicted.shape} and annotated {landmarks.shape} landmarks, expected (N, L, 2) both"
         )
-    return np.hypot(predicted[..., 0] - landmarks[..., 0], predicted[..., 1] - landmarks[..., 1])
 
 
 def interocular_distances(landmarks: Floats, eyes: tuple[int, int]) -> Floats:

@@ -1,56 +1,172 @@
-"""Landmarks whose left and right cannot be told apart: the label swaps of Stable Keypoints' Human3.6M evaluation.
+"""Landmarks whose left and right cannot be told apart: the label swaps of the Human3.6M evaluations.
 
-Source: its released code, with all left/right pairs exchanged (the code's list names one joint twice).
+Source: the released code of Stable Keypoints and of AutoLink. Both share a list that names one landmark twice;
+an order (L,) is therefore any rearrangement, ``landmarks[:, order]``, and need not undo itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
+from numpy.typing import NDArray
 
-from metrics.errors import Floats, MetricError, distances
-from metrics.regression import Origin, Regression, fit_regression
+from metrics.errors import Floats, Mask, MetricError, distances
+from metrics.regression import ORIGINS, Design, Estimator, Regression, assemble, blocks, tiles
 
 MAX_FITS = 50
 LEFTOVER_ROWS = 10
 
+Order = NDArray[np.intp]
 
-def swap_sides(points: Floats, pairs: Sequence[tuple[int, int]]) -> Floats:
-    """Points (N, L, 2) with the two of each pair exchanged.
+# 21 stands for 29's partner, and 16 with 24 (both lie on the neck) is left out.
+_MISTYPED = (
+    *((1, 6), (2, 7), (3, 8), (4, 9), (5, 10)),
+    *((17, 25), (18, 26), (19, 27), (20, 28), (21, 28), (22, 30), (23, 31)),
+)
+
+
+def swapped_order(count: int, pairs: Sequence[tuple[int, int]]) -> Order:
+    """The order of ``count`` landmarks with the two of each pair exchanged.
 
     Raises MetricError unless the pairs name existing landmarks, each at most once.
     """
     named = [landmark for pair in pairs for landmark in pair]
-    if len(set(named)) < len(named) or any(not 0 <= landmark < points.shape[1] for landmark in named):
-        raise MetricError(f"left/right pairs {tuple(pairs)}, expected indices below {points.shape[1]}, each once")
-    order = np.arange(points.shape[1])
+    if len(set(named)) < len(named) or any(not 0 <= landmark < count for landmark in named):
+        raise MetricError(f"left/right pairs {tuple(pairs)}, expected indices below {count}, each once")
+    return _exchanged(count, pairs)
+
+
+def mistyped_order(count: int) -> Order:
+    """The order that the released lists for Human3.6M come to: 20 and 21 both take 28, 28 takes 21, 29 stays.
+
+    Raises MetricError unless there are 32 landmarks.
+    """
+    if count != 32:
+        raise MetricError(
+            f"{count} landmarks, the released left/right list is for Human3.6M's 32; use the card's pairs"
+        )
+    return _exchanged(count, _MISTYPED)
+
+
+def _exchanged(count: int, pairs: Sequence[tuple[int, int]]) -> Order:
+    order = np.arange(count)
     for left, right in pairs:
         order[left], order[right] = right, left
-    return points[:, order]
+    return order
+
+
+class _Labels:
+    """Landmarks of which some rows were rearranged, some of those again, and so on.
+
+    ``state`` (N,) says how often: a row's labels are ``landmarks[row, orders[state[row]]]``, and one more swap
+    takes it to ``following[state]``.
+    """
+
+    def __init__(self, landmarks: Floats, order: Order) -> None:
+        self.landmarks = landmarks
+        self.state = np.zeros(len(landmarks), dtype=np.intp)
+        orders = [tuple(range(len(order)))]
+        while (further := tuple(orders[-1][place] for place in order)) not in orders:
+            orders.append(further)
+        self.orders = [np.array(each) for each in orders]
+        self.following = np.array([*range(1, len(orders)), orders.index(further)])
+        self.moved = np.flatnonzero(order != self.orders[0])
+
+    def flat(self, rows: Order | slice, ahead: bool = False) -> Floats:
+        """Labels (n, 2L) of some rows, or what they would be after one more swap."""
+        state = self.following[self.state[rows]] if ahead else self.state[rows]
+        labels = self.landmarks[rows].copy()
+        for number, order in enumerate(self.orders[1:], start=1):
+            turned = state == number
+            labels[turned] = labels[turned][:, order]
+        return labels.reshape(len(labels), -1)
+
+    def wanting(self, design: Design, weights: Floats, origin: float) -> Mask:
+        """Rows (N,) whose mean error would be smaller, by more than rounding, after one more swap."""
+        wants = np.empty(len(self.state), dtype=bool)
+        moving = weights.reshape(len(weights), -1, 2)[:, self.moved].transpose(2, 1, 0).reshape(-1, len(weights))
+        for rows in blocks(len(wants)):
+            predicted = moving @ tiles(design.matrix[rows]).swapaxes(1, 2) + origin
+            errors = self._errors(predicted, rows)
+            index = np.arange(errors.shape[1])
+            now, then = errors[self.state[rows], index], errors[self.following[self.state[rows]], index]
+            wants[rows] = then < now * (1 - 1e-12)
+        return wants
+
+    def _errors(self, predicted: Floats, rows: slice) -> Floats:
+        """Summed errors (S, n) of a block in every order, over the M landmarks that move.
+
+        ``predicted`` is (T, 2M, m): all x of those landmarks, then all y, of n = T * m rows.
+        """
+        block = self.landmarks[rows].reshape(-1, 2 * self.landmarks.shape[1])
+        labels = np.ascontiguousarray(tiles(block).swapaxes(1, 2))
+        errors = np.empty((len(self.orders), len(block)))
+        for state, order in enumerate(self.orders):
+            taken = order[self.moved]
+            apart = predicted - labels[:, np.concatenate([2 * taken, 2 * taken + 1])]
+            apart *= apart
+            squares = apart[:, : len(taken)]
+            squares += apart[:, len(taken) :]
+            errors[state] = np.sqrt(squares, out=squares).sum(axis=1).ravel()
+        return errors
 
 
 def fit_either_side(
-    keypoints: Floats, landmarks: Floats, pairs: Sequence[tuple[int, int]], origin: Origin = "centre"
+    keypoints: Floats, landmarks: Floats, order: Order, estimator: Estimator, drop_outliers: bool = False
 ) -> Regression:
     """Regression (see fit_regression) that relabels left and right wherever that suits it better.
 
     Fits, swaps the landmarks of every image whose mean error is smaller when swapped, and fits again, until
     at most 10 images want a swap. The published loop has no end of its own; here it ends after 50 fits.
+    With ``drop_outliers`` it is then fitted once more, without images whose error is more than three standard
+    deviations above the mean (AutoLink). The landmarks given stay as they are.
     """
+    origin = ORIGINS[estimator.origin]
+    design, labels = Design(keypoints, estimator), _Labels(landmarks, order)
+    moment = _moment(design, labels, origin)
     for _ in range(MAX_FITS):
-        regression = fit_regression(keypoints, landmarks, origin=origin)
-        predicted = regression.predict(keypoints)
-        swapped = swap_sides(landmarks, pairs)
-        wants = distances(predicted, swapped).mean(axis=1) < distances(predicted, landmarks).mean(axis=1)
+        weights = design.solve(moment)
+        wants = labels.wanting(design, weights, origin)
         if wants.sum() <= LEFTOVER_ROWS:
             break
-        landmarks = np.where(wants[:, None, None], swapped, landmarks)
-    return regression
+        moment = moment + _moved(design, labels, np.flatnonzero(wants))
+        labels.state[wants] = labels.following[labels.state[wants]]
+    if drop_outliers:
+        kept = _without_outliers(design, labels, weights, origin)
+        labels.landmarks, labels.state = landmarks[kept], labels.state[kept]
+        design = Design(keypoints[kept], estimator)
+        weights = design.solve(_moment(design, labels, origin))
+    count = landmarks.shape[1]
+    rows = np.full(count, len(design.matrix))
+    return assemble(weights, np.full(2 * count, origin), origin, rows, [design])
 
 
-def better_side(predicted: Floats, landmarks: Floats, pairs: Sequence[tuple[int, int]]) -> Floats:
+def _moment(design: Design, labels: _Labels, origin: float) -> NDArray[np.floating]:
+    parts = (design.moment_of(rows, labels.flat(rows) - origin) for rows in blocks(len(labels.state)))
+    return reduce(np.add, parts)
+
+
+def _moved(design: Design, labels: _Labels, wanting: Order) -> NDArray[np.floating]:
+    """What the swaps of some rows add to the moment."""
+    chunks = (wanting[block] for block in blocks(len(wanting)))
+    parts = (design.moment_of(rows, labels.flat(rows, ahead=True) - labels.flat(rows)) for rows in chunks)
+    return reduce(np.add, parts)
+
+
+def _without_outliers(design: Design, labels: _Labels, weights: Floats, origin: float) -> Mask:
+    errors = np.empty(len(labels.state))
+    for rows in blocks(len(errors)):
+        predicted = tiles(design.matrix[rows]) @ weights + origin
+        apart = (predicted.reshape(-1, weights.shape[1]) - labels.flat(rows)).reshape(-1, weights.shape[1] // 2, 2)
+        errors[rows] = np.sqrt((apart**2).sum(axis=2)).mean(axis=1)
+    limit = errors.mean() + 3 * (errors.std(ddof=1) if len(errors) > 1 else 0.0)
+    return errors <= limit * (1 + 1e-9)
+
+
+def better_side(predicted: Floats, landmarks: Floats, order: Order) -> Floats:
     """Of each image's prediction (L, 2) and its swap, the one with the smaller mean error."""
-    swapped = swap_sides(predicted, pairs)
+    swapped = predicted[:, order]
     wins = distances(swapped, landmarks).mean(axis=1) < distances(predicted, landmarks).mean(axis=1)
     return np.where(wins[:, None, None], swapped, predicted)

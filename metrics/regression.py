@@ -1,14 +1,15 @@
-"""Linear regression from K keypoints to L landmarks without a bias, about a stated origin.
+"""Linear regression from K keypoints to L landmarks, with all that published protocols vary in it.
 
 Without a bias the origin is part of the estimator: about the image centre (the released code of Stable Keypoints)
-and about the corner (that of AutoLink) are two different regressions. The solver is LAPACK's gelsd in float64: the
-least-squares solution of least norm, also where keypoints coincide or never move.
+and about the corner (that of AutoLink) are two different regressions, and one with a bias is a third.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,18 +17,43 @@ from numpy.typing import NDArray
 from metrics.errors import Floats, Mask, MetricError
 
 Origin = Literal["centre", "corner"]
+Solver = Literal["gelsd", "pinv", "inverse", "inverse_float32"]
 ORIGINS: dict[Origin, float] = {"centre": 0.5, "corner": 0.0}
+
+# Sizes at which 16 keypoints of some rows stay in a processor's cache, and a product in one thread.
+_QR_ROWS = 256
+_BLOCK_ROWS, _TILE_ROWS = 1024, 128
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """Which linear regression: about an ``origin``, or with an ``intercept``, where both sides are mean-centred.
+
+    The solver "gelsd" is exact least squares in float64, of least norm where keypoints coincide or never move, as
+    LAPACK's gelsd. The others are those of released code, on the normal equations: "pinv" and "inverse" (Stable
+    Keypoints) are in float64 with the weights rounded to float32, "inverse_float32" (AutoLink) is in float32.
+    Where the matrix to invert is singular, ``singular_ridge`` is added to its diagonal; where that is 0 or below
+    rounding, the solution is gelsd's. There the released code would fail, or return what rounding left of 0.
+    ``ridge`` (gelsd only) is a penalty on the weights, in units of the largest entry of the Gram matrix.
+    """
+
+    origin: Origin = "centre"
+    intercept: bool = False
+    solver: Solver = "gelsd"
+    ridge: float = 0.0
+    singular_ridge: float = 0.0
 
 
 @dataclass(frozen=True)
 class Regression:
-    """Weights (2K, 2L) about ``origin``, and how well the design determined them.
+    """Weights (2K, 2L) about ``origin`` with a ``bias`` (2L,), and how well the design determined them.
 
     ``rows`` (L,) counts the images that each landmark was fitted on; ``rank`` is the lowest of any landmark's
     design, ``condition`` the largest ratio of singular values, None where a design is rank deficient.
     """
 
     weights: Floats
+    bias: Floats
     origin: float
     rows: NDArray[np.int64]
     rank: int
@@ -40,7 +66,101 @@ class Regression:
         if 2 * keypoints.shape[1] != len(self.weights):
             raise MetricError(f"{keypoints.shape[1]} keypoints, the regression was fitted on {len(self.weights) // 2}")
         flat = (keypoints - self.origin).reshape(len(keypoints), -1)
-        return (flat @ self.weights).reshape(len(keypoints), -1, 2) + self.origin
+        return (flat @ self.weights + self.bias).reshape(len(keypoints), -1, 2)
+
+
+class Design:
+    """Keypoints (N, K, 2) that landmarks are regressed on, factored once for any number of targets.
+
+    Weights are ``solve(moment(targets))``, linear in the targets, so that a few changed rows need no new fit.
+    ``matrix`` is (N, 2K) about ``about`` (2K,): the origin, or the mean where there is an intercept.
+    """
+
+    def __init__(self, keypoints: Floats, estimator: Estimator) -> None:
+        flat = keypoints.reshape(len(keypoints), 2 * keypoints.shape[1])
+        origin = ORIGINS[estimator.origin]
+        self.about = flat.mean(axis=0) if estimator.intercept and len(flat) else np.full(flat.shape[1], origin)
+        self.matrix = flat - self.about
+        self._rounded = estimator.solver != "gelsd"
+        basis, triangle = tall_qr(self.matrix)
+        left, singular, right = np.linalg.svd(triangle, full_matrices=False)
+        # Below this a singular value is rounding, that of centring included.
+        largest = max(singular.max(initial=0.0), np.abs(self.about).max() * len(flat) ** 0.5 * estimator.intercept)
+        self.rank = int((singular > max(flat.shape) * np.finfo(np.float64).eps * largest).sum())
+        self.deficient = self.rank < flat.shape[1]
+        self.condition = np.inf if self.deficient else float(singular[0] / singular[-1])
+        penalty = estimator.ridge * (triangle**2).sum(axis=0).max(initial=0.0)
+        kept = singular[: self.rank]
+        self.basis: NDArray[Any] = basis
+        self._back: NDArray[Any] = right[: self.rank].T / (kept + penalty / kept) @ left[:, : self.rank].T
+        if estimator.solver != "gelsd":
+            self._release(estimator)
+
+    def moment(self, targets: Floats) -> NDArray[Any]:
+        """All that a fit knows of targets (N, T): their products with the basis, (2K, T)."""
+        return self.basis.T @ targets.astype(self.basis.dtype, copy=False)
+
+    def moment_of(self, rows: NDArray[np.intp] | slice, targets: Floats) -> NDArray[Any]:
+        """The part that a block of rows has in it, for their targets (n, T)."""
+        basis = self.basis[rows]
+        return (tiles(basis).swapaxes(1, 2) @ tiles(targets.astype(basis.dtype, copy=False))).sum(axis=0)
+
+    def solve(self, moment: NDArray[Any]) -> Floats:
+        """Weights (2K, T) of a moment."""
+        weights = self._back @ moment
+        return (weights.astype(np.float32) if self._rounded else weights).astype(np.float64)
+
+    def _release(self, estimator: Estimator) -> None:
+        """Solve the normal equations instead, where the matrix that the released code inverts has an inverse."""
+        single = estimator.solver == "inverse_float32"
+        matrix = self.matrix.astype(np.float32) if single else self.matrix
+        gram = matrix.T @ matrix
+        if estimator.solver == "pinv":
+            back = None if self.deficient else np.linalg.pinv(gram)
+        else:
+            back = _inverse(gram, self.deficient, estimator.singular_ridge)
+        if back is not None:
+            # AutoLink multiplies from the left, which rounds differently in float32.
+            product = matrix @ back.T, np.eye(len(gram), dtype=np.float32)
+            self.basis, self._back = product if single else (matrix, back)
+
+
+def _inverse(gram: NDArray[Any], singular: bool, ridge: float) -> NDArray[Any] | None:
+    """Inverse of the matrix, or with the ridge on its diagonal where that is needed and not below rounding."""
+    candidates = [] if singular else [gram]
+    if ridge > np.finfo(gram.dtype).eps * gram.max():
+        candidates.append(gram + ridge * np.eye(len(gram), dtype=gram.dtype))
+    for candidate in candidates:
+        with suppress(np.linalg.LinAlgError):
+            found = np.linalg.inv(candidate)
+            if np.isfinite(found).all():
+                return found
+    return None
+
+
+def tall_qr(matrix: Floats) -> tuple[Floats, Floats]:
+    """Thin QR of (N, P), for N far above P: blocks of rows first, then of their triangles in turn."""
+    rows, columns = matrix.shape
+    whole = rows // _QR_ROWS * _QR_ROWS
+    if rows < 4 * _QR_ROWS or columns > _QR_ROWS // 4:
+        basis, triangle = np.linalg.qr(matrix)
+        return basis, triangle
+    bases, triangles = np.linalg.qr(matrix[:whole].reshape(-1, _QR_ROWS, columns))
+    stack, rest = triangles.reshape(-1, columns), matrix[whole:]
+    turned, triangle = tall_qr(np.concatenate([stack, rest]))
+    joined = (bases @ turned[: len(stack)].reshape(-1, columns, columns)).reshape(-1, columns)
+    return np.concatenate([joined, turned[len(stack) :]]), triangle
+
+
+def blocks(count: int) -> Iterator[slice]:
+    """Consecutive slices over ``count`` rows, each small enough for a processor's cache."""
+    return (slice(start, min(start + _BLOCK_ROWS, count)) for start in range(0, count, _BLOCK_ROWS))
+
+
+def tiles(block: NDArray[Any]) -> NDArray[Any]:
+    """A block (n, P) as (T, m, P), tiles to multiply one by one; a single tile where n is no multiple of theirs."""
+    rows = len(block) if len(block) % _TILE_ROWS else _TILE_ROWS
+    return block.reshape(-1, rows, block.shape[1])
 
 
 def check_points(points: Floats, name: str, used: Mask | None = None) -> None:
@@ -56,15 +176,16 @@ def check_points(points: Floats, name: str, used: Mask | None = None) -> None:
 
 
 def fit_regression(
-    keypoints: Floats, landmarks: Floats, visible: Mask | None = None, origin: Origin = "centre"
+    keypoints: Floats, landmarks: Floats, visible: Mask | None = None, estimator: Estimator | None = None
 ) -> Regression:
-    """Least squares from keypoints (N, K, 2) to landmarks (N, L, 2), both in image sides.
+    """Regress landmarks (N, L, 2) on keypoints (N, K, 2), both in sides of their frame.
 
     With ``visible`` (N, L) each landmark is fitted on the images that show it; one that none shows is
     predicted at the origin, as the least-norm solution of no equations. Raises MetricError for shapes that
-    do not fit, values that are not finite, no rows. Source: the regressors of Stable Keypoints' released code, with
-    and without visibility, and of AutoLink's.
+    do not fit, values that are not finite, no rows. Source: the regressors in the released code of Stable
+    Keypoints, with and without visibility, of AutoLink, Siarohin, SCOPS and Sanchez.
     """
+    estimator = Estimator() if estimator is None else estimator
     check_points(keypoints, "keypoints")
     if visible is None:
         visible = np.ones(landmarks.shape[:2], dtype=bool)
@@ -74,23 +195,34 @@ def fit_regression(
             "expected (N, K, 2), (N, L, 2) and (N, L) with the same N"
         )
     check_points(landmarks, "landmarks", visible)
-    design = (keypoints - ORIGINS[origin]).reshape(len(keypoints), -1)
-    weights = np.zeros((design.shape[1], *landmarks.shape[1:]))
-    ranks, conditions = [], []
+    origin = ORIGINS[estimator.origin]
+    weights = np.zeros((2 * keypoints.shape[1], *landmarks.shape[1:]))
+    bias = np.full(landmarks.shape[1:], origin)
+    designs = []
     for columns in _landmarks_by_visibility(visible):
         seen = visible[:, columns[0]]
-        targets = (landmarks[seen][:, columns] - ORIGINS[origin]).reshape(-1, 2 * len(columns))
-        solution, rank, condition = _least_squares(design[seen], targets)
+        design = Design(keypoints[seen], estimator)
+        targets = landmarks[seen][:, columns].reshape(-1, 2 * len(columns))
+        level = targets.mean(axis=0) if estimator.intercept and len(targets) else np.full(targets.shape[1], origin)
+        solution = design.solve(design.moment(targets - level))
         weights[:, columns] = solution.reshape(-1, len(columns), 2)
-        ranks.append(rank)
-        conditions.append(condition)
-    deficient = min(ranks) < design.shape[1]
+        bias[columns] = (level + (origin - design.about) @ solution).reshape(-1, 2)
+        designs.append(design)
+    return assemble(weights.reshape(len(weights), -1), bias.ravel(), origin, visible.sum(axis=0), designs)
+
+
+def assemble(
+    weights: Floats, bias: Floats, origin: float, rows: NDArray[np.int64], designs: list[Design]
+) -> Regression:
+    """A regression with the worst rank and condition of its designs."""
+    deficient = any(design.deficient for design in designs)
     return Regression(
-        weights=weights.reshape(len(weights), -1),
-        origin=ORIGINS[origin],
-        rows=visible.sum(axis=0),
-        rank=min(ranks),
-        condition=None if deficient else max(conditions),
+        weights=weights,
+        bias=bias,
+        origin=origin,
+        rows=rows,
+        rank=min(design.rank for design in designs),
+        condition=None if deficient else max(design.condition for design in designs),
         rank_deficient=deficient,
     )
 
@@ -101,17 +233,3 @@ def _landmarks_by_visibility(visible: Mask) -> list[list[int]]:
     for landmark, column in enumerate(np.packbits(visible, axis=0).T):
         groups.setdefault(column.tobytes(), []).append(landmark)
     return list(groups.values())
-
-
-def _least_squares(design: Floats, targets: Floats) -> tuple[Floats, int, float]:
-    """Least-norm solution, rank, condition number (infinite below full rank).
-
-    Singular values below N * eps of the largest are zero.
-    """
-    if len(design) == 0:
-        return np.zeros((design.shape[1], targets.shape[1])), 0, np.inf
-    from scipy.linalg import lstsq
-
-    cutoff = max(design.shape) * np.finfo(np.float64).eps
-    solution, _, rank, singular = lstsq(design, targets, cond=cutoff, lapack_driver="gelsd", check_finite=False)
-    return solution, int(rank), float(singular[0] / singular[-1]) if rank == design.shape[1] else np.inf

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.errors import Floats, MetricError
 
-_CHUNK = 4_000_000
+_CHUNK = 1_000_000
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """A number made of totals over images: the sum over columns of total numerator over total denominator.
+
+    Both are (N, C) and not negative where they weigh: a mean over images has one column with denominators 1, a
+    mean over landmarks has their number there, and a sum of each landmark's mean has a column for each.
+    """
+
+    numerators: Floats
+    denominators: Floats
+
+    def value(self) -> float:
+        """The number itself."""
+        return float(_of_totals(self.numerators.sum(axis=0)[None], self.denominators.sum(axis=0)[None])[0])
 
 
 def bootstrap_interval(
@@ -21,24 +39,76 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap of the weighted mean of values (N,), resampling whole groups.
 
-    Images of one video or person are not independent, so the group is what is drawn with replacement. A value
-    of weight 0 may be NaN. The interval of a single group has no width. For two methods on the same images
-    give their difference as values. Raises MetricError where nothing has a weight or the lengths differ.
+    For two methods on the same images give their difference as values. A value of weight 0 may be NaN. Raises
+    MetricError where nothing has a weight or the lengths differ.
     """
     weights = np.ones(len(values)) if weights is None else weights
     if not len(values) == len(groups) == len(weights):
         raise MetricError(f"{len(values)} values, {len(groups)} groups and {len(weights)} weights, expected one each")
-    counted = weights > 0
-    if not counted.any():
-        raise MetricError("no value with a weight, expected at least one visible landmark in the test images")
-    _, member = np.unique(np.asarray(groups)[counted], return_inverse=True)
-    totals = np.bincount(member, values[counted] * weights[counted])
-    sizes = np.bincount(member, weights[counted])
+    numerators = np.where(weights > 0, values, 0.0) * weights
+    return bootstrap_intervals([Ratio(numerators[:, None], weights[:, None])], groups, resamples, seed, level)[0]
+
+
+def bootstrap_intervals(
+    ratios: Sequence[Ratio], groups: Sequence[str], resamples: int = 2000, seed: int = 0, level: float = 0.95
+) -> list[tuple[float, float]]:
+    """Percentile bootstrap of several numbers over the same N images, from the same draws.
+
+    Images of one video or person are not independent, so the group is what is drawn with replacement; one
+    without a weight is not drawn. The interval of a single group has no width. Raises MetricError where
+    nothing has a weight.
+    """
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    totals = [_by_group(ratio, member, len(names)) for ratio in ratios]
+    counted = [denominators.any(axis=1) for _, denominators in totals]
+    found: list[tuple[float, float]] = [(np.nan, np.nan)] * len(ratios)
+    for drawable in {mask.tobytes(): mask for mask in counted}.values():
+        if not drawable.any():
+            raise MetricError(f"none of {len(groups)} values has a weight, expected at least one")
+        alike = [index for index, mask in enumerate(counted) if np.array_equal(mask, drawable)]
+        means = _resampled([tuple(part[drawable] for part in totals[index]) for index in alike], resamples, seed)
+        for index, column in zip(alike, means, strict=True):
+            low, high = np.quantile(column, [(1 - level) / 2, (1 + level) / 2])
+            found[index] = float(low), float(high)
+    return found
+
+
+def _by_group(ratio: Ratio, member: NDArray[np.intp], count: int) -> tuple[Floats, Floats]:
+    """Numerators and denominators summed over each group's images: (G, C) both."""
+    numerators, denominators = np.zeros((2, count, ratio.numerators.shape[1]))
+    np.add.at(numerators, member, ratio.numerators)
+    np.add.at(denominators, member, ratio.denominators)
+    return numerators, denominators
+
+
+def _resampled(totals: Sequence[tuple[Floats, ...]], resamples: int, seed: int) -> list[Floats]:
+    """For each (numerators, denominators) of the same G groups its numbers in every resample."""
+    columns = np.concatenate([part for pair in totals for part in pair], axis=1)
+    columns, places = np.unique(columns, axis=1, return_inverse=True)
+    sums = np.concatenate([counts @ columns for counts in _draws(len(columns), resamples, seed)])[:, places.ravel()]
+    found, start = [], 0
+    for numerators, _ in totals:
+        middle = start + numerators.shape[1]
+        end = middle + numerators.shape[1]
+        found.append(_of_totals(sums[:, start:middle], sums[:, middle:end]))
+        start = end
+    return found
+
+
+def _draws(count: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each of ``count`` groups is drawn, a row a resample, some rows at a time."""
     generator = np.random.default_rng(seed)
-    means = []
-    step = max(1, _CHUNK // len(sizes))
+    step = max(1, _CHUNK // count)
     for start in range(0, resamples, step):
-        drawn = generator.integers(len(sizes), size=(min(step, resamples - start), len(sizes)))
-        means.append(totals[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
-    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+        drawn = generator.integers(count, size=(min(step, resamples - start), count))
+        counts = np.empty(drawn.shape)
+        for row, members in zip(counts, drawn, strict=True):
+            row[:] = np.bincount(members, minlength=count)
+        yield counts
+
+
+def _of_totals(numerators: Floats, denominators: Floats) -> Floats:
+    """Numbers (R,) from totals (R, C); a column that a resample did not draw counts as the mean of the others."""
+    present = denominators > 0
+    ratios = np.divide(numerators, denominators, out=np.zeros_like(numerators), where=present)
+    return ratios.sum(axis=1) / present.sum(axis=1) * present.any(axis=0).sum()

@@ -58,7 +58,7 @@ def test_list_names_everything(repository):
         ("grid", "Mean pose"),
         ("stable_keypoints", "stable_keypoints.sigma"),
         ("mini_taichi", "fit 300, regress 200, test 100"),
-        ("cub_001", "no: cub_001: no data root is set"),
+        ("cub_001", "images missing: no data root is set"),
         ("celeba_wild_to_taichi", "keypoints learned on mini_celeba_wild (fit 300), mini_taichi (fit 300, regress 200"),
         ("generalization", "cub_aligned_to_taichi"),
         ("sk/pck6", "counted as 100 below 6"),

@@ -25,27 +25,58 @@ def solve(matrix: list[list[float]], right: list[float]) -> list[float]:
     return solution
 
 
-def regress(fit_keypoints, fit_landmarks, fit_visible, test_keypoints, origin=0.5) -> list[list[Point]]:
-    """Landmarks of the test images: for each landmark the normal equations over the images that show it."""
+def regress(
+    fit_keypoints, fit_landmarks, fit_visible, test_keypoints, origin=0.5, intercept=False, ridge=0.0
+) -> list[list[Point]]:
+    """Landmarks of the test images: for each landmark the normal equations over the images that show it.
+
+    With an intercept features and targets are taken from their means over those images; the ridge is in units of
+    the largest entry of the Gram matrix.
+    """
     n_landmarks = len(fit_landmarks[0])
     predicted = [[[0.0, 0.0] for _ in range(n_landmarks)] for _ in test_keypoints]
-
-    def features(keypoints):
-        return [coordinate - origin for point in keypoints for coordinate in point]
-
     for landmark in range(n_landmarks):
         shown = [i for i in range(len(fit_keypoints)) if fit_visible[i][landmark]]
-        design = [features(fit_keypoints[i]) for i in shown]
-        size = len(design[0])
+        flat = [[coordinate for point in fit_keypoints[i] for coordinate in point] for i in shown]
+        size = len(flat[0])
+        about = [sum(row[a] for row in flat) / len(flat) if intercept else origin for a in range(size)]
+        design = [[value - shift for value, shift in zip(row, about, strict=True)] for row in flat]
         gram = [[sum(row[a] * row[b] for row in design) for b in range(size)] for a in range(size)]
+        largest = max(max(row) for row in gram)
+        for a in range(size):
+            gram[a][a] += ridge * largest
         for axis in (0, 1):
-            targets = [fit_landmarks[i][landmark][axis] - origin for i in shown]
-            moments = [sum(row[a] * target for row, target in zip(design, targets, strict=True)) for a in range(size)]
+            targets = [fit_landmarks[i][landmark][axis] for i in shown]
+            level = sum(targets) / len(targets) if intercept else origin
+            moments = [
+                sum(row[a] * (target - level) for row, target in zip(design, targets, strict=True)) for a in range(size)
+            ]
             weights = solve(gram, moments)
             for i, keypoints in enumerate(test_keypoints):
-                row = features(keypoints)
-                predicted[i][landmark][axis] = sum(w * x for w, x in zip(weights, row, strict=True)) + origin
+                row = [coordinate for point in keypoints for coordinate in point]
+                terms = [w * (x - shift) for w, x, shift in zip(weights, row, about, strict=True)]
+                predicted[i][landmark][axis] = sum(terms) + level
     return predicted
+
+
+def positive(landmarks, visible) -> list[list[bool]]:
+    """Visible landmarks with both coordinates above 0."""
+    return [
+        [seen and point[0] > 0 and point[1] > 0 for point, seen in zip(points, shown, strict=True)]
+        for points, shown in zip(landmarks, visible, strict=True)
+    ]
+
+
+def truncated(landmarks, side=256) -> list[list[Point]]:
+    return [[[int(value * side) / side for value in point] for point in points] for points in landmarks]
+
+
+def in_boxes(images, boxes) -> list[list[Point]]:
+    """Points of each image in sides of its box (x, y, width, height)."""
+    return [
+        [[(x - left) / width, (y - top) / height] for x, y in points]
+        for points, (left, top, width, height) in zip(images, boxes, strict=True)
+    ]
 
 
 def distance(a: Point, b: Point) -> float:
@@ -60,12 +91,44 @@ def interocular(predicted, landmarks, visible, eyes=(0, 1)) -> float:
     return 100 * total / len(landmarks)
 
 
+def interocular_visible(predicted, landmarks, visible, eyes=(0, 1)) -> float:
+    total = 0.0
+    for guess, truth, shown in zip(predicted, landmarks, visible, strict=True):
+        errors = [distance(g, t) for g, t, seen in zip(guess, truth, shown, strict=True) if seen]
+        total += sum(errors) / len(errors) / distance(truth[eyes[0]], truth[eyes[1]])
+    return 100 * total / len(landmarks)
+
+
 def side(predicted, landmarks, visible) -> float:
     total = 0.0
     for guess, truth, shown in zip(predicted, landmarks, visible, strict=True):
         errors = [distance(g, t) for g, t, seen in zip(guess, truth, shown, strict=True) if seen]
         total += sum(errors) / len(errors)
     return 100 * total / len(landmarks)
+
+
+def side_micro(predicted, landmarks, visible) -> float:
+    return relative(predicted, landmarks, visible) * 100 / 128
+
+
+def summed_absolute(predicted, landmarks, visible) -> float:
+    """Over landmarks and axes, the mean absolute error in pixels over the images that show the landmark."""
+    total = 0.0
+    for landmark in range(len(landmarks[0])):
+        shown = [i for i in range(len(landmarks)) if visible[i][landmark]]
+        for axis in (0, 1):
+            errors = [abs(256 * predicted[i][landmark][axis] - 256 * landmarks[i][landmark][axis]) for i in shown]
+            total += sum(errors) / len(errors)
+    return total
+
+
+def backward(predicted, keypoints, landmarks, eyes=(0, 1)) -> float:
+    """Keypoints regressed from landmarks: summed distances over K times the distance between the eyes."""
+    total = 0.0
+    for guess, truth, marks in zip(predicted, keypoints, landmarks, strict=True):
+        between = distance(marks[eyes[0]], marks[eyes[1]])
+        total += sum(distance(g, t) for g, t in zip(guess, truth, strict=True)) / (len(truth) * between)
+    return 100 * total / len(keypoints)
 
 
 def cumulative(predicted, landmarks, visible) -> float:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from metrics.protocols import PROTOCOLS, score
+from leaderboard.published import published_facts
+from metrics.protocols import PROTOCOLS, score, score_all
 from tests.metrics.worlds import points
 
 DATA_ROOT = os.environ.get("KEYPOINTS_DATA_ROOT")
@@ -71,37 +72,58 @@ def cub_aligned(split):
 
 def test_taichi_floors():
     fit_pixels, pixels = taichi("train"), taichi("test")
-    annotated = (fit_pixels != -1).all(axis=2)
+    fit_annotated, annotated = (fit_pixels != -1).all(axis=2), (pixels != -1).all(axis=2)
     # Stable Keypoints takes a joint for visible where both coordinates are above 0.
-    fit_visible, visible = (fit_pixels > 0).all(axis=2), (pixels > 0).all(axis=2)
-    assert (annotated.sum(), fit_visible.sum(), visible.sum()) == (83513, 83457, 5020)
-    test = standing_still(pixels / 256, visible)
+    fit_positive, positive = (fit_pixels > 0).all(axis=2), (pixels > 0).all(axis=2)
+    assert (fit_annotated.sum(), annotated.sum()) == (83513, 5023)
+    assert (fit_positive.sum(), positive.sum()) == (83457, 5020)
+    fit, test = standing_still(fit_pixels / 256, fit_annotated), standing_still(pixels / 256, annotated)
     # The recorded floor is that of the mean over all annotated joints.
-    fit = standing_still(fit_pixels / 256, annotated)
-    assert score("sk/cumulative", fit, test).value == pytest.approx(519.30, abs=0.005)
-    assert score("sk/relative", fit, test).value == pytest.approx(15.52, abs=0.005)
+    test_positive = replace(test, visible=positive)
+    assert score("strict/cumulative", fit, test_positive).value == pytest.approx(519.30, abs=0.005)
+    assert score("strict/relative", fit, test_positive).value == pytest.approx(15.52, abs=0.005)
     # With the 56 joints on the border left out in fitting too, it is a little higher.
-    mean_pose = [fit_pixels[fit_visible[:, joint], joint].mean(axis=0) for joint in range(18)]
-    summed = (np.linalg.norm(pixels - mean_pose, axis=2) * visible).sum() / 300
-    fit = standing_still(fit_pixels / 256, fit_visible)
-    assert score("sk/cumulative", fit, test).value == pytest.approx(summed, rel=1e-9)
+    mean_pose = [fit_pixels[fit_positive[:, joint], joint].mean(axis=0) for joint in range(18)]
+    summed = (np.linalg.norm(pixels - mean_pose, axis=2) * positive).sum() / 300
+    found, relative, released = score_all(["sk/cumulative", "sk/relative", "sk_released/cumulative"], fit, test)
+    assert found.value == pytest.approx(summed, rel=1e-9)
     assert summed == pytest.approx(519.32, abs=0.005)
-    centred = [
-        standing_still(fit_pixels / 256, fit_visible, (0.5, 0.5)),
-        standing_still(pixels / 256, visible, (0.5, 0.5)),
-    ]
+    assert relative.value == pytest.approx(summed * 300 / 5020 / 2, rel=1e-9)
+    assert released.value == pytest.approx(519.32, abs=0.005)
+    assert (found.rows.sum(), score("strict/cumulative", fit, test).rows.sum()) == (83457, 83513)
+    centred = [replace(some, keypoints=np.full_like(some.keypoints, 0.5)) for some in (fit, test)]
     assert score("sk/cumulative", *centred).value == pytest.approx(1159.05, abs=0.005)
+    # Siarohin's sum of absolute errors over the 5,023 annotated joints, which has a bias: its centre needs it off.
+    assert score("siarohin/cumulative", fit, test).value == pytest.approx(683.28, abs=0.005)
+    unbiased = replace(PROTOCOLS["siarohin/cumulative"], intercept=False)
+    assert score(unbiased, *centred).value == pytest.approx(1580.90, abs=0.005)
+
+
+def test_printed_relative_errors_of_tai_chi_are_the_cumulative_ones_over_the_joints_of_the_real_test_images():
+    pixels = taichi("test")
+    test = standing_still(pixels / 256, (pixels != -1).all(axis=2))
+    cumulative, relative = score_all(["siarohin/cumulative", "siarohin/relative"], test, test)
+    divisor = cumulative.value / relative.value
+    assert divisor == pytest.approx(2 * 5020 / 300, rel=1e-12)
+    pairs: dict[tuple[str, str, str], dict[str, str]] = {}
+    for fact in published_facts():
+        if fact["metric"] in ("Cum", "Rel"):
+            pairs.setdefault((fact["method"], fact["supervision"], fact["task"]), {})[fact["metric"]] = fact["value"]
+    complete = [pair for pair in pairs.values() if len(pair) == 2]
+    assert len(complete) == 11
+    for pair in complete:
+        assert f"{float(pair['Cum']) / divisor:.2f}" == pair["Rel"]
 
 
 def test_cub_aligned_floors():
     fit_annotation, test_annotation = cub_aligned("train"), cub_aligned("test")
     fit, test = standing_still(*fit_annotation), standing_still(*test_annotation)
-    micro = replace(PROTOCOLS["sk/side"], aggregate="micro")
     assert (len(fit.ids), len(test.ids)) == (4735, 4630)
     assert score("sk/side", fit, test).value == pytest.approx(16.95, abs=0.005)
-    assert score(micro, fit, test).value == pytest.approx(16.83, abs=0.005)
+    assert score("autolink/side", fit, test).value == pytest.approx(16.83, abs=0.005)
+    assert score("strict/side_micro", fit, test).value == pytest.approx(16.83, abs=0.005)
     centred = [standing_still(shape, shown, (0.5, 0.5)) for shape, shown in (fit_annotation, test_annotation)]
-    assert score(micro, *centred).value == pytest.approx(33.08, abs=0.005)
+    assert score("strict/side_micro", *centred).value == pytest.approx(33.08, abs=0.005)
 
 
 def test_deepfashion_floors():
@@ -110,6 +132,29 @@ def test_deepfashion_floors():
     test, centre = standing_still(landmarks), standing_still(landmarks, at=(0.5, 0.5))
     assert landmarks.shape == (1179, 17, 2)
     assert score("sk/pck6", test, test).value == pytest.approx(28.29, abs=0.005)
-    assert score("sk/relative", test, test).value == pytest.approx(12.90 / 2, abs=0.0025)
+    assert score("strict/relative", test, test).value == pytest.approx(12.90 / 2, abs=0.0025)
     assert score("sk/pck6", centre, centre).value == pytest.approx(0.61, abs=0.005)
-    assert score("sk/relative", centre, centre).value == pytest.approx(68.54 / 2, abs=0.0025)
+    assert score("strict/relative", centre, centre).value == pytest.approx(68.54 / 2, abs=0.0025)
+
+
+def mafl(name, places):
+    """Landmarks of a MAFL list in its order, as a method sees them that squashes 178 x 218 pixels to a square."""
+    names = real("celeba", "MAFL", name).read_text(encoding="utf-8").split()
+    return np.array([places[image] for image in names]).reshape(-1, 5, 2) / (178, 218)
+
+
+def test_mafl_aligned_floors():
+    rows = real("celeba", "Anno", "list_landmarks_align_celeba.MAFL20000.txt").read_text(encoding="utf-8").splitlines()
+    places = {row.split()[0]: [float(number) for number in row.split()[1:]] for row in rows[2:]}
+    shapes, truth = mafl("training.txt", places), mafl("testing.txt", places)
+    assert (len(shapes), len(truth)) == (19000, 1000)
+    apart = np.linalg.norm(truth[:, 0] - truth[:, 1], axis=1)
+    by_hand = 100 * (np.linalg.norm(truth - shapes.mean(axis=0), axis=2).mean(axis=1) / apart).mean()
+    assert by_hand == pytest.approx(8.43, abs=0.005)
+    fit, test = standing_still(shapes), standing_still(truth)
+    forward = [name for name in PROTOCOLS if name.endswith(("/interocular", "/interocular_bias", "/forward"))]
+    forward.remove("scops/interocular")  # in whole pixels
+    for found in score_all(forward, fit, test, interocular=(0, 1)):
+        assert found.value == pytest.approx(by_hand, rel=1e-3 if "_released" in found.protocol else 1e-9)
+    centre = [standing_still(marks, at=(0.5, 0.5)) for marks in (shapes, truth)]
+    assert score("sk/interocular", *centre, interocular=(0, 1)).value == pytest.approx(73.56, abs=0.005)

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+import scipy.linalg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics.errors import MetricError
-from metrics.regression import fit_regression
+from metrics.regression import Design, Estimator, fit_regression, tall_qr
 from tests.metrics import oracle
 from tests.metrics.worlds import world
 
@@ -23,7 +24,7 @@ def test_an_exactly_linear_world_is_recovered(n, k, landmarks, seed, origin):
     mixing = generator.normal(size=(2 * k, 2 * landmarks))
     keypoints = generator.uniform(size=(n, k, 2))
     truth = ((keypoints - about).reshape(n, -1) @ mixing).reshape(n, landmarks, 2) + about
-    regression = fit_regression(keypoints, truth, origin=origin)
+    regression = fit_regression(keypoints, truth, estimator=Estimator(origin))
     assert np.abs(regression.predict(keypoints) - truth).max() < 1e-9
     assert (regression.rank, regression.rank_deficient) == (2 * k, False)
     assert regression.rows.tolist() == [n] * landmarks
@@ -33,7 +34,7 @@ def test_an_exactly_linear_world_is_recovered(n, k, landmarks, seed, origin):
 @pytest.mark.parametrize("seed", range(4))
 def test_visible_rows_agree_with_normal_equations_in_loops(seed, origin):
     fit, test = world(seed), world(seed + 100, n=15)
-    regression = fit_regression(fit.keypoints, fit.landmarks, fit.visible, origin=origin)
+    regression = fit_regression(fit.keypoints, fit.landmarks, fit.visible, Estimator(origin))
     expected = oracle.regress(
         fit.keypoints.tolist(),
         fit.landmarks.tolist(),
@@ -82,7 +83,7 @@ def test_keypoints_that_never_move_predict_the_mean_pose_or_at_the_origin_the_ce
 def test_singular_values_too_far_apart_to_divide_are_flagged_in_silence():
     fit = world(2, k=2)
     keypoints = fit.keypoints * np.array([1.0, 1e-309])[:, None]
-    regression = fit_regression(keypoints, fit.landmarks, origin="corner")
+    regression = fit_regression(keypoints, fit.landmarks, estimator=Estimator("corner"))
     assert (regression.rank, regression.condition, regression.rank_deficient) == (2, None, True)
 
 
@@ -134,3 +135,134 @@ def test_another_number_of_keypoints_is_refused():
     fit = world(5)
     with pytest.raises(MetricError, match="2 keypoints, the regression was fitted on 3"):
         fit_regression(fit.keypoints, fit.landmarks).predict(fit.keypoints[:, :2])
+
+
+def gelsd(design, targets):
+    """LAPACK's own: weights, rank, ratio of singular values."""
+    cutoff = max(design.shape) * np.finfo(float).eps
+    weights, _, rank, singular = scipy.linalg.lstsq(design, targets, cond=cutoff, lapack_driver="gelsd")
+    return weights, rank, singular[0] / singular[-1]
+
+
+@pytest.mark.parametrize("n", [3, 5, 300, 1023, 1024, 5000, 40_000])
+@pytest.mark.parametrize("doubled", [False, True])
+def test_is_gelsd_however_tall_and_whatever_the_rank(n, doubled):
+    generator = np.random.default_rng(n)
+    keypoints = generator.uniform(size=(n, 5, 2)) * [1.0, 1e-3]
+    if doubled:
+        keypoints[:, 4] = keypoints[:, 1]
+    landmarks = generator.uniform(size=(n, 3, 2))
+    weights, rank, ratio = gelsd((keypoints - 0.5).reshape(n, -1), (landmarks - 0.5).reshape(n, -1))
+    found = fit_regression(keypoints, landmarks)
+    np.testing.assert_allclose(found.weights, weights, rtol=0, atol=1e-9 * np.abs(weights).max())
+    assert (found.rank, found.rank_deficient) == (rank, rank < 10)
+    if rank == 10:
+        assert found.condition == pytest.approx(ratio, rel=1e-9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(0, 5000), columns=st.integers(1, 40), seed=st.integers(0, 100))
+def test_tall_qr_is_a_qr(n, columns, seed):
+    matrix = np.random.default_rng(seed).normal(size=(n, columns))
+    basis, triangle = tall_qr(matrix)
+    assert basis.shape == (n, min(n, columns))
+    np.testing.assert_allclose(basis @ triangle, matrix, atol=1e-12)
+    np.testing.assert_allclose(basis.T @ basis, np.eye(min(n, columns)), atol=1e-12)
+    np.testing.assert_array_equal(np.tril(triangle, -1), 0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_intercept_is_a_column_of_ones(seed):
+    fit, test = world(seed), world(seed + 100, n=15)
+    found = fit_regression(fit.keypoints, fit.landmarks, fit.visible, Estimator(intercept=True))
+
+    def with_ones(points):
+        return np.column_stack([points.reshape(len(points), -1), np.ones(len(points))])
+
+    for landmark in range(5):
+        shown = fit.visible[:, landmark]
+        weights = gelsd(with_ones(fit.keypoints[shown]), fit.landmarks[shown, landmark])[0]
+        expected = with_ones(test.keypoints) @ weights
+        np.testing.assert_allclose(found.predict(test.keypoints)[:, landmark], expected, atol=1e-10)
+
+
+def test_with_an_intercept_keypoints_that_never_move_predict_the_mean_pose():
+    fit = world(6)
+    still = np.broadcast_to([[0.1, 0.7], [0.3, 0.2]], (60, 2, 2))
+    for ridge in (0.0, 1e-3):
+        found = fit_regression(still, fit.landmarks, estimator=Estimator(intercept=True, ridge=ridge))
+        np.testing.assert_allclose(found.predict(still)[0], fit.landmarks.mean(axis=0), atol=1e-12)
+        assert found.rank == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(n=st.integers(1, 60), ridge=st.sampled_from([1e-4, 1e-3, 0.1]), seed=st.integers(0, 1000))
+def test_ridge_as_published(n, ridge, seed):
+    fit, test = world(seed, n=n), world(seed + 1, n=5)
+    x, y = (points.reshape(n, -1) for points in (fit.keypoints, fit.landmarks))
+    centred, targets = x - x.mean(axis=0), y - y.mean(axis=0)
+    gram = centred.T @ centred
+    # R = Y'X (X'X + l max(X'X) I)^-1; the released code adds 1e-12 to the maximum.
+    weights = targets.T @ centred @ np.linalg.inv(gram + ridge * (gram.max() + 1e-12) * np.eye(6))
+    expected = (test.keypoints.reshape(5, -1) - x.mean(axis=0)) @ weights.T + y.mean(axis=0)
+    found = fit_regression(fit.keypoints, fit.landmarks, estimator=Estimator(intercept=True, ridge=ridge))
+    np.testing.assert_allclose(found.predict(test.keypoints).reshape(5, -1), expected, atol=1e-7)
+
+
+def test_released_solvers_are_the_normal_equations_in_their_precision():
+    fit = world(8, n=200)
+    x, y = (points.reshape(200, -1) - 0.5 for points in (fit.keypoints, fit.landmarks))
+    exact = fit_regression(fit.keypoints, fit.landmarks).weights
+    for estimator, inverse in (
+        (Estimator(solver="pinv"), np.linalg.pinv),
+        (Estimator(solver="inverse"), np.linalg.inv),
+    ):
+        found = fit_regression(fit.keypoints, fit.landmarks, estimator=estimator).weights
+        assert np.array_equal(found, found.astype(np.float32))
+        np.testing.assert_allclose(found, (inverse(x.T @ x) @ x.T @ y).astype(np.float32), rtol=1e-6)
+    x, y = (points.reshape(200, -1).astype(np.float32) for points in (fit.keypoints, fit.landmarks))
+    found = fit_regression(
+        fit.keypoints, fit.landmarks, estimator=Estimator(origin="corner", solver="inverse_float32")
+    ).weights
+    expected = np.linalg.inv(x.T @ x) @ x.T @ y
+    assert expected.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert 0 < np.abs(found - fit_regression(fit.keypoints, fit.landmarks, estimator=Estimator("corner")).weights).max()
+    assert 1e-9 < np.abs(exact - exact.astype(np.float32)).max()
+
+
+@pytest.mark.parametrize("n", [4, 60])
+@pytest.mark.parametrize("ridge", [1.0, 1e-3])
+def test_where_the_inverse_does_not_exist_the_released_ridge_is_added(n, ridge):
+    keypoints = world(9, n=n).keypoints[:, [0, 1, 1]]
+    landmarks = world(9, n=n).landmarks
+    estimator = Estimator(origin="corner", solver="inverse_float32", singular_ridge=ridge)
+    found = fit_regression(keypoints, landmarks, estimator=estimator)
+    x, y = keypoints.reshape(n, -1), landmarks.reshape(n, -1)
+    expected = np.linalg.solve(x.T @ x + ridge * np.eye(6), x.T @ y)
+    np.testing.assert_allclose(found.weights, expected, atol=0.01 * np.abs(expected).max())
+    assert found.rank_deficient
+
+
+@pytest.mark.parametrize(
+    ("solver", "ridge"),
+    [("pinv", 0.0), ("inverse", 0.0), ("inverse_float32", 0.0), ("inverse_float32", 1e-3 / 255**2)],
+)
+@pytest.mark.parametrize("still", [False, True])
+def test_without_an_inverse_or_a_ridge_above_rounding_the_solution_is_that_of_least_norm(solver, ridge, still):
+    fit = world(9, n=300)
+    places = np.array([[0.21, 0.93], [0.64, 0.17], [0.35, 0.78]])
+    keypoints = np.broadcast_to(places, (300, 3, 2)) if still else fit.keypoints[:, [0, 1, 1]]
+    found = fit_regression(keypoints, fit.landmarks, estimator=Estimator("corner", False, solver, 0.0, ridge))
+    expected = fit_regression(keypoints, fit.landmarks, estimator=Estimator("corner"))
+    np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-4)
+
+
+def test_a_moment_grows_by_its_rows():
+    fit = world(10, n=2500)
+    for estimator in (Estimator(), Estimator(solver="inverse")):
+        design = Design(fit.keypoints, estimator)
+        targets = fit.landmarks.reshape(2500, -1)
+        parts = [slice(0, 1024), slice(1024, 1025), slice(1025, 2048), slice(2048, 2500)]
+        summed = sum(design.moment_of(rows, targets[rows]) for rows in parts)
+        np.testing.assert_allclose(summed, design.moment(targets), atol=1e-11)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from metrics.errors import MetricError
-from metrics.statistics import bootstrap_interval
+from metrics.statistics import Ratio, bootstrap_interval, bootstrap_intervals
 
 
 def names(groups):
@@ -53,13 +53,51 @@ def test_same_seed_same_interval_and_chunks_do_not_matter(monkeypatch):
     assert bootstrap_interval(values, names(range(50)), seed=5) == first
     assert bootstrap_interval(values, names(range(50)), seed=6) != first
     monkeypatch.setattr("metrics.statistics._CHUNK", 1000)
-    assert bootstrap_interval(values, names(range(50)), seed=5) == first
+    assert bootstrap_interval(values, names(range(50)), seed=5) == pytest.approx(first, rel=1e-12)
 
 
 def test_one_group_has_no_width_and_nothing_at_all_is_an_error():
     low, high = bootstrap_interval(np.array([1.0, 3.0]), ["a", "a"])
     assert low == high == 2.0
-    with pytest.raises(MetricError, match="no value with a weight"):
+    with pytest.raises(MetricError, match="none of 1 values has a weight"):
         bootstrap_interval(np.array([1.0]), ["a"], np.array([0.0]))
     with pytest.raises(MetricError, match="2 values, 1 groups"):
         bootstrap_interval(np.array([1.0, 2.0]), ["a"])
+
+
+def drawn_one_by_one(ratio, groups, resamples, seed):
+    """Every resample on its own: draw as many groups as there are, take their images, compute the number."""
+    places = [np.flatnonzero(np.asarray(groups) == name) for name in sorted(set(groups))]
+    places = [images for images in places if ratio.denominators[images].any()]
+    generator, found = np.random.default_rng(seed), []
+    for _ in range(resamples):
+        images = np.concatenate([places[group] for group in generator.integers(len(places), size=len(places))])
+        above, below = ratio.numerators[images].sum(axis=0), ratio.denominators[images].sum(axis=0)
+        found.append(sum(above[below > 0] / below[below > 0]) * len(below) / (below > 0).sum())
+    return np.quantile(found, [0.025, 0.975])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_several_numbers_are_each_what_they_would_be_alone(seed):
+    generator = np.random.default_rng(seed)
+    groups = [f"video {number}" for number in generator.integers(12, size=40)]
+    counts = generator.integers(1, 5, size=(40, 1)).astype(float)
+    shown = (generator.uniform(size=(40, 6)) < 0.3).astype(float)
+    some = (np.array([name != groups[0] for name in groups], dtype=float))[:, None]
+    ratios = [
+        Ratio(generator.uniform(size=(40, 1)), np.ones((40, 1))),
+        Ratio(counts * generator.uniform(size=(40, 1)), counts),
+        Ratio(shown * generator.uniform(size=(40, 6)), shown),
+        Ratio(some * generator.uniform(size=(40, 1)), some),
+    ]
+    together = bootstrap_intervals(ratios, groups, resamples=200, seed=seed)
+    for ratio, interval in zip(ratios, together, strict=True):
+        assert interval == pytest.approx(drawn_one_by_one(ratio, groups, 200, seed), rel=1e-12)
+        assert interval == pytest.approx(bootstrap_intervals([ratio], groups, 200, seed)[0], rel=1e-12)
+        assert interval[0] < ratio.value() < interval[1]
+
+
+def test_a_number_is_the_sum_of_its_columns_ratios():
+    assert Ratio(np.array([[1.0, 4.0], [2.0, 0.0]]), np.array([[1.0, 1.0], [1.0, 0.0]])).value() == 1.5 + 4.0
+    # A column that weighs nowhere adds nothing.
+    assert Ratio(np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([[1.0, 0.0], [1.0, 0.0]])).value() == 1.5

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from metrics.protocols import Points
 
 PAIRS = ((0, 1), (2, 3))
+HUMAN36M_PAIRS = (
+    *((1, 6), (2, 7), (3, 8), (4, 9), (5, 10)),
+    *((16, 24), (17, 25), (18, 26), (19, 27), (20, 28), (21, 29), (22, 30), (23, 31)),
+)
 
 
-def points(keypoints, landmarks, visible=None, groups=None) -> Points:
+def points(keypoints, landmarks, visible=None, groups=None, boxes=None) -> Points:
     ids = tuple(f"{row:05d}.png" for row in range(len(keypoints)))
     if visible is None:
         visible = np.ones(landmarks.shape[:2], dtype=bool)
-    return Points(keypoints, landmarks, visible, groups or ids, ids)
+    return Points(keypoints, landmarks, visible, groups or ids, ids, boxes)
 
 
 def world(seed: int, n: int = 60, k: int = 3, landmarks: int = 5, shown: float = 0.7, noise: float = 0.02):
@@ -25,7 +31,14 @@ def world(seed: int, n: int = 60, k: int = 3, landmarks: int = 5, shown: float =
     truth += noise * generator.normal(size=truth.shape)
     visible = generator.uniform(size=(n, landmarks)) < shown
     visible[np.arange(n), generator.integers(landmarks, size=n)] = True
-    return points(keypoints, truth, visible)
+    boxes = np.concatenate([generator.uniform(0, 0.2, (n, 2)), generator.uniform(0.5, 0.8, (n, 2))], axis=1)
+    return points(keypoints, truth, visible, boxes=boxes)
+
+
+def shuffled_sides(some: Points, order, share: float, seed: int = 0) -> Points:
+    """The same points with the landmarks of some images rearranged."""
+    flip = np.random.default_rng(seed).uniform(size=len(some.ids)) < share
+    return replace(some, landmarks=np.where(flip[:, None, None], some.landmarks[:, order], some.landmarks))
 
 
 def reordered(some: Points, order) -> Points:
@@ -36,4 +49,5 @@ def reordered(some: Points, order) -> Points:
         some.visible[order],
         tuple(some.groups[i] for i in order),
         tuple(some.ids[i] for i in order),
+        None if some.boxes is None else some.boxes[order],
     )

@@ -1,0 +1,1 @@
+"""The ``score`` command: anybody's keypoints against any landmarks, without running or registering anything."""

@@ -1,0 +1,95 @@
+"""Which protocols a set of predictions is scored under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from benchmarks.errors import UserError, unknown
+from metrics.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from benchmarks.score.inputs import Inputs
+    from benchmarks.score.options import Normaliser
+    from metrics.protocols import Protocol
+
+ALL = "all"
+HUMAN36M_JOINTS = 32
+_SUPPLY = {
+    "interocular": "the two eye landmarks: --normalizer interocular:A,B",
+    "left_right_pairs": "the left and right landmarks: --pairs A-B,C-D",
+    "boxes": "the objects' boxes: --boxes FIT,TEST",
+}
+
+
+def choose_protocols(wanted: Sequence[str], inputs: Inputs, of_task: Iterable[str] | None) -> list[Protocol]:
+    """The protocols of ``--protocol`` in their order, each once; without any, all that apply.
+
+    A task's own apply, or without a task those for which everything is known; a normaliser leaves those that
+    divide by it. What is named by its id is taken whether or not it is the task's. Raises UserError for an unknown
+    name, and for a protocol that lacks something, with the option that supplies it.
+    """
+    known = list(PROTOCOLS) if of_task is None else list(of_task)
+    families = list(dict.fromkeys(protocol.family for protocol in PROTOCOLS.values()))
+    applicable = [
+        PROTOCOLS[name]
+        for name in known
+        if not _hindrance(PROTOCOLS[name], inputs) and inputs.normaliser in (None, normaliser(PROTOCOLS[name]))
+    ]
+    chosen: list[Protocol] = []
+    for name in wanted or [ALL]:
+        if name in PROTOCOLS:
+            if lacking := _lacks(PROTOCOLS[name], inputs):
+                raise UserError(f"protocol {name} needs {lacking}")
+            chosen.append(PROTOCOLS[name])
+        elif name in families or name == ALL:
+            found = [protocol for protocol in applicable if name in (ALL, protocol.family)]
+            if not found:
+                raise UserError(_none_applies(name, known, inputs))
+            chosen += found
+        else:
+            raise unknown("protocol", name, [*PROTOCOLS, *families, ALL])
+    return list(dict.fromkeys(chosen))
+
+
+def normaliser(protocol: Protocol) -> Normaliser:
+    """What a protocol divides errors by, as ``--normalizer`` names it: 'none' for those in pixels."""
+    if protocol.frame == "box":
+        return "box"
+    if protocol.normaliser == "interocular":
+        return "interocular"
+    in_percent = protocol.normaliser == "side" and protocol.scale == 100.0 and protocol.threshold is None
+    return "side" if in_percent else "none"
+
+
+def _lacks(protocol: Protocol, inputs: Inputs) -> str:
+    """What a protocol needs that is not known, and the option that supplies it; '' for nothing."""
+    known = {
+        "interocular": inputs.interocular is not None,
+        "left_right_pairs": bool(inputs.left_right_pairs),
+        "boxes": inputs.fit.boxes is not None and inputs.test.boxes is not None,
+    }
+    return ", and ".join(_SUPPLY[need] for need in sorted(protocol.needs) if not known[need])
+
+
+def _hindrance(protocol: Protocol, inputs: Inputs) -> str:
+    """The same, or why the landmarks are not those that a protocol is for; '' for nothing."""
+    if lacking := _lacks(protocol, inputs):
+        return lacking
+    if protocol.rows == "all" and inputs.some_missing:
+        return "every landmark visible, and some are not"
+    of_human36m = protocol.landmarks is not None or protocol.sides == "either_mistyped"
+    if of_human36m and inputs.test.landmarks.shape[1] != HUMAN36M_JOINTS:
+        return f"the {HUMAN36M_JOINTS} joints of Human3.6M"
+    return ""
+
+
+def _none_applies(name: str, known: Iterable[str], inputs: Inputs) -> str:
+    of_family = [PROTOCOLS[key] for key in known if name in (ALL, PROTOCOLS[key].family)]
+    if not of_family:
+        return f"the task has no protocol of the family '{name}'; name one by its id to have it all the same"
+    of_normaliser = [found for found in of_family if inputs.normaliser in (None, normaliser(found))]
+    for protocol in of_normaliser:
+        if lacking := _hindrance(protocol, inputs):
+            return f"no protocol of '{name}' applies; {protocol.id}, for one, needs {lacking}"
+    return f"no protocol of '{name}' divides by --normalizer {inputs.normaliser}; leave it out"

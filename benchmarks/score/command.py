@@ -1,0 +1,46 @@
+"""The ``score`` command from options to what is printed and kept."""
+
+from __future__ import annotations
+
+import typer
+
+from benchmarks.errors import UserError
+from benchmarks.score.choose import choose_protocols
+from benchmarks.score.inputs import read_inputs
+from benchmarks.score.options import ScoreOptions
+from benchmarks.score.record import cell_of, check_recordable, write_scored
+from benchmarks.score.report import Result, as_json, as_table
+from benchmarks.score.tasks import open_task
+from leaderboard.load import write_atomically
+from metrics.protocols import score_all
+
+
+def score_command(options: ScoreOptions) -> None:
+    """Read, score, print, and keep where that is asked for. Raises what the user can mend."""
+    if options.record is None and options.method is not None:
+        raise UserError("--method names the row that --record DIR keeps; give both or neither")
+    if options.task is None and (options.profile is not None or options.data_root is not None):
+        raise UserError("--profile and --data-root say where a --task has its landmarks; name one, or leave them out")
+    if options.record is not None:
+        check_recordable(options)
+    data = open_task(options.task, options.profile, options.data_root) if options.task else None
+    inputs = read_inputs(options, data)
+    cell = cell_of(options, inputs, data) if options.record and data else None
+    protocols = choose_protocols(options.protocol, inputs, data.task.protocols if data else None)
+    scores = score_all(
+        protocols,
+        inputs.fit,
+        inputs.test,
+        seed=options.seed,
+        resamples=options.resamples,
+        left_right_pairs=inputs.left_right_pairs,
+        interocular=inputs.interocular,
+    )
+    result = Result(options, inputs, data, scores)
+    text = as_json(result) if options.format == "json" else as_table(result)
+    if options.output is not None:
+        write_atomically(options.output, text)
+    else:
+        typer.echo(text, nl=False)
+    if options.record is not None and cell is not None:
+        typer.echo(f"recorded {write_scored(options.record, cell, result)}", err=True)

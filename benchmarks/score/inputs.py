@@ -1,0 +1,103 @@
+"""What the options make of files and a task: everything that is scored, read and checked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.errors import UserError
+from benchmarks.score.options import Normaliser, ScoreOptions, parse_normaliser, parse_pairs, two_files
+from benchmarks.score.sources import Files, Reader
+
+if TYPE_CHECKING:
+    from benchmarks.score.tasks import TaskData
+    from metrics.protocols import Points
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What is scored and what is known about its landmarks; ``notes`` are on how it was read.
+
+    ``some_missing`` says that landmarks of the user's own are not all visible.
+    """
+
+    fit: Points
+    test: Points
+    normaliser: Normaliser | None
+    interocular: tuple[int, int] | None
+    left_right_pairs: tuple[tuple[int, int], ...]
+    landmark_names: tuple[str, ...]
+    some_missing: bool
+    files: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read_inputs(options: ScoreOptions, data: TaskData | None) -> Inputs:
+    """Read everything. Raises UserError naming option or file for whatever is missing or does not fit."""
+    normaliser, eyes = parse_normaliser(options.normalizer) if options.normalizer else (None, None)
+    pairs = parse_pairs(options.pairs) if options.pairs else ()
+    fit_files, test_files = _files(options)
+    reader = Reader(options, data)
+    fit, test = reader.points(fit_files), reader.points(test_files)
+    _check_alike("keypoints", fit.keypoints.shape[1], test.keypoints.shape[1], fit_files.pred, test_files.pred)
+    count = test.landmarks.shape[1]
+    own = options.fit_gt is not None or options.test_gt is not None
+    gt = tuple((side.gt or "the task's",) for side in (fit_files, test_files))
+    _check_alike("landmarks", fit.landmarks.shape[1], count, *gt)
+    reader.note_unused([(fit_files, fit), (test_files, test)])
+    names: tuple[str, ...] = tuple(map(str, range(count)))
+    if data is not None:
+        card = data.dataset.card
+        eyes, pairs = eyes or card.interocular, pairs or card.left_right_pairs
+        names = card.landmark_names if len(card.landmark_names) == count else names
+    return Inputs(
+        fit=fit,
+        test=test,
+        normaliser=normaliser,
+        interocular=eyes,
+        left_right_pairs=pairs,
+        landmark_names=names,
+        some_missing=own and not (fit.visible.all() and test.visible.all()),
+        files=tuple(dict.fromkeys([*fit_files.pred, *test_files.pred])),
+        notes=tuple(dict.fromkeys(reader.notes)),
+    )
+
+
+def _files(options: ScoreOptions) -> tuple[Files, Files]:
+    """Which file is what. Raises UserError for options that are missing or contradict each other."""
+    _check_combination(options)
+    fit_pred, test_pred = ((name,) if name else options.predictions for name in (options.fit_pred, options.test_pred))
+    visible = two_files(options.visible) if options.visible else (options.fit_visible, options.test_visible)
+    boxes = two_files(options.boxes) if options.boxes else (None, None)
+    fit = Files("fit", fit_pred, options.fit_gt, visible[0], boxes[0], None)
+    test = Files("test", test_pred, options.test_gt, visible[1], boxes[1], options.groups)
+    return fit, test
+
+
+def _check_combination(options: ScoreOptions) -> None:
+    pair = (options.fit_pred, options.test_pred)
+    if options.predictions and any(pair):
+        raise UserError("--predictions beside --fit-pred or --test-pred; name the keypoints one way")
+    if options.predictions and not options.task:
+        raise UserError("--predictions are for the images of a --task: name it, or use --fit-pred and --test-pred")
+    if not options.predictions and not all(pair):
+        missing = "--test-pred" if options.fit_pred else "--fit-pred"
+        raise UserError(f"no {missing}: name keypoints with --fit-pred and --test-pred, or --task and --predictions")
+    if options.visible and (options.fit_visible or options.test_visible):
+        raise UserError("--visible beside --fit-visible or --test-visible; say it one way")
+    visible = (options.visible or options.fit_visible, options.visible or options.test_visible)
+    for side, gt, companions in (
+        ("fit", options.fit_gt, {"visible": visible[0], "boxes": options.boxes}),
+        ("test", options.test_gt, {"visible": visible[1], "boxes": options.boxes, "groups": options.groups}),
+    ):
+        given = [name for name, value in companions.items() if value]
+        if given and not gt:
+            raise UserError(f"--{given[0]} goes with --{side}-gt; the task's own landmarks bring theirs")
+
+
+def _check_alike(what: str, fit: int, test: int, fit_files: tuple[str, ...], test_files: tuple[str, ...]) -> None:
+    if fit != test:
+        raise UserError(
+            f"{fit} {what} an image to fit on ({', '.join(fit_files)}), {test} to test on ({', '.join(test_files)}); "
+            "expected as many"
+        )

@@ -1,0 +1,126 @@
+"""Scores as a table for people and as JSON with all there is."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from metrics.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    from benchmarks.score.inputs import Inputs
+    from benchmarks.score.options import ScoreOptions
+    from benchmarks.score.tasks import TaskData
+    from metrics.protocols import Score
+
+_WIDTH = 120
+_DEFICIENT = "† the regression did not determine all weights (rank deficient): the least-norm solution is taken"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What was asked, what was read, and what came out; the first score is the headline."""
+
+    options: ScoreOptions
+    inputs: Inputs
+    data: TaskData | None
+    scores: Sequence[Score]
+
+
+def as_json(result: Result) -> str:
+    """Strict JSON: conventions, counts, notes, and of each score everything but the values of single images."""
+    options, inputs = result.options, result.inputs
+    plain = {
+        "task": options.task,
+        "profile": result.data.profile if result.data else None,
+        "files": list(inputs.files),
+        "range": options.range,
+        "order": options.order,
+        "gt_range": options.gt_range or options.range,
+        "gt_order": options.gt_order or options.order,
+        "n_fit": len(inputs.fit.ids),
+        "n_test": len(inputs.test.ids),
+        "num_keypoints": inputs.test.keypoints.shape[1],
+        "landmarks": list(inputs.landmark_names),
+        "resamples": options.resamples,
+        "seed": options.seed,
+        "notes": list(inputs.notes),
+        "scores": [score.summary() for score in result.scores],
+    }
+    return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_table(result: Result) -> str:
+    """Tables as plain text: the scores, the headline's landmarks, and errors over the number of labelled images."""
+    inputs = result.inputs
+    console = Console(file=io.StringIO(), width=_WIDTH, highlight=False, color_system=None)
+    counts = f"{len(inputs.fit.ids):,} images to fit on, {len(inputs.test.ids):,} to test"
+    points = f"K={inputs.test.keypoints.shape[1]}, L={len(inputs.landmark_names)}"
+    where = [f"task {result.options.task}, {result.data.remark}"] if result.data else []
+    for line in [*where, f"{counts}; {points}", *inputs.notes]:
+        console.print(line, soft_wrap=True, markup=False)
+    console.print()
+    console.print(_scores(result.scores))
+    if any(score.rank_deficient for score in result.scores):
+        console.print(_DEFICIENT, soft_wrap=True)
+    console.print()
+    console.print(_landmarks(result.scores[0], inputs.landmark_names))
+    curves = [score for score in result.scores if score.curve]
+    if curves:
+        console.print()
+        console.print(_curves(curves))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return "".join(line.rstrip() + "\n" for line in text.splitlines())
+
+
+def _grid(*columns: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 2, 0, 0), pad_edge=False)
+    for column in columns:
+        left = column in ("protocol", "unit") or column.startswith(("landmark (", "keypoint ("))
+        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+    return table
+
+
+def _scores(scores: Sequence[Score]) -> Table:
+    table = _grid("protocol", "value", "95 % interval", "unit", "rank", "condition", "rows")
+    for score in scores:
+        kept = PROTOCOLS[score.protocol].landmarks
+        rows = [int(count) for count in (score.rows if kept is None else score.rows[list(kept)])]
+        table.add_row(
+            f"{score.protocol} {'↑' if score.higher_is_better else '↓'}",
+            f"{score.value:.3f}{'†' if score.rank_deficient else ''}",
+            f"{score.ci_low:.3f} to {score.ci_high:.3f}",
+            score.unit,
+            str(score.rank),
+            "–" if score.condition is None else f"{score.condition:.3g}",
+            f"{rows[0]:,}" if len(set(rows)) == 1 else f"{min(rows):,} to {max(rows):,}",
+        )
+    return table
+
+
+def _landmarks(score: Score, names: Sequence[str]) -> Table:
+    """Errors of single landmarks; a backward protocol's are those of keypoints."""
+    plain: dict[str, Any] = score.summary()
+    backward = PROTOCOLS[score.protocol].direction == "backward"
+    table = _grid(f"{'keypoint' if backward else 'landmark'} ({score.protocol})", score.unit, "rows")
+    shown = [str(keypoint) for keypoint in range(len(plain["rows"]))] if backward else names
+    for name, error, count in zip(shown, plain["per_landmark"], plain["rows"], strict=True):
+        table.add_row(name, "–" if error is None else f"{error:.3f}", f"{count:,}")
+    return table
+
+
+def _curves(scores: Sequence[Score]) -> Table:
+    """The mean error, and its standard deviation over repeats, where only some images are labelled."""
+    counts = sorted({count for score in scores for count, _, _ in score.curve})
+    table = _grid("labelled images", *(f"{score.protocol} ({score.unit})" for score in scores))
+    for count in counts:
+        found = [{labelled: (mean, spread) for labelled, mean, spread in score.curve}.get(count) for score in scores]
+        table.add_row(f"{count:,}", *("–" if cell is None else f"{cell[0]:.3f} ±{cell[1]:.3f}" for cell in found))
+    return table

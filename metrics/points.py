@@ -1,0 +1,111 @@
+"""What is scored, and how a protocol sees it: in its frame, with the landmarks that count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from metrics.errors import Floats, Mask, MetricError
+from metrics.protocol import Protocol
+from metrics.regression import check_points
+
+
+@dataclass(frozen=True)
+class Points:
+    """A method's keypoints (N, K, 2) beside the landmarks (N, L, 2) of the same N images, float64 in image sides.
+
+    ``visible`` is (N, L); ``groups`` are the persons or videos that images belong to, ``ids`` the images' names;
+    ``boxes`` (N, 4) are the objects' (x, y, width, height), for protocols that need them.
+    """
+
+    keypoints: Floats
+    landmarks: Floats
+    visible: Mask
+    groups: Sequence[str]
+    ids: Sequence[str]
+    boxes: Floats | None = None
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
+
+
+def checked(points: Points, name: str) -> Points:
+    """The points as float64 and bool arrays. Raises MetricError for shapes, lengths or ids that do not fit."""
+    keypoints = np.asarray(points.keypoints, dtype=np.float64)
+    landmarks = np.asarray(points.landmarks, dtype=np.float64)
+    visible = np.asarray(points.visible, dtype=bool)
+    boxes = None if points.boxes is None else np.asarray(points.boxes, dtype=np.float64)
+    if visible.shape != landmarks.shape[:2]:
+        raise MetricError(f"{name} landmarks {landmarks.shape} and visible {visible.shape}, expected (N, L, 2), (N, L)")
+    check_points(keypoints, f"{name} keypoints")
+    check_points(landmarks, f"{name} landmarks", visible)
+    lengths = (len(keypoints), len(landmarks), len(points.groups), len(points.ids))
+    if len(set(lengths)) > 1:
+        raise MetricError(f"{name}: {lengths} rows of keypoints, landmarks, groups and ids, expected as many of each")
+    if (different := len(set(points.ids))) < len(points.ids):
+        raise MetricError(f"{name}: {len(points.ids)} rows but {different} different ids, expected one row each")
+    if boxes is not None and boxes.shape != (len(keypoints), 4):
+        raise MetricError(f"{name} boxes {boxes.shape}, expected {(len(keypoints), 4)}: x, y, width and height")
+    return replace(points, keypoints=keypoints, landmarks=landmarks, visible=visible, boxes=boxes)
+
+
+def positive(points: Points) -> Mask:
+    """Visible landmarks (N, L) with both coordinates above 0: all that Stable Keypoints counts on Tai-Chi."""
+    return points.visible & (points.landmarks > 0).all(axis=2)
+
+
+def seen_by(protocol: Protocol, points: Points, name: str) -> Points:
+    """Checked points in the protocol's frame, with the landmarks and visibility that it counts.
+
+    Raises MetricError for a landmark that is not finite where all count, for boxes missing or without a size, and
+    where nothing counts.
+    """
+    landmarks, visible, keypoints = points.landmarks, points.visible, points.keypoints
+    if protocol.rows == "positive":
+        visible = positive(points)
+    elif protocol.rows == "all" and not visible.all():
+        visible = np.ones_like(visible)
+        check_points(landmarks, f"{name} landmarks", visible)
+    if protocol.grid is not None:
+        landmarks = np.trunc(landmarks * protocol.grid) / protocol.grid
+    if protocol.frame == "box":
+        corner, size = _boxes(protocol, points, name)
+        keypoints, landmarks = (keypoints - corner) / size, (landmarks - corner) / size
+    if protocol.landmarks is not None:
+        if landmarks.shape[1] <= max(protocol.landmarks):
+            raise MetricError(
+                f"{name} has {landmarks.shape[1]} landmarks, {protocol.id} names up to {max(protocol.landmarks)}"
+            )
+        kept = list(protocol.landmarks)
+        landmarks, visible = landmarks[:, kept], visible[:, kept]
+    if not visible.any():
+        raise MetricError(f"{name}: no landmark counts under {protocol.id}, expected at least one that is visible")
+    return replace(points, keypoints=keypoints, landmarks=landmarks, visible=visible)
+
+
+def turned(points: Points) -> Points:
+    """Keypoints and landmarks in each other's place, for a backward regression; all keypoints are visible."""
+    everything = np.ones(points.keypoints.shape[:2], dtype=bool)
+    return replace(points, keypoints=points.landmarks, landmarks=points.keypoints, visible=everything)
+
+
+def from_frame(protocol: Protocol, predicted: Floats, points: Points, name: str) -> Floats:
+    """Predicted landmarks (N, L, 2) of the protocol's frame in image sides again."""
+    if protocol.frame == "image":
+        return predicted
+    corner, size = _boxes(protocol, points, name)
+    return predicted * size + corner
+
+
+def _boxes(protocol: Protocol, points: Points, name: str) -> tuple[Floats, Floats]:
+    """Corner and size of each image's box, both (N, 1, 2)."""
+    if points.boxes is None:
+        raise MetricError(f"{protocol.id} needs the boxes of the {name} images, which the dataset does not have")
+    broken = ~(np.isfinite(points.boxes).all(axis=1) & (points.boxes[:, 2:] > 0).all(axis=1))
+    if broken.any():
+        image = points.ids[int(broken.argmax())]
+        box = ", ".join(f"{value:g}" for value in points.boxes[broken.argmax()])
+        raise MetricError(f"{name} image {image}: box ({box}), expected x, y and a width and height above 0")
+    return points.boxes[:, None, :2], points.boxes[:, None, 2:]

@@ -1,0 +1,288 @@
+"""The one function that scores keypoints, under any number of protocols at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metrics.curve import Curve, label_curve
+from metrics.errors import (
+    Floats,
+    Mask,
+    MetricError,
+    absolute_differences,
+    distances,
+    interocular_distances,
+    means_over_visible,
+    totals_over_visible,
+)
+from metrics.left_right import Order, better_side, fit_either_side, mistyped_order, swapped_order
+from metrics.points import Points, checked, from_frame, positive, seen_by, turned
+from metrics.protocol import Protocol
+from metrics.regression import Regression, fit_regression
+from metrics.statistics import Ratio, bootstrap_intervals
+from metrics.variants import PROTOCOLS
+
+_REGRESSION = (
+    *("frame", "grid", "landmarks", "rows", "direction", "origin", "intercept", "solver", "ridge"),
+    *("singular_ridge", "sides", "drop_outliers"),
+)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One protocol's verdict: a value with its 95 % interval, and what lies behind it.
+
+    ``rows`` and ``per_landmark`` are (L,), the latter NaN where a landmark is never visible; ``per_image`` is
+    (N,), NaN where an image has nothing to measure; ``predicted`` (N, L, 2) are the regressed landmarks of
+    the test images in image sides. A landmark that the protocol leaves out has 0 rows and NaN. Of a backward
+    protocol these are the K keypoints'. ``condition`` is None where the design is rank deficient. ``curve``
+    is (labelled images, mean, standard deviation over draws), empty for most protocols.
+    """
+
+    protocol: str
+    protocol_version: int
+    value: float
+    unit: str
+    higher_is_better: bool
+    ci_low: float
+    ci_high: float
+    n_fit: int
+    n_test: int
+    rank: int
+    condition: float | None
+    rank_deficient: bool
+    rows: NDArray[np.int64]
+    per_landmark: Floats
+    curve: Curve
+    per_image: Floats
+    predicted: Floats
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the per-image arrays as plain data, None for NaN: the fields of a score's record."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        del plain["per_image"], plain["predicted"]
+        plain["rows"] = tuple(int(count) for count in self.rows)
+        plain["per_landmark"] = tuple(None if np.isnan(error) else float(error) for error in self.per_landmark)
+        return plain
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a dataset states beside its landmarks."""
+
+    left_right_pairs: Sequence[tuple[int, int]] = ()
+    interocular: tuple[int, int] | None = None
+
+
+def score(protocol: Protocol | str, fit: Points, test: Points, **options: Any) -> Score:
+    """One protocol's verdict; see ``score_all`` for the options and what it raises."""
+    return score_all([protocol], fit, test, **options)[0]
+
+
+def score_all(
+    protocols: Sequence[Protocol | str],
+    fit: Points,
+    test: Points,
+    *,
+    seed: int = 0,
+    resamples: int = 2000,
+    left_right_pairs: Sequence[tuple[int, int]] = (),
+    interocular: tuple[int, int] | None = None,
+) -> list[Score]:
+    """Regress landmarks on the ``fit`` images and measure them on the ``test`` images, under every protocol.
+
+    Protocols that share a regression share its fit, and all share the bootstrap's draws. ``seed`` is that of the
+    bootstrap and of the draws of labelled images. ``interocular`` (two eye landmarks) and ``left_right_pairs``
+    come from the dataset's card, where a protocol needs them. Raises MetricError for an unknown protocol, shapes
+    that do not fit, values that are not finite, something a protocol needs and lacks, or nothing to measure.
+    """
+    chosen = [_known(protocol) for protocol in protocols]
+    card = Card(left_right_pairs, interocular)
+    fit, test = checked(fit, "fit"), checked(test, "test")
+    if fit.landmarks.shape[1] != test.landmarks.shape[1]:
+        raise MetricError(f"{fit.landmarks.shape[1]} landmarks to fit, {test.landmarks.shape[1]} to test on")
+    alike: dict[tuple[Any, ...], list[Protocol]] = {}
+    for protocol in chosen:
+        alike.setdefault(_regression_key(protocol, fit, test), []).append(protocol)
+    measured: dict[Protocol, _Measured] = {}
+    for protocols_alike in alike.values():
+        measured.update(_measure(protocols_alike, fit, test, card, seed))
+    intervals = bootstrap_intervals([found.ratio for found in measured.values()], test.groups, resamples, seed)
+    scores = {
+        protocol: _score(protocol, found, interval, fit, test)
+        for (protocol, found), interval in zip(measured.items(), intervals, strict=True)
+    }
+    return [scores[protocol] for protocol in chosen]
+
+
+def _known(protocol: Protocol | str) -> Protocol:
+    if isinstance(protocol, Protocol):
+        return protocol
+    if protocol not in PROTOCOLS:
+        raise MetricError(f"unknown protocol '{protocol}', expected one of {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[protocol]
+
+
+def _regression_key(protocol: Protocol, fit: Points, test: Points) -> tuple[Any, ...]:
+    """What tells one regression from another; where all landmarks are visible, "visible" means all."""
+    key = {name: getattr(protocol, name) for name in _REGRESSION}
+    if protocol.rows == "visible" and fit.visible.all() and test.visible.all():
+        key["rows"] = "all"
+    return tuple(key.values())
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """A protocol's errors (N, L) and what they come from."""
+
+    regression: Regression
+    predicted: Floats
+    errors: Floats
+    visible: Mask
+    ratio: Ratio
+    curve: Curve
+
+
+def _measure(
+    protocols: Sequence[Protocol], fit: Points, test: Points, card: Card, seed: int
+) -> Iterator[tuple[Protocol, _Measured]]:
+    """All of some protocols' verdicts but the intervals; the protocols share one regression."""
+    first = protocols[0]
+    fitted, tested = seen_by(first, fit, "fit"), seen_by(first, test, "test")
+    scales = [_scale(protocol, test, tested, card) for protocol in protocols]
+    if first.direction == "backward":
+        fitted, tested = turned(fitted), turned(tested)
+    regression, predicted = _regress(first, fitted, tested, card)
+    shown = from_frame(first, predicted, test, "test")
+    for protocol, scale in zip(protocols, scales, strict=True):
+        errors = _errors(protocol, predicted, tested, scale)
+        ratio = _ratio(protocol, errors, tested.visible)
+        curve = _curve(protocol, fitted, tested, scale, card, seed) if protocol.curve else ()
+        yield protocol, _Measured(regression, shown, errors, tested.visible, ratio, curve)
+
+
+def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple[Regression, Floats]:
+    """The regression, and what it predicts for the test images."""
+    if not protocol.either_side:
+        regression = fit_regression(fit.keypoints, fit.landmarks, fit.visible, protocol.estimator)
+        return regression, regression.predict(test.keypoints)
+    order = _order(protocol, fit.landmarks.shape[1], card.left_right_pairs)
+    regression = fit_either_side(fit.keypoints, fit.landmarks, order, protocol.estimator, protocol.drop_outliers)
+    return regression, better_side(regression.predict(test.keypoints), test.landmarks, order)
+
+
+def _order(protocol: Protocol, count: int, pairs: Sequence[tuple[int, int]]) -> Order:
+    """How landmarks are numbered when left and right change places."""
+    if protocol.sides == "either_mistyped":
+        return mistyped_order(count)
+    if not pairs:
+        raise MetricError(f"{protocol.id} needs left_right_pairs, which the dataset's card does not state")
+    if protocol.landmarks is not None:
+        place = {landmark: index for index, landmark in enumerate(protocol.landmarks)}
+        pairs = [(place[left], place[right]) for left, right in pairs if {left, right} <= place.keys()]
+    return swapped_order(count, pairs)
+
+
+def _scale(protocol: Protocol, test: Points, tested: Points, card: Card) -> Floats | float:
+    """What turns distances into the protocol's unit: one factor, or one an image (N, 1)."""
+    if protocol.normaliser == "side":
+        return protocol.scale
+    if protocol.normaliser == "positive_landmarks":
+        count = positive(test).sum() / len(test)
+        if not count:
+            raise MetricError(f"{protocol.id} divides by the number of visible landmarks inside the image, got none")
+        return protocol.scale / count
+    if card.interocular is None:
+        raise MetricError(f"{protocol.id} needs the two eye landmarks, which the dataset's card does not state")
+    between = interocular_distances(tested.landmarks, card.interocular)
+    if not between.all():
+        raise MetricError(f"test image {test.ids[int(between.argmin())]}: both eyes lie on one point; leave it out")
+    return protocol.scale / between
+
+
+def _errors(protocol: Protocol, predicted: Floats, tested: Points, scale: Floats | float) -> Floats:
+    """Errors (N, L) in the protocol's unit."""
+    apart = {"l2": distances, "l1": absolute_differences}[protocol.error]
+    errors = apart(predicted, tested.landmarks) * scale
+    return errors if protocol.threshold is None else np.where(errors < protocol.threshold, 100.0, 0.0)
+
+
+def _ratio(protocol: Protocol, errors: Floats, visible: Mask) -> Ratio:
+    """The value as totals over images."""
+    if protocol.aggregate == "per_landmark":
+        return Ratio(np.where(visible, errors, 0.0), visible.astype(np.float64))
+    totals, counts = totals_over_visible(errors, visible)
+    if protocol.over_landmarks == "sum":
+        weights = np.ones_like(totals)
+    elif protocol.aggregate == "micro":
+        weights = counts
+    else:
+        totals = np.divide(totals, counts, out=np.zeros_like(totals), where=counts > 0)
+        weights = (counts > 0).astype(np.float64)
+    return Ratio(totals[:, None], weights[:, None])
+
+
+def _curve(protocol: Protocol, fitted: Points, tested: Points, scale: Floats | float, card: Card, seed: int) -> Curve:
+    def value_of(rows: NDArray[np.intp]) -> float:
+        some = replace(
+            fitted,
+            keypoints=fitted.keypoints[rows],
+            landmarks=fitted.landmarks[rows],
+            visible=fitted.visible[rows],
+        )
+        predicted = _regress(protocol, some, tested, card)[1]
+        return _ratio(protocol, _errors(protocol, predicted, tested, scale), tested.visible).value()
+
+    return label_curve(len(fitted), value_of, seed)
+
+
+def _score(protocol: Protocol, found: _Measured, interval: tuple[float, float], fit: Points, test: Points) -> Score:
+    per_landmark = means_over_visible(found.errors.T, found.visible.T)
+    rows, predicted = found.regression.rows, found.predicted
+    if protocol.landmarks is not None:
+        kept, count = list(protocol.landmarks), test.landmarks.shape[1]
+        per_landmark = _spread(per_landmark, kept, (count,), np.nan)
+        predicted = _spread(predicted.swapaxes(0, 1), kept, (count, len(test), 2), np.nan).swapaxes(0, 1)
+        rows = _spread(rows, kept, (count,), 0).astype(rows.dtype)
+    return Score(
+        protocol=protocol.id,
+        protocol_version=protocol.version,
+        value=found.ratio.value(),
+        unit=protocol.unit,
+        higher_is_better=protocol.higher_is_better,
+        ci_low=interval[0],
+        ci_high=interval[1],
+        n_fit=len(fit),
+        n_test=len(test),
+        rank=found.regression.rank,
+        condition=found.regression.condition,
+        rank_deficient=found.regression.rank_deficient,
+        rows=rows,
+        per_landmark=per_landmark,
+        curve=found.curve,
+        per_image=_per_image(protocol, found),
+        predicted=predicted,
+    )
+
+
+def _per_image(protocol: Protocol, found: _Measured) -> Floats:
+    """Each image's error (N,); where landmarks are averaged first, its share, so that their mean is the value."""
+    if protocol.aggregate == "per_landmark":
+        counts = found.visible.sum(axis=0)
+        weights = np.divide(len(found.visible), counts, out=np.zeros(len(counts)), where=counts > 0)
+        return found.ratio.numerators @ weights
+    if protocol.over_landmarks == "sum":
+        return found.ratio.numerators[:, 0]
+    return means_over_visible(found.errors, found.visible)
+
+
+def _spread(values: NDArray[Any], kept: list[int], shape: tuple[int, ...], rest: float) -> NDArray[Any]:
+    """Values of the kept landmarks among all of them."""
+    whole = np.full(shape, rest)
+    whole[kept] = values
+    return whole

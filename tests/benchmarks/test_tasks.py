@@ -1,0 +1,149 @@
+"""Tasks: their protocols, and tasks on datasets that no suite has."""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.cells import Cell
+from benchmarks.errors import UserError
+from benchmarks.plan import Request, make_plan
+from benchmarks.registry import full_name, open_dataset, opener
+from benchmarks.tasks import SUITES, TASKS, plain_name, task_on
+from metrics.protocols import PROTOCOLS
+from tests.own_data import coco, photo, write_coco
+
+HEADLINES = {"celeba": "sk/interocular", "cub": "sk/side", "taichi": "sk/cumulative", "human36m": "sk/human36m"}
+
+
+def plan_of(task, profile="paper"):
+    return make_plan(Request(["grid"], [task], profile, floors=False))
+
+
+@pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
+def test_every_protocol_of_a_task_is_there_and_can_be_scored_on_its_mini_twin(task):
+    assert len(set(task.protocols)) == len(task.protocols)
+    assert set(task.protocols) <= PROTOCOLS.keys()
+    headline = next((name for prefix, name in HEADLINES.items() if task.dataset.startswith(prefix)), "sk/pck6")
+    assert task.protocols[0] == headline
+    (cell,) = plan_of(task, "mini").cells
+    assert cell.task.protocols == task.protocols
+
+
+def test_every_protocol_is_some_tasks():
+    used = {name for task in TASKS.values() for name in task.protocols}
+    assert PROTOCOLS.keys() - used <= {"strict/box", "scops/box", "strict/side_micro"}
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("celeba_wild_autolink", "celeba_wild_k4"),
+        ("cub_001_cmr", "cub_001"),
+        ("mini_taichi", "taichi"),
+        ("human36m", "human36m_unaligned"),
+        ("mini_deepfashion", "deepfashion"),
+    ],
+)
+def test_a_dataset_outside_the_suites_is_scored_as_its_kind(name, family):
+    task = task_on(name, 7, open_dataset(name, None))
+    assert task.id == f"{name}_k7"
+    assert task.protocols == TASKS[family].protocols
+
+
+def test_what_a_suite_has_already_is_that_task():
+    assert task_on("celeba_wild", 8, open_dataset("celeba_wild", None)) is TASKS["celeba_wild_k8"]
+    assert task_on("taichi", 10, open_dataset("taichi", None)) is TASKS["taichi"]
+
+
+def test_under_the_mini_profile_a_dataset_is_its_twin_where_it_has_one():
+    def ids(name):
+        task = task_on(name, 3, open_dataset(name, None))
+        return task.dataset_id("mini"), task.dataset_id("paper"), task.fit_dataset_id("mini")
+
+    assert ids("cub_001") == ("mini_cub_001", "cub_001", "mini_cub_001")
+    assert ids("cub_001_cmr") == ("cub_001_cmr", "cub_001_cmr", "cub_001_cmr")
+    assert ids("mini_taichi") == ("mini_taichi", "mini_taichi", "mini_taichi")
+
+
+def own_cell(path: Path, prefix: str = "coco") -> Cell:
+    name = full_name(f"{prefix}:{path}")
+    (cell,) = plan_of(task_on(name, 12, open_dataset(name, None))).cells
+    return cell
+
+
+def test_own_data_has_a_name_that_is_safe_for_files_and_its_own(tmp_path):
+    cells = [own_cell(write_coco(tmp_path / name / "my birds (1).json", coco(4))) for name in ("a", "b")]
+    document = coco(4)
+    for annotation in document["annotations"]:
+        annotation["bbox"][0] += 1
+    cells.append(own_cell(write_coco(tmp_path / "a" / "my birds (1).json", document)))
+    for identifiers in zip(*((cell.task.id, cell.id, cell.fit_id) for cell in cells), strict=True):
+        assert len(set(identifiers)) == 3
+    for cell in cells:
+        assert cell.task.id.startswith("coco_my_birds_1_") and cell.task.id.endswith("_k12")
+        for identifier in (cell.id, cell.fit_id):
+            assert identifier.replace("-", "").replace("_", "").isalnum() and identifier.isascii()
+    assert cells[0].dataset == cells[0].fit_dataset == f"coco:{tmp_path / 'a' / 'my birds (1).json'}"
+    assert own_cell(tmp_path / "a" / "my birds (1).json").id == cells[2].id
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("coco:/data/birds.json", "coco_birds"),
+        ("folder:/data/v1.2", "folder_v1_2"),
+        ("dlc:/", "dlc"),
+        ("coco:/鳥.json", "coco"),
+        ("coco:/" + "a" * 300 + ".json", "coco_" + "a" * 40),
+        ("cub_001", "cub_001"),
+    ],
+)
+def test_plain_names(name, plain):
+    assert plain_name(name) == plain
+
+
+def test_protocols_that_need_what_is_not_there_are_left_out(tmp_path):
+    task = own_cell(write_coco(tmp_path / "birds.json", coco())).task
+    assert task.protocols[0] == "strict/side"
+    assert {"strict/box", "scops/box"} < set(task.protocols)
+    name = "mini_taichi"
+    boxless = task.model_copy(update={"dataset": name, "protocols": (*task.protocols, "strict/interocular")})
+    (cell,) = plan_of(boxless).cells
+    assert cell.task.protocols == tuple(found for found in task.protocols if not found.endswith("/box"))
+
+
+def test_images_without_landmarks_have_no_protocol_and_no_floors(tmp_path):
+    photo(tmp_path / "a.png", (1, 2))
+    name = f"folder:{tmp_path}"
+    task = task_on(name, 5, open_dataset(name, None))
+    assert task.protocols == ()
+    cells = make_plan(Request(["stable_keypoints", "centre"], [task], "mini")).cells
+    assert [cell.method for cell in cells] == ["centre", "stable_keypoints"]
+
+
+def test_names_of_own_data(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert full_name("coco:sub/../birds.json") == f"coco:{tmp_path}/birds.json"
+    assert full_name("dlc:~/mice") == "dlc:/home/somebody/mice"
+    assert full_name("cub_001") == "cub_001"
+    (tmp_path / "birds.json").write_text("")
+    for name, message in (
+        ("cooc:birds.json", "unknown source 'cooc'; did you mean 'coco'"),
+        ("coco:", "'coco:' names no file or folder"),
+        ("birds.json", "dataset 'birds.json' is a path; say what is there: coco:birds.json, dlc:birds.json, folder:"),
+        ("cub_01", "unknown dataset 'cub_01'; did you mean 'cub_001'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            full_name(name)
+
+
+def test_a_dataset_is_opened_once(tmp_path):
+    name = f"coco:{write_coco(tmp_path / 'birds.json', coco())}"
+    datasets = opener(None)
+    assert datasets(name) is datasets(name)
+    assert opener(None)(name) is not datasets(name)
+
+
+def test_suites_hold_tasks():
+    assert {task for tasks in SUITES.values() for task in tasks} == TASKS.keys()

@@ -53,8 +53,11 @@ def _key(row: dict[str, object]) -> tuple[str, ...]:
 def audit_text(board: Board) -> str:
     """What is known of the published rows of the suites and tasks, or of all."""
     _check(board)
+    for task in board.tasks:
+        if task not in TASKS:
+            raise unknown("task", task, TASKS)
     named = [*(task for suite in board.suites for task in SUITES[suite]), *board.tasks]
-    return audit(named or None, board.format)
+    return audit(named or None, board.format, board.protocol)
 
 
 def _check(board: Board) -> None:
@@ -77,7 +80,7 @@ def _sections(
         if task not in TASKS and not any(task == found for found, _ in there):
             raise unknown("task", task, [*TASKS, *(found for found, _ in there)])
     if board.tasks:
-        yield f"{', '.join(board.tasks)} ({profile} profile)", board.tasks, profile
+        yield f"{profile} profile", board.tasks, profile
     elif not board.suites:
         for each in get_args(Profile):
             own = sorted({task for task, found in there if found == each and task not in TASKS})

@@ -198,7 +198,8 @@ def _landmarks(protocol: Protocol) -> str:
     if protocol.grid is not None:
         parts.append(f"truncated to whole pixels of {protocol.grid}")
     if protocol.either_side:
-        parts.append("left and right may change places, if that suits an image better")
+        pairs = "the mistyped pairs of the released code" if protocol.sides == "either_mistyped" else "the card's pairs"
+        parts.append(f"left and right may change places, if that suits an image better, by {pairs}")
     return "; ".join(parts)
 
 
@@ -214,7 +215,7 @@ def _regression(protocol: Protocol) -> str:
     if protocol.singular_ridge:
         parts.append(f"a singular matrix gets {protocol.singular_ridge:g} on its diagonal")
     if protocol.drop_outliers:
-        parts.append("fitted again without the worst images")
+        parts.append("fitted again without images more than three standard deviations worse than the mean")
     if protocol.curve:
         parts.append("also with fewer labelled images")
     return "; ".join(parts)

@@ -8,7 +8,6 @@ its twin ``mini_x``, where it has one.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -40,7 +39,7 @@ DEEPFASHION = (
 )
 HUMAN36M = (
     *("sk/human36m", "sk_released/human36m", "strict/human36m", "strict/human36m_percent", "strict/human36m_17"),
-    "autolink/human36m",
+    *("autolink/human36m", "autolink_released/human36m"),
 )
 OTHER = ("strict/side", "strict/side_micro", "strict/relative", "strict/pck6", "strict/box", "scops/box")
 _BY_NAME = {"cub": BIRDS, "taichi": TAICHI, "deepfashion": DEEPFASHION, "human36m": HUMAN36M}
@@ -121,7 +120,7 @@ def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
     for task in TASKS.values():
         if (task.dataset, task.fit_on, task.num_keypoints) == (name, None, num_keypoints):
             return task
-    id = f"{_mark(name, dataset) if is_own(name) else name}_k{num_keypoints}"
+    id = f"{_mark(name) if is_own(name) else name}_k{num_keypoints}"
     return _task(id, name, num_keypoints, _protocols(name, dataset))
 
 
@@ -134,10 +133,9 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", f"{prefix} {stem}").strip("_")
 
 
-def _mark(name: str, dataset: KeypointDataset) -> str:
-    """The plain name with digits of what tells it from namesakes: where it lies, and what its annotations are."""
-    content = json.dumps([name, dataset.digest("fit"), dataset.digest("test")])
-    return f"{plain_name(name)}_{hashlib.sha256(content.encode()).hexdigest()[:6]}"
+def _mark(name: str) -> str:
+    """The plain name with digits of where the data lies, which tell it from namesakes."""
+    return f"{plain_name(name)}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 def _protocols(name: str, dataset: KeypointDataset) -> tuple[str, ...]:

@@ -41,8 +41,8 @@ class DatasetCard(BaseModel):
     ``left_right_pairs`` are index pairs into ``landmark_names``; ``interocular`` the two landmarks whose
     distance normalises face errors; ``has_boxes`` says whether annotations carry the object's box; ``counts`` the
     number of images each split must have. ``tree`` shows the files expected under the data root, ``archive`` is set
-    where the licence allows a direct download, ``digests`` are those of splits that were checked against the
-    original files, and ``remarks`` are what a user of the numbers has to know.
+    where the licence allows a direct download, ``digests`` are reference digests of splits, computed on the
+    files at hand, and ``remarks`` are what a user of the numbers has to know.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datasets.base import SPLITS, Annotation, DatasetCard, DatasetError, Split
-from datasets.photos import read_photo, square
+from datasets.photos import photo_size
 from datasets.table import Table, TableDataset
 from datasets.text import numbers_by_name, read_names, refuse
 
@@ -107,17 +107,10 @@ class Celeba(TableDataset):
         """The five landmarks, which may lie outside the image, and the person."""
         return replace(super().annotation(image_id), group=self._persons.get(image_id, image_id))
 
-    def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
-        """The whole image squashed to (size, size, 3) uint8 RGB.
-
-        Raises DatasetError where its size is not the one its landmarks are pixels of.
-        """
-        self.annotation(image_id)  # refuses an unknown id
-        photo = read_photo(self.path(image_id))
-        if photo.size != self._sizes[image_id]:
-            got, expected = ("{} x {}".format(*sides) for sides in (photo.size, self._sizes[image_id]))
-            raise DatasetError(f"{self.path(image_id)}: got {got} pixels, expected {expected}; take the original image")
-        return square(photo, size)
+    def expected_size(self, image_id: str) -> tuple[int, int]:
+        """The size that the image's landmarks are pixels of. Raises DatasetError for an unknown id."""
+        self.annotation(image_id)  # reads its split
+        return self._sizes[image_id]
 
     def _wild_sizes(self, names: Sequence[str]) -> NDArray[np.int_]:
         """Width and height, (N, 2), from the file of sizes where there is one, else from the images' headers."""
@@ -128,7 +121,7 @@ class Celeba(TableDataset):
             return sizes.astype(int)
         stretches = [names[start : start + STRETCH] for start in range(0, len(names), STRETCH)]
         with ThreadPoolExecutor() as pool:
-            found = pool.map(lambda stretch: [_photo_size(self.path(name)) for name in stretch], stretches)
+            found = pool.map(lambda stretch: [photo_size(self.path(name)) for name in stretch], stretches)
         return np.array([*chain.from_iterable(found)], dtype=int).reshape(-1, 2)
 
     def _large(self, names: Sequence[str], sizes: NDArray[np.int_]) -> NDArray[np.bool_]:
@@ -189,17 +182,6 @@ def _refuse_below(least: int, path: Path, names: Sequence[str], sides: NDArray[n
             f"{path}: {names[small[0]]} is {width:g} wide and {height:g} high, expected {least} or more pixels; "
             "get the file again"
         )
-
-
-def _photo_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image from its header, nothing decoded. Raises DatasetError where there is none."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as photo:
-            return photo.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"cannot read image {path}: {error}; put a whole file in its place") from error
 
 
 def face_card(id: str, title: str, counts: tuple[int, int, int], **more: Any) -> DatasetCard:

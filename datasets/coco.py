@@ -3,7 +3,8 @@
 Every annotation with a keypoint of v > 0 is a sample of its own, cropped about its box; crowds (``iscrowd``) and
 annotations without keypoints are left out. Images are looked for where ``file_name`` says, beside the json; then in
 ``images/`` and in a folder named like the json, and beside the json's folder, as COCO itself has them
-(``annotations/person_keypoints_val2017.json``, ``val2017/``).
+(``annotations/person_keypoints_val2017.json``, ``val2017/``). They are turned upright as their EXIF orientation says,
+and must have the width and height that the json states, where it does.
 
 Keypoints count pixels from 0 (https://cocodataset.org/#format-data), so x is the pixel whose centre is ``x + 0.5``
 from the image's left edge; the corners of boxes are distances from the edges.
@@ -12,6 +13,7 @@ from the image's left edge; the corners of boxes are distances from the edges.
 from __future__ import annotations
 
 import json
+import posixpath
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -20,7 +22,7 @@ import numpy as np
 
 from datasets.base import DatasetError
 from datasets.own import Contents, OwnDataset, distinct_names, refuse_entry, split_by
-from datasets.photos import Crop
+from datasets.photos import MOST, Crop
 from datasets.table import Table
 
 if TYPE_CHECKING:
@@ -38,14 +40,25 @@ class Category(NamedTuple):
     keypoints: tuple[str, ...]
 
 
-class Sample(NamedTuple):
-    """One annotated object: its image, keypoints (L, 3) as x, y, v, and box (x, y, width, height) in pixels."""
+class Photo(NamedTuple):
+    """An image's name, without './' and the like, and its (width, height), where that is stated."""
 
-    file_name: str
+    name: str
+    size: tuple[int, int] | None
+
+
+class Sample(NamedTuple):
+    """One annotated object: its image, keypoints (L, 3) as x, y, v, and box (x, y, width, height) in pixels.
+
+    ``boxed`` is False where the box is that of the visible keypoints.
+    """
+
+    photo: Photo
     annotation_id: str
     category: Category
     points: NDArray[np.float64]
     box: NDArray[np.float64]
+    boxed: bool
 
 
 class Coco(OwnDataset):
@@ -58,16 +71,17 @@ class Coco(OwnDataset):
     what: ClassVar[str] = "a COCO-keypoints json beside its images"
     has_boxes: ClassVar[bool] = True
     preprocessing: ClassVar[str] = (
+        "upright by its EXIF orientation; "
         f"box padded by {PADDING:.0%} of its sides on each side, squared about its centre, whole pixels half to even; "
         "keypoints count pixels from 0, so half a pixel is added"
     )
 
     def load(self) -> Contents:
         """Read the json. Raises DatasetError for what is not in COCO's format, naming the entry."""
-        samples = sorted(_samples(self.source), key=lambda sample: (sample.file_name, sample.annotation_id))
+        samples = sorted(_samples(self.source), key=lambda sample: (sample.photo.name, sample.annotation_id))
         names = _keypoint_names(self.source, samples)
-        several = Counter(sample.file_name for sample in samples)
-        groups = tuple(sample.file_name for sample in samples)
+        groups = tuple(sample.photo.name for sample in samples)
+        several = Counter(groups)
         crops = tuple(crop_about(sample.box) for sample in samples)
         corners = np.array([(crop.left, crop.top) for crop in crops], dtype=np.float64)
         sides = np.array([crop.width for crop in crops], dtype=np.float64)[:, None]
@@ -86,7 +100,18 @@ class Coco(OwnDataset):
             crops=crops,
         )
         files = {name: self._find(name) for name in several}
-        return Contents(names, table, tuple(files[name] for name in groups), split_by(self.source, groups))
+        return Contents(
+            landmark_names=names,
+            table=table,
+            files=tuple(files[name] for name in groups),
+            rows=split_by(self.source, groups),
+            remarks=_remarks(samples),
+            sizes={
+                image_id: sample.photo.size
+                for image_id, sample in zip(table.ids, samples, strict=True)
+                if sample.photo.size
+            },
+        )
 
     def _find(self, file_name: str) -> Path:
         """The file of an image; where it would lie beside the json, if it is nowhere."""
@@ -111,9 +136,10 @@ def crop_about(box: NDArray[np.float64]) -> Crop:
 def _samples(path: Path) -> list[Sample]:
     document = _read(path)
     images = _by_id(path, document, "images")
-    file_names = {key: _text(path, f"image {key}, file_name", image.get("file_name")) for key, image in images.items()}
-    if len(set(file_names.values())) < len(file_names):
-        refuse_entry(path, "images", Counter(file_names.values()).most_common(1)[0][0], "each file_name once")
+    photos = {key: _photo(path, f"image {key}", entry) for key, entry in images.items()}
+    names = Counter(photo.name for photo in photos.values())
+    if len(names) < len(photos):
+        refuse_entry(path, "images", names.most_common(1)[0][0], "each file_name once")
     categories = {key: _category(path, key, entry) for key, entry in _by_id(path, document, "categories").items()}
     samples = []
     for key, entry in _by_id(path, document, "annotations").items():
@@ -123,8 +149,9 @@ def _samples(path: Path) -> list[Sample]:
         category = _known(path, f"{where}, category_id", entry.get("category_id"), categories)
         points = _points(path, f"{where}, keypoints", entry["keypoints"], category)
         if (points[:, 2] > 0).any():
-            file_name = _known(path, f"{where}, image_id", entry.get("image_id"), file_names)
-            samples.append(Sample(file_name, str(key), category, points, _box(path, f"{where}, bbox", entry)))
+            photo = _known(path, f"{where}, image_id", entry.get("image_id"), photos)
+            box, boxed = _box(path, f"{where}, bbox", entry.get("bbox"), points, photo.size)
+            samples.append(Sample(photo, str(key), category, points, box, boxed))
     if not samples:
         raise DatasetError(f"{path}: no annotation has visible keypoints (v > 0); expected a COCO-keypoints json")
     return samples
@@ -165,6 +192,17 @@ def _category(path: Path, key: int | str, entry: dict[str, Any]) -> Category:
     return Category(str(entry.get("name", key)), tuple(map(str, names)))
 
 
+def _remarks(samples: list[Sample]) -> tuple[str, ...]:
+    """What is to be said of boxes that are not in the file."""
+    count = sum(not sample.boxed for sample in samples)
+    if not count:
+        return ()
+    return (
+        f"{count} of {len(samples)} annotations have no box: theirs is the box of their visible keypoints, in the crop "
+        "and where errors are divided by the box",
+    )
+
+
 def _keypoint_names(path: Path, samples: list[Sample]) -> tuple[str, ...]:
     """The names that the categories of all samples share."""
     first, *others = sorted({sample.category for sample in samples})
@@ -183,10 +221,17 @@ def _known(path: Path, where: str, key: Any, known: dict[int | str, Any]) -> Any
     return known[key]
 
 
-def _text(path: Path, where: str, text: Any) -> str:
-    if not isinstance(text, str) or not text:
-        refuse_entry(path, where, text, "the name of a file")
-    return text
+def _photo(path: Path, where: str, entry: dict[str, Any]) -> Photo:
+    name, stated = entry.get("file_name"), [entry.get("width"), entry.get("height")]
+    if not isinstance(name, str) or not name:
+        refuse_entry(path, f"{where}, file_name", name, "the name of a file")
+    name = posixpath.normpath(name)
+    if stated == [None, None]:
+        return Photo(name, None)
+    width, height = _numbers(path, f"{where}, width and height", stated, 2, "width, height").tolist()
+    if min(width, height) < 1 or width % 1 or height % 1:
+        refuse_entry(path, f"{where}, width and height", stated, "whole numbers above 0")
+    return Photo(name, (int(width), int(height)))
 
 
 def _points(path: Path, where: str, values: Any, category: Category) -> NDArray[np.float64]:
@@ -201,11 +246,24 @@ def _points(path: Path, where: str, values: Any, category: Category) -> NDArray[
     return points
 
 
-def _box(path: Path, where: str, entry: dict[str, Any]) -> NDArray[np.float64]:
-    box = _numbers(path, where, entry.get("bbox"), 4, "x, y, width, height")
+def _box(
+    path: Path, where: str, stated: Any, points: NDArray[np.float64], size: tuple[int, int] | None
+) -> tuple[NDArray[np.float64], bool]:
+    """The box, and whether it is stated: one that is not, or has no area, is that of the visible keypoints' pixels."""
+    box = np.zeros(4) if stated in (None, []) else _numbers(path, where, stated, 4, "x, y, width, height")
+    boxed = bool(min(box[2:]) != 0)
+    if not boxed:
+        visible = points[points[:, 2] > 0, :2]
+        extent = np.ptp(visible, axis=0)
+        if not extent.any():
+            refuse_entry(path, where, stated, "width and height above 0, or two visible keypoints to draw a box about")
+        box = np.concatenate([visible.min(axis=0), extent + 1])
     if min(box[2:]) <= 0 or np.abs(box).max() > MOST_PIXELS:
-        refuse_entry(path, where, entry["bbox"], f"width and height above 0, all within {MOST_PIXELS} pixels")
-    return box
+        refuse_entry(path, where, box.tolist(), f"width and height above 0, all within {MOST_PIXELS} pixels")
+    if size is not None and not crop_about(box).covers(size):
+        expected = f"one that meets the image of {size[0]} x {size[1]} pixels and is at most {MOST} times as long"
+        refuse_entry(path, where, box.tolist(), expected)
+    return box, boxed
 
 
 def _numbers(path: Path, where: str, values: Any, count: int, meaning: str) -> NDArray[np.float64]:

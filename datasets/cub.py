@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PADDING_PERCENT = 5
+BORDER = f"what lies outside the photo is {FILL[0]} of 255 here; Stable Keypoints' released loader fills with 1"
+HALF_PIXEL = (
+    "parts count pixels from 1 and name their centres, so half a pixel of the photo is taken off before dividing by "
+    "the crop's side; Stable Keypoints' released loader takes off a whole one"
+)
 
 
 class Cub(BirdDataset):
@@ -38,10 +43,10 @@ class Cub(BirdDataset):
     row or with too many, and a count that differs from the card are DatasetErrors.
     """
 
-    def available(self) -> tuple[bool, str]:
-        """Whether the official files list every class, and its folder is there."""
-        found, message = super().available()
-        return self.annotated() if found else (found, message)
+    def present(self) -> tuple[bool, str]:
+        """Whether the official files are there and list every class, and each has a folder of images."""
+        found, message = self.annotated()
+        return super().present() if found else (found, message)
 
     def annotated(self) -> tuple[bool, str]:
         """Whether the official files are there and list every class, as those of a part of the archive do not."""
@@ -77,7 +82,10 @@ class Cub(BirdDataset):
         absent = [prefix for prefix in self.prefixes if prefix not in listed]
         if absent:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
-            raise DatasetError(f"{path}: lists no image of class {absent[0]}*{more}; {self.card.how_to_get}")
+            raise DatasetError(
+                f"{path}: lists no image of class {absent[0]}*{more}, so the annotation files are those of a subset; "
+                f"{self.card.how_to_get}"
+            )
         return images
 
     @cached_property
@@ -102,7 +110,7 @@ def _card(id: str, title: str, counts: tuple[int, int], digests: tuple[str, str]
         "Stable Keypoints' published numbers stand on CMR's lists, which keep most of these train images and about "
         f"half of the test images; {id}_cmr is that set"
     )
-    return bird_card(id, title, counts, preprocessing, digests, remarks=(remark,))
+    return bird_card(id, title, counts, preprocessing, digests, remarks=(BORDER, HALF_PIXEL, remark))
 
 
 _CARD_001 = _card(

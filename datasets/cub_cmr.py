@@ -15,22 +15,25 @@ Landmarks: (x, y) is the pixel whose centre is ``(x - 0.5, y - 0.5)`` from the i
 from __future__ import annotations
 
 import re
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from datasets.base import DatasetCard, DatasetError, Split
+from datasets.cub import BORDER, HALF_PIXEL
 from datasets.cub_files import PARTS, BirdDataset, Birds, bird_card, cut_out
 from datasets.photos import FILL
 from datasets.table import Table
+from datasets.text import refuse_entry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PADDING_PERCENT = 5
 _FOLDER = "cachedir/cub/data"
+FIELDS = ("rel_path", "bbox", "parts")
 _CORNERS = ("x1", "y1", "x2", "y2")
 
 
@@ -74,23 +77,30 @@ def _read_birds(
     """
     elements: dict[str, str] = {}
     corners, parts = [], []
-    for index, bird in enumerate(_read_structs(path), start=1):
-        element = f"{path}, images({index})"
-        image_id = str(bird["rel_path"])
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise DatasetError(f"cannot read {path}: {error.strerror or error}") from error
+    for index, (name, box, values) in enumerate(_read_structs(path, state.st_size, state.st_mtime_ns), start=1):
+        element, image_id = f"images({index})", str(name)
         if not re.fullmatch(r"\d{3}\.[^/]+/[^/]+", image_id):
-            _refuse(f"{element}.rel_path", image_id, "class folder/file name")
+            _refuse(path, f"{element}.rel_path", image_id, "class folder/file name")
         if not image_id.startswith(prefixes):
             continue
         if image_id in elements:
-            _refuse(f"{element}.rel_path", image_id, f"an image other than that of {elements[image_id]}")
-        elements[image_id] = f"images({index})"
-        corners.append(_corners(f"{element}.bbox", bird["bbox"]))
-        parts.append(_parts(f"{element}.parts", bird["parts"]))
+            _refuse(path, f"{element}.rel_path", image_id, f"an image other than that of {elements[image_id]}")
+        elements[image_id] = element
+        corners.append(_corners(path, f"{element}.bbox", box))
+        parts.append(_parts(path, f"{element}.parts", values))
     return tuple(elements), np.reshape(corners, (-1, 4)), np.reshape(parts, (-1, 3, len(PARTS)))
 
 
-def _read_structs(path: Path) -> NDArray[Any]:
-    """The struct array ``images`` of a MATLAB file, as a structured array of one dimension."""
+@lru_cache(maxsize=2)
+def _read_structs(path: Path, size: int, changed: int) -> list[tuple[Any, ...]]:
+    """FIELDS of each element of the struct array ``images`` of a MATLAB file of this size and time of change.
+
+    The datasets of all classes and of one share what was read.
+    """
     from scipy.io import loadmat
 
     try:
@@ -103,39 +113,37 @@ def _read_structs(path: Path) -> NDArray[Any]:
     if "images" not in content:
         raise DatasetError(f"{path}: no variable 'images', expected CMR's struct array; get the file again")
     structs = np.atleast_1d(content["images"])
-    absent = [field for field in ("rel_path", "bbox", "parts") if field not in (structs.dtype.names or ())]
+    absent = [field for field in FIELDS if field not in (structs.dtype.names or ())]
     if absent:
         found = ", ".join(structs.dtype.names or ()) or "no fields"
         raise DatasetError(f"{path}: 'images' has no field '{absent[0]}', found {found}; get the file again")
-    return structs
+    return [tuple(struct[field] for field in FIELDS) for struct in structs]
 
 
-def _corners(key: str, box: Any) -> list[float]:
+def _corners(path: Path, key: str, box: Any) -> list[float]:
     try:
         corners = [float(box[name]) for name in _CORNERS]
     except (TypeError, ValueError, IndexError):
-        _refuse(key, box, f"numbers {', '.join(_CORNERS)}")
+        _refuse(path, key, box, f"numbers {', '.join(_CORNERS)}")
     if not np.isfinite(corners).all() or corners[2] < corners[0] or corners[3] < corners[1]:
-        _refuse(key, corners, "x1 <= x2 and y1 <= y2, in pixels")
+        _refuse(path, key, corners, "x1 <= x2 and y1 <= y2, in pixels")
     return corners
 
 
-def _parts(key: str, value: Any) -> NDArray[np.float64]:
+def _parts(path: Path, key: str, value: Any) -> NDArray[np.float64]:
     try:
         parts = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        _refuse(key, value, "numbers")
+        _refuse(path, key, value, "numbers")
     if parts.shape != (3, len(PARTS)):
-        _refuse(key, f"shape {parts.shape}", f"shape (3, {len(PARTS)}): x, y and visible")
+        _refuse(path, key, f"shape {parts.shape}", f"shape (3, {len(PARTS)}): x, y and visible")
     if not np.isfinite(parts).all():
-        _refuse(key, parts, "finite numbers")
+        _refuse(path, key, parts, "finite numbers")
     return parts
 
 
-def _refuse(key: str, got: object, expected: str) -> NoReturn:
-    shown = " ".join(str(got).split())
-    shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    raise DatasetError(f"{key}: got '{shown}', expected {expected}; get the file again")
+def _refuse(path: Path, key: str, got: object, expected: str) -> NoReturn:
+    refuse_entry(path, key, f"'{' '.join(str(got).split()):.80}'", expected)
 
 
 def _card(id: str, title: str, counts: tuple[int, int]) -> DatasetCard:
@@ -156,6 +164,8 @@ def _card(id: str, title: str, counts: tuple[int, int]) -> DatasetCard:
         "  images/001.Black_footed_Albatross/*.jpg  ...  images/200.Common_Yellowthroat/*.jpg",
         archive=None,
         remarks=(
+            BORDER,
+            HALF_PIXEL,
             "Stable Keypoints' loader moves the edges of a train image's box at random and mirrors half of the images, "
             "also where it fits the regressor; one fixed crop is taken here",
             "CMR's train images look like the official ones that show 7 parts or more: those are 29, 30 and 30 in "

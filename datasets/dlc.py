@@ -6,22 +6,23 @@ is a part that was not labelled. Frames without a labelled part are left out. Pr
 row, individuals) are not read.
 
 Coordinates count pixels from 0, whole numbers being the centres of pixels, as DeepLabCut's labelling tools have them,
-so x lies ``x + 0.5`` from the image's left edge.
+so x lies ``x + 0.5`` from the image's left edge. The sizes of images are those of the files, read with a split.
 """
 
 from __future__ import annotations
 
 import csv
 import math
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from datasets.base import DatasetError
+from datasets.base import DatasetError, Split
 from datasets.own import Contents, OwnDataset, distinct_names, refuse_entry, split_by
-from datasets.photos import padded_square
+from datasets.photos import padded_square, photo_size
 from datasets.table import Table
 from datasets.text import read_lines, refuse
 
@@ -50,29 +51,37 @@ class DeepLabCut(OwnDataset):
     prefix: ClassVar[str] = "dlc"
     what: ClassVar[str] = f"a DeepLabCut project or labeled-data folder with {CSV}"
     preprocessing: ClassVar[str] = (
-        "whole image padded to a square, the image in its middle; coordinates count pixels from 0, so half a pixel is "
-        "added"
+        "whole image, upright by its EXIF orientation, padded to a square, the image in its middle; coordinates count "
+        "pixels from 0, so half a pixel is added"
     )
 
     def load(self) -> Contents:
-        """Read every csv and the sizes of the images. Raises DatasetError naming file and line."""
+        """Read every csv; landmarks are in pixels as yet. Raises DatasetError naming file and line."""
         names, frames = self._frames()
         ids = tuple(f"{frame.video}/{frame.path.name}" for frame in frames)
-        crops = tuple(padded_square(*_size(frame.path)) for frame in frames)
-        corners = np.array([(crop.left, crop.top) for crop in crops], dtype=np.float64)[:, None]
-        sides = np.array([crop.width for crop in crops], dtype=np.float64)[:, None, None]
         points = np.array([frame.points for frame in frames], dtype=np.float64)
-        visible = ~np.isnan(points[..., 0])
-        landmarks = np.where(visible[..., None], (points + 0.5 - corners) / sides, 0.5)
         by_video = len({frame.video for frame in frames}) >= VIDEOS
         groups = tuple(frame.video for frame in frames) if by_video else ids
         return Contents(
             landmark_names=names,
-            table=Table(ids, landmarks, visible, groups, crops=crops),
+            table=Table(ids, points, ~np.isnan(points[..., 0]), groups),
             files=tuple(frame.path for frame in frames),
             rows=split_by(self.source, groups, at_least=2 if by_video else 1),
             remarks=() if by_video else (FEW_VIDEOS,),
         )
+
+    def annotated(self) -> tuple[bool, str]:
+        """Whether the path and every image are there: pixels mean nothing without the sizes of the images."""
+        return self.available()
+
+    def read(self, name: Split) -> Table:
+        """The rows of a split. Raises DatasetError naming an image whose size cannot be read."""
+        table = super().read(name)
+        crops = tuple(padded_square(*photo_size(self.path(image_id), self.upright)) for image_id in table.ids)
+        corners = np.array([(crop.left, crop.top) for crop in crops], dtype=np.float64)[:, None]
+        sides = np.array([crop.width for crop in crops], dtype=np.float64)[:, None, None]
+        landmarks = np.where(table.visible[..., None], (table.landmarks + 0.5 - corners) / sides, 0.5)
+        return replace(table, landmarks=landmarks, crops=crops)
 
     def _frames(self) -> tuple[tuple[str, ...], list[Frame]]:
         """The parts' names and the labelled frames of all videos."""
@@ -147,14 +156,3 @@ def _point(path: Path, number: int, part: str, x: str, y: str) -> tuple[float, f
     if any(map(math.isinf, point)) or math.isnan(point[0]) != math.isnan(point[1]):
         refuse(path, number, f"{part} {x}, {y}", "two numbers, or two empty cells")
     return point
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """Width and height of an image, from its heading."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as photo:
-            return photo.size
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DatasetError(f"cannot read image {path}: {error}; put a whole file in its place") from error

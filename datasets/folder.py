@@ -1,18 +1,16 @@
 """Own images without landmarks: keypoints are discovered on all of them and found in all of them, nothing is scored.
 
 All images below the folder count, in the order of their paths; hidden files and folders do not. A whole image is
-padded to a square.
+turned upright as its EXIF orientation says and padded to a square.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from datasets.base import DatasetError, Split
+from datasets.base import DatasetError
 from datasets.own import Contents, OwnDataset
 from datasets.photos import padded_square, read_photo, square
 from datasets.table import Table
@@ -28,7 +26,9 @@ class Folder(OwnDataset):
 
     prefix: ClassVar[str] = "folder"
     what: ClassVar[str] = f"a folder of images ({', '.join(SUFFIXES)}, any depth)"
-    preprocessing: ClassVar[str] = "whole image padded to a square, the image in its middle"
+    preprocessing: ClassVar[str] = (
+        "whole image, upright by its EXIF orientation, padded to a square, the image in its middle"
+    )
 
     def load(self) -> Contents:
         """List the images. Raises DatasetError for a folder without any."""
@@ -52,14 +52,8 @@ class Folder(OwnDataset):
 
     def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
         """The padded image, (size, size, 3) uint8 RGB."""
-        photo = read_photo(self.path(image_id))
+        photo = read_photo(self.path(image_id), self.upright)
         return square(photo, size, padded_square(*photo.size))
-
-    def digest(self, name: Split) -> str:
-        """sha256 over names, preprocessing, and what tells a changed file: its size and date."""
-        stats = [self.path(image_id).stat() for image_id in self.split(name)]
-        plain = [super().digest(name), [(stat.st_size, stat.st_mtime_ns) for stat in stats]]
-        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
 
 def open_folder(path: str) -> Folder:

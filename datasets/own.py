@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, NoReturn
@@ -23,7 +24,8 @@ _LEFT = re.compile(r"^left|left$|^l(?=[ _.-])|(?<=[ _.-])l$")
 class Contents:
     """What own data holds: the landmarks' names, all N images as one table, and the rows (of N) of each split.
 
-    ``files`` are where the images lie, one a row; ``remarks`` what a user of the numbers has to know.
+    ``files`` are where the images lie, one a row; ``remarks`` what a user of the numbers has to know; ``sizes`` the
+    (width, height) that the annotations state, by image id.
     """
 
     landmark_names: tuple[str, ...]
@@ -31,6 +33,7 @@ class Contents:
     files: tuple[Path, ...]
     rows: dict[Split, Sequence[int]]
     remarks: tuple[str, ...] = ()
+    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 class OwnDataset(TableDataset):
@@ -43,6 +46,7 @@ class OwnDataset(TableDataset):
     what: ClassVar[str]
     preprocessing: ClassVar[str]
     has_boxes: ClassVar[bool] = False
+    upright: ClassVar[bool] = True
 
     def __init__(self, path: str | Path) -> None:
         self.source = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (links keep their neighbours)
@@ -127,6 +131,17 @@ class OwnDataset(TableDataset):
         if row is None:
             raise DatasetError(f"{self.card.id}: no image '{image_id}'")
         return self.contents.files[row]
+
+    def expected_size(self, image_id: str) -> tuple[int, int] | None:
+        """Width and height that the annotations state, None where they do not."""
+        return self.contents.sizes.get(image_id)
+
+    def digest(self, name: Split) -> str:
+        """sha256 over the table of the split and what tells a changed image file: its size and date."""
+        paths = dict.fromkeys(map(self.path, self.split(name)))
+        stats = [path.stat() if path.is_file() else None for path in paths]
+        plain = [super().digest(name), [stat and (stat.st_size, stat.st_mtime_ns) for stat in stats]]
+        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
     def _missing(self, *paths: Path) -> str:
         if not paths:

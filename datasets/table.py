@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import RLock
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from datasets.base import SPLITS, Annotation, DatasetError, KeypointDataset, Split
-from datasets.photos import FILL, RESAMPLING, Crop, read_photo, square
+from datasets.photos import FILL, MOST, RESAMPLING, Crop, read_photo, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+FARTHEST = (-3, 4)  # visible landmarks lie within, in sides of the image
+_READING = RLock()  # of the module, so that datasets can be pickled
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,10 @@ class TableDataset(KeypointDataset):
     """A dataset that gives a ``Table`` for each split; the rest of the contract follows from it.
 
     A split is read when it is first asked for, so one whose files are absent does not stand in the way of another.
+    ``upright`` says whether images are turned as their EXIF orientation has it.
     """
+
+    upright: ClassVar[bool] = False
 
     def __init__(self, root: Path | None = None) -> None:
         super().__init__(root)
@@ -75,10 +83,31 @@ class TableDataset(KeypointDataset):
     def path(self, image_id: str) -> Path:
         """The file of an image."""
 
+    def expected_size(self, image_id: str) -> tuple[int, int] | None:
+        """Width and height that the file of an annotated image must have, None where any will do."""
+        return None
+
     def available(self) -> tuple[bool, str]:
-        """Whether the annotations of all splits and the images are there."""
+        """Whether the annotations of all splits can be read, and the first and last image of each is there."""
+        found, message = self.present()
+        if not found:
+            return found, message
+        try:
+            ids = [image_id for name in SPLITS for image_id in (*self.split(name)[:1], *self.split(name)[-1:])]
+            return self._found(map(self.path, ids))
+        except DatasetError as error:
+            return False, f"{self.card.id}: {str(error).removeprefix(f'{self.card.id}: ')}"
+
+    def present(self) -> tuple[bool, str]:
+        """Whether the annotation files are there, and images, as far as can be told without reading any file."""
         files = [path for name in SPLITS for path in self.annotation_files(name)] if self.root else []
-        return self._found([*files, *self.image_folders()] if self.root else [])
+        found, message = self._found([*files, *self.missing_images()] if self.root else [])
+        return self.annotated() if found else (found, message)
+
+    def missing_images(self) -> list[Path]:
+        """The folders (or files) of images that are not there; one that is empty ends in a star."""
+        folders = list(self.image_folders())
+        return [path for path in folders if not path.exists()] + [path / "*" for path in folders if _is_empty(path)]
 
     def annotated(self) -> tuple[bool, str]:
         """Whether the annotations of the regress and test splits are there."""
@@ -92,13 +121,9 @@ class TableDataset(KeypointDataset):
     def table(self, name: Split) -> Table:
         """The table of a split, read once. Raises DatasetError where a file is missing or another count is expected."""
         if name not in self._tables:
-            found, message = self._found(self.annotation_files(name) if self.root else [])
-            if not found:
-                raise DatasetError(message)
-            table = self.read(name)
-            self.check_count(name, table.ids)
-            self._check(table)
-            self._tables[name] = table
+            with _READING:
+                if name not in self._tables:
+                    self._tables[name] = self._read(name)
         return self._tables[name]
 
     def annotation(self, image_id: str) -> Annotation:
@@ -108,10 +133,24 @@ class TableDataset(KeypointDataset):
         return Annotation(table.landmarks[row], table.visible[row], table.groups[row], box)
 
     def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
-        """The image, cropped where its table says so and squashed to a square, (size, size, 3) uint8 RGB."""
+        """The image, cropped where its table says so and squashed to a square, (size, size, 3) uint8 RGB.
+
+        Raises DatasetError where its size is not the expected one, or the crop is far from it or far larger.
+        """
         table, row = self._locate(image_id)
+        path, expected = self.path(image_id), self.expected_size(image_id)
+        photo = read_photo(path, self.upright)
+        width, height = photo.size
+        if expected not in (None, photo.size):
+            wanted = "{} x {}".format(*expected)
+            raise DatasetError(f"{path}: got {width} x {height} pixels, expected {wanted}; take the annotated image")
         crop = None if table.crops is None else table.crops[row]
-        return square(read_photo(self.path(image_id)), size, crop)
+        if crop is not None and not crop.covers(photo.size):
+            raise DatasetError(
+                f"{path}: got {crop} for image '{image_id}', expected one that meets its {width} x {height} pixels and "
+                f"is at most {MOST} times as long; correct the box"
+            )
+        return square(photo, size, crop)
 
     def files(self, image_id: str) -> tuple[Path, ...]:
         """The file of the image."""
@@ -138,6 +177,15 @@ class TableDataset(KeypointDataset):
                 return self.table(name), row
         raise DatasetError(f"{self.card.id}: no annotations for image '{image_id}' under {self.root}")
 
+    def _read(self, name: Split) -> Table:
+        found, message = self._found(self.annotation_files(name) if self.root else [])
+        if not found:
+            raise DatasetError(message)
+        table = self.read(name)
+        self.check_count(name, table.ids)
+        self._check(table)
+        return table
+
     def _check(self, table: Table) -> None:
         count, landmarks = len(table.ids), len(self.card.landmark_names)
         shapes = (len(table.groups), table.landmarks.shape, table.visible.shape)
@@ -148,6 +196,15 @@ class TableDataset(KeypointDataset):
             row, landmark = np.argwhere(broken)[0].tolist()
             name = self.card.landmark_names[landmark]
             raise DatasetError(f"{self.card.id}: image '{table.ids[row]}' has no finite coordinates for '{name}'")
+        low, high = FARTHEST
+        far = ((table.landmarks < low) | (table.landmarks > high)).any(axis=2) & table.visible
+        if far.any():
+            row, landmark = np.argwhere(far)[0].tolist()
+            name, (x, y) = self.card.landmark_names[landmark], table.landmarks[row, landmark].tolist()
+            raise DatasetError(
+                f"{self.card.id}: image '{table.ids[row]}' has '{name}' at ({x:g}, {y:g}) of its sides, expected {low} "
+                f"to {high}; correct its annotation"
+            )
 
     def _found(self, paths: Iterable[Path]) -> tuple[bool, str]:
         if self.root is None:
@@ -157,3 +214,14 @@ class TableDataset(KeypointDataset):
             return True, ""
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return False, f"{self.card.id}: no {missing[0]}{more}; {self.card.how_to_get}"
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether a path is a folder that nothing can be read from."""
+    if not path.is_dir():
+        return False
+    try:
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return True

@@ -14,13 +14,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from datasets.base import DatasetCard, DatasetError, Split
 from datasets.frames import read_frame
 from datasets.table import Table, TableDataset
+from datasets.text import refuse_entry
 
 SIDE = 256
 JOINTS = (
@@ -93,6 +94,10 @@ class TaiChi(TableDataset):
         """The file of a frame."""
         return self._frames / image_id
 
+    def expected_size(self, image_id: str) -> tuple[int, int]:
+        """The frame that joints are pixels of."""
+        return SIDE, SIDE
+
     def read(self, name: Split) -> Table:
         """The frames of a split in the order of their names."""
         if name == "fit":
@@ -123,9 +128,9 @@ def _read_joints(path: Path) -> dict[str, Any]:
     joints: dict[str, Any] = {}
     for row, (name, value) in enumerate(zip(frame["file_name"], frame["value"], strict=True)):
         if not isinstance(name, str) or not name or {"/", "\\"} & set(name):
-            _refuse(path, f"row {row}", f"file_name {name!a:.80}", "the name of a file without its folder")
+            refuse_entry(path, f"row {row}", f"file_name {name!a:.80}", "the name of a file without its folder")
         if name in joints:
-            _refuse(path, f"row {row}", f"file_name {name!a:.80} again", "each frame once")
+            refuse_entry(path, f"row {row}", f"file_name {name!a:.80} again", "each frame once")
         joints[name] = _checked(path, name, value)
     return joints
 
@@ -134,17 +139,13 @@ def _checked(path: Path, name: str, value: Any) -> Any:
     """The joints of a frame, found ones inside it, missing ones -1 in both coordinates."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf" or value.shape != (len(JOINTS), 2):
         got = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-        _refuse(path, f"value of {name!a:.80}", got, f"numbers of shape ({len(JOINTS)}, 2)")
+        refuse_entry(path, f"value of {name!a:.80}", got, f"numbers of shape ({len(JOINTS)}, 2)")
     value = value.astype(np.float64)
     found, missing = (value >= 0) & (value <= SIDE), value == -1
     for joint in np.flatnonzero(~(found.all(axis=1) | missing.all(axis=1))):
         expected = f"0 to {SIDE} in both coordinates, or -1 in both"
-        _refuse(path, f"value of {name!a:.80}", f"{JOINTS[joint]} {value[joint].tolist()}", expected)
+        refuse_entry(path, f"value of {name!a:.80}", f"{JOINTS[joint]} {value[joint].tolist()}", expected)
     return value
-
-
-def _refuse(path: Path, where: str, got: str, expected: str) -> NoReturn:
-    raise DatasetError(f"{path}, {where}: got {got}, expected {expected}; get the file again")
 
 
 TAICHI = partial(TaiChi, CARD)

@@ -24,7 +24,12 @@ def read_lines(path: Path) -> list[str]:
 def refuse(path: Path, line: int, got: str, expected: str) -> NoReturn:
     """Raise the DatasetError of a bad line, counted from 1."""
     shown = got if len(got) <= 80 else got[:77] + "..."
-    raise DatasetError(f"{path}, line {line}: got '{shown}', expected {expected}; get the file again")
+    refuse_entry(path, f"line {line}", f"'{shown}'", expected)
+
+
+def refuse_entry(path: Path, where: str, got: str, expected: str) -> NoReturn:
+    """Raise the DatasetError of a bad entry of a file."""
+    raise DatasetError(f"{path}, {where}: got {got}, expected {expected}; get the file again")
 
 
 def read_names(path: Path) -> tuple[str, ...]:

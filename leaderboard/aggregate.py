@@ -10,6 +10,7 @@ from typing import Any
 
 from leaderboard.published import belongs
 from leaderboard.records import ResultRecord, ScoreRecord
+from metrics.protocols import PROTOCOLS
 
 Variant = tuple[str, str, int | None, str]
 _HASH = re.compile("[0-9a-f]{40,64}")
@@ -108,6 +109,11 @@ def _chosen(scores: Sequence[ScoreRecord], protocol: str | None) -> Sequence[Sco
     return [score for score in scores if protocol == "all" or belongs(score.protocol, protocol)]
 
 
+def _version(protocol: str) -> int | None:
+    """The version of a protocol that this code computes; None for one it does not have."""
+    return PROTOCOLS[protocol].version if protocol in PROTOCOLS else None
+
+
 def _over_seeds(scores: Sequence[ScoreRecord]) -> dict[str, Any]:
     """Mean over seeds, and an interval for both what the images and what the seeds leave open.
 
@@ -135,4 +141,5 @@ def _over_seeds(scores: Sequence[ScoreRecord]) -> dict[str, Any]:
         "n_fit": first.n_fit,
         "n_test": first.n_test,
         "rank_deficient": any(score.rank_deficient for score in scores),
+        "outdated": any(score.protocol_version != _version(score.protocol) for score in scores),
     }

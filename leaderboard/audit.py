@@ -10,7 +10,7 @@ from itertools import groupby
 
 from leaderboard.errors import LeaderboardError
 from leaderboard.markdown import grid
-from leaderboard.published import AS_PRINTED, label_of, published_facts, task_of
+from leaderboard.published import AS_PRINTED, belongs, label_of, published_facts, task_of
 
 FIELDS = ("table", "method", "supervision", "task", "K", "metric", "value", "unit", "protocol", "basis", "differs")
 _BASES = {
@@ -21,13 +21,20 @@ _BASES = {
 }
 
 
-def audit(tasks: Sequence[str] | None = None, format: str = "md") -> str:
+def audit(tasks: Sequence[str] | None = None, format: str = "md", protocol: str | None = None) -> str:
     """The published rows of the tasks (all, where None) as markdown, csv or json.
+
+    ``protocol`` is the name of one or a family, None or 'all' for all.
 
     Raises LeaderboardError for an unknown format.
     """
     facts = [fact | {"method": label_of(fact), "task": task_of(fact)} for fact in published_facts()]
-    chosen = [{name: fact[name] for name in FIELDS} for fact in facts if tasks is None or fact["task"] in tasks]
+    chosen = [
+        {name: fact[name] for name in FIELDS}
+        for fact in facts
+        if (tasks is None or fact["task"] in tasks)
+        and (protocol in (None, "all") or belongs(fact["protocol"], str(protocol)))
+    ]
     writers: dict[str, Callable[[Sequence[dict[str, str]]], str]] = {"md": _markdown, "csv": _csv, "json": _json}
     if format not in writers:
         raise LeaderboardError(f"unknown format '{format}', expected one of {', '.join(writers)}")

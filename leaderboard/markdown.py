@@ -15,6 +15,7 @@ _LEGEND = {
     "†": "† the regression did not determine all weights (rank deficient): the least-norm solution is taken",
     "‡": "‡ some seeds failed; the mean is over the others",
     "failed": "failed: the reason is in the cell's result.json",
+    "§": "§ scored under another version of the protocol, never best; the same run command scores it anew",
     "(limit": "(limit N): run on the first N images only, not comparable and never best",
 }
 
@@ -78,8 +79,13 @@ def _heading(rows: Sequence[Row], column: Column) -> str:
 
 def _ordered(rows: Sequence[Row], column: Column) -> list[Row]:
     """The comparable rows of a column, best first."""
-    ranked = [row for row in rows if (row["task"], row["protocol"]) == column and row["limit"] is None]
+    ranked = [row for row in rows if (row["task"], row["protocol"]) == column and _counts(row)]
     return sorted(ranked, key=lambda row: -row["value"] if row["higher_is_better"] else row["value"])
+
+
+def _counts(row: Row) -> bool:
+    """Whether a row is comparable with the others."""
+    return row["limit"] is None and not row["outdated"]
 
 
 def _best(rows: Sequence[Row], column: Column) -> str:
@@ -117,30 +123,29 @@ def _measured_cell(row: Row | None, best: str) -> str:
     if row["status"] == "failed":
         return "failed"
     value = f"{row['value']:.2f}"
-    if value == best and row["limit"] is None:
+    if value == best and _counts(row):
         value = f"**{value}**"
-    marks = "†" * row["rank_deficient"] + "‡" * (row["failed_seeds"] > 0)
+    marks = "†" * row["rank_deficient"] + "‡" * (row["failed_seeds"] > 0) + "§" * row["outdated"]
     return f"{value} ±{(row['ci_high'] - row['ci_low']) / 2:.2f}{marks}"
 
 
 def _reported_table(rows: Sequence[Row]) -> str:
-    """Values as printed, with a number for each note; of a task's metrics the first printed is shown."""
-    cells: dict[tuple[str, str], dict[str, Row]] = {}
+    """Values as printed, a column for each metric of a task, with a number for each note."""
+    cells: dict[tuple[str, str], dict[Column, Row]] = {}
     for row in rows:
-        cells.setdefault((row["label"], row["supervision"]), {}).setdefault(row["task"], row)
-    shown = [row for line in cells.values() for row in line.values()]
-    notes = list(dict.fromkeys(row["note"] for row in shown if row["note"]))
-    tasks = list(dict.fromkeys(row["task"] for row in rows))
-    header = ["method", "supervision", *(_reported_heading(shown, task) for task in tasks)]
-    lines = [[*key, *(_reported_cell(line.get(task), notes) for task in tasks)] for key, line in cells.items()]
+        cells.setdefault((row["label"], row["supervision"]), {})[row["task"], row["metric"]] = row
+    notes = list(dict.fromkeys(row["note"] for row in rows if row["note"]))
+    columns = list(dict.fromkeys((row["task"], row["metric"]) for row in rows))
+    header = ["method", "supervision", *(_reported_heading(rows, column) for column in columns)]
+    lines = [[*key, *(_reported_cell(line.get(column), notes) for column in columns)] for key, line in cells.items()]
     footnotes = "  \n".join(f"({number}) {note}" for number, note in enumerate(notes, start=1))
     return "\n\n".join(part for part in (grid(header, lines), footnotes) if part)
 
 
-def _reported_heading(rows: Sequence[Row], task: str) -> str:
-    own = [row for row in rows if row["task"] == task]
+def _reported_heading(rows: Sequence[Row], column: Column) -> str:
+    own = [row for row in rows if (row["task"], row["metric"]) == column]
     units = " or ".join(dict.fromkeys(row["unit"] for row in own))
-    return f"{task} ({units}) {'↑' if own[0]['higher_is_better'] else '↓'}"
+    return f"{column[0]} ({units}) {'↑' if own[0]['higher_is_better'] else '↓'}"
 
 
 def _reported_cell(row: Row | None, notes: Sequence[str]) -> str:

@@ -49,7 +49,8 @@ def reported_rows(suite_tasks: Sequence[str], protocol: str | None = None) -> li
     found = [_reported(fact) for task in suite_tasks for fact in facts if task_of(fact) == task]
     if protocol in (None, "all"):
         return found
-    return [row for row in found if belongs(row["protocol"].replace("_released/", "/"), str(protocol))]
+    names = {row["protocol"]: (row["protocol"], row["protocol"].replace("_released/", "/")) for row in found}
+    return [row for row in found if any(belongs(name, str(protocol)) for name in names[row["protocol"]])]
 
 
 def belongs(name: str, protocol: str) -> bool:

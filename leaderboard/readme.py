@@ -95,6 +95,12 @@ def _pieces(path: Path, text: str, suites: Mapping[str, Sequence[str]], results:
             raise LeaderboardError(
                 f"{path}: no results for block {name} in {results}; save those of a run with --update {path} --runs DIR"
             )
+        outdated = sorted({row["protocol"] for row in table if row["outdated"]})
+        if outdated:
+            raise LeaderboardError(
+                f"{path}: the results of block {name} are of other versions of {', '.join(outdated)}; run again (which "
+                f"only scores anew) and save with --update {path} --runs DIR"
+            )
         pieces.append(("", text[position : begin.end()], text[position : begin.end()]))
         pieces.append((name, text[begin.end() : end], f"\n{render(table)}\n"))
         position = end

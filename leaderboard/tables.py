@@ -42,6 +42,7 @@ FIELDS = (
     "is_floor",
     "limit",
     "rank_deficient",
+    "outdated",
     "failure",
     "note",
 )
@@ -56,7 +57,8 @@ def rows(
 
     ``kind`` is 'measured' (records of this profile, averaged over seeds) or 'reported' (what papers print; in
     the 'paper' profile only). ``seeds`` counts those the value is a mean of, ``limit`` is the --limit that
-    keeps a row out of any comparison, ``seconds`` those of fit, predict and score.
+    keeps a row out of any comparison, ``outdated`` says that the protocol has changed since, and ``seconds`` are
+    those of fit, predict and score.
     """
     table = measured_rows(records, suite_tasks, profile, protocol)
     if profile == "paper":

@@ -85,7 +85,7 @@ class Protocol:
         found: set[Need] = set()
         if self.normaliser == "interocular":
             found.add("interocular")
-        if self.either_side:
+        if self.sides == "either":
             found.add("left_right_pairs")
         if self.frame == "box":
             found.add("boxes")

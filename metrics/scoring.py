@@ -275,9 +275,9 @@ def _per_image(protocol: Protocol, found: _Measured) -> Floats:
     if protocol.aggregate == "per_landmark":
         counts = found.visible.sum(axis=0)
         weights = np.divide(len(found.visible), counts, out=np.zeros(len(counts)), where=counts > 0)
-        return found.ratio.numerators @ weights
+        return np.where(found.visible.any(axis=1), found.ratio.numerators @ weights, np.nan)
     if protocol.over_landmarks == "sum":
-        return found.ratio.numerators[:, 0]
+        return np.where(found.visible.any(axis=1), found.ratio.numerators[:, 0], np.nan)
     return means_over_visible(found.errors, found.visible)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 SQUARES_BOX = [8 / 3, 8 / 3, 80 / 3, 80 / 3]  # padded by 10 % on each side it is a whole image of 32 x 32
 
@@ -20,6 +20,15 @@ def photo(path: Path, bright: tuple[int, int], size: tuple[int, int] = (60, 40))
     pixels[bright[1], bright[0]] = 255
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)
+
+
+def lay_down(path: Path) -> None:
+    """Turn an image by a quarter, to the left, and say in its EXIF orientation that it is to be turned back."""
+    with Image.open(path) as image:
+        turned = image.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    turned.save(path, exif=exif)
 
 
 def squares(path: Path, corners: Sequence[tuple[int, int]]) -> None:
@@ -48,7 +57,7 @@ def coco(images: int = 5) -> dict[str, Any]:
                 "image_id": number,
                 "category_id": 1,
                 "bbox": [10, 5, 30, 20],
-                "keypoints": [20 + number, 10, 2, 30, 15, 1],
+                "keypoints": [20 + number % 30, 10, 2, 30, 15, 1],
             }
             for number in range(images)
         ],

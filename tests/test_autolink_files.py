@@ -16,7 +16,7 @@ from PIL import Image
 
 from datasets import celeba
 from datasets.autolink import CELEBA_WILD, CUB_001, CUB_002, CUB_003, CUB_ALL, AutoLink
-from datasets.base import SPLITS, Split
+from datasets.base import SPLITS, DatasetError, Split
 
 FACES: dict[str, int] = {"train": 9, "mafl_train": 7, "mafl_test": 4}
 BIRDS: dict[str, int] = {"train": 8, "val": 3, "test": 5, "test001": 2, "test002": 3, "test003": 4}
@@ -113,6 +113,37 @@ def test_cards_have_the_published_counts() -> None:
         assert factory(None).card.counts == {"fit": 5964, "regress": 5964, "test": count}
 
 
+@pytest.mark.parametrize(
+    ("factory", "split"), [(CELEBA_WILD, "fit"), *((each, "test") for each in BIRD_FACTORIES.values())]
+)
+def test_what_the_file_holds_counts_where_no_number_was_published(
+    tmp_path: Path, factory: partial[AutoLink], split: Split
+) -> None:
+    uncounted = factory is not CUB_ALL
+    part = factory.args[2][split]
+    save(tmp_path / "cub.h5", birds())
+    save(tmp_path / "celeba_wild.h5", faces())
+    dataset = small(factory, tmp_path, **{split: 29})
+    if uncounted:
+        held = (FACES if factory is CELEBA_WILD else BIRDS)[part]
+        assert len(dataset.split(split)) == dataset.card.counts[split] == held != 29
+    else:
+        with pytest.raises(DatasetError, match="split 'test' has 5 images, expected 29"):
+            dataset.split(split)
+    for other in set(SPLITS) - {split}:
+        with pytest.raises(DatasetError, match=f"split '{other}' has . images, expected 29"):
+            small(factory, tmp_path, **{other: 29}).split(other)
+
+
+def test_a_part_without_images_is_an_error_even_so(tmp_path: Path) -> None:
+    arrays = birds()
+    for kind in ("img", "kp", "vis"):
+        arrays[f"test001_{kind}"] = arrays[f"test001_{kind}"][:0]
+    save(tmp_path / "cub.h5", arrays)
+    with pytest.raises(DatasetError, match="split 'test' has 0 images, expected 30"):
+        CUB_001(tmp_path).split("test")
+
+
 def test_fit_images_need_no_landmarks(tmp_path: Path) -> None:
     arrays = faces()
     whole = small(CELEBA_WILD, save(tmp_path / "celeba_wild.h5", arrays).parent)
@@ -138,7 +169,7 @@ def test_the_file_has_the_landmarks_and_images_of_the_official_tree(tmp_path: Pa
         images, landmarks = [], []
         for name in names:
             width, height = random.integers(40, 200, 2).tolist()
-            place = random.integers(0, 200, (5, 2))
+            place = random.integers(-10, (width + 10, height + 10), (5, 2))
             rows.append((name, width, height, place))
             Image.effect_noise((width, height), 90).convert("RGB").save(folder / "Img/img_celeba" / name)
             with Image.open(folder / "Img/img_celeba" / name) as photo:

@@ -146,6 +146,21 @@ def test_a_size_file_with_width_before_height_is_found_out(root: Path) -> None:
         small(WILD, root).image(T, 32)
 
 
+def test_only_what_is_needed_has_to_be_there(root: Path) -> None:
+    (root / "celeba/Img").rename(root / "Img")
+    for factory in (ALIGNED, WILD):
+        dataset = small(factory, root)
+        assert dataset.annotated() == (True, "")
+        assert dataset.split("test") and dataset.annotation(dataset.split("test")[0])
+        found, message = dataset.available()
+        assert not found and str(root / "celeba/Img") in message
+    (root / "celeba" / SIZE_FILE).unlink()
+    found, message = small(WILD, root).annotated()
+    assert not found and WILD_IMAGES in message and "list_imsize_celeba.txt" in message
+    assert small(ALIGNED, root).annotated() == (True, "")
+    assert not ALIGNED(None).annotated()[0]
+
+
 def test_an_unknown_image_is_an_error(root: Path) -> None:
     for factory in (ALIGNED, WILD):
         dataset = small(factory, root)

@@ -1,22 +1,18 @@
-"""Own data in COCO's format: what is read, where it ends up in the crop, and what is refused."""
+"""Own data in COCO's format: what is read, and where it ends up in the crop."""
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from datasets.base import SPLITS, DatasetError
 from datasets.coco import Coco, open_coco
-from datasets.own import left_right_pairs, split_by
-from tests.own_data import coco, photo, write_coco
+from tests.own_data import coco, lay_down, photo, write_coco
 
 
 @pytest.fixture
@@ -91,6 +87,62 @@ def test_neither_split_nor_digest_depends_on_the_order_in_the_file(path: Path) -
     assert [changed.digest(name) for name in SPLITS] != digests
 
 
+def test_a_changed_image_changes_the_digest_of_its_split(path: Path) -> None:
+    before = {name: open_coco(str(path)).digest(name) for name in SPLITS}
+    assert {name: open_coco(str(path)).digest(name) for name in SPLITS} == before
+    (tested,) = open_coco(str(path)).split("test")
+    photo(path.parent / tested, (0, 0))
+    after = {name: open_coco(str(path)).digest(name) for name in SPLITS}
+    assert {name for name in SPLITS if before[name] != after[name]} == {"test"}
+
+
+@pytest.mark.parametrize("stated", [None, [], [0, 0, 0, 0], [12, 3, 0, 9]])
+def test_a_box_that_is_missing_is_that_of_the_visible_keypoints(path: Path, stated: list[int] | None) -> None:
+    document = coco()
+    document["annotations"][2] |= {"bbox": stated, "keypoints": [22, 10, 2, 41, 15, 1]}
+    dataset = write(path, document)
+    # Pixels 22..41 x 10..15 are a box of 20 x 6 from (22, 10); 10 % more on each side, squared about (32, 13), is 24.
+    box = dataset.annotation("2.png").box
+    assert box is not None
+    np.testing.assert_allclose(box * 24, (22 - 20, 10 - 1, 20, 6))
+    ((row, column),) = np.argwhere(dataset.image("2.png", 24)[..., 0] == 255)
+    assert (column, row) == (22 - 20, 10 - 1)
+    assert dataset.card.remarks[0].startswith("1 of 5 annotations have no box: theirs is the box of their visible")
+    assert write(path, coco()).card.remarks == ()
+
+
+def test_file_names_are_freed_of_dots(path: Path) -> None:
+    document = coco()
+    document["images"][1]["file_name"] = "./1.png"
+    document["images"][2]["file_name"] = "more/..//2.png"
+    dataset = write(path, document)
+    assert {image_id for name in SPLITS for image_id in dataset.split(name)} == {f"{number}.png" for number in range(5)}
+    assert dataset.available() == (True, "")
+
+
+@pytest.mark.parametrize("side", [40, 40.0])
+def test_images_have_the_size_that_is_stated(path: Path, side: float) -> None:
+    document = coco()
+    for image in document["images"]:
+        image |= {"width": 60, "height": side}
+    write(path, document).image("1.png", 36)
+    document["images"][1] |= {"width": 4000, "height": 3000}
+    dataset = write(path, document)
+    with pytest.raises(DatasetError, match=r"/1\.png: got 60 x 40 pixels, expected 4000 x 3000") as error:
+        dataset.image("1.png", 36)
+    assert len(str(error.value).splitlines()) == 1
+    dataset.image("2.png", 36)
+
+
+def test_an_image_that_lies_on_its_side_is_turned_upright(path: Path) -> None:
+    document = coco()
+    for image in document["images"]:
+        image |= {"width": 60, "height": 40}
+    before = write(path, document).image("1.png", 36)
+    lay_down(path.parent / "1.png")
+    np.testing.assert_array_equal(write(path, document).image("1.png", 36), before)
+
+
 @pytest.mark.parametrize(
     ("json_name", "image_folder"),
     [
@@ -142,128 +194,6 @@ def test_greyscale_and_palette_images_are_read(path: Path) -> None:
             converted = image.convert(mode)
         converted.save(name, format="TIFF" if mode == "CMYK" else "PNG")
         assert open_coco(str(path)).image(f"{number}.png", 36).max() == 255
-
-
-Change = Callable[[dict[str, Any]], Any]
-
-
-def _annotation(**fields: Any) -> Change:
-    return lambda document: document["annotations"][2].update(fields)
-
-
-def _category(**fields: Any) -> Change:
-    return lambda document: document["categories"][0].update(fields)
-
-
-def _second_category(document: dict[str, Any]) -> None:
-    document["categories"].append({"id": 2, "name": "cat", "keypoints": ["nose", "tail"]})
-    document["annotations"][2]["category_id"] = 2
-
-
-CORRUPTIONS: list[tuple[Change, str]] = [
-    (lambda d: d.pop("images"), "images: got no list"),
-    (lambda d: d.update(annotations={"0": 1}), "annotations: got dict"),
-    (lambda d: d["images"].append(7), r"images\[5\]: got 7, expected an object"),
-    (lambda d: d["images"][1].pop("id"), r"images\[1\], id: got None"),
-    (lambda d: d["images"][1].update(id=0), r"images\[1\], id: got 0, expected an id that no other"),
-    (lambda d: d["images"][1].pop("file_name"), "image 1, file_name: got None"),
-    (lambda d: d["images"][1].update(file_name="0.png"), r"images: got 0\.png, expected each file_name once"),
-    (lambda d: d["annotations"][1].update(id=100), r"annotations\[1\], id: got 100"),
-    (_annotation(image_id=55), "annotation 102, image_id: got 55"),
-    (_annotation(category_id=[1]), r"annotation 102, category_id: got \[1\]"),
-    (_annotation(keypoints=[1, 2, 2]), "annotation 102, keypoints: got 3 values, expected 6 numbers"),
-    (_annotation(keypoints="1 2 2"), "annotation 102, keypoints: got 1 2 2, expected 6 numbers"),
-    (_annotation(keypoints=[1, 2, 2, "12", 2, 2]), "annotation 102, keypoints: got 12, expected numbers below"),
-    (_annotation(keypoints=[1, 2, 2, None, 2, 2]), "annotation 102, keypoints: got None, expected numbers below"),
-    (_annotation(keypoints=[1, 2, 2, float("nan"), 2, 2]), "annotation 102, keypoints: got nan"),
-    (_annotation(keypoints=[1, 2, 2, 10**400, 2, 2]), "annotation 102, keypoints: got 1000.*, expected numbers below"),
-    (_annotation(keypoints=[1, 2, 2, 3, 4, 0.7]), "annotation 102, keypoints: got v = 0.7, expected v of 0, 1 or 2"),
-    (_annotation(bbox=None), "annotation 102, bbox: got None, expected 4 numbers"),
-    (_annotation(bbox=[1, 2, 0, 4]), r"annotation 102, bbox: got \[1, 2, 0, 4\], expected width and height above 0"),
-    (_annotation(bbox=[1, 2, 1e6, 4]), "annotation 102, bbox: .*within 65536 pixels"),
-    (_category(keypoints=["eye", "eye"]), "category 'bird', keypoints: got eye, expected each name once"),
-    (_category(keypoints={"a": 1}), "category 1, keypoints: got .*expected a list of names"),
-    (
-        _category(keypoints=[]),
-        "annotation 100, keypoints: got 6 values, expected none, as category 'bird' names no keypoints",
-    ),
-    (_second_category, "categories: 'bird' and 'cat' have different keypoints"),
-    (lambda d: [entry.update(keypoints=[0] * 6) for entry in d["annotations"]], "no annotation has visible keypoints"),
-    (lambda d: d.update(annotations=d["annotations"][:1]), r"only 0\.png is annotated, expected 2 images"),
-]
-
-
-@pytest.mark.parametrize(("corrupt", "message"), CORRUPTIONS)
-def test_a_corrupt_file_is_one_line_naming_the_entry(path: Path, corrupt: Change, message: str) -> None:
-    document = coco()
-    corrupt(document)
-    dataset = write(path, document)
-    for use in (dataset.available, lambda: dataset.card, lambda: dataset.split("test")):
-        with pytest.raises(DatasetError, match=message) as error:
-            use()
-        assert str(path) in str(error.value)
-        assert len(str(error.value).splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b'{"images": [', r"cannot read .*birds\.json: .*line 1 column 13"),
-        (b"\xff\xd8\xff\xe0", r"cannot read .*birds\.json"),
-        (b"[" * 100_000, r"cannot read .*birds\.json"),
-        (b"[1]", "the file: got list, expected an object with images"),
-    ],
-)
-def test_what_is_no_json_is_refused(path: Path, content: bytes, message: str) -> None:
-    path.write_bytes(content)
-    with pytest.raises(DatasetError, match=message) as error:
-        open_coco(str(path)).available()
-    assert str(path) in str(error.value)
-    assert len(str(error.value).splitlines()) == 1
-
-
-def test_a_file_name_that_cannot_be_stored_is_refused(path: Path) -> None:
-    document = coco()
-    document["images"][1]["file_name"] = "\udce9.png"
-    with pytest.raises(DatasetError, match=r"birds\.json: an image's name is no UTF-8"):
-        write(path, document).available()
-
-
-NAMES = st.text("abcdefgh", min_size=1, max_size=5)
-
-
-@given(st.lists(NAMES, min_size=2, max_size=60), st.randoms())
-def test_a_fifth_of_the_groups_is_held_out_whatever_their_order(groups: list[str], order: random.Random) -> None:
-    if len(set(groups)) < 2:
-        return
-    rows = split_by(Path("x"), groups)
-    assert sorted([*rows["fit"], *rows["test"]]) == list(range(len(groups)))
-    tested, learned = ({groups[row] for row in rows[name]} for name in ("test", "fit"))
-    assert not tested & learned
-    assert abs(len(tested) - len(set(groups)) / 5) <= 1
-    shuffled = groups.copy()
-    order.shuffle(shuffled)
-    assert {shuffled[row] for row in split_by(Path("x"), shuffled)["test"]} == tested
-
-
-@pytest.mark.parametrize(
-    ("names", "pair"),
-    [
-        (["left_eye", "tail", "right_eye"], (0, 2)),
-        (["R-Ear", "tail", "L-Ear"], (2, 0)),
-        (["wing_l", "tail", "wing_r"], (0, 2)),
-        (["Paw.Right", "tail", "Paw.Left"], (2, 0)),
-        (["leftear", "tail", "rightear"], (0, 2)),
-        (["l eye", "tail", "r eye"], (0, 2)),
-    ],
-)
-def test_pairs_are_found_by_name(names: list[str], pair: tuple[int, int]) -> None:
-    assert left_right_pairs(names) == (pair,)
-
-
-@pytest.mark.parametrize("names", [["lip", "rip"], ["tail", "trail"], ["left_eye"], ["pedal", "pedar"], ["l", "left"]])
-def test_what_only_looks_like_a_pair_is_none(names: list[str]) -> None:
-    assert left_right_pairs(names) == ()
 
 
 def test_a_large_file_is_read_in_seconds(tmp_path: Path) -> None:

@@ -231,8 +231,9 @@ def test_files_of_some_classes_do_not_annotate_the_others(root: Path) -> None:
     found, message = dataset.annotated()
     assert not found
     assert "\n" not in message
-    for fragment in ("cub_all", "images.txt", "class 002.", "and 197 more", "data.caltech.edu"):
+    for fragment in ("cub_all", "images.txt", "class 002.", "and 197 more", "those of a subset", "data.caltech.edu"):
         assert fragment in message
+    assert dataset.available() == dataset.present() == (False, message), "whatever images are there"
     assert cub.CUB_001(root / "nowhere").annotated()[0] is False
 
 

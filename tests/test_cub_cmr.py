@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import scipy.io
 from PIL import Image
 from scipy.io import savemat
 
@@ -236,6 +237,22 @@ def test_a_corrupt_file_is_named_with_its_element(root: Path, name: str) -> None
     assert "\n" not in message
     for fragment in (str(mat(root, "train")), *fragments):
         assert fragment in message
+
+
+def test_the_datasets_share_what_was_read_of_a_file(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, original = [], scipy.io.loadmat
+
+    def counted(path: Path, **options: Any) -> Any:
+        read.append(path)
+        return original(path, **options)
+
+    monkeypatch.setattr(scipy.io, "loadmat", counted)
+    assert len(small(root).split("fit")) == 3
+    assert len(small(root, classes=(1,), fit=2).split("fit")) == 2
+    assert read == [mat(root, "train")]
+    write(mat(root, "train"), lists()[0][:2])
+    assert len(small(root, fit=2).split("fit")) == 2
+    assert len(read) == 2
 
 
 def test_counts_truncated_images_and_unknown_ids_are_named(root: Path) -> None:

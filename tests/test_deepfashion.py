@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,6 @@ from PIL import Image
 
 from datasets.base import DatasetError, Split
 from datasets.deepfashion import CARD, DEEPFASHION, JOINTS, DeepFashion
-from metrics.protocols import score
-from tests.metrics.worlds import points
 
 NAMES = {
     "train": (
@@ -44,7 +40,7 @@ def entries(part: str) -> list[dict[str, Any]]:
             "train": part == "train",
             "keypoints": joints.tolist(),
             "keypoints_confidence": [0.9] * 17,
-            "person_id": 2,
+            "person_id": int(name.split("/id_")[1][:8]),
             "bbox": [40, 0, 176, 256],
             "joint_order": {str(index): joint.replace(" ", "_") for index, joint in enumerate(JOINTS)},
         }
@@ -97,22 +93,35 @@ def test_rows_and_joints_follow_the_files(root: Path) -> None:
     assert (outside < 0).any() and (outside > 1).any()
 
 
-def test_groups_are_item_folders(root: Path) -> None:
+def test_groups_are_persons(root: Path) -> None:
+    changed = entries("train")
+    changed[3]["person_id"] = 2  # one person in two folders
+    write(root, "data_train.json", changed)
     dataset = small(root)
     groups = [dataset.annotation(name).group for name in (*NAMES["train"], NAMES["test"][1])]
-    dress, denim = "WOMEN/Dresses/id_00000002", "MEN/Denim/id_00000080"
-    assert groups == [dress, denim, dress, "WOMEN/Shorts/id_00000011", denim]
+    assert groups == ["person 2", "person 80", "person 2", "person 2", "person 80"]
 
 
-def test_images_are_rgb_and_square(root: Path) -> None:
+def test_images_are_rgb_and_of_the_frame_that_joints_are_in(root: Path) -> None:
     dataset = small(root)
-    for name in NAMES["train"]:
-        assert dataset.image(name, 32).shape == (32, 32, 3)
-    half = Image.new("RGB", (200, 100), (255, 0, 0))
-    half.paste((0, 0, 255), (100, 0, 200, 100))
+    half = Image.new("RGB", (256, 256), (255, 0, 0))
+    half.paste((0, 0, 255), (128, 0, 256, 256))
     half.save(dataset.path(NAMES["test"][0]), quality=100, subsampling=0)
     image = dataset.image(NAMES["test"][0], 64)
     assert image.shape == (64, 64, 3) and (image[:, 4, 0] > 240).all() and (image[:, 60, 2] > 240).all()
+    Image.new("RGB", (750, 1101)).save(dataset.path(NAMES["train"][0]))
+    with pytest.raises(DatasetError, match=r"02_1_front\.jpg: got 750 x 1101 pixels, expected 256 x 256"):
+        dataset.image(NAMES["train"][0], 32)
+
+
+def test_images_unpacked_into_a_folder_in_the_folder_are_found(root: Path) -> None:
+    folder = root / "deepfashion" / "img"
+    folder.rename(root / "img")
+    folder.mkdir()
+    assert not small(root).available()[0]
+    (root / "img").rename(folder / "img")
+    assert small(root).available() == (True, "")
+    assert small(root).image(NAMES["train"][0], 32).shape == (32, 32, 3)
 
 
 @pytest.mark.parametrize("change", ["crlf", "no last line break", "byte order mark", "blank last line", "compact json"])
@@ -136,7 +145,7 @@ def test_a_split_is_read_without_the_other(root: Path) -> None:
     (root / "deepfashion" / "img").rename(root / "elsewhere")
     dataset = small(root)
     assert dataset.split("test") == NAMES["test"]
-    assert dataset.annotation(NAMES["test"][1]).group == "MEN/Denim/id_00000080"
+    assert dataset.annotation(NAMES["test"][1]).group == "person 80"
     for found, message in (dataset.annotated(), dataset.available(), DEEPFASHION(root).annotated()):
         assert not found and "data_train.json" in message
     with pytest.raises(DatasetError, match=r"no .*data_train\.json; get "):
@@ -218,6 +227,8 @@ CORRUPTIONS: dict[str, tuple[Callable[[Path], None], str]] = {
     "NaN": (entry(2, keypoints=joint([float("nan"), 1])), f"{JSON}, entry 2: got keypoints of (17, 2)"),
     "infinite": (entry(2, keypoints=joint([1, float("inf")])), f"{JSON}, entry 2"),
     "number beyond float": (entry(2, keypoints=joint([1, 10**400])), f"{JSON}, entry 2"),
+    "no person": (entry(2, person_id=None), f"{JSON}, entry 2: got no such key, expected a key 'person_id'"),
+    "person by name": (entry(2, person_id="two"), f"{JSON}, entry 2: got person_id 'two', expected a whole number"),
     "keypoints as text": (entry(2, keypoints="many"), f"{JSON}, entry 2"),
 }
 
@@ -242,51 +253,3 @@ def test_truncated_images_and_unknown_ids(root: Path) -> None:
         dataset.image(FIRST, 32)
     with pytest.raises(DatasetError, match=r"^[^\n]*'WOMEN/x\.jpg'[^\n]*$"):
         dataset.annotation("WOMEN/x.jpg")
-
-
-DATA_ROOT = os.environ.get("KEYPOINTS_DATA_ROOT")
-REAL = Path(DATA_ROOT or "")
-real = pytest.mark.skipif(
-    not DATA_ROOT or not (REAL / "deepfashion" / JSON).is_file(),
-    reason="KEYPOINTS_DATA_ROOT is not set, or has no deepfashion/data_test.json",
-)
-
-
-@real
-def test_real_files() -> None:
-    dataset = DEEPFASHION(REAL)
-    table = dataset.table("test")
-    assert dataset.digest("test") == CARD.digests["test"]
-    assert table.ids[0] == "WOMEN/Blouses_Shirts/id_00001766/01_4_full.jpg"
-    assert (table.landmarks[0, 0] * 256).tolist() == [114.25, 21.75000762939453]
-    assert (table.landmarks.min() * 256, table.landmarks.max() * 256) == pytest.approx((-5.7, 251.7), abs=0.1)
-    lists = {}
-    for part in ("train", "test"):
-        with (REAL / "deepfashion" / f"data_{part}.csv").open(encoding="utf-8", newline="") as file:
-            lists[part] = [fields["filename"].rpartition("/")[0] for fields in csv.DictReader(file)]
-    assert list(table.groups) == lists["test"]
-    assert [len(lists[part]) for part in ("train", "test")] == [CARD.counts["fit"], CARD.counts["test"]]
-    shared = set(lists["test"]) & set(lists["train"])
-    assert (len(set(lists["test"])), len(shared)) == (1056, 633)
-    assert any("633 of the 1,056" in remark for remark in CARD.remarks)
-    entry = json.loads((REAL / "deepfashion" / JSON).read_bytes())[0]
-    assert tuple(name.replace("_", " ") for name in entry["joint_order"].values()) == JOINTS
-    for left, right in CARD.left_right_pairs:
-        assert JOINTS[left].split() == ["left", JOINTS[right].split()[1]] and JOINTS[right].startswith("right")
-
-
-@real
-def test_real_floors() -> None:
-    """The mean pose of the test images and the centre, against values found by other code."""
-    table = DEEPFASHION(REAL).table("test")
-    for at, pose, within, distance in (
-        ((0.3, 0.8), table.landmarks.mean(axis=0), 28.29, 12.90),
-        ((0.5, 0.5), np.full((17, 2), 0.5), 0.61, 68.54),
-    ):
-        errors = 256 * np.linalg.norm(table.landmarks - pose, axis=2)
-        assert 100 * (errors < 6).mean() == pytest.approx(within, abs=0.005)
-        assert errors.mean() == pytest.approx(distance, abs=0.005)
-        still = points(np.broadcast_to(at, (len(table.ids), 1, 2)), table.landmarks, table.visible)
-        for protocol in ("sk/pck6", "strict/pck6"):
-            assert score(protocol, still, still).value == pytest.approx(within, abs=0.005)
-        assert score("strict/relative", still, still).value == pytest.approx(distance / 2, abs=0.003)

@@ -10,7 +10,7 @@ import pytest
 
 from datasets.base import DatasetError
 from datasets.folder import open_folder
-from tests.own_data import photo
+from tests.own_data import lay_down, photo
 
 
 @pytest.fixture
@@ -36,6 +36,12 @@ def test_a_whole_image_is_padded_to_a_square(images: Path) -> None:
     ((row, column),) = np.argwhere(image[..., 0] == 255)
     assert (column, row) == (30, 15)
     assert (image[:10] == 128).all() and (image[50:] == 128).all()
+
+
+def test_an_image_that_lies_on_its_side_is_turned_upright(images: Path) -> None:
+    before = open_folder(str(images)).image("b.png", 60)
+    lay_down(images / "b.png")
+    np.testing.assert_array_equal(open_folder(str(images)).image("b.png", 60), before)
 
 
 def test_a_changed_image_changes_the_digest(images: Path) -> None:

@@ -209,6 +209,13 @@ def test_corruptions_are_named(root: Path, name: str) -> None:
     assert len(dataset.split("fit")) == 4
 
 
+def test_a_frame_of_another_size_is_refused(root: Path) -> None:
+    dataset = small(root)
+    Image.new("RGB", (512, 256)).save(dataset.path("test/00005.png"))
+    with pytest.raises(DatasetError, match=r"00005\.png: got 512 x 256 pixels, expected 256 x 256"):
+        dataset.image("test/00005.png", 32)
+
+
 def test_truncated_frames_and_unknown_ids(root: Path) -> None:
     dataset = small(root)
     path = dataset.path("test/00005.png")

@@ -45,9 +45,7 @@ def unpack(path: Path, folder: str, target: Path, aside: Path, report: Callable[
     """
     try:
         with (
-            tempfile.TemporaryDirectory(
-                prefix=f".{folder}.", dir=target.parent, ignore_cleanup_errors=True
-            ) as staging,
+            tempfile.TemporaryDirectory(prefix=f".{folder}.", dir=target.parent, ignore_cleanup_errors=True) as staging,
             tarfile.open(path) as archive,
         ):
             members = [member for member in archive if PurePosixPath(member.name).parts[:1] == (folder,)]

@@ -49,7 +49,7 @@ def _fields(dataset: KeypointDataset) -> Iterator[tuple[str, str]]:
     if card.archive:
         yield "download", f"python -m benchmarks data fetch {card.id} gets {card.archive.url}"
     for split, digest in card.digests.items():
-        yield f"digest of {split}", f"{digest}, checked against the original files"
+        yield f"digest of {split}", f"{digest}, the reference"
 
 
 def _found(dataset: KeypointDataset) -> str:

@@ -32,6 +32,8 @@ def fetch(name: str, data_root: Path | None, source: Path | None = None, replace
     """
     root, _ = choose_data_root(data_root)
     dataset = open_dataset(full_name(name), root)
+    if source:
+        _refuse_source(dataset, source)
     if dataset.available()[0] and not replace:
         typer.echo(f"{name} is there, nothing to fetch; python -m benchmarks data verify {name} checks it")
         return 0
@@ -74,6 +76,14 @@ def by_hand(dataset: KeypointDataset) -> str:
     )
 
 
+def _refuse_source(dataset: KeypointDataset, source: Path) -> None:
+    card = dataset.card
+    if card.archive is None:
+        raise UserError(f"{card.id} has no archive that --from could name; data describe {card.id} says how to get it")
+    if not source.is_file():
+        raise UserError(f"no file {source} (from --from); name the archive got from {card.archive.url}")
+
+
 def _refuse_unwritable(root: Path, target: Path, aside: Path) -> None:
     if target.exists() and aside.exists():
         raise UserError(f"{aside} is there already, so {target} cannot be put aside; remove or rename it")
@@ -86,8 +96,6 @@ def _refuse_unwritable(root: Path, target: Path, aside: Path) -> None:
 def _at_hand(path: Path, archive: Archive) -> Path:
     import pooch
 
-    if not path.is_file():
-        raise UserError(f"no file {path} (from --from); name the archive got from {archive.url}")
     refuse_page(path, str(path))
     found = pooch.file_hash(str(path), alg="sha256")
     if found != archive.sha256:

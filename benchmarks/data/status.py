@@ -12,6 +12,7 @@ from benchmarks.errors import UserError
 from benchmarks.registry import DATASETS, full_name, open_dataset
 from benchmarks.settings import DATA_ROOT, choose_data_root
 from datasets.base import SPLITS, DatasetError, KeypointDataset, Split
+from datasets.own import OwnDataset
 from datasets.table import TableDataset
 
 State = Literal["found", "partly", "missing"]
@@ -39,7 +40,10 @@ class Found:
 
 def find(dataset: KeypointDataset) -> Found:
     """Look for a dataset's files. Raises DatasetError for an annotation file that had to be read and is broken."""
-    whole, reason = dataset.available()
+    if isinstance(dataset, TableDataset) and not isinstance(dataset, OwnDataset):
+        whole, reason = dataset.present()
+    else:
+        whole, reason = dataset.available()
     scorable, _ = dataset.annotated()
     annotated: tuple[Split, ...] = SPLITS if scorable else ()
     images: State = "found" if whole else "missing"
@@ -49,7 +53,7 @@ def find(dataset: KeypointDataset) -> Found:
         there = tuple(name for name in SPLITS if all(path.exists() for path in dataset.annotation_files(name)))
         annotated = there if scorable or there != SPLITS else ()
         folders = list(dataset.image_folders())
-        missing = [path for path in folders if not path.exists()]
+        missing = dataset.missing_images()
         images = "missing" if len(missing) == len(folders) else "partly" if missing else "found"
         no_images = f"no {missing[0]}" if missing else ""
     return Found(annotated, images, lacks, no_images)

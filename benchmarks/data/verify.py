@@ -157,10 +157,10 @@ def _check_splits(dataset: KeypointDataset, problems: Problems) -> dict[str, str
             problems.add(f"{name}: {first_line(error)}")
             continue
         known = dataset.card.digests.get(name)
-        said = "as checked against the original files" if known == digest else "no known digest to compare with"
+        said = "as the reference" if known == digest else "no reference to compare with"
         if known not in (None, digest):
-            said = f"expected {known}"
-            problems.add(f"{name}: digest {digest}, expected {known}: annotations are not those of the original files")
+            said = "differs from the reference"
+            problems.add(f"{name}: digest {digest} differs from the reference {known}: other annotations")
         typer.echo(f"  {name:<7}  {len(ids)} images, digest {digest}, {said}")
         for image_id in ids:
             digests.setdefault(image_id, digest)

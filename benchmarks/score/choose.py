@@ -39,7 +39,7 @@ def choose_protocols(wanted: Sequence[str], inputs: Inputs, of_task: Iterable[st
     chosen: list[Protocol] = []
     for name in wanted or [ALL]:
         if name in PROTOCOLS:
-            if lacking := _lacks(PROTOCOLS[name], inputs):
+            if lacking := _hindrance(PROTOCOLS[name], inputs):
                 raise UserError(f"protocol {name} needs {lacking}")
             chosen.append(PROTOCOLS[name])
         elif name in families or name == ALL:
@@ -77,7 +77,7 @@ def _hindrance(protocol: Protocol, inputs: Inputs) -> str:
     if lacking := _lacks(protocol, inputs):
         return lacking
     if protocol.rows == "all" and inputs.some_missing:
-        return "every landmark visible, and some are not"
+        return "every landmark visible, and some are not; a strict protocol leaves those out"
     of_human36m = protocol.landmarks is not None or protocol.sides == "either_mistyped"
     if of_human36m and inputs.test.landmarks.shape[1] != HUMAN36M_JOINTS:
         return f"the {HUMAN36M_JOINTS} joints of Human3.6M"

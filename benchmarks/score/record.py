@@ -14,8 +14,7 @@ from benchmarks.cells import Cell
 from benchmarks.errors import UserError
 from benchmarks.provenance import provenance
 from benchmarks.score.arrays import parse_source
-from benchmarks.scoring import write_errors
-from benchmarks.scoring import score_records
+from benchmarks.scoring import score_records, write_errors
 from benchmarks.store import Store, write_predictions, write_record
 
 if TYPE_CHECKING:

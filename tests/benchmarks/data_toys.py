@@ -2,7 +2,6 @@
 
 import io
 import tarfile
-import zipfile
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -119,14 +118,4 @@ def write_tar(path: Path, members: Mapping[str, bytes | tarfile.TarInfo], zipped
                 file.addfile(info, io.BytesIO(content))
             else:
                 file.addfile(info)
-    return path
-
-
-def write_zip(path: Path, members: dict[str, bytes], modes: dict[str, int] | None = None) -> Path:
-    with zipfile.ZipFile(path, "w") as file:
-        for name, content in members.items():
-            info = zipfile.ZipInfo("x")
-            info.filename = name  # as it is, not made harmless
-            info.external_attr = (modes or {}).get(name, 0) << 16
-            file.writestr(info, content)
     return path

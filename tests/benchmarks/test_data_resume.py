@@ -181,6 +181,7 @@ def test_twenty_thousand_images_are_indexed_at_once_and_never_held(tmp_path, mon
     names = [f"{index:05d}" for index in range(20_000)]
     (folder / "fit.txt").write_text("".join(f"{name} 0.25\n" for name in names[:19_000]))
     (folder / "test.txt").write_text("".join(f"{name} 0.25\n" for name in names[19_000:]))
+    (folder / "img" / "00000.png").touch()
     monkeypatch.setattr(data_toys.Photos, "image", lambda *_: Counted((4, 4, 3), np.uint8))
     monkeypatch.setattr(data_toys.Photos, "path", lambda self, image_id: self.folder / "fit.txt")
     started = time.perf_counter()

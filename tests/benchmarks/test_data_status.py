@@ -38,6 +38,14 @@ def test_every_state_of_annotations_and_images(tmp_path):
     assert expected.items() <= row(tmp_path).items()
 
 
+def test_a_folder_without_images_holds_none(tmp_path):
+    folder = data_toys.write_photos(tmp_path)
+    shutil.rmtree(folder / "img")
+    (folder / "img").mkdir()
+    expected = {"annotations": "found", "images": "missing", "lacks": f"no {folder}/img/*"}
+    assert expected.items() <= row(tmp_path).items()
+
+
 class Partial(data_toys.Photos):
     """All of its files are there, but not all that they should list."""
 
@@ -115,7 +123,7 @@ def test_describe_has_all_of_the_card(tmp_path):
         "licence        none needed",
         "citation       none",
         "how to get it  make them",
-        f"digest of fit  {'0' * 64}, checked against the original files",
+        f"digest of fit  {'0' * 64}, the reference",
         "to know\n  - They are noise.",
         f"files expected under the data root {tmp_path}\n  photos/\n    {{fit,test}}.txt\n    img/00000.png ...",
     ):

@@ -82,6 +82,9 @@ def test_labelled_data_is_scored(run, folder, monkeypatch, name):
     assert "0.00" in line
     status, out, _ = run("--method", "toy_colours", "--dataset", name, "--keypoints", "3")
     assert out.count("finished before") == 4
+    squares(folder / "birds" / "07.png", corners_of(1)[0])
+    status, out, _ = run("--method", "toy_colours", "--dataset", name, "--keypoints", "3")
+    assert (status, out.count("finished before")) == (0, 0)
 
 
 def test_the_score_of_a_constant_is_the_spread_of_the_landmarks(run, folder):

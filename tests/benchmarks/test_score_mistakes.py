@@ -151,7 +151,7 @@ def test_options_that_do_not_fit(refused, files, tmp_path, options, message):
 
 def test_a_landmark_that_is_missing_is_no_landmark_that_counts(refused, files):
     line = refused(*files(fit_gt=changed("fit-gt", (4, 1), np.nan)), "--protocol", "sk/pck6")
-    assert "fit landmarks are not finite in 1 places, first at row 4, point 1" in line
+    assert "protocol sk/pck6 needs every landmark visible, and some are not" in line
 
 
 @pytest.mark.parametrize(

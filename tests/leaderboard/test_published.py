@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from benchmarks.tasks import SUITES, TASKS
@@ -70,6 +72,23 @@ def test_a_family_brings_only_rows_that_it_made_with_whatever_solver():
     assert {row["protocol"] for row in reported_rows(list(TASKS), "siarohin/cumulative")} == {"siarohin/cumulative"}
     assert reported_rows(list(TASKS), "all") == ALL
     assert reported_rows(list(TASKS), "strict") == []
+
+
+def test_the_released_protocol_that_a_row_carries_finds_it_too():
+    (row,) = reported_rows(["taichi"], "sk_released/cumulative")
+    assert row["printed"] == "234.89"
+    assert {row["protocol"] for row in reported_rows(["celeba_wild_k4"], "autolink_released")} == {
+        "autolink_released/interocular"
+    }
+
+
+def test_what_a_note_extrapolates_follows_from_its_value():
+    notes = [fact for fact in published_facts() if "extrapolated" in fact["differs"]]
+    assert {fact["value"] for fact in notes} == {"234.89", "317.94"}
+    for fact in notes:
+        low, high = re.findall(r"(\d{3}) to (\d{3})", fact["differs"])[0]
+        assert float(fact["value"]) * 1.31 == pytest.approx(float(low), abs=1)
+        assert float(fact["value"]) * 1.37 == pytest.approx(float(high), abs=1)
 
 
 def test_human36m_pixels_and_percent_are_told_apart():

@@ -97,3 +97,11 @@ def test_a_bad_page_is_one_clear_line_and_stays_as_it_is(page, results, text, me
 def test_a_missing_page_is_one_clear_line(tmp_path, results):
     with pytest.raises(LeaderboardError, match="cannot read"):
         readme.check(tmp_path / "none.md", SUITES, results)
+
+
+def test_results_of_an_older_protocol_are_refused_until_they_are_scored_anew(page, tmp_path):
+    old = record("alpha", "cub_001", 7.0, score={"protocol": "sk/cumulative", "protocol_version": 1})
+    save_results([old], tmp_path / "results" / "wild.json")
+    for act in (readme.check, readme.update):
+        with pytest.raises(LeaderboardError, match="block mini:wild are of other versions of sk/cumulative; run again"):
+            act(page, SUITES, tmp_path / "results")

@@ -184,6 +184,18 @@ def test_two_protocols_of_a_task_are_two_columns_each_with_its_own_best():
     assert table["Gamma"]["cub_001 strict/side (%) ↓"] == table["Gamma"]["cub_001 strict/box (%) ↓"] == "failed"
 
 
+def test_a_score_of_another_protocol_version_is_marked_and_never_best():
+    old = record("beta", "cub_001", 1.0, score={"protocol_version": 7})
+    gone = record("gamma", "cub_001", 2.0, score={"protocol": "retired/side"})
+    found = rows([record("alpha", "cub_001", 7.0), old, gone], TASKS, "mini")
+    assert [row["outdated"] for row in found] == [False, True, True]
+    text = render(found)
+    table = cells(text)
+    assert table["Alpha"]["cub_001 sk/side (% side) ↓"] == "**7.00** ±0.50"
+    assert table["Beta"]["cub_001 sk/side (% side) ↓"] == "1.00 ±0.50§"
+    assert "§ scored under another version" in text
+
+
 def test_a_cell_without_scores_has_no_row():
     silent = record("alpha", "cub_001", 7.0).model_copy(update={"scores": ()})
     assert rows([silent], TASKS, "mini") == []
@@ -200,6 +212,15 @@ def test_reported_rows_stand_apart_and_only_in_the_paper_profile():
     assert "10.5 (" in reported
     assert "AutoLink" not in markdown(RECORDS)
     assert {row["kind"] for row in rows(RECORDS, TASKS, "mini")} == {"measured"}
+
+
+def test_every_metric_of_a_reported_task_has_its_column():
+    text = render(rows([], ["taichi"], "paper", "all"))
+    (header, *lines) = [line for line in text.splitlines() if line.startswith("|")]
+    assert "taichi (px@256 abs. summed or px@256 summed)" in header
+    assert "taichi (px@128)" in header
+    (own,) = [line for line in lines if line.startswith("| Stable Keypoints")]
+    assert "234.89" in own and "7.02" in own
 
 
 def test_nothing_measured_is_said():

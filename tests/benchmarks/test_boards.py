@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,14 @@ from tests.leaderboard.synthetic import record, score_of
 
 
 def board(**changes) -> Board:
-    fields = {"suites": [], "tasks": [], "protocol": None, "profile": "mini", "data_root": None, "format": "md"}
+    fields: dict[str, Any] = {
+        "suites": [],
+        "tasks": [],
+        "protocol": None,
+        "profile": "mini",
+        "data_root": None,
+        "format": "md",
+    }
     return Board(**(fields | changes))
 
 

@@ -1,4 +1,4 @@
-"""Optimising tokens, choosing K of them, and finding them again on images."""
+"""What tokens see in images: the losses of a batch, and the keypoints that K of them find."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from methods.base import ImageStream, MethodError, Report
+from methods.base import MethodError
 from methods.stable_keypoints import draws
 from methods.stable_keypoints.augment import average_unwarped, inverse, resize, warp
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.losses import equivariance, peak, sharpening
-from methods.stable_keypoints.selection import most_frequent, most_local, spread_out
+from methods.stable_keypoints.selection import most_local, spread_out
 
 
 class Learner:
@@ -39,11 +39,6 @@ class Learner:
                 )
         self._latents: dict[str, Tensor] = {}
 
-    def work(self, images: ImageStream) -> int:
-        """Passes of the UNet in a fit, for the progress report: those that learn and those that choose."""
-        selected = self.config.selection_images or len(images)
-        return self.config.steps - (-selected // self.config.predict_batch)
-
     def initial_tokens(self) -> Tensor:
         """Random tokens (N, width), drawn in float32."""
         shape = (self.config.num_tokens, self.backbone.token_width)
@@ -51,43 +46,20 @@ class Learner:
         tokens = torch.from_numpy(values * np.float32(self.config.token_scale))
         return tokens.to(self.backbone.device, self.backbone.map_dtype)
 
-    def optimise(self, tokens: Tensor, images: ImageStream, report: Report) -> Tensor:
-        """Tokens after ``steps`` steps of Adam on the loss of Eq. 4. Raises MethodError where the loss diverges."""
-        config = self.config
-        tokens = tokens.clone().requires_grad_(True)
-        adam = torch.optim.Adam([tokens], lr=config.learning_rate, betas=config.adam_betas, eps=config.adam_epsilon)
-        order = draws.image_order(self.seed, "fit", len(images), config.steps * config.batch_size)
-        for step in range(config.steps):
-            first = step * config.batch_size
-            batch = images.load([int(index) for index in order[first : first + config.batch_size]])
-            keys = [(self.seed, "fit", image_id, first + row) for row, image_id in enumerate(batch.ids)]
-            sharp, equivariant = self.losses(tokens, torch.tensor(batch.pixels), batch.ids, keys)
-            loss = config.sharpening_weight * sharp + config.equivariance_weight * equivariant
-            if not torch.isfinite(loss):
-                raise MethodError(
-                    f"stable_keypoints: the loss is {loss.item()} at step {step + 1}; lower learning_rate"
-                )
-            adam.zero_grad()
-            loss.backward()
-            adam.step()
-            scalars = {"loss": loss, "sharpening": sharp, "equivariance": equivariant}
-            report(step + 1, self.work(images), **{name: value.item() for name, value in scalars.items()})
-        return tokens.detach()
-
     def losses(
         self, tokens: Tensor, pixels: Tensor, ids: Sequence[str], keys: Sequence[draws.Key]
     ) -> tuple[Tensor, Tensor]:
         """Localisation and equivariance loss, unweighted, of images (B, 3, S, S); a draw key for each image."""
         config = self.config
-        original = self._encode_original(pixels, ids)
+        original = self.encode_original(pixels, ids)
         if not config.equivariance:
-            maps = self._maps(original, [(*key, "original") for key in keys], tokens)
+            maps = self.maps(original, [(*key, "original") for key in keys], tokens)
             counted = torch.take_along_dim(maps, self._counted(maps, maps)[:, :, None, None], dim=1)
             return sharpening(counted, config.sigma, config.loss_reduction), counted.new_zeros(())
         theta = self._thetas(keys)
         latents = torch.cat([original, self.backbone.encode(warp(pixels.to(self.backbone.device), theta))])
         both_keys = [(*key, view) for view in ("original", "transformed") for key in keys]
-        maps, transformed = self._maps(latents, both_keys, tokens).chunk(2)
+        maps, transformed = self.maps(latents, both_keys, tokens).chunk(2)
         counted = self._counted(maps, transformed)[:, :, None, None]
         maps, transformed = (torch.take_along_dim(each, counted, dim=1) for each in (maps, transformed))
         unwarped = warp(transformed, inverse(theta))
@@ -105,21 +77,6 @@ class Learner:
         return spread_out(
             transformed if config.fps_in_loss_on == "transformed" else maps, candidates, self.num_keypoints
         )
-
-    @torch.no_grad()
-    def choose(self, tokens: Tensor, images: ImageStream, report: Report) -> Tensor:
-        """Ids (K,) of the tokens kept most often over the selection images: Eq. 10."""
-        config = self.config
-        order = draws.image_order(self.seed, "selection", len(images), config.selection_images or len(images))
-        kept: list[NDArray[np.int64]] = []
-        for first in range(0, len(order), config.predict_batch):
-            batch = images.load([int(index) for index in order[first : first + config.predict_batch]])
-            keys = [(self.seed, "selection", image_id, first + row) for row, image_id in enumerate(batch.ids)]
-            maps = self._maps(self._encode_original(torch.tensor(batch.pixels), batch.ids), keys, tokens)
-            candidates = most_local(maps, self.kappa, config.sigma, config.ranking)
-            kept.append(spread_out(maps, candidates, self.num_keypoints).cpu().numpy())
-            report(config.steps + len(kept), self.work(images))
-        return torch.from_numpy(most_frequent(np.concatenate(kept), self.num_keypoints)).to(tokens.device)
 
     @torch.no_grad()
     def locate(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> NDArray[np.float64]:
@@ -141,13 +98,14 @@ class Learner:
         if views:
             theta = self._thetas(keys)
             latents = self.backbone.encode(warp(pixels.repeat_interleave(views, dim=0), theta))
-            maps = self._maps(latents, keys, tokens, chosen).unflatten(0, (len(ids), views))
+            maps = self.maps(latents, keys, tokens, chosen).unflatten(0, (len(ids), views))
             maps = average_unwarped(maps, theta.unflatten(0, (len(ids), views)), side)
         else:
-            maps = resize(self._maps(self.backbone.encode(pixels), keys, tokens, chosen), side)
+            maps = resize(self.maps(self.backbone.encode(pixels), keys, tokens, chosen), side)
         return (peak(maps).flip(-1).double().cpu().numpy() + 0.5) / side
 
-    def _maps(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
+    def maps(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
+        """Attention maps (B, N or K, R, R) of latents, whose noise is drawn by the keys."""
         noise = None
         if self.config.noise:
             noise = torch.from_numpy(draws.noise([(*key, "noise") for key in keys], latents.shape[1:]))
@@ -164,7 +122,7 @@ class Learner:
         )
         return torch.from_numpy(theta).to(self.backbone.device, self.backbone.map_dtype)
 
-    def _encode_original(self, pixels: Tensor, ids: Sequence[str]) -> Tensor:
+    def encode_original(self, pixels: Tensor, ids: Sequence[str]) -> Tensor:
         """Latents of untransformed images, each encoded once while ``latent_cache`` has room."""
         fresh: dict[str, Tensor] = {}
         missing = [row for row, image_id in enumerate(ids) if image_id not in self._latents]

@@ -68,11 +68,13 @@ class StableKeypoints(Method):
         ``report`` gets loss, sharpening and equivariance at every step, and no scalars while tokens are chosen.
         Raises MethodError for missing weights or settings that leave fewer tokens than keypoints.
         """
+        from methods.stable_keypoints.fitting import choose, optimise
+
         if len(images) == 0:
             raise MethodError(f"{self.card.id}: there are no images to fit, expected at least 1")
         learner = self._new_learner(num_keypoints, seed)
-        self._tokens = learner.optimise(learner.initial_tokens(), images, report)
-        self._chosen = learner.choose(self._tokens, images, report)
+        self._tokens = optimise(learner, learner.initial_tokens(), images, report)
+        self._chosen = choose(learner, self._tokens, images, report)
 
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
         """Keypoints (B, K, 2), (x, y) in [0, 1]. Raises MethodError before ``fit`` or ``load``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -16,7 +16,7 @@ from leaderboard import readme
 from leaderboard.audit import audit
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
-from leaderboard.tables import Format, render, rows
+from leaderboard.tables import VARIANT_SUITES, Format, render, rows
 from metrics.protocols import PROTOCOLS
 
 
@@ -39,10 +39,37 @@ def board_text(board: Board, runs: Path) -> str:
     records = load_records(runs)
     sections = list(_sections(board, records, profile))
     if board.format != "md":
-        found = [row for _, tasks, profile in sections for row in rows(records, tasks, profile, board.protocol)]
+        found = [row for section in sections for row in section.rows(records, board.protocol)]
         unique = list({_key(row): row for row in found}.values())
         return render(unique, board.format)
-    return "\n".join(_section(records, title, tasks, profile, board.protocol) for title, tasks, profile in sections)
+    return "\n".join(section.text(records, board.protocol) for section in sections)
+
+
+@dataclass(frozen=True)
+class _Section:
+    """A table's title, tasks and profile; ``variants``: of ablations."""
+
+    title: str
+    tasks: Sequence[str]
+    profile: Profile
+    variants: bool = False
+
+    def rows(self, records: Sequence[ResultRecord], protocol: str | None) -> list[dict[str, object]]:
+        """The rows of the table."""
+        return rows(records, self.tasks, self.profile, protocol, self.variants)
+
+    def text(self, records: Sequence[ResultRecord], protocol: str | None) -> str:
+        """One table with its tasks across; with all protocols a table for each task, the protocols across."""
+        if protocol == "all":
+            single = [replace(self, tasks=[task]) for task in self.tasks]
+            parts = [render(one.rows(records, "all"), "md", f"{one.tasks[0]}, {self.title}") for one in single]
+            return "\n".join(parts)
+        found = self.rows(records, protocol)
+        text = render(found, "md", self.title if protocol is None else f"{self.title}, {protocol}")
+        measured = {row["task"] for row in found if row["kind"] == "measured"}
+        there = {record.task for record in records}
+        others = [task for task in self.tasks if task not in measured and task in there]
+        return text + (f"\nNot scored under {protocol}: {', '.join(others)}.\n" if protocol and others else "")
 
 
 def _key(row: dict[str, object]) -> tuple[str, ...]:
@@ -69,37 +96,21 @@ def _check(board: Board) -> None:
         raise unknown("protocol", str(board.protocol), ["all", *families, *PROTOCOLS])
 
 
-def _sections(
-    board: Board, records: Sequence[ResultRecord], profile: Profile
-) -> Iterable[tuple[str, Sequence[str], Profile]]:
-    """Title, tasks and profile of each table; unasked, a run's own data comes last, in whatever profile it has."""
+def _sections(board: Board, records: Sequence[ResultRecord], profile: Profile) -> Iterable[_Section]:
+    """The tables; unasked, a run's own data comes last, in whatever profile it has."""
     for suite in board.suites or ([] if board.tasks else SUITES):
-        yield f"{suite} ({profile} profile)", SUITES[suite], profile
+        yield _Section(f"{suite} ({profile} profile)", SUITES[suite], profile, suite in VARIANT_SUITES)
     there = {(record.task, record.profile) for record in records}
     for task in board.tasks:
         if task not in TASKS and not any(task == found for found, _ in there):
             raise unknown("task", task, [*TASKS, *(found for found, _ in there)])
     if board.tasks:
-        yield f"{profile} profile", board.tasks, profile
+        yield _Section(f"{profile} profile", board.tasks, profile)
     elif not board.suites:
         for each in get_args(Profile):
             own = sorted({task for task, found in there if found == each and task not in TASKS})
             if own and (board.format == "md" or each == profile):
-                yield f"own data ({each} profile)", own, each
-
-
-def _section(
-    records: Sequence[ResultRecord], title: str, tasks: Sequence[str], profile: str, protocol: str | None
-) -> str:
-    """One table with its tasks across; with all protocols a table for each task, the protocols across."""
-    if protocol == "all":
-        parts = [render(rows(records, [task], profile, "all"), "md", f"{task}, {title}") for task in tasks]
-        return "\n".join(parts)
-    found = rows(records, tasks, profile, protocol)
-    text = render(found, "md", title if protocol is None else f"{title}, {protocol}")
-    measured = {row["task"] for row in found if row["kind"] == "measured"}
-    others = [task for task in tasks if task not in measured and any(record.task == task for record in records)]
-    return text + (f"\nNot scored under {protocol}: {', '.join(others)}.\n" if protocol and others else "")
+                yield _Section(f"own data ({each} profile)", own, each)
 
 
 def check_readme(path: Path) -> int:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from benchmarks.data.card import description as dataset_description
 from benchmarks.errors import unknown
@@ -24,10 +25,12 @@ from benchmarks.registry import (
 from benchmarks.settings import choose_data_root
 from benchmarks.tasks import SUITES, TASKS, Profile, Task
 from leaderboard.published import reported_rows
+from leaderboard.tables import VARIANT_SUITES
 from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from datasets.base import DatasetCard
+    from methods.base import MethodConfig
     from metrics.protocols import Protocol
 
 Pairs = Iterable[tuple[str, str]]
@@ -40,7 +43,7 @@ def listing(kind: str | None) -> str:
         "methods": lambda: _entries(METHODS),
         "datasets": lambda: [*_entries(DATASETS), *((f"{name}:", text) for name, text in _entries(SOURCES))],
         "tasks": lambda: ((task.id, _task_summary(task)) for task in TASKS.values()),
-        "suites": lambda: ((name, ", ".join(tasks)) for name, tasks in SUITES.items()),
+        "suites": lambda: ((name, _suite_summary(name)) for name in SUITES),
         "protocols": lambda: ((name, _error(name)) for name in PROTOCOLS),
     }
     if kind is not None and kind not in kinds:
@@ -83,14 +86,19 @@ def _columns(pairs: Pairs) -> str:
 
 def _task_summary(task: Task) -> str:
     learned = f", keypoints learned on {task.fit_on}" if task.fit_on else ""
+    learned += f", learned on {task.fit_images} images" if task.fit_images is not None else ""
     return f"{task.dataset}, K={task.num_keypoints}, {task.protocols[0]}{learned}"
+
+
+def _suite_summary(name: str) -> str:
+    return ", ".join(SUITES[name]) + (" with the ablations that a method names" if name in VARIANT_SUITES else "")
 
 
 def _method(name: str) -> str:
     cls = method_class(name)
     card = [(key, str(value)) for key, value in cls.card.model_dump().items() if value is not None]
     card.append(("code", f"{METHODS.origin(name)}, version {cls.version}"))
-    configs = {profile: cls.config_for(profile, {}).model_dump() for profile in PROFILES}
+    configs = {profile: cls.config_for(profile, {}) for profile in PROFILES}
     settings = [(f"{name}.{key}", _setting(key, configs)) for key in cls.Config.model_fields]
     text = f"method {name}\n{_columns(card)}"
     if settings:
@@ -99,9 +107,9 @@ def _method(name: str) -> str:
     return text
 
 
-def _setting(key: str, configs: dict[Profile, dict[str, Any]]) -> str:
+def _setting(key: str, configs: Mapping[Profile, MethodConfig]) -> str:
     """A setting's default, for each profile where they differ."""
-    values = {profile: str(config[key]) for profile, config in configs.items()}
+    values = {profile: str(getattr(config, key)) for profile, config in configs.items()}
     if len(set(values.values())) == 1:
         return values[PROFILES[0]]
     return ", ".join(f"{value} ({profile})" for profile, value in values.items())
@@ -116,11 +124,27 @@ def _suite(name: str, root: Path | None) -> str:
     for task in (TASKS[task] for task in SUITES[name]):
         runs = ", ".join(profile for profile in PROFILES if not _lacks(task, profile, root)) or "nowhere yet"
         lines.append((task.id, f"{_task_summary(task)}; can be run here: {runs}"))
-    return f"suite {name}\n{_columns(lines)}"
+    text = f"suite {name}\n{_columns(lines)}"
+    return "\n\n".join([text, *_ablations(name)]) if name in VARIANT_SUITES else text
+
+
+def _ablations(suite: str) -> Iterator[str]:
+    """The ablations of every method that has any, under each profile and for the K of the suite's tasks."""
+    classes = {name: method_class(name) for name in METHODS.entries}
+    for task, (name, cls), profile in product(SUITES[suite], classes.items(), PROFILES):
+        found = () if cls.card.is_floor else cls.ablations(cls.config_for(profile, {}), TASKS[task].num_keypoints)
+        if found:
+            settings = (
+                (each.name, ", ".join(f"{name}.{key}={value}" for key, value in each.settings.items()))
+                for each in found
+            )
+            yield f"ablations of {name} on {task} ({profile} profile)\n{_columns(settings)}"
 
 
 def _task(task: Task, root: Path | None) -> str:
     lines = [("keypoints", f"K={task.num_keypoints}")]
+    if task.fit_images is not None:
+        lines.append(("learned on", f"{task.fit_images} of the fit images, drawn by the seed; fewer are among more"))
     lines += [("error", f"{protocol}: {_error(protocol)}") for protocol in task.protocols]
     for profile in PROFILES:
         lacks = _lacks(task, profile, root)

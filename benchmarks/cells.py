@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.tasks import SUITES, Profile, Task, plain_name
-from leaderboard.records import Failure, ResultRecord, ScoreRecord
+from leaderboard.records import Failure, ResultRecord, ScoreRecord, Variant
+from leaderboard.tables import VARIANT_SUITES
 
 
 def content_hash(content: dict[str, Any]) -> str:
@@ -21,7 +22,8 @@ def content_hash(content: dict[str, Any]) -> str:
 class Cell(BaseModel):
     """What is to be run. ``settings`` are the user's own; ``config`` is what they make of the profile's defaults.
 
-    Protocols are no part of a cell's identity: scoring anew never runs a model.
+    ``variant`` says what an ablation changed, None for a method as it is; ``of_predict`` names the settings on which
+    what is learned does not depend. Protocols are no part of a cell's identity: scoring anew never runs a model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -34,6 +36,8 @@ class Cell(BaseModel):
     identity: dict[str, Any]
     is_floor: bool
     supervision: str
+    variant: Variant | None = None
+    of_predict: tuple[str, ...] = ()
     task: Task
     profile: Profile
     seed: int
@@ -53,18 +57,21 @@ class Cell(BaseModel):
     @property
     def id(self) -> str:
         """``<method>--<task>--<profile>--s<seed>--<8 hex digits of its content>``."""
-        content = self._learned() | {
+        content = self._content() | {
             "task": self.task.id,
             "dataset": self.dataset,
             "digests": self.digests,
             "profile": self.profile,
         }
+        if self.variant:
+            content["variant"] = self.variant.name  # so that an ablation is no row of --set, nor the other way round
         return f"{self.method}--{self.task.id}--{self.profile}--s{self.seed}--{content_hash(content)[:8]}"
 
     @property
     def fit_id(self) -> str:
         """Names what the method learns: the same for every task that learns on the same images with the same K."""
-        learned = content_hash(self._learned())[:8]
+        config = {name: value for name, value in self.config.items() if name not in self.of_predict}
+        learned = content_hash(self._content() | {"config": config})[:8]
         return f"{self.method}--{plain_name(self.fit_dataset)}--k{self.task.num_keypoints}--s{self.seed}--{learned}"
 
     def record(
@@ -87,13 +94,14 @@ class Cell(BaseModel):
             is_floor=self.is_floor,
             supervision=self.supervision,
             task=self.task.id,
-            suites=tuple(name for name, tasks in SUITES.items() if self.task.id in tasks),
+            suites=self._suites(),
             dataset=self.dataset,
             fit_dataset=self.fit_dataset,
             dataset_digests=self.digests,
             num_keypoints=self.task.num_keypoints,
             profile=self.profile,
             seed=self.seed,
+            variant=self.variant,
             n_images_limit=self.limit,
             scores=scores,
             seconds=seconds or {},
@@ -102,8 +110,16 @@ class Cell(BaseModel):
             failure=failure,
         )
 
-    def _learned(self) -> dict[str, Any]:
-        return {
+    def _suites(self) -> tuple[str, ...]:
+        return tuple(
+            name
+            for name, tasks in SUITES.items()
+            if self.task.id in tasks and (self.variant is None or name in VARIANT_SUITES)
+        )
+
+    def _content(self) -> dict[str, Any]:
+        """What keypoints depend on, given an image."""
+        content: dict[str, Any] = {
             "method": self.method,
             "version": self.version,
             "config": self.config,
@@ -114,3 +130,6 @@ class Cell(BaseModel):
             "seed": self.seed,
             "limit": self.limit,
         }
+        if self.task.fit_images is not None:
+            content["fit_images"] = self.task.fit_images
+        return content

@@ -1,4 +1,4 @@
-"""The command line: ``run``, ``score``, ``list``, ``describe``, ``data``, ``leaderboard``, ``mirror`` and ``ui``."""
+"""The command line: ``run``, ``show``, ``score``, ``list``, ``data``, ``leaderboard``, ``mirror``, ``ui`` and more."""
 
 from __future__ import annotations
 
@@ -40,6 +40,13 @@ class Overwrite(StrEnum):
     all = "all"
 
 
+class Memory(StrEnum):
+    """How much memory a method may take."""
+
+    auto = "auto"
+    low = "low"
+
+
 DataRoot = Annotated[Path | None, typer.Option(help="Folder with the datasets (default: KEYPOINTS_DATA_ROOT).")]
 ProfileName = Annotated[str | None, typer.Option(help="mini or paper (default: paper where there is a data root).")]
 Output = Annotated[Path, typer.Option(help="The run directory.")]
@@ -66,6 +73,9 @@ def run(
     seeds: Annotated[int, typer.Option(min=1, help="Run seeds 0 to N-1.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="Cut every split to N images (marked in tables).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    memory: Annotated[
+        Memory, typer.Option(help="low: methods that can trade speed for (GPU) memory do so.")
+    ] = Memory.auto,
     output: Output = Path("runs"),
     assignments: Annotated[
         list[str] | None, typer.Option("--set", metavar="METHOD.NAME=VALUE", help="Setting of a method; repeatable.")
@@ -79,11 +89,13 @@ def run(
 ) -> None:
     """Run methods on tasks and score them.
 
-    What is finished is not run again, so a run that was broken off goes on where it stopped.
+    What is finished is not run again, so a run that was broken off (Ctrl-C, SIGTERM, or killed) goes on where it
+    stopped: at the next cell, the next batch of predictions, and the last checkpoint of a fit where a method keeps any.
 
-    Exit status: 0 all cells are done, 1 a cell failed, 2 a mistake you can mend, 130 interrupted.
+    Exit status: 0 all cells are done, 1 a cell failed, 2 a mistake you can mend, 130 interrupted, 143 terminated.
     """
     from benchmarks.command import RunOptions, run_command
+    from benchmarks.interrupt import exit_status, terminable
 
     options = RunOptions(
         methods=method,
@@ -96,6 +108,7 @@ def run(
         seeds=seeds,
         limit=limit,
         device=device,
+        memory=memory.value,
         output=output,
         assignments=assignments or [],
         overwrite=overwrite.value,
@@ -104,10 +117,11 @@ def run(
         dry_run=dry_run,
     )
     try:
-        status = run_command(options)
-    except KeyboardInterrupt:  # before the first cell, or in the report after the last
+        with terminable():
+            status = run_command(options)
+    except KeyboardInterrupt as stop:  # before the first cell, or in the report after the last
         typer.echo("interrupted: finished cells stay; the same command goes on from there", err=True)
-        status = 130
+        status = exit_status(stop)
     raise typer.Exit(status)
 
 
@@ -168,6 +182,61 @@ def leaderboard(
         typer.echo(text, nl=False)
     else:
         write_atomically(output, text)
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="A run directory, or the folder of one cell.")] = Path("runs"),
+    cells: Annotated[
+        list[str] | None, typer.Argument(help="Cells of it, by id or pattern such as '*--cub_*' (default: all).")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Test images to show attention maps of.")] = 6,
+    selection_images: Annotated[
+        int, typer.Option(min=1, help="Selection images to count the tokens' choices over, at most.")
+    ] = 500,
+    data_root: DataRoot = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
+    output: Annotated[Path | None, typer.Option(help="Folder for the pictures (default: beside each record).")] = None,
+    mlflow: Annotated[bool, typer.Option(help="Hand the pictures to MLflow too (not with --output).")] = True,
+) -> None:
+    """Draw attention maps, loss curves and how tokens were chosen, as PNG.
+
+    Exit status: 0 all is drawn, 1 something is missing (a line says what), 2 a mistake you can mend, 130 interrupted.
+    """
+    from benchmarks.interrupt import exit_status, terminable
+    from benchmarks.show.command import ShowOptions, show_command
+
+    options = ShowOptions(
+        run=run,
+        cells=cells or [],
+        images=images,
+        selection_images=selection_images,
+        data_root=data_root,
+        device=device,
+        output=output,
+        mlflow=mlflow,
+    )
+    try:
+        with terminable():
+            status = show_command(options)
+    except KeyboardInterrupt as stop:
+        typer.echo("interrupted: the pictures named above stay", err=True)
+        status = exit_status(stop)
+    raise typer.Exit(status)
+
+
+@app.command()
+def export(
+    source: Annotated[Path, typer.Argument(help="The folder of a fit or of a cell, or a run directory with one fit.")],
+    destination: Annotated[Path, typer.Argument(help="Folder to write embedding.pt and indices.pt into.")],
+) -> None:
+    """Write the tokens of Stable Keypoints as its released code reads them.
+
+    The other way round, --set stable_keypoints.tokens=FOLDER takes such files, or a fit, as they are.
+    """
+    from benchmarks.export import export
+
+    typer.echo(export(source, destination))
 
 
 app.command()(score)

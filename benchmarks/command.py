@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from rich.console import Console
 from rich.text import Text
@@ -16,7 +16,9 @@ from benchmarks.errors import UserError, first_line
 from benchmarks.executor import InProcess
 from benchmarks.plan import Plan, Request, make_plan
 from benchmarks.progress import Progress
-from benchmarks.registry import full_name, is_own, opener
+from benchmarks.provenance import peak_memory_mb
+from benchmarks.ranks import Lead, help_out, is_helper
+from benchmarks.registry import full_name, is_own, method_class, opener
 from benchmarks.runner import Outcome, Overwrite, drive
 from benchmarks.settings import DATA_ROOT, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.store import Store
@@ -49,26 +51,33 @@ class RunOptions:
     dry_run: bool
     datasets: Sequence[str] = ()
     keypoints: int | None = None
+    memory: Literal["auto", "low"] = "auto"
 
 
 def run_command(options: RunOptions) -> int:
     """Plan, run, and report; the exit status. Raises what the user can mend before anything is run."""
-    console = Console(highlight=False)
+    helps = is_helper()
+    console = Console(highlight=False, quiet=helps)
     request = _request(options, console)
     plan = make_plan(request)
     print_skipped(console, plan.skipped)
     if not plan.cells:
         raise UserError(_nothing_to_run(plan))
     store = Store(options.output)
+    if helps:
+        return 0 if options.dry_run else help_out(plan, request.datasets, choose_device(options.device))
     if options.dry_run:
         print_plan(console, plan, store, options.overwrite)
         return 0
     device = choose_device(options.device)
     store.prepare()
-    progress = Progress(console, len(plan.cells))
-    executor = InProcess(store, request.datasets, device, progress, refit=options.overwrite == "all")
+    progress = Progress(console, len(plan.cells), lambda: peak_memory_mb(device))
+    lead = Lead(device)
+    executor = InProcess(store, request.datasets, device, progress, lead, refit=options.overwrite == "all")
     mirror = _Mirror(Tracker(options.output, shlex.join(sys.argv[1:])) if options.mlflow else None, console)
     outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
+    lead.dismiss()
+    _drop_partial(store, plan, outcome)
     return _report(console, store, request, outcome, mirror.finish(outcome))
 
 
@@ -89,8 +98,21 @@ def _request(options: RunOptions, console: Console) -> Request:
         seeds=options.seeds,
         limit=options.limit,
         floors=options.floors,
-        assignments=options.assignments,
+        assignments=[*_memory_settings(options, console), *options.assignments],
+        suites=options.suites,
     )
+
+
+def _memory_settings(options: RunOptions, console: Console) -> list[str]:
+    """--memory as a setting of each method that knows it; what --set says of it comes later, and holds."""
+    if options.memory == "auto":
+        return []
+    known = [name for name in options.methods if "memory" in method_class(name).Config.model_fields]
+    if not known:
+        console.print(
+            f"--memory {options.memory} changes nothing: no method here has a setting 'memory'", style="yellow"
+        )
+    return [f"{name}.memory={options.memory}" for name in known]
 
 
 def _profile(options: RunOptions, names: Sequence[str]) -> tuple[Profile, Path | None, str]:
@@ -116,6 +138,14 @@ def _tasks_on(names: Sequence[str], keypoints: int | None, datasets: Open) -> li
         if not found:
             raise UserError(reason)
     return [task_on(name, keypoints, datasets(name)) for name in names]
+
+
+def _drop_partial(store: Store, plan: Plan, outcome: Outcome) -> None:
+    """Forget the unfinished predictions of the fits whose cells are all done."""
+    done = {cell_id for cell_id, record in outcome.records.items() if record.status == "done"}
+    needed = {cell.fit_id for cell in plan.cells if cell.id not in done}
+    for fit_id in {cell.fit_id for cell in plan.cells} - needed:
+        store.drop_partial(fit_id)
 
 
 def _nothing_to_run(plan: Plan) -> str:
@@ -162,7 +192,7 @@ class _Mirror:
     def finish(self, outcome: Outcome) -> str:
         """Close the run, with what an earlier one left out; gives the command or address that opens its page."""
         records = [] if outcome.interrupted else list(outcome.records.values())
-        status = {0: "FINISHED", 130: "KILLED"}.get(outcome.exit_status, "FAILED")
+        status = "KILLED" if outcome.interrupted else "FAILED" if outcome.exit_status else "FINISHED"
         self._attempt(lambda tracker: tracker.finish(status, records))
         return self._tracker.how_to_open() if self._tracker else ""
 

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
 
 from benchmarks.cells import Cell
 from benchmarks.errors import first_line
 from benchmarks.images import DatasetImages, ImageCache
 from benchmarks.overlay import write_overlay
+from benchmarks.predictions import PartialPredictions, predict_all
 from benchmarks.progress import Progress
 from benchmarks.provenance import peak_memory_mb, provenance, reset_peak_memory
+from benchmarks.ranks import Lead, fit_images
 from benchmarks.registry import method_class
 from benchmarks.scoring import score_cell, score_records
 from benchmarks.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
@@ -26,9 +27,14 @@ from leaderboard.records import Failure, ResultRecord
 from methods.base import MethodError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from benchmarks.registry import Open
     from datasets.base import KeypointDataset, Split
     from methods.base import Method
+
+    Made = tuple[NDArray[np.float64], float]
 
 FIT = "fit.json"
 
@@ -48,10 +54,15 @@ class Executor(Protocol):
 class InProcess:
     """Runs cells one after the other in this process, on the datasets that ``datasets`` opens.
 
-    ``refit`` leaves what earlier runs learned alone, so that a cell is fitted again.
+    A cell that was broken off goes on from the last checkpoint of its fit (for a method that keeps any) or from the
+    last batch of its predictions. ``lead`` has other processes take part in fits. ``refit`` leaves what earlier runs
+    learned alone, so that a cell is fitted again.
     """
 
-    def __init__(self, store: Store, datasets: Open, device: str, progress: Progress, refit: bool = False) -> None:
+    def __init__(
+        self, store: Store, datasets: Open, device: str, progress: Progress, lead: Lead, refit: bool = False
+    ) -> None:
+        self._lead = lead
         self._store = store
         self._device = device
         self._progress = progress
@@ -96,37 +107,39 @@ class InProcess:
         cls = method_class(cell.method)
         method = cls(config=cls.config_for(cell.profile, cell.settings), device=self._device)
         seconds: dict[str, float] = {}
-        reused = self._fit(cell, method, folder, seconds)
+        fit = self._fit(cell, method, folder, seconds)
         dataset = self._open(cell.dataset)
-        with _timed(seconds, "predict"):
-            if cell.task.protocols:
-                self._predict(cell, method, dataset, "regress", folder)
-            self._predict(cell, method, dataset, "test", folder)
+        seconds["predict"] = self._predict_splits(cell, method, dataset, folder)
         with _timed(seconds, "score"):
             scores = score_cell(cell, folder, dataset) if cell.task.protocols else []
         if not cell.is_floor:
             write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
-        found = provenance(self._device) | {"fit_id": cell.fit_id, "fit_reused": reused}
+        found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._lead.size}
         return cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
 
-    def _fit(self, cell: Cell, method: Method, folder: Path, seconds: dict[str, float]) -> bool:
-        """Learn, or take up what a finished fit of the same identity left; says which of the two it was."""
+    def _fit(self, cell: Cell, method: Method, folder: Path, seconds: dict[str, float]) -> dict[str, bool]:
+        """Learn, or take up what a finished fit of the same identity left; says which of the two it was.
+
+        Of a fit that goes on from a checkpoint ``seconds`` has those of its last run alone, and ``fit_resumed`` is set.
+        """
         kept = self._store.fits / cell.fit_id
         may_reuse = (kept / FIT).exists() and (not self._refit or cell.fit_id in self._fitted)
         if may_reuse and _loads(method, kept):
             seconds["fit"] = json.loads((kept / FIT).read_text())["seconds"]
             if (kept / HISTORY).exists():
                 (folder / HISTORY).write_bytes((kept / HISTORY).read_bytes())
-            return True
-        dataset = self._open(cell.fit_dataset)
-        stage = self._progress.stage("fit", "steps")
+            return {"fit_reused": True, "fit_resumed": False}
+        self._store.drop_partial(cell.fit_id)  # predictions of an earlier fit are not continued with this one
+        resumed = self._give_checkpoints(cell, method)
+        with self._lead.gathered(cell, method):
+            images = fit_images(cell, method, self._open, self._images)
+        stage = self._progress.stage("fit", "steps", lambda: images.given)
         with _timed(seconds, "fit"):
-            images = self._stream(cell, method, dataset, "fit")
             method.fit(images, cell.task.num_keypoints, cell.seed, stage)
         _write_history(folder, stage.history)
         self._keep_fit(kept, method, stage.history, seconds["fit"])
         self._fitted.add(cell.fit_id)
-        return False
+        return {"fit_reused": False, "fit_resumed": resumed}
 
     def _keep_fit(self, kept: Path, method: Method, history: list[dict[str, float]], seconds: float) -> None:
         try:
@@ -137,27 +150,36 @@ class InProcess:
         except MethodError:
             return  # it learns nothing that could be kept
 
-    def _predict(self, cell: Cell, method: Method, dataset: KeypointDataset, split: Split, folder: Path) -> None:
-        """Keypoints of a split. Raises MethodError where they are not (B, K, 2) finite numbers."""
-        images = self._stream(cell, method, dataset, split)
-        stage = self._progress.stage(f"predict {split}", "images")
-        found = []
-        stage(0, len(images))
-        for batch in images:
-            keypoints = np.asarray(method.predict(batch), dtype=np.float64)
-            expected = (len(batch.ids), cell.task.num_keypoints, 2)
-            if keypoints.shape != expected or not np.isfinite(keypoints).all():
-                raise MethodError(
-                    f"{cell.method}: predict gave {keypoints.shape} for images {batch.ids[0]} to {batch.ids[-1]} of "
-                    f"{dataset.card.id}, expected finite numbers of shape {expected}"
-                )
-            found.append(keypoints)
-            stage(sum(map(len, found)), len(images))
-        write_predictions(folder, split, images.ids, np.concatenate(found))
+    def _give_checkpoints(self, cell: Cell, method: Method) -> bool:
+        """Name the folder in which a method that keeps checkpoints keeps those of this fit; whether it has any."""
+        method.checkpoints = self._store.checkpoints(cell.fit_id)
+        if self._refit:
+            shutil.rmtree(method.checkpoints, ignore_errors=True)
+        return method.checkpoints.exists()
 
-    def _stream(self, cell: Cell, method: Method, dataset: KeypointDataset, split: Split) -> DatasetImages:
-        ids = dataset.split(split)[: cell.limit]
-        return DatasetImages(dataset, ids, method.image_size, self._images)
+    def _predict_splits(self, cell: Cell, method: Method, dataset: KeypointDataset, folder: Path) -> float:
+        """Keep the keypoints of the splits that are scored; gives the seconds they took.
+
+        Splits of the same images are predicted once.
+        """
+        seconds: dict[tuple[str, ...], float] = {}
+        splits: tuple[Split, ...] = ("regress", "test") if cell.task.protocols else ("test",)
+        for split in splits:
+            ids = dataset.split(split)[: cell.limit]
+            keypoints, seconds[ids] = self._predict(cell, method, dataset, ids, split)
+            write_predictions(folder, split, ids, keypoints)
+        return sum(seconds.values())
+
+    def _predict(self, cell: Cell, method: Method, dataset: KeypointDataset, ids: Sequence[str], split: Split) -> Made:
+        """Keypoints of images and the seconds they took, going on from those that were made with the same fit."""
+        belongs_to = {"fit": cell.fit_id, "config": cell.config, "dataset": cell.dataset, "digests": cell.digests}
+        partial = PartialPredictions(self._store.partial(cell.fit_id), belongs_to, ids, cell.task.num_keypoints)
+        stage = self._progress.stage(f"predict {split}", "images")
+
+        def images(first: int) -> DatasetImages:
+            return DatasetImages(dataset, ids[first:], method.image_size, self._images)
+
+        return predict_all(method, images, len(ids), partial, stage)
 
 
 @contextmanager

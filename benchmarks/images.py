@@ -83,6 +83,7 @@ class DatasetImages:
 
     ``workers`` threads decode (default: a thread for each processor, at most 8). While a method works on a batch of
     an iteration the next one is decoded, and no more than that one. What comes out does not depend on ``workers``.
+    ``given`` counts the images that were handed out.
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class DatasetImages:
         self._cache = cache
         self._batch_size = batch_size
         self._workers = workers or min(MAX_WORKERS, available_cpus())
+        self.given = 0
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -114,6 +116,7 @@ class DatasetImages:
         try:
             for start in range(self._batch_size, len(self) + self._batch_size, self._batch_size):
                 batch = following.finished()
+                self.given += len(batch.ids)
                 following = self._begin(range(start, min(start + self._batch_size, len(self))))
                 yield batch
         finally:
@@ -121,7 +124,9 @@ class DatasetImages:
 
     def load(self, indices: Sequence[int]) -> ImageBatch:
         """The images at these positions, (B, 3, size, size) float32 in [0, 1]. Raises DatasetError for a broken one."""
-        return self._begin(indices).finished()
+        batch = self._begin(indices).finished()
+        self.given += len(batch.ids)
+        return batch
 
     def _begin(self, indices: Sequence[int]) -> _Pending:
         ids = tuple(self._ids[index] for index in indices)

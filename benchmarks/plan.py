@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from benchmarks.cells import Cell
-from benchmarks.errors import bad_settings
+from benchmarks.cells import Cell, content_hash
+from benchmarks.errors import UserError, bad_settings
 from benchmarks.registry import DATASETS, is_own, method_class, opener
 from benchmarks.settings import parse_settings
-from benchmarks.tasks import Profile, Task
+from benchmarks.tasks import SUITES, Profile, Task, too_few
+from leaderboard.records import Variant
+from leaderboard.tables import VARIANT_SUITES
 from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
     from datasets.base import DatasetCard
-    from methods.base import MethodConfig
+    from methods.base import Ablation, MethodConfig
 
 FLOORS = ("centre", "grid", "random_points")
 COUNTERPARTS = {"stable_keypoints": "random_tokens"}  # a method's own floor, which takes the method's settings
@@ -37,7 +39,8 @@ class Plan:
 class Request:
     """What the user asked for.
 
-    ``datasets`` opens a dataset by its name; ``assignments`` are the ``--set`` options as written.
+    ``datasets`` opens a dataset by its name; ``assignments`` are the ``--set`` options as written; the methods'
+    ablations are run on those of ``tasks`` that are of one of the ``suites`` for them.
     """
 
     methods: Sequence[str]
@@ -48,6 +51,7 @@ class Request:
     limit: int | None = None
     floors: bool = True
     assignments: Sequence[str] = field(default_factory=tuple)
+    suites: Sequence[str] = field(default_factory=tuple)
 
     def all_methods(self) -> list[str]:
         """The methods with the floors that go with them, floors first, each once."""
@@ -55,6 +59,10 @@ class Request:
         if self.floors:
             floors = [*FLOORS, *(COUNTERPARTS[method] for method in self.methods if method in COUNTERPARTS)]
         return list(dict.fromkeys([*floors, *self.methods]))
+
+    def ablated(self) -> set[str]:
+        """Names of the tasks that ablations are run on."""
+        return {task for suite in self.suites if suite in VARIANT_SUITES for task in SUITES[suite]}
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """The settings of each method; those of a method go to its own floor too, as far as that knows them."""
@@ -71,8 +79,8 @@ class Request:
 def make_plan(request: Request) -> Plan:
     """The cells of a request, task by task.
 
-    Raises UserError for an unknown method or setting, DatasetError for data that is there but broken, and
-    MethodError for a method that lacks something.
+    Raises UserError for an unknown method or setting, and for ablations of methods that have none, DatasetError for
+    data that is there but broken, and MethodError for a method that lacks something.
     """
     settings = request.settings()
     configs = {name: _config(name, request.profile, settings.get(name, {})) for name in request.all_methods()}
@@ -84,8 +92,45 @@ def make_plan(request: Request) -> Plan:
         if lacking:
             skipped[task.id] = lacking
         else:
-            cells.extend(_cells(task, request, templates))
+            variants = _variants(task, request, settings) if task.id in request.ablated() else []
+            cells.extend(_cells(task, request, [*templates, *variants]))
     return Plan(cells, skipped)
+
+
+def _variants(task: Task, request: Request, settings: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Templates of the ablations that the methods name, floors aside.
+
+    Raises UserError where there are none, and for one that changes nothing or has another's settings.
+    """
+    found = []
+    for name in request.methods:
+        cls = method_class(name)
+        if cls.card.is_floor:
+            continue
+        own = settings.get(name, {})
+        config = _config(name, request.profile, own)
+        seen = {content_hash(config.model_dump(mode="json")): "the method as it is"}
+        for ablation in cls.ablations(config, task.num_keypoints):
+            template = _ablated(_template(name, config, request.profile, own), ablation, request.profile)
+            twin = seen.setdefault(content_hash(template["config"]), f"'{ablation.name}'")
+            if twin != f"'{ablation.name}'":
+                raise UserError(f"{name}: ablation '{ablation.name}' is the same as {twin}; change one of them")
+            found.append(template)
+    if not found:
+        raise UserError(
+            f"{', '.join(request.methods)}: no ablations to run on {task.id}; take a method that names some"
+        )
+    return found
+
+
+def _ablated(template: dict[str, Any], ablation: Ablation, profile: Profile) -> dict[str, Any]:
+    """The template of a method with an ablation's settings on top of the user's."""
+    settings = {**template["settings"], **ablation.settings}
+    config = _config(template["method"], profile, settings)
+    changed = _template(template["method"], config, profile, settings)
+    full = {name: value for name, value in template["config"].items() if changed["config"].get(name) != value}
+    variant = Variant(name=ablation.name, full=full, note=ablation.note)
+    return changed | {"label": f"{template['label']}, {ablation.name}", "variant": variant}
 
 
 def _template(name: str, config: MethodConfig, profile: Profile, settings: dict[str, Any]) -> dict[str, Any]:
@@ -102,6 +147,7 @@ def _template(name: str, config: MethodConfig, profile: Profile, settings: dict[
         "identity": cls(config=config).identity(),
         "is_floor": cls.card.is_floor,
         "supervision": cls.card.supervision,
+        "of_predict": tuple(sorted(cls.Config.of_predict)),
     }
 
 
@@ -126,7 +172,8 @@ def lack(task: Task, profile: Profile, datasets: Open) -> str:
         found, reason = datasets(name).available()
         if not found:
             return reason
-    return ""
+    count = datasets(task.fit_dataset_id(profile)).card.counts["fit"]
+    return too_few(task, count) if task.fit_images is not None and count < task.fit_images else ""
 
 
 def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) -> Iterator[Cell]:

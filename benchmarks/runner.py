@@ -9,6 +9,7 @@ from typing import Literal
 from benchmarks.cells import Cell
 from benchmarks.errors import mendable
 from benchmarks.executor import Executor
+from benchmarks.interrupt import exit_status
 from benchmarks.plan import Plan
 from benchmarks.progress import Progress, duration
 from benchmarks.scoring import is_current
@@ -22,16 +23,24 @@ NO_LANDMARKS = "no landmarks: keypoints only"
 
 @dataclass
 class Outcome:
-    """Records of a run's cells by cell id, and whether the user broke it off."""
+    """Records of a run's cells by cell id, and the exit status of a run that was told to stop (0: it was not)."""
 
     records: dict[str, ResultRecord] = field(default_factory=dict)
-    interrupted: bool = False
+    stopped: int = 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C or SIGTERM broke the run off."""
+        return self.stopped != 0
 
     @property
     def exit_status(self) -> int:
-        """0 where all is well, 130 where interrupted, 2 where all failures are mistakes the user can mend, else 1."""
-        if self.interrupted:
-            return 130
+        """0 where all is well, 2 where all failures are mistakes the user can mend, 1 where others are.
+
+        130 where Ctrl-C broke the run off, 143 where SIGTERM did.
+        """
+        if self.stopped:
+            return self.stopped
         types = {record.failure.type for record in self.records.values() if record.failure}
         if not types:
             return 0
@@ -55,7 +64,7 @@ def drive(
     overwrite: Overwrite,
     track: Callable[[ResultRecord], None],
 ) -> Outcome:
-    """Run every cell that needs it, telling ``track`` of each new record; Ctrl-C ends it without loss."""
+    """Run every cell that needs it, telling ``track`` of each new record; Ctrl-C or SIGTERM end it without loss."""
     outcome = Outcome()
     try:
         with progress.running():
@@ -64,8 +73,8 @@ def drive(
                 outcome.records[cell.id] = record
                 if is_new:
                     track(record)
-    except KeyboardInterrupt:
-        outcome.interrupted = True
+    except KeyboardInterrupt as stop:
+        outcome.stopped = exit_status(stop)
     return outcome
 
 
@@ -76,7 +85,8 @@ def _one(
     record = store.record(cell.id)
     action = decide(cell, record, overwrite)
     seed = f" seed {cell.seed}" if cell.seed else ""
-    progress.start(f"{cell.task.id} · {cell.method}{seed}")
+    variant = f", {cell.variant.name}" if cell.variant else ""
+    progress.start(f"{cell.task.id} · {cell.method}{variant}{seed}")
     if record is not None and action == "keep":
         progress.finish(f"{_verdict(record)}  (finished before)", "bright_black")
         return record, False

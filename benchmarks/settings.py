@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, get_args
 
 from benchmarks.errors import UserError, near_match, unknown
+from benchmarks.interrupt import held_back
 from benchmarks.tasks import SUITES, TASKS, Profile, Task
 
 DATA_ROOT = "KEYPOINTS_DATA_ROOT"
@@ -91,7 +89,9 @@ def choose_device(option: str) -> str:
         raise UserError(f"--device {option}: expected auto, cpu, cuda, cuda:N or mps")
     if option == "cpu":
         return option
-    torch = _import_torch()
+    with held_back():
+        import torch
+
     if option == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if option == "mps":
@@ -101,18 +101,3 @@ def choose_device(option: str) -> str:
     if not there:
         raise UserError(f"--device {option}: torch {torch.__version__} sees no such device; use --device cpu")
     return option
-
-
-def _import_torch() -> ModuleType:
-    """torch, with Ctrl-C held back while it is imported: broken off in there, the process would abort."""
-    pressed: list[bool] = []
-    is_main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True)) if is_main else None
-    try:
-        import torch
-    finally:
-        if is_main:
-            signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
-    return torch

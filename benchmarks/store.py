@@ -1,7 +1,9 @@
 """The run directory: every folder and file appears whole or not at all.
 
 ``cells/<cell id>/`` holds the record (result.json), predictions, errors, history and picture of a cell;
-``fits/<fit id>/`` what a method learned, shared by all cells that learn the same.
+``fits/<fit id>/`` what a method learned, shared by all cells that learn the same; ``fits/<fit id>.partial/`` what a
+method keeps of a fit that is not finished. ``partial/<fit id>/`` holds the predictions of cells that are not finished,
+made with that fit; they go when the cells have all been done.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -39,6 +41,7 @@ class Store:
         self.cells = output / "cells"
         self.fits = output / "fits"
         self.leaderboard = output / "leaderboard"
+        self._partial = output / "partial"
         self._staging = output / "staging"
 
     def prepare(self) -> None:
@@ -59,6 +62,20 @@ class Store:
             return ResultRecord.model_validate_json(path.read_bytes())
         except (OSError, ValidationError):
             return None
+
+    def checkpoints(self, fit_id: str) -> Path:
+        """Where a method may keep what it needs to go on with a fit that was broken off."""
+        return self.fits / f"{fit_id}.partial"
+
+    def partial(self, fit_id: str) -> Path:
+        """Where predictions made with a fit are kept until the cells they are for are done."""
+        return self._partial / fit_id
+
+    def drop_partial(self, fit_id: str) -> None:
+        """Forget the unfinished predictions of a fit."""
+        shutil.rmtree(self.partial(fit_id), ignore_errors=True)
+        with suppress(OSError):
+            self._partial.rmdir()
 
     @contextmanager
     def staged(self, folder: Path) -> Iterator[Path]:

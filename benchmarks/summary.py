@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from benchmarks.runner import NO_LANDMARKS, Outcome, Overwrite, decide
 from benchmarks.store import OVERLAY, Store, predictions_path
 from benchmarks.tasks import SUITES, Profile
 from leaderboard.load import load_records, write_atomically
+from leaderboard.markdown import change_text
 from leaderboard.records import ResultRecord
-from leaderboard.tables import render, rows
+from leaderboard.tables import VARIANT_SUITES, render, rows
 
 HEADING_WIDTH = 11
 Row = dict[str, Any]
@@ -39,13 +41,15 @@ def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite)
         record = store.record(cell.id)
         action = names[decide(cell, record, overwrite)]
         counts[action] = counts.get(action, 0) + 1
-        console.print(Text(f"{action:<12} {cell.id}"), soft_wrap=True)
+        variant = f"  {cell.variant.name}" if cell.variant else ""
+        console.print(Text(f"{action:<12} {cell.id}{variant}"), soft_wrap=True)
     total = ", ".join(f"{count} {action}" for action, count in counts.items())
     console.print(f"{len(plan.cells)} cells: {total}; nothing was run or written")
 
 
 def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> None:
-    """The run's own results, tasks down and methods across, the best value of a task in bold."""
+    """The run's own results, tasks down and methods across, the best value of a task in bold; below it ablations."""
+    records = list(records)
     found = [row for row in rows(records, tasks, profile) if row["kind"] == "measured"]
     labels = sorted({(not row["is_floor"], row["label"]) for row in found})
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
@@ -61,24 +65,56 @@ def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequen
         console.print(table)
         console.print(_caption(found, profile), style="italic", soft_wrap=True)
         console.print()
+    _print_variants(console, rows(records, tasks, profile, variants=True), profile)
+
+
+def _print_variants(console: Console, found: Sequence[Row], profile: Profile) -> None:
+    """The ablations of a run, one a line, each with what it changes in the value."""
+    measured = [row for row in found if row["kind"] == "measured" and not row["is_floor"]]
+    if not measured:
+        return
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("task", no_wrap=True)
+    table.add_column("method", overflow="fold")
+    for name in ("value", "change"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in measured:
+        line = {other["label"]: other for other in measured if other["task"] == row["task"]}
+        label = _LIMIT.sub("", row["label"])
+        table.add_row(_task_heading(row["task"], [row]), label, _value(line, row["label"]), change_text(row))
+    console.print(table)
+    text = f"ablations, {_caption(measured, profile)}; change: from the same method as it is"
+    console.print(text, style="italic", soft_wrap=True)
+    console.print()
 
 
 def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> list[Path]:
     """Write the markdown leaderboard of every suite that holds one of the tasks, over all records there are.
 
-    The tasks of no suite, such as those on own data, have a leaderboard named 'own'.
+    The tasks of no suite, such as those on own data, have a leaderboard named 'own'. A suite that has nothing of its
+    own yet, but tasks that an earlier one has too, has none.
     """
     records = load_records(store.output)
     others = {record.task for record in records if record.profile == profile}.difference(*SUITES.values())
     boards = {suite: (suite, members) for suite, members in SUITES.items()} | {"own": ("own data", sorted(others))}
     written = []
     for name, (title, members) in boards.items():
-        if set(tasks) & set(members):
+        if set(tasks) & set(members) and _has_own(name, members, profile, records):
             path = store.leaderboard / f"{name}.{profile}.md"
-            text = render(rows(records, members, profile), "md", f"{title} ({profile} profile)")
+            found = rows(records, members, profile, variants=name in VARIANT_SUITES)
+            text = render(found, "md", f"{title} ({profile} profile)")
             write_atomically(path, text + _unscored(records, members, profile))
             written.append(path)
     return written
+
+
+def _has_own(suite: str, members: Iterable[str], profile: Profile, records: Iterable[ResultRecord]) -> bool:
+    """Whether a suite has ablations, where it is for them, or else records of tasks that no earlier suite has."""
+    there = [record for record in records if record.profile == profile and record.task in members]
+    if suite in VARIANT_SUITES:
+        return any(record.variant for record in there)
+    earlier = {task for name in takewhile(lambda name: name != suite, SUITES) for task in SUITES[name]}
+    return any(record.task not in earlier for record in there)
 
 
 def _unscored(records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> str:

@@ -2,18 +2,21 @@
 
 A task is one dataset, a number of keypoints and the protocols it is scored under, of which the first is its
 headline. A generalization task takes its keypoints from another dataset. In the mini profile a dataset ``x`` is
-its twin ``mini_x``, where it has one.
+its twin ``mini_x``, where it has one. The tasks of the suites of ``leaderboard.tables.VARIANT_SUITES`` are also run
+with the ablations that a method names.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.errors import UserError
 from benchmarks.registry import is_own, mini_twin
 
 if TYPE_CHECKING:
@@ -46,7 +49,10 @@ _BY_NAME = {"cub": BIRDS, "taichi": TAICHI, "deepfashion": DEEPFASHION, "human36
 
 
 class Task(BaseModel):
-    """Where keypoints are learned, where they are measured, how many there are, and how they are scored."""
+    """Where keypoints are learned, where they are measured, how many there are, and how they are scored.
+
+    ``fit_images`` is how many images they are learned on, None for all.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,6 +61,7 @@ class Task(BaseModel):
     fit_on: str | None = None
     num_keypoints: int
     protocols: tuple[str, ...]
+    fit_images: int | None = None
 
     def dataset_id(self, profile: Profile) -> str:
         """Name of the dataset that is regressed and tested on."""
@@ -65,9 +72,33 @@ class Task(BaseModel):
         source = self.fit_on or self.dataset
         return mini_twin(source) if profile == "mini" else source
 
+    def choose_fit(self, ids: Sequence[str], seed: int) -> tuple[str, ...]:
+        """The images that keypoints are learned on: all, or ``fit_images`` drawn by the seed and their ids alone.
+
+        With one seed the images of a smaller number are among those of a larger one. Raises UserError where there
+        are fewer than asked for.
+        """
+        if self.fit_images is None:
+            return tuple(ids)
+        if len(ids) < self.fit_images:
+            raise UserError(too_few(self, len(ids)))
+        return tuple(sorted(ids, key=lambda id: hashlib.sha256(f"{seed}:{id}".encode()).digest())[: self.fit_images])
+
+
+def too_few(task: Task, count: int) -> str:
+    """What is said of a task that learns on more images than there are."""
+    return (
+        f"{task.id} learns on {task.fit_images} images, there are {count}; take a task with fewer, or without a number"
+    )
+
 
 def _task(id: str, dataset: str, num_keypoints: int, protocols: tuple[str, ...], fit_on: str | None = None) -> Task:
     return Task(id=id, dataset=dataset, fit_on=fit_on, num_keypoints=num_keypoints, protocols=protocols)
+
+
+def _fewer(task: Task, fit_images: int) -> Task:
+    """The same task learned on fewer images."""
+    return task.model_copy(update={"id": f"{task.id}_fit{fit_images}", "fit_images": fit_images})
 
 
 _TASKS = (
@@ -89,6 +120,8 @@ _TASKS = (
     _task("celeba_wild_to_cub_all", "cub_all", 8, BIRDS, fit_on="celeba_wild"),
 )
 TASKS: dict[str, Task] = {task.id: task for task in _TASKS}
+_FIT_IMAGES = tuple(_fewer(TASKS["celeba_wild_k8"], count) for count in (5, 10, 30, 100))
+TASKS.update({task.id: task for task in _FIT_IMAGES})
 
 SUITES: dict[str, tuple[str, ...]] = {
     "aligned": ("celeba_aligned", "cub_aligned", "human36m"),
@@ -109,6 +142,8 @@ SUITES: dict[str, tuple[str, ...]] = {
         "celeba_wild_to_taichi",
         "celeba_wild_to_cub_all",
     ),
+    "ablation": ("cub_all",),
+    "data_efficiency": (*(task.id for task in _FIT_IMAGES), "celeba_wild_k8"),
 }
 
 
@@ -118,7 +153,7 @@ def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
     It is a task of the suites where one is just that. Raises DatasetError for own data that is broken.
     """
     for task in TASKS.values():
-        if (task.dataset, task.fit_on, task.num_keypoints) == (name, None, num_keypoints):
+        if (task.dataset, task.fit_on, task.num_keypoints, task.fit_images) == (name, None, num_keypoints, None):
             return task
     id = f"{_mark(name) if is_own(name) else name}_k{num_keypoints}"
     return _task(id, name, num_keypoints, _protocols(name, dataset))

@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmarks.errors import UserError, first_line
 from benchmarks.settings import UI_PORT
-from benchmarks.store import HISTORY, RESULT, read_columns
+from benchmarks.store import HISTORY, OVERLAY, RESULT, read_columns
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 EXPERIMENT = "keypoint-benchmarks"
 SERVER = "MLFLOW_TRACKING_URI"
 DATABASE = "mlflow.db"
-CELL, RECORD = "cell_id", "record_sha256"
+CELL, RECORD, PICTURES = "cell_id", "record_sha256", "pictures_sha256"
 CURVE_POINTS = 400
 BATCH = 900  # MLflow takes 1000 entries a call, 100 of them params
 PARAMS, PARAM_LENGTH = 100, 6000
@@ -53,12 +54,14 @@ class Tracker:
         start = end - round(1000 * sum(record.seconds.values()))
         tags = {"mlflow.parentRunId": self._parent, CELL: record.cell_id, "status": record.status}
         tags |= {f"digest.{split}": digest for split, digest in record.dataset_digests.items()}
-        name = f"{record.method} {record.task} s{record.seed}"
+        variant = f", {record.variant.name}" if record.variant else ""
+        name = f"{record.method}{variant} {record.task} s{record.seed}"
         run = client.create_run(self._experiment, start_time=start, tags=tags, run_name=name).info.run_id
         try:
             self._log_numbers(client, run, record, folder, end)
             client.log_inputs(run, datasets=_inputs(record))
             client.log_artifacts(run, str(folder))
+            client.set_tag(run, PICTURES, _pictures_sha256(folder))
             client.set_tag(run, RECORD, _sha256(folder))
             client.set_terminated(run, "FAILED" if record.failure else "FINISHED", end_time=end)
         except BaseException:  # Ctrl-C too: half a run must not stand beside the whole one that mirror() makes
@@ -67,14 +70,33 @@ class Tracker:
 
     def missing(self, records: Sequence[ResultRecord]) -> list[ResultRecord]:
         """Those of the records that the store does not hold as they stand."""
+        known = {run.data.tags.get(RECORD, "") for run in self._runs()}
+        return [record for record in records if _sha256(self._output / "cells" / record.cell_id) not in known]
+
+    def log_pictures(self, records: Sequence[ResultRecord]) -> list[str]:
+        """Hand the pictures that were drawn since a record was mirrored to its run; the ids of the cells concerned."""
+        folders = {_sha256(folder): folder for folder in (self._output / "cells" / each.cell_id for each in records)}
         client = self._connect(parent=False)
-        known: set[str] = set()
+        found = []
+        for run in self._runs():
+            folder = folders.get(run.data.tags.get(RECORD, ""))
+            if folder and run.data.tags.get(PICTURES, "") != _pictures_sha256(folder):
+                for path in _pictures(folder):
+                    client.log_artifact(run.info.run_id, str(path))
+                client.set_tag(run.info.run_id, PICTURES, _pictures_sha256(folder))
+                found.append(folder.name)
+        return found
+
+    def _runs(self) -> list[Run]:
+        """Every run of the store."""
+        client = self._connect(parent=False)
+        found: list[Run] = []
         token: str | None = None
         while token != "":
             page = client.search_runs([self._experiment], max_results=1000, page_token=token)
-            known |= {run.data.tags.get(RECORD, "") for run in page}
+            found += page
             token = page.token or ""
-        return [record for record in records if _sha256(self._output / "cells" / record.cell_id) not in known]
+        return found
 
     def finish(self, status: str, records: Sequence[ResultRecord] = ()) -> None:
         """Close the parent run, if anything was logged, as FINISHED, FAILED or KILLED.
@@ -119,7 +141,7 @@ class Tracker:
 
 
 def mirror(output: Path) -> int:
-    """Bring the store up to date with the records of a run directory; the number of runs written.
+    """Bring the store up to date with the records and pictures of a run directory; the number of runs written.
 
     Raises UserError where the store cannot be reached, LeaderboardError where there are no records.
     """
@@ -129,10 +151,16 @@ def mirror(output: Path) -> int:
         missing = tracker.missing(records)
         for record in missing:
             tracker.log(record)
+        pictured = tracker.log_pictures(records)
         tracker.finish("FINISHED")
     except Exception as error:  # MLflow raises many kinds
         raise UserError(f"MLflow's store {store_uri(output)} cannot be used: {first_line(error)}") from error
-    return len(missing)
+    return len(missing) + len(pictured)
+
+
+def has_store(output: Path) -> bool:
+    """Whether a run directory is mirrored: to a server, or to a store of its own."""
+    return bool(os.environ.get(SERVER)) or (output / DATABASE).exists()
 
 
 def store_uri(output: Path) -> str:
@@ -234,3 +262,14 @@ def _milliseconds(record: ResultRecord) -> int:
 
 def _sha256(folder: Path) -> str:
     return hashlib.sha256((folder / RESULT).read_bytes()).hexdigest()
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """What ``show`` drew of a cell; the picture made with its record is a part of that."""
+    return sorted(path for path in folder.glob("*.png") if path.name != OVERLAY)
+
+
+def _pictures_sha256(folder: Path) -> str:
+    """sha256 over the pictures; '' where there are none."""
+    pictures = _pictures(folder)
+    return hashlib.sha256(b"".join(path.read_bytes() for path in pictures)).hexdigest() if pictures else ""

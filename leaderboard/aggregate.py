@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any
 
 from leaderboard.published import belongs
 from leaderboard.records import ResultRecord, ScoreRecord
+from leaderboard.variants import change, fields, full_key, with_variants, without_variants
 from metrics.protocols import PROTOCOLS
 
 Variant = tuple[str, str, int | None, str]
@@ -17,15 +18,22 @@ _HASH = re.compile("[0-9a-f]{40,64}")
 
 
 def measured_rows(
-    records: Iterable[ResultRecord], suite_tasks: Sequence[str], profile: str, protocol: str | None = None
+    records: Iterable[ResultRecord],
+    suite_tasks: Sequence[str],
+    profile: str,
+    protocol: str | None = None,
+    variants: bool = False,
 ) -> list[dict[str, Any]]:
     """Rows of kind 'measured' for the tasks, in their order; see ``leaderboard.tables.rows`` for the fields.
+
+    Methods as they are, or with ``variants`` those that have ablations, these, and floors.
 
     Cells belong together when all but the seed is equal. Where a seed was run again on data that changed
     since, the record of the latest date counts. A task whose seeds all failed has one row of status 'failed'.
     """
+    chosen = (record for record in records if record.task in suite_tasks and record.profile == profile)
     wanted = sorted(
-        (record for record in records if record.task in suite_tasks and record.profile == profile),
+        with_variants(chosen) if variants else without_variants(chosen),
         key=lambda record: (str(record.provenance.get("date", "")), record.cell_id),
     )
     labels = _labels(wanted)
@@ -37,10 +45,12 @@ def measured_rows(
                 seeds = cells.setdefault(_variant(record), {})
                 seeds.pop(record.seed, None)
                 seeds[record.seed] = record
+        full = {full_key(latest): seeds for seeds in cells.values() if not (latest := [*seeds.values()][-1]).variant}
         for variant, seeds in cells.items():
             latest = [*seeds.values()][-1]
             group = [record for record in seeds.values() if record.dataset_digests == latest.dataset_digests]
-            table.extend(_cell_rows(labels[variant], group, protocol))
+            beside = full.get(full_key(latest), {}) if latest.variant else {}
+            table.extend(_cell_rows(labels[variant], group, protocol, beside))
     return table
 
 
@@ -75,8 +85,13 @@ def _short(value: Any) -> Any:
     return value[:8] if isinstance(value, str) and _HASH.fullmatch(value) else value
 
 
-def _cell_rows(label: str, group: Sequence[ResultRecord], protocol: str | None) -> list[dict[str, Any]]:
-    """One row for each protocol asked for that the done seeds were scored under, or one for a cell that failed."""
+def _cell_rows(
+    label: str, group: Sequence[ResultRecord], protocol: str | None, full: Mapping[int, ResultRecord]
+) -> list[dict[str, Any]]:
+    """One row for each protocol asked for that the done seeds were scored under, or one for a cell that failed.
+
+    ``full`` has, for a variant, the records of the method as it is by their seed.
+    """
     done = [record for record in group if record.status == "done"]
     failures = [record.failure.message for record in group if record.failure is not None]
     first = group[0]
@@ -94,12 +109,14 @@ def _cell_rows(label: str, group: Sequence[ResultRecord], protocol: str | None) 
         "failed_seeds": len(group) - len(done),
         "failure": failures[0] if failures else None,
         "seconds": fmean(sum(record.seconds.values()) for record in done) if done and first.seconds else None,
-    }
+    } | fields(first)
     by_protocol: dict[str, list[ScoreRecord]] = {}
     for record in done:
         for score in _chosen(record.scores, protocol):
             by_protocol.setdefault(score.protocol, []).append(score)
-    return [common | _over_seeds(scores) for scores in by_protocol.values()] if done else [common]
+    if not done:
+        return [common]
+    return [common | _over_seeds(scores) | change(name, done, full) for name, scores in by_protocol.items()]
 
 
 def _chosen(scores: Sequence[ScoreRecord], protocol: str | None) -> Sequence[ScoreRecord]:

@@ -41,13 +41,13 @@ def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> li
     return records
 
 
-def load_results(folder: Path = RESULTS) -> list[ResultRecord]:
-    """Records of the committed lists ``folder/*.json``, each cell once.
+def load_results(folder: Path = RESULTS, name: str = "*") -> list[ResultRecord]:
+    """Records of the committed list ``folder/<name>.json``, of all of them without a name; each cell once.
 
     Raises LeaderboardError for a file that is no list of records, or of a newer schema_version.
     """
     records = {}
-    for path in sorted(folder.glob("*.json")):
+    for path in sorted(folder.glob(f"{name}.json")):
         try:
             for entry in json.loads(path.read_text(encoding="utf-8")):
                 record = _record(entry, path)

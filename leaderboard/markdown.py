@@ -16,6 +16,7 @@ _LEGEND = {
     "‡": "‡ some seeds failed; the mean is over the others",
     "failed": "failed: the reason is in the cell's result.json",
     "§": "§ scored under another version of the protocol, never best; the same run command scores it anew",
+    "change |": "change: the value minus that of the same method as it is, seed by seed; its ± is over seeds alone",
     "(limit": "(limit N): run on the first N images only, not comparable and never best",
 }
 
@@ -37,14 +38,24 @@ def _measured_table(rows: Sequence[Row]) -> str:
     best = {column: _best(rows, column) for column in columns}
     labels = _ranked_labels(rows, columns)
     floors = {row["label"] for row in rows if row["is_floor"]}
-    lines = [_measured_line(label, rows, best) for label in labels if label not in floors]
+    changed = any(row["variant"] for row in rows)
+    lines = [_measured_line(label, rows, best, changed) for label in labels if label not in floors]
+    header = ["method", *_headings(rows, columns, changed), "seeds", "seconds a task"]
     if floors:
-        lines.append(["*floors*"] + [""] * (len(columns) + 2))
-        lines += [_measured_line(label, rows, best) for label in labels if label in floors]
-    header = ["method", *(_heading(rows, column) for column in columns), "seeds", "seconds a task"]
+        lines.append(["*floors*"] + [""] * (len(header) - 1))
+        lines += [_measured_line(label, rows, best, changed) for label in labels if label in floors]
     table = grid(header, lines)
     legend = [text for mark, text in _LEGEND.items() if mark in table]
-    return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend])])
+    notes = dict.fromkeys(row["note"] for row in rows if row["note"])
+    return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend, *notes])])
+
+
+def _headings(rows: Sequence[Row], columns: Sequence[Column], changed: bool) -> list[str]:
+    """The columns' headings, each followed by that of the change where there are variants."""
+    found = []
+    for column in columns:
+        found += [_heading(rows, column), "change"][: 1 + changed]
+    return found
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
@@ -105,13 +116,17 @@ def _ranked_labels(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
     return sorted(labels, key=lambda label: (places[label], label))
 
 
-def _measured_line(label: str, rows: Sequence[Row], best: dict[Column, str]) -> list[str]:
+def _measured_line(label: str, rows: Sequence[Row], best: dict[Column, str], changed: bool) -> list[str]:
     own = [row for row in rows if row["label"] == label]
+    values = []
+    for column in best:
+        row = _cell_of(own, label, column)
+        values += [_measured_cell(row, best[column]), change_text(row)][: 1 + changed]
     seconds = [row["seconds"] for row in own if row["seconds"] is not None]
     seeds = sorted({row["seeds"] for row in own if row["status"] == "done"}) or [0]
     return [
         label,
-        *(_measured_cell(_cell_of(own, label, column), best[column]) for column in best),
+        *values,
         f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}",
         f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING,
     ]
@@ -127,6 +142,14 @@ def _measured_cell(row: Row | None, best: str) -> str:
         value = f"**{value}**"
     marks = "†" * row["rank_deficient"] + "‡" * (row["failed_seeds"] > 0) + "§" * row["outdated"]
     return f"{value} ±{(row['ci_high'] - row['ci_low']) / 2:.2f}{marks}"
+
+
+def change_text(row: Row | None) -> str:
+    """What a variant's value has more than the full method's; nothing for what is no variant."""
+    if row is None or row["change"] is None:
+        return ""
+    width = "" if row["change_low"] is None else f" ±{(row['change_high'] - row['change_low']) / 2:.2f}"
+    return f"{row['change']:+.2f}{width}"
 
 
 def _reported_table(rows: Sequence[Row]) -> str:

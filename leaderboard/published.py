@@ -15,9 +15,19 @@ from typing import Any
 PUBLISHED = Path(__file__).parent / "published.csv"
 AS_PRINTED = "as printed"
 
-_COMPARISON_TABLES = ("1", "2", "3", "5")
+_COMPARISON_TABLES = ("1", "2", "3", "5", "text")
+_ABLATION_TABLES = ("4",)
 _HIGHER_IS_BETTER = ("PCK%",)
-_LABELS = {"SK ours": "Stable Keypoints", "AutoLink-dagger [13]": "AutoLink, thickness tuned [13]"}
+_LABELS = {
+    "SK ours": "Stable Keypoints",
+    "SK ours, 100 images": "Stable Keypoints",
+    "AutoLink-dagger [13]": "AutoLink, thickness tuned [13]",
+    "Full": "Stable Keypoints",
+    "w/o test-time ensembling": "Stable Keypoints, without test-time ensembling",
+    "w/o furthest point sampling (k=K)": "Stable Keypoints, without furthest point sampling",
+    "w/o upsampling Q": "Stable Keypoints, without query upsampling",
+    "w/o equivariance": "Stable Keypoints, without equivariance",
+}
 _TASKS = {
     "h36m": "human36m",
     "h36m_unaligned": "human36m_unaligned",
@@ -39,13 +49,18 @@ def published_facts() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def reported_rows(suite_tasks: Sequence[str], protocol: str | None = None) -> list[dict[str, Any]]:
-    """What Tables 1, 2, 3 and 5 of Stable Keypoints print for these tasks, task by task in the tables' order.
+def reported_rows(
+    suite_tasks: Sequence[str], protocol: str | None = None, variants: bool = False
+) -> list[dict[str, Any]]:
+    """What Stable Keypoints prints for these tasks, task by task in the order of its tables.
+
+    That is Tables 1, 2, 3 and 5 and section 4.3 (learned on 100 images), or with ``variants`` the ablations of Table 4.
 
     With ``protocol`` (a name or a family such as 'autolink') only what was made by it; the solver that the code
     of the family released does not make it another.
     """
-    facts = [fact for fact in published_facts() if fact["table"] in _COMPARISON_TABLES]
+    tables = _ABLATION_TABLES if variants else _COMPARISON_TABLES
+    facts = [fact for fact in published_facts() if fact["table"] in tables]
     found = [_reported(fact) for task in suite_tasks for fact in facts if task_of(fact) == task]
     if protocol in (None, "all"):
         return found
@@ -61,7 +76,7 @@ def belongs(name: str, protocol: str) -> bool:
 def task_of(fact: dict[str, str]) -> str:
     """The task that a line of ``published.csv`` is about."""
     if fact["task"] == "celeba_wild":
-        return f"celeba_wild_k{fact['K']}"
+        return f"celeba_wild_k{fact['K']}{'_fit100' if fact['method'].endswith(' 100 images') else ''}"
     return _TASKS.get(fact["task"], fact["task"])
 
 

@@ -1,7 +1,7 @@
 """The generated tables in a README: written between markers, and checked for being fresh.
 
 A block begins with ``<!-- leaderboard:PROFILE:SUITE -->`` and ends with ``<!-- /leaderboard -->``. Its rows are
-those of the committed results, ``results/<suite>.<profile>.json``.
+those of its committed results, ``results/<suite>.<profile>.json``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from pathlib import Path
 from leaderboard.errors import LeaderboardError
 from leaderboard.load import RESULTS, load_results, save_results, write_atomically
 from leaderboard.records import ResultRecord
-from leaderboard.tables import render, rows
+from leaderboard.tables import VARIANT_SUITES, render, rows
+from leaderboard.variants import with_variants, without_variants
 
 _BEGIN = re.compile(r"<!-- leaderboard:([a-z0-9_]+):([a-z0-9_]+) -->\n")
 _END = "<!-- /leaderboard -->"
@@ -31,7 +32,7 @@ def commit(
     whole = [record for record in records if record.status == "done" and record.n_images_limit is None]
     written = {}
     for profile, suite in _blocks(path, _read(path), suites):
-        chosen = [record for record in whole if record.profile == profile and record.task in suites[suite]]
+        chosen = _shown(whole, suite, suites[suite], profile)
         if chosen:
             file = results / f"{suite}.{profile}.json"
             save_results(chosen, file)
@@ -70,6 +71,12 @@ def _read(path: Path) -> str:
         ) from error
 
 
+def _shown(records: Iterable[ResultRecord], suite: str, tasks: Sequence[str], profile: str) -> list[ResultRecord]:
+    """The records that a block shows."""
+    found = [record for record in records if record.profile == profile and record.task in tasks]
+    return with_variants(found) if suite in VARIANT_SUITES else without_variants(found)
+
+
 def _blocks(path: Path, text: str, suites: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
     """Profile and suite of each block, in order."""
     found = [(begin[1], begin[2]) for begin in _BEGIN.finditer(text)]
@@ -83,14 +90,14 @@ def _blocks(path: Path, text: str, suites: Mapping[str, Sequence[str]]) -> list[
 
 def _pieces(path: Path, text: str, suites: Mapping[str, Sequence[str]], results: Path) -> list[tuple[str, str, str]]:
     """The text in order as (block name or '', what is there, what should be)."""
-    records = load_results(results)
     pieces, position = [], 0
     for (profile, suite), begin in zip(_blocks(path, text, suites), _BEGIN.finditer(text), strict=True):
         name = f"{profile}:{suite}"
         end = text.find(_END, begin.end())
         if end < 0:
             raise LeaderboardError(f"{path}: block {name} has no end; add a line {_END}")
-        table = rows(records, suites[suite], profile)
+        records = load_results(results, f"{suite}.{profile}")
+        table = rows(records, suites[suite], profile, variants=suite in VARIANT_SUITES)
         if not any(row["kind"] == "measured" for row in table):
             raise LeaderboardError(
                 f"{path}: no results for block {name} in {results}; save those of a run with --update {path} --runs DIR"

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class ScoreRecord(BaseModel):
@@ -45,12 +45,26 @@ class Failure(BaseModel):
     traceback: str
 
 
+class Variant(BaseModel):
+    """What an ablation changed: ``full`` holds the settings it changed as they are without it.
+
+    ``note`` is what tables say of it below.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    full: dict[str, Any]
+    note: str = ""
+
+
 class ResultRecord(BaseModel):
     """Everything a table needs to know about one cell.
 
     ``method_label`` is what tables print: the method's name with a mark where settings differ from the
     profile's own (such as a mini model on real images). ``n_images_limit`` is None, or the ``--limit`` that
-    keeps the cell out of any comparison. ``seconds`` has fit, predict and score.
+    keeps the cell out of any comparison. ``seconds`` has fit, predict and score. ``variant`` says what an ablation
+    changed, None for a method as it is; it came with schema_version 2.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +87,7 @@ class ResultRecord(BaseModel):
     num_keypoints: int
     profile: Literal["mini", "paper"]
     seed: int
+    variant: Variant | None = None
     n_images_limit: int | None
     scores: tuple[ScoreRecord, ...] = ()
     seconds: dict[str, float] = {}

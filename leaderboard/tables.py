@@ -45,11 +45,20 @@ FIELDS = (
     "outdated",
     "failure",
     "note",
+    "variant",
+    "change",
+    "change_low",
+    "change_high",
 )
+VARIANT_SUITES = ("ablation",)  # their tables hold the ablations of methods, and no other table does
 
 
 def rows(
-    records: Iterable[ResultRecord], suite_tasks: Sequence[str], profile: str, protocol: str | None = None
+    records: Iterable[ResultRecord],
+    suite_tasks: Sequence[str],
+    profile: str,
+    protocol: str | None = None,
+    variants: bool = False,
 ) -> list[dict[str, Any]]:
     """One dict a method, task and protocol, with every name in ``FIELDS``, in the order of ``suite_tasks``.
 
@@ -59,10 +68,14 @@ def rows(
     the 'paper' profile only). ``seeds`` counts those the value is a mean of, ``limit`` is the --limit that
     keeps a row out of any comparison, ``outdated`` says that the protocol has changed since, and ``seconds`` are
     those of fit, predict and score.
+
+    Without ``variants`` ablations are left out. With it there are only methods that have some, the ablations by
+    their name in ``variant``, and floors; ``change`` is what the value has more than that of the method as it is,
+    ``change_low`` and ``change_high`` its interval over seeds.
     """
-    table = measured_rows(records, suite_tasks, profile, protocol)
+    table = measured_rows(records, suite_tasks, profile, protocol, variants)
     if profile == "paper":
-        table += reported_rows(suite_tasks, protocol)
+        table += reported_rows(suite_tasks, protocol, variants)
     return [dict.fromkeys(FIELDS) | row for row in table]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -25,9 +25,14 @@ class MethodError(Exception):
 
 
 class MethodConfig(BaseModel):
-    """Settings of a method: frozen, and an unknown name is an error."""
+    """Settings of a method: frozen, and an unknown name is an error.
+
+    ``of_predict`` names those that matter in ``predict`` alone: what was learned without them serves any of them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    of_predict: ClassVar[frozenset[str]] = frozenset()
 
 
 class MethodCard(BaseModel):
@@ -44,6 +49,18 @@ class MethodCard(BaseModel):
     supervision: str = "unsupervised"
     trained_on: str | None = None
     is_floor: bool = False
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A method with some of its settings changed, to see what they are worth.
+
+    ``name`` is what tables put behind the method's label ('without equivariance'), ``note`` what they say below.
+    """
+
+    name: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -80,11 +97,18 @@ class Method(ABC):
 
     A subclass states its ``card`` and ``Config``; a heavy import belongs inside the function that needs it.
     ``version`` names the code: raise it when the same settings would give other keypoints.
+
+    ``checkpoints`` is a folder that the caller may name before ``fit``, for that one fit: a method that can go on
+    from where it was broken off makes it, keeps there what it needs, and removes it when the fit is complete.
+    ``shares_fit`` says that ``fit`` shares its work among processes launched by torchrun, all of which must call it
+    (``methods.parallel``); of any other method the first process alone runs the fit.
     """
 
     card: ClassVar[MethodCard]
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     version: ClassVar[str] = "1"
+    shares_fit: ClassVar[bool] = False
+    checkpoints: Path | None = None
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
         self.config: Any = config if config is not None else self.Config()
@@ -97,6 +121,11 @@ class Method(ABC):
         Raises pydantic.ValidationError for an unknown name or a bad value.
         """
         return cls.Config(**settings)
+
+    @classmethod
+    def ablations(cls, config: Any, num_keypoints: int) -> tuple[Ablation, ...]:
+        """What the suite ``ablation`` runs beside the method with this config; each must change the config."""
+        return ()
 
     @property
     def image_size(self) -> int:

@@ -132,7 +132,7 @@ class RandomPoints(Floor):
 class RandomTokens(StableKeypoints):
     """Stable Keypoints with the random tokens that it starts from: what the model gives without optimisation.
 
-    Every setting of Stable Keypoints applies but ``steps``, which is 0 whatever is asked for.
+    Every setting of Stable Keypoints applies but ``steps`` and ``tokens``, which are 0 and none whatever is asked for.
     """
 
     card: ClassVar[MethodCard] = StableKeypoints.card.model_copy(
@@ -146,9 +146,9 @@ class RandomTokens(StableKeypoints):
     )
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
-        super().__init__((config or self.Config()).model_copy(update={"steps": 0}), device)
+        super().__init__((config or self.Config()).model_copy(update={"steps": 0, "tokens": None}), device)
 
     @classmethod
     def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
         """Stable Keypoints' config under a profile, with no steps."""
-        return super().config_for(profile, {**settings, "steps": 0})
+        return super().config_for(profile, {**settings, "steps": 0, "tokens": None})

@@ -1,4 +1,4 @@
-"""Cross-attention maps of a UNet: which layers, how maps are formed, and stopping at the last one."""
+"""Cross-attention of a UNet: which layers are read, and a pass that ends where the last of them starts."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
-from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from diffusers import Transformer2DModel, UNet2DConditionModel
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.attention_processor import Attention
+from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from methods.base import MethodError
+from methods.stable_keypoints.maps import Projections
 
 
 def cross_attention_layers(unet: UNet2DConditionModel) -> dict[str, Attention]:
@@ -61,98 +63,26 @@ def _up_path_side(unet: UNet2DConditionModel, name: str, latent_side: int) -> in
     return side
 
 
-@lru_cache
-def _bicubic(native: int, side: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Weights (side, native) of bicubic upsampling along one axis (a = -0.75, align_corners False)."""
-    identity = torch.eye(native, dtype=dtype, device=device)[None, None]
-    return F.interpolate(identity, size=(side, native), mode="bicubic", align_corners=False)[0, 0]
-
-
-def upsample(grid: Tensor, side: int) -> Tensor:
-    """(..., h, h) to (..., side, side), bicubic; as two matrix products, 20 times faster on a CPU."""
-    if grid.shape[-1] == side:
-        return grid
-    weights = _bicubic(grid.shape[-1], side, grid.dtype, grid.device)
-    return weights @ grid @ weights.T
-
-
-class HeadMeanSoftmax(torch.autograd.Function):
-    """Eq. 2: mean over heads of the softmax over tokens, one head at a time in both directions.
-
-    ``apply(query (B, heads, d, P), key (B, heads, n, d), rows)`` gives (B, len(rows), P), the maps of the tokens
-    that ``rows`` picks (a slice or distinct ids); the softmax runs over all n. Nothing of size heads x n x P
-    is ever held: the backward pass forms each head's softmax anew.
-    """
-
-    @staticmethod
-    def forward(context: Any, query: Tensor, key: Tensor, rows: slice | Tensor) -> Tensor:
-        context.save_for_backward(query, key)
-        context.rows = rows
-        heads = query.shape[1]
-        mean = torch.zeros((), dtype=query.dtype, device=query.device)
-        for head in range(heads):
-            exponentials, total = _exponentials(query[:, head], key[:, head])
-            mean = mean + exponentials[:, rows] * (1 / (heads * total))
-        return mean
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
-        query, key = context.saved_tensors
-        gradient = gradient / query.shape[1]
-        to_query, to_key = torch.empty_like(query), torch.empty_like(key)
-        scale = query.shape[2] ** -0.5
-        for head in range(query.shape[1]):
-            exponentials, total = _exponentials(query[:, head], key[:, head])
-            softmax = exponentials.div_(total)
-            weighted = softmax[:, context.rows] * gradient
-            to_scores = softmax.mul_(-weighted.sum(1, keepdim=True))
-            to_scores[:, context.rows] += weighted
-            to_query[:, head] = key[:, head].transpose(1, 2) @ to_scores * scale
-            to_key[:, head] = to_scores @ query[:, head].transpose(1, 2) * scale
-        return to_query, to_key, None
-
-
-def _exponentials(query: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-    """Numerators (B, n, P) and denominators (B, 1, P) of the softmax over tokens of one head."""
-    scores = (key * query.shape[1] ** -0.5) @ query
-    exponentials = scores.sub_(scores.amax(1, keepdim=True)).exp_()
-    return exponentials, exponentials.sum(1, keepdim=True)
-
-
-class LastMapTaken(Exception):
-    """Ends a UNet's forward pass once the last map is there."""
+class LastLayerReached(Exception):
+    """Ends a UNet's forward pass once the last layer's queries and keys are there."""
 
 
 @dataclass
-class MapRecorder:
-    """Sum of the maps of some layers over one forward pass, for the context's tokens that ``rows`` picks."""
+class Recorder:
+    """Queries and keys of some layers over one forward pass."""
 
     layers: dict[str, Attention]
-    side: int
-    upsample_queries: bool
-    rows: slice | Tensor
-    total: Tensor | None = field(default=None, init=False)
-    taken: int = field(default=0, init=False)
+    queries: list[Tensor] = field(default_factory=list, init=False)
+    keys: list[Tensor] = field(default_factory=list, init=False)
 
-    def add(self, layer: Attention, hidden: Tensor, context: Tensor) -> None:
-        """Add the map of one layer, from what enters its ``to_q`` (B, h * h, C) and the context (B, n, C').
-
-        Upsampling what enters ``to_q`` and upsampling what leaves it are the same, the projection being
-        linear and without bias. The latter is done: it projects h * h positions instead of R * R.
-        """
-        if layer.norm_cross:
-            context = layer.norm_encoder_hidden_states(context)
-        dtype = torch.promote_types(hidden.dtype, torch.float32)
-        native = math.isqrt(hidden.shape[1])
-        side = self.side if self.upsample_queries else native
-        query = layer.to_q(hidden).to(dtype).transpose(1, 2).unflatten(-1, (native, native))
-        query = upsample(query, side).flatten(-2).unflatten(1, (layer.heads, -1))
-        key = layer.to_k(context).to(dtype).unflatten(-1, (layer.heads, -1)).transpose(1, 2)
-        maps = upsample(HeadMeanSoftmax.apply(query, key, self.rows).unflatten(-1, (side, side)), self.side)
-        self.total = maps if self.total is None else self.total + maps
-        self.taken += 1
-        if self.taken == len(self.layers):
-            raise LastMapTaken
+    def add(self, query: Tensor, key: Tensor) -> None:
+        """Keep one layer's queries (B, heads, h * h, d) and keys (B, heads, n, d), in float32 at least."""
+        dtype = torch.promote_types(query.dtype, torch.float32)
+        native = math.isqrt(query.shape[2])
+        self.queries.append(query.to(dtype).unflatten(2, (native, native)))
+        self.keys.append(key.to(dtype))
+        if len(self.queries) == len(self.layers):
+            raise LastLayerReached
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -162,35 +92,63 @@ class MapRecorder:
             layer.set_processor(_RecordingProcessor(self))
         try:
             yield
-        except LastMapTaken:
+        except LastLayerReached:
             pass
         finally:
             for name, layer in self.layers.items():
                 layer.set_processor(before[name])
 
-    def mean(self) -> Tensor:
-        """Eq. 3: mean over the layers, (B, N or K, R, R)."""
-        if self.total is None or self.taken != len(self.layers):
-            raise RuntimeError(f"{self.taken} of {len(self.layers)} maps were taken: run the UNet first")
-        return self.total / self.taken
+    def projections(self, side: int, upsample_queries: bool, before: int) -> Projections:
+        """What was recorded, for maps of ``side`` pixels; the context's first ``before`` tokens have no map."""
+        if len(self.queries) != len(self.layers):
+            raise RuntimeError(f"{len(self.queries)} of {len(self.layers)} layers were reached: run the UNet first")
+        return Projections(tuple(self.queries), tuple(self.keys), side, upsample_queries, before)
 
 
-class _RecordingProcessor(AttnProcessor2_0):
-    """Records a layer's map, then attends as usual (its own output stays at native resolution)."""
+class _RecordingProcessor:
+    """Cross-attention of a transformer block, which records its queries and keys before it attends."""
 
-    def __init__(self, recorder: MapRecorder) -> None:
-        super().__init__()
+    def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
 
     def __call__(
-        self,
-        attn: Attention,
-        hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
-        *args: Any,
-        **kwargs: Any,
+        self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, *_: Any, **__: Any
     ) -> Tensor:
         if encoder_hidden_states is None:
             raise RuntimeError("a cross-attention layer ran without a context")
-        self.recorder.add(attn, hidden_states, encoder_hidden_states)
-        return super().__call__(attn, hidden_states, encoder_hidden_states, *args, **kwargs)
+        context = attn.norm_encoder_hidden_states(encoder_hidden_states) if attn.norm_cross else encoder_hidden_states
+        query, key = _heads(attn, attn.to_q(hidden_states)), _heads(attn, attn.to_k(context))
+        self.recorder.add(query, key)
+        attended = F.scaled_dot_product_attention(query, key, _heads(attn, attn.to_v(context)))
+        output = attn.to_out[1](attn.to_out[0](attended.transpose(1, 2).flatten(2)))
+        return output / attn.rescale_output_factor
+
+
+def _heads(attn: Attention, projected: Tensor) -> Tensor:
+    return projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+
+
+def _holds(module: torch.nn.Module, layers: dict[str, Attention]) -> bool:
+    recorded = {id(layer) for layer in layers.values()}
+    return any(id(inner) in recorded for inner in module.modules())
+
+
+def checkpoint_blocks(unet: UNet2DConditionModel, layers: dict[str, Attention]) -> None:
+    """Make the UNet recompute its blocks in the backward pass instead of storing them, but for the recorded ones.
+
+    A block with a recorded layer has a side effect, and may end the pass: it must run once.
+    """
+    unet.enable_gradient_checkpointing()
+    for module in unet.modules():
+        if isinstance(module, Transformer2DModel) and _holds(module, layers):
+            module.gradient_checkpointing = False
+
+
+def compile_blocks(unet: UNet2DConditionModel, layers: dict[str, Attention]) -> None:
+    """Compile, in place, the UNet's residual and transformer blocks that no recorded layer is in.
+
+    Blocks of one kind share their compiled code, so that a UNet compiles in a minute rather than ten.
+    """
+    for module in unet.modules():
+        if isinstance(module, ResnetBlock2D | BasicTransformerBlock) and not _holds(module, layers):
+            module.compile(dynamic=False)

@@ -1,44 +1,53 @@
-"""The frozen diffusion model: images to noisy latents, latents and tokens to attention maps."""
+"""The frozen diffusion model: images to latents, latents and tokens to attention maps."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from methods.base import MethodError
-from methods.stable_keypoints import weights
-from methods.stable_keypoints.attention import MapRecorder, choose_layers
+from methods.stable_keypoints.attention import Recorder, checkpoint_blocks, choose_layers, compile_blocks
 from methods.stable_keypoints.config import StableKeypointsConfig
+from methods.stable_keypoints.loading import Parts, load
+from methods.stable_keypoints.maps import GradientScale, Projections
 
 
 class Backbone:
     """UNet, autoencoder and noise schedule of a pipeline, frozen, on one device.
 
+    ``parts`` are those of ``config.model`` unless given. Half precision holds weights and features; queries,
+    keys, their softmax and the losses are float32.
+
     Raises MethodError where the weights are missing or a setting does not fit them.
     """
 
-    def __init__(self, config: StableKeypointsConfig, device: str) -> None:
+    def __init__(self, config: StableKeypointsConfig, device: str, parts: Parts | None = None) -> None:
         self.config = config
         self.device = torch.device(device)
         self.dtype: torch.dtype = getattr(torch, config.dtype)
         self.map_dtype = torch.promote_types(self.dtype, torch.float32)
-        self.unet = self._load(UNet2DConditionModel, "unet")
-        self.autoencoder = self._load(AutoencoderKL, "vae")
-        self.image_size = config.image_size or weights.image_side(config.model, config.revision)
-        self.latent_side = self.image_size // 2 ** (len(self.autoencoder.config.block_out_channels) - 1)
+        self.parts = load(config, self.device, self.dtype) if parts is None else parts
+        self.unet, self.autoencoder = self.parts.unet, self.parts.autoencoder
         self.layers = choose_layers(
-            self.unet, self.latent_side, config.layers, config.max_layers, config.max_layer_side
+            self.unet, self.parts.latent_side, config.layers, config.max_layers, config.max_layer_side
         )
-        self.signal, self.deviation = self._noise_level()
-        self.null_tokens = self._null_tokens() if config.keep_null_tokens else None
+        self._prepare()
+
+    @property
+    def image_size(self) -> int:
+        """Side in pixels of the images that ``encode`` wants."""
+        return self.parts.image_size
 
     @property
     def token_width(self) -> int:
         """Channels of a token."""
-        return int(self.unet.config.cross_attention_dim)
+        return self.parts.token_width
+
+    def to_device(self, array: Tensor) -> Tensor:
+        """A tensor on the device; to a GPU through pinned memory, so that nothing waits for the copy."""
+        if self.device.type == "cuda" and array.device.type == "cpu":
+            array = array.pin_memory()
+        return array.to(self.device, non_blocking=True)
 
     @torch.no_grad()
     def encode(self, pixels: Tensor) -> Tensor:
@@ -51,8 +60,8 @@ class Backbone:
                 f"stable_keypoints: images are {tuple(pixels.shape[-2:])}, expected {self.image_size} a side; "
                 "decode them at the method's image_size or set stable_keypoints.image_size"
             )
-        posterior = self.autoencoder.encode((2 * pixels - 1).to(self.device, self.dtype)).latent_dist
-        return (posterior.mean * self.autoencoder.config.scaling_factor).to(self.map_dtype)
+        together = 1 if self.config.memory == "low" else self.config.predict_batch
+        return torch.cat([self._encode(some) for some in self.to_device(pixels).split(together)])
 
     def maps(self, latents: Tensor, noise: Tensor | None, tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
         """Attention maps (B, N or K, R, R) of latents (B, C, h, w) for tokens (N, width): Eq. 3.
@@ -60,56 +69,40 @@ class Backbone:
         ``noise`` is standard normal, as the latents; ``chosen`` (K,) picks the tokens whose maps are formed.
         Gradients flow to the tokens through every cross-attention layer on the way.
         """
+        return self.project(latents, noise, tokens).maps(chosen)
+
+    def project(self, latents: Tensor, noise: Tensor | None, tokens: Tensor) -> Projections:
+        """One pass of the UNet up to the last recorded layer; arguments as of ``maps``."""
         if noise is not None:
-            latents = self.signal * latents + self.deviation * noise.to(latents)
-        context = tokens if self.null_tokens is None else torch.cat([self.null_tokens, tokens])
-        before = len(context) - len(tokens)
-        rows = slice(before, None) if chosen is None else chosen + before
-        recorder = MapRecorder(self.layers, self.config.map_size, self.config.upsample_queries, rows)
+            latents = self.parts.signal * latents + self.parts.deviation * noise.to(latents)
+        scale = GradientScale() if self.dtype == torch.float16 else None
+        context = (tokens if scale is None else scale.restore(tokens)).to(self.dtype)
+        null_tokens = self.parts.null_tokens
+        if null_tokens is not None:
+            context = torch.cat([null_tokens.to(context), context])
+        recorder = Recorder(self.layers)
         with recorder.attached():
             self.unet(
-                latents.to(self.dtype),
+                latents.to(self.dtype, memory_format=torch.channels_last),
                 self.config.timestep,
-                encoder_hidden_states=context.to(self.dtype).expand(len(latents), -1, -1),
+                encoder_hidden_states=context.expand(len(latents), -1, -1),
+                **self.parts.conditions,
             )
-        return recorder.mean()
+        found = recorder.projections(self.config.map_size, self.config.upsample_queries, len(context) - len(tokens))
+        return found if scale is None else found.scaled(scale)
 
-    def _load(self, part: Any, subfolder: str) -> Any:
-        """A frozen part of the pipeline, from safetensors only."""
-        options = {"torch_dtype": self.dtype, "use_safetensors": True}
-        module = self._from_pretrained(part, subfolder, **options)
-        return module.to(self.device, memory_format=torch.channels_last).requires_grad_(False).eval()
+    def _encode(self, pixels: Tensor) -> Tensor:
+        autoencoder = self.autoencoder
+        pixels = (2 * pixels - 1).to(autoencoder.dtype, memory_format=torch.channels_last)
+        posterior = autoencoder.encode(pixels).latent_dist
+        return (posterior.mean * autoencoder.config.scaling_factor).to(self.map_dtype)
 
-    def _from_pretrained(self, part: Any, subfolder: str, **options: Any) -> Any:
-        config = self.config
-        folder = weights.locate(config.model)
-        try:
-            return part.from_pretrained(
-                folder or config.model, subfolder=subfolder, revision=config.revision, **options
-            )
-        except (OSError, ValueError, TypeError) as error:
-            where = str(folder / subfolder) if folder else "the Hugging Face hub and its local cache"
-            raise weights.missing(config.model, where, str(error).split("\n")[0]) from error
-
-    def _noise_level(self) -> tuple[float, float]:
-        """Factors of signal and noise at the timestep: sqrt(a), sqrt(1 - a), a the cumulative product."""
-        schedule = weights.read_config(self.config.model, self.config.revision, "scheduler", "scheduler_config.json")
-        alphas = (1 - DDPMScheduler.from_config(schedule).betas.double()).cumprod(0)
-        if self.config.timestep >= len(alphas):
-            raise MethodError(
-                f"stable_keypoints: timestep is {self.config.timestep}, expected at most {len(alphas) - 1}"
-            )
-        alpha = float(alphas[self.config.timestep])
-        return (alpha**0.5, (1 - alpha) ** 0.5) if self.config.noise else (1.0, 0.0)
-
-    @torch.no_grad()
-    def _null_tokens(self) -> Tensor:
-        """The text encoder's output for the empty caption, (n, width)."""
-        from transformers import CLIPTextModel, CLIPTokenizer
-        from transformers.utils.logging import disable_progress_bar
-
-        disable_progress_bar()
-        encoder = self._load(CLIPTextModel, "text_encoder")
-        tokenizer = self._from_pretrained(CLIPTokenizer, "tokenizer")
-        ids = tokenizer("", padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt").input_ids
-        return encoder(ids.to(self.device))[0][0].to(self.map_dtype)
+    def _prepare(self) -> None:
+        """Set up what trades memory, compile time or digits for speed."""
+        if self.config.memory == "low":
+            checkpoint_blocks(self.unet, self.layers)
+        if self.config.compile:
+            compile_blocks(self.unet, self.layers)
+            self.autoencoder.encoder.compile(dynamic=False)
+        if self.device.type == "cuda" and self.map_dtype != self.dtype:
+            torch.set_float32_matmul_precision("high")  # TF32: half precision has fewer digits still

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -84,7 +84,10 @@ class StableKeypointsConfig(MethodConfig):
     transformer_blocks.0.attn2``), None for the first ``max_layers`` of the up path whose maps have at most
     ``max_layer_side`` pixels a side; ``keep_null_tokens`` keeps the empty caption's tokens, frozen, in the
     context, the maps being read from the learned tokens alone; ``latent_cache`` is how many untransformed
-    fit images may be kept encoded.
+    fit images may be kept encoded. ``dtype`` is that of weights and features; maps and losses are at least
+    float32, and float16 gradients are scaled. On the small model float16 moves 0.5 % of keypoints by more than a
+    128th of the image, bfloat16 4 %. ``memory='low'`` recomputes the UNet's blocks in the backward pass
+    and takes one image of a batch at a time; ``compile`` compiles the blocks, meant for long fits on a GPU.
 
     Maps: ``map_size`` is R, ``sigma`` in pixels of the map; ``upsample_queries`` off upsamples the maps
     after the softmax instead (Table 4). ``equivariance`` off trains on one view; ``furthest_point_sampling``
@@ -96,11 +99,18 @@ class StableKeypointsConfig(MethodConfig):
     (``'window'``). ``test_augmentations`` 0 reads the untransformed image. ``output_size`` is the side at
     which maps are warped back and their maximum is read, 0 for the image's; ``predict_batch`` the number of
     views in one pass without gradient (an image's own views always stay together).
+
+    Files: ``tokens`` is a folder with tokens that were learned already, ``embedding.pt`` and ``indices.pt`` of the
+    released code or a fit of ours (``runs/fits/...``): they are taken as they are and nothing is optimised.
+    ``checkpoint_every`` is after how many steps (then batches of selection images) a fit is kept, so that it can go
+    on after it was broken off; 0 keeps none. It changes no keypoint and is no part of what identifies a fit.
     """
+
+    of_predict: ClassVar[frozenset[str]] = frozenset({"test_augmentations", "output_size"})
 
     preset: Literal["paper", "official", "mini"] = "paper"
 
-    model: str = "sd-legacy/stable-diffusion-v1-5"
+    model: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
     revision: str | None = None
     image_size: int = Field(default=0, ge=0)
     timestep: int = Field(default=0, ge=0)
@@ -111,6 +121,8 @@ class StableKeypointsConfig(MethodConfig):
     keep_null_tokens: bool = False
     dtype: Literal["float64", "float32", "bfloat16", "float16"] = "float32"
     latent_cache: int = Field(default=2048, ge=0)
+    memory: Literal["auto", "low"] = "auto"
+    compile: bool = False
 
     num_tokens: PositiveInt = 500
     token_scale: PositiveFloat = 1.0
@@ -142,6 +154,9 @@ class StableKeypointsConfig(MethodConfig):
     test_augmentations: int = Field(default=10, ge=0)
     output_size: int = Field(default=0, ge=0)
     predict_batch: PositiveInt = 10
+
+    tokens: str | None = None
+    checkpoint_every: int = Field(default=100, ge=0, exclude=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +15,8 @@ from methods.stable_keypoints import draws
 from methods.stable_keypoints.augment import average_unwarped, inverse, resize, warp
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.losses import equivariance, peak, sharpening
-from methods.stable_keypoints.selection import most_local, spread_out
+from methods.stable_keypoints.maps import Projections
+from methods.stable_keypoints.selection import furthest_points, most_local
 
 
 class Learner:
@@ -46,37 +48,63 @@ class Learner:
         tokens = torch.from_numpy(values * np.float32(self.config.token_scale))
         return tokens.to(self.backbone.device, self.backbone.map_dtype)
 
+    def accumulate(
+        self, tokens: Tensor, pixels: Tensor, ids: Sequence[str], keys: Sequence[draws.Key], part: float = 1.0
+    ) -> Tensor:
+        """Add ``part`` of the gradient of Eq. 4's loss to ``tokens.grad``, and give ``part`` of the loss itself.
+
+        That is (3,): loss, localisation and equivariance, detached. Other arguments are as of ``losses``. With
+        ``memory="low"`` one image goes through at a time, which adds up to the same.
+        """
+        config = self.config
+        together = 1 if config.memory == "low" else len(ids)
+        total = tokens.new_zeros(3)
+        for first in range(0, len(ids), together):
+            some = slice(first, first + together)
+            share = part * len(ids[some]) / len(ids)
+            sharp, equivariant = self.losses(tokens, pixels[some], ids[some], keys[some])
+            loss = config.sharpening_weight * sharp + config.equivariance_weight * equivariant
+            (loss * share).backward()
+            total += share * torch.stack([loss, sharp, equivariant]).detach()
+        return total
+
     def losses(
         self, tokens: Tensor, pixels: Tensor, ids: Sequence[str], keys: Sequence[draws.Key]
     ) -> tuple[Tensor, Tensor]:
-        """Localisation and equivariance loss, unweighted, of images (B, 3, S, S); a draw key for each image."""
+        """Localisation and equivariance loss, unweighted, of images (B, 3, S, S); a draw key for each image.
+
+        The maps of all tokens are formed once and without gradient, to rank them; those that count get theirs.
+        """
         config = self.config
         original = self.encode_original(pixels, ids)
+        view_keys = [(*key, "original") for key in keys]
         if not config.equivariance:
-            maps = self.maps(original, [(*key, "original") for key in keys], tokens)
-            counted = torch.take_along_dim(maps, self._counted(maps, maps)[:, :, None, None], dim=1)
-            return sharpening(counted, config.sigma, config.loss_reduction), counted.new_zeros(())
+            maps = self._counted(self.project(original, view_keys, tokens), None)[0]
+            return sharpening(maps, config.sigma, config.loss_reduction), maps.new_zeros(())
         theta = self._thetas(keys)
-        latents = torch.cat([original, self.backbone.encode(warp(pixels.to(self.backbone.device), theta))])
-        both_keys = [(*key, view) for view in ("original", "transformed") for key in keys]
-        maps, transformed = self.maps(latents, both_keys, tokens).chunk(2)
-        counted = self._counted(maps, transformed)[:, :, None, None]
-        maps, transformed = (torch.take_along_dim(each, counted, dim=1) for each in (maps, transformed))
+        latents = torch.cat([original, self.backbone.encode(warp(self.backbone.to_device(pixels), theta))])
+        view_keys += [(*key, "transformed") for key in keys]
+        maps, transformed = self._counted(*self.project(latents, view_keys, tokens).split(len(ids)))
         unwarped = warp(transformed, inverse(theta))
         return (
             sharpening(maps, config.sigma, config.loss_reduction),
             equivariance(maps, unwarped, config.loss_reduction),
         )
 
-    def _counted(self, maps: Tensor, transformed: Tensor) -> Tensor:
-        """Ids of the tokens that the losses count: the kappa of Eq. 9, or the K kept of them."""
+    def _counted(self, original: Projections, transformed: Projections | None) -> tuple[Tensor, Tensor]:
+        """Maps of the tokens that the losses count, of both views: the kappa of Eq. 9, or the K kept of them."""
         config = self.config
-        candidates = most_local(maps.detach(), self.kappa, config.sigma, config.ranking)
-        if config.loss_on == "candidates":
-            return candidates
-        return spread_out(
-            transformed if config.fps_in_loss_on == "transformed" else maps, candidates, self.num_keypoints
-        )
+        with torch.no_grad():
+            everything = original.maps()
+            candidates = most_local(everything, self.kappa, config.sigma, config.ranking)
+        maps = original.with_gradient(everything, candidates)
+        del everything
+        others = maps if transformed is None else transformed.maps(candidates)
+        if config.loss_on == "candidates" or self.kappa <= self.num_keypoints:
+            return maps, others
+        frame = others if config.fps_in_loss_on == "transformed" else maps
+        kept = furthest_points(peak(frame.detach()), self.num_keypoints)[:, :, None, None]
+        return torch.take_along_dim(maps, kept, dim=1), torch.take_along_dim(others, kept, dim=1)
 
     @torch.no_grad()
     def locate(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> NDArray[np.float64]:
@@ -88,28 +116,34 @@ class Learner:
         found = []
         for first in range(0, len(ids), together):
             some = slice(first, first + together)
-            found.append(self._locate(tokens, chosen, ids[some], pixels[some].to(self.backbone.device)))
-        return np.concatenate(found)
+            found.append(self._locate(tokens, chosen, ids[some], pixels[some]))
+        return torch.cat(found).cpu().numpy()
 
-    def _locate(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> NDArray[np.float64]:
+    def _locate(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> Tensor:
         side = self.config.output_size or self.backbone.image_size
         views = self.config.test_augmentations
         keys = [(self.seed, "predict", image_id, view) for image_id in ids for view in range(max(1, views))]
         if views:
             theta = self._thetas(keys)
-            latents = self.backbone.encode(warp(pixels.repeat_interleave(views, dim=0), theta))
+            pixels = self.backbone.to_device(pixels).repeat_interleave(views, dim=0)
+            latents = self.backbone.encode(warp(pixels, theta))
             maps = self.maps(latents, keys, tokens, chosen).unflatten(0, (len(ids), views))
             maps = average_unwarped(maps, theta.unflatten(0, (len(ids), views)), side)
         else:
-            maps = resize(self.maps(self.backbone.encode(pixels), keys, tokens, chosen), side)
-        return (peak(maps).flip(-1).double().cpu().numpy() + 0.5) / side
+            maps = resize(self.maps(self.encode_original(pixels, _names(ids, pixels)), keys, tokens, chosen), side)
+        return (peak(maps).flip(-1).to(torch.float64) + 0.5) / side
 
     def maps(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
         """Attention maps (B, N or K, R, R) of latents, whose noise is drawn by the keys."""
+        return self.project(latents, keys, tokens).maps(chosen)
+
+    def project(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor) -> Projections:
+        """What the maps of latents are formed from; the keys draw the noise."""
         noise = None
         if self.config.noise:
             noise = torch.from_numpy(draws.noise([(*key, "noise") for key in keys], latents.shape[1:]))
-        return self.backbone.maps(latents, noise, tokens, chosen)
+            noise = self.backbone.to_device(noise)
+        return self.backbone.project(latents, noise, tokens)
 
     def _thetas(self, keys: Sequence[draws.Key]) -> Tensor:
         config = self.config
@@ -120,16 +154,27 @@ class Learner:
             config.scale_of,
             config.translation,
         )
-        return torch.from_numpy(theta).to(self.backbone.device, self.backbone.map_dtype)
+        return self.backbone.to_device(torch.from_numpy(theta)).to(self.backbone.map_dtype)
 
-    def encode_original(self, pixels: Tensor, ids: Sequence[str]) -> Tensor:
-        """Latents of untransformed images, each encoded once while ``latent_cache`` has room."""
+    def encode_original(self, pixels: Tensor, names: Sequence[str]) -> Tensor:
+        """Latents (B, C, h, w) of untransformed images, each encoded once while ``latent_cache`` has room.
+
+        ``names`` are ids, unique among the images of a fit.
+        """
+        missing = [row for row, name in enumerate(names) if name not in self._latents]
         fresh: dict[str, Tensor] = {}
-        missing = [row for row, image_id in enumerate(ids) if image_id not in self._latents]
         if missing:
-            encoded = self.backbone.encode(pixels[missing])
-            fresh = {ids[row]: latent for row, latent in zip(missing, encoded, strict=True)}
-        known = {**self._latents, **fresh}
-        if len(known) <= self.config.latent_cache:
-            self._latents = known
-        return torch.stack([known[image_id] for image_id in ids])
+            # On the CPU each alone: the bits of a latent must not depend on which others were missing with it.
+            together = 1 if self.backbone.device.type == "cpu" else len(missing)
+            encoded = torch.cat([self.backbone.encode(some) for some in pixels[missing].split(together)])
+            fresh = {names[row]: latent for row, latent in zip(missing, encoded, strict=True)}
+        latents = torch.stack([fresh[name] if name in fresh else self._latents[name] for name in names])
+        if len(self._latents) + len(fresh) <= self.config.latent_cache:
+            self._latents.update(fresh)
+        return latents
+
+
+def _names(ids: Sequence[str], pixels: Tensor) -> list[str]:
+    """Ids with a checksum of the pixels: images of two data sets may share an id."""
+    checksums = [zlib.crc32(np.ascontiguousarray(image.numpy()).data) for image in pixels]
+    return [f"{name}\0{checksum}" for name, checksum in zip(ids, checksums, strict=True)]

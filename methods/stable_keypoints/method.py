@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
-from methods.stable_keypoints import weights
+from methods.base import Ablation, ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
+from methods.stable_keypoints import official, weights
 from methods.stable_keypoints.config import StableKeypointsConfig
 
 if TYPE_CHECKING:
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from methods.stable_keypoints.checkpoints import Checkpoints
     from methods.stable_keypoints.learning import Learner
-
-TOKENS_FILE = "tokens.safetensors"
-STATE_FILE = "state.json"
 
 
 class StableKeypoints(Method):
@@ -39,6 +37,7 @@ class StableKeypoints(Method):
         trained_on="the fit images; the diffusion model was trained on captioned images",
     )
     Config: ClassVar[type[MethodConfig]] = StableKeypointsConfig
+    shares_fit: ClassVar[bool] = True
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
         super().__init__(config, device)
@@ -52,29 +51,57 @@ class StableKeypoints(Method):
         default = {"preset": "mini"} if profile == "mini" else {}
         return cls.Config(**{**default, **settings})
 
+    @classmethod
+    def ablations(cls, config: StableKeypointsConfig, num_keypoints: int) -> tuple[Ablation, ...]:
+        """The rows of the paper's Table 4, and half and twice kappa and N, and other timesteps."""
+        from methods.stable_keypoints.ablations import ablations
+
+        return ablations(config, num_keypoints)
+
     @property
     def image_size(self) -> int:
         """``image_size`` of the config, or what the pipeline was made for. Raises MethodError without weights."""
         return self.config.image_size or weights.image_side(self.config.model, self.config.revision)
 
     def identity(self) -> dict[str, Any]:
-        """sha256 of the weights used, or hub id and revision. Raises MethodError for a folder without weights."""
-        text = ("text_encoder", "tokenizer") if self.config.keep_null_tokens else ()
-        return weights.identity(self.config.model, self.config.revision, ("unet", "vae", "scheduler", *text))
+        """sha256 of the weights used, or hub id and revision, and sha256 of the files of ``tokens``.
+
+        Raises MethodError for a folder without weights or tokens.
+        """
+        config = self.config
+        identity = self._weights()
+        if config.tokens is not None:
+            identity["tokens_sha256"] = official.digests(Path(config.tokens).expanduser())
+        return identity
 
     def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
         """Optimise the tokens, then keep the K that furthest point sampling picks most often.
 
-        ``report`` gets loss, sharpening and equivariance at every step, and no scalars while tokens are chosen.
+        ``report`` gets loss, sharpening and equivariance of every step, and no scalars while tokens are chosen.
+        Goes on from what is in ``checkpoints``; launched by torchrun, shares the work (``methods.parallel``). With
+        ``tokens`` set those are taken and nothing is learned.
         Raises MethodError for missing weights or settings that leave fewer tokens than keypoints.
         """
-        from methods.stable_keypoints.fitting import choose, optimise
+        from methods.parallel import Team, own_device, world
+        from methods.stable_keypoints.fitting import fit
 
+        if self.config.tokens is not None:
+            self._take(Path(self.config.tokens).expanduser(), num_keypoints, seed)
+            report(1, 1)
+            return
         if len(images) == 0:
             raise MethodError(f"{self.card.id}: there are no images to fit, expected at least 1")
-        learner = self._new_learner(num_keypoints, seed)
-        self._tokens = optimise(learner, learner.initial_tokens(), images, report)
-        self._chosen = choose(learner, self._tokens, images, report)
+        if self.config.batch_size < world()[1]:
+            raise MethodError(
+                f"{self.card.id}: batch_size is {self.config.batch_size}, expected at least the {world()[1]} processes "
+                f"that share a batch; raise {self.card.id}.batch_size or launch fewer"
+            )
+        self.device = own_device(self.device)
+        team = Team(self.device)
+        with team.agreed():
+            learner = self._new_learner(num_keypoints, seed)
+            checkpoints = self._checkpoints(learner, images)
+        self._tokens, self._chosen = fit(learner, learner.initial_tokens(), images, report, team, checkpoints)
 
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
         """Keypoints (B, K, 2), (x, y) in [0, 1]. Raises MethodError before ``fit`` or ``load``."""
@@ -88,43 +115,99 @@ class StableKeypoints(Method):
         from safetensors.torch import save_file
 
         learner, tokens, chosen = self._learned()
-        save_file({"tokens": tokens.cpu(), "chosen": chosen.cpu()}, folder / TOKENS_FILE)
+        save_file({"tokens": tokens.cpu(), "chosen": chosen.cpu()}, folder / official.TOKENS)
         state = {
             "seed": learner.seed,
             "num_keypoints": learner.num_keypoints,
             "identity": self.identity(),
             "config": self.config.model_dump(mode="json"),
         }
-        (folder / STATE_FILE).write_text(json.dumps(state, indent=2) + "\n")
+        (folder / official.STATE).write_text(json.dumps(state, indent=2) + "\n")
 
     def load(self, folder: Path) -> None:
         """Take up saved tokens for this method's own weights and settings.
 
         Raises MethodError where the files are missing or the tokens belong to other weights.
         """
-        from safetensors.torch import load_file
-
-        try:
-            state = json.loads((folder / STATE_FILE).read_text())
-            tensors = load_file(folder / TOKENS_FILE, device=self.device)
-        except (OSError, ValueError) as error:
-            raise MethodError(
-                f"stable_keypoints: cannot load tokens from {folder} ({type(error).__name__}: {error}); fit again"
-            ) from error
-        identity = self.identity()
-        if state["identity"] != identity:
-            raise MethodError(
-                f"stable_keypoints: the tokens in {folder} belong to weights {state['identity']}, got {identity}; "
-                f"use the model they were learned with: {state['config']['model']}"
-            )
-        self._tokens, self._chosen = tensors["tokens"], tensors["chosen"]
+        tokens, chosen, state = official.read(folder)
+        if state is None:
+            raise MethodError(f"{self.card.id}: {folder} is no fit; set {self.card.id}.tokens={folder} and fit")
+        self._check_weights(folder, state)
+        self._tokens, self._chosen = tokens.to(self.device), chosen.to(self.device)
         self._new_learner(state["num_keypoints"], state["seed"])
 
-    def _new_learner(self, num_keypoints: int, seed: int) -> Learner:
+    def _take(self, folder: Path, num_keypoints: int, seed: int) -> None:
+        """Take up tokens learned elsewhere. Raises MethodError where K, width or weights do not fit."""
+        tokens, chosen, state = official.read(folder)
+        if len(chosen) != num_keypoints:
+            raise MethodError(
+                f"{self.card.id}: the tokens in {folder} find {len(chosen)} keypoints, expected the {num_keypoints} "
+                "asked for; name tokens chosen for this number"
+            )
+        if state is not None:
+            self._check_weights(folder, state)
+        learner = self._new_learner(num_keypoints, seed, len(tokens))
+        if tokens.shape[1] != learner.backbone.token_width:
+            raise MethodError(
+                f"{self.card.id}: the tokens in {folder} are {tokens.shape[1]} wide, expected "
+                f"{learner.backbone.token_width} of {self.config.model}; use the model they were learned with"
+            )
+        self._tokens = tokens.to(learner.backbone.device, learner.backbone.map_dtype)
+        self._chosen = chosen.to(learner.backbone.device)
+
+    def _check_weights(self, folder: Path, state: Mapping[str, Any]) -> None:
+        """Raise MethodError where a fit's state is incomplete, or is of other weights or null tokens than ours."""
+        missing = {"identity", "config", "num_keypoints", "seed"} - state.keys()
+        if missing:
+            raise MethodError(
+                f"{self.card.id}: {folder / official.STATE} lacks {', '.join(sorted(missing))}; fit again"
+            )
+        theirs = {name: value for name, value in state["identity"].items() if name != "tokens_sha256"}
+        ours = self._weights()
+        if theirs != ours:
+            raise MethodError(
+                f"{self.card.id}: the tokens in {folder} belong to weights {theirs}, got {ours}; "
+                f"use the model they were learned with: {state['config'].get('model')}"
+            )
+        kept = state["config"].get("keep_null_tokens", False)
+        if kept != self.config.keep_null_tokens:
+            raise MethodError(
+                f"{self.card.id}: the tokens in {folder} were learned with keep_null_tokens={kept}; "
+                f"set {self.card.id}.keep_null_tokens={str(kept).lower()}"
+            )
+
+    def _weights(self) -> dict[str, Any]:
+        config = self.config
+        parts = weights.parts_read(config.model, config.revision, config.keep_null_tokens)
+        return weights.identity(config.model, config.revision, parts)
+
+    def _checkpoints(self, learner: Learner, images: ImageStream) -> Checkpoints | None:
+        """Where this fit is kept on its way, if it is."""
+        from methods.stable_keypoints.checkpoints import Checkpoints, digest
+
+        if self.checkpoints is None or not self.config.checkpoint_every:
+            return None
+        config = self.config.model_dump(mode="json", exclude={"tokens", *self.config.of_predict})
+        fit = {
+            "method": self.card.id,
+            "version": self.version,
+            "config": config,
+            "identity": self.identity(),
+            "images": digest(images.ids),
+            "num_keypoints": learner.num_keypoints,
+            "seed": learner.seed,
+        }
+        return Checkpoints(self.checkpoints, fit)
+
+    def _new_learner(self, num_keypoints: int, seed: int, num_tokens: int | None = None) -> Learner:
+        """A learner for this K and seed; for ``num_tokens`` that were learned already, whatever the settings say."""
         from methods.stable_keypoints.backbone import Backbone
         from methods.stable_keypoints.learning import Learner
 
         backbone = self._learner.backbone if self._learner else Backbone(self.config, self.device)
+        if num_tokens is not None:
+            kappa = self.config.kappa and max(self.config.kappa, num_keypoints)
+            backbone.config = self.config.model_copy(update={"num_tokens": num_tokens, "kappa": kappa})
         self._learner = Learner(backbone, num_keypoints, seed)
         return self._learner
 

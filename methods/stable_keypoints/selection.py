@@ -38,30 +38,34 @@ def most_local(maps: Tensor, count: int, sigma: float, ranking: Ranking) -> Tens
     return divergence(maps, sigma, ranking).argsort(dim=-1, stable=True)[:, :count]
 
 
-def furthest_points(points: NDArray[np.int64], count: int) -> list[int]:
-    """Furthest point sampling: ``count`` positions of ``points`` (C, 2). Eq. 10.
+def furthest_points(points: Tensor, count: int) -> Tensor:
+    """Furthest point sampling: ``count`` positions (B, count) of ``points`` (B, C, 2) int64. Eq. 10.
 
     Starts with the furthest pair (the first in order where several are), then adds the point whose nearest
-    chosen one is furthest, again the first of several. Squared integer distances make ties exact.
+    chosen one is furthest, again the first of several. Squared integer distances make ties exact. Nothing
+    leaves the device.
     """
-    distances = ((points[:, None] - points[None]) ** 2).sum(-1)
-    pairs = np.triu(distances, k=1) - np.tri(len(points), dtype=np.int64)
-    chosen = [int(index) for index in np.unravel_index(pairs.argmax(), pairs.shape)][:count]
-    nearest = distances[chosen].min(0)
-    while len(chosen) < count:
-        nearest[chosen] = -1
-        chosen.append(int(nearest.argmax()))
-        nearest = np.minimum(nearest, distances[chosen[-1]])
-    return chosen
+    size = points.shape[1]
+    distances = (points[:, :, None] - points[:, None]).square().sum(-1)
+    upper = torch.ones(size, size, dtype=torch.bool, device=points.device).triu(1)
+    widest = distances.masked_fill(~upper, -1).flatten(1).argmax(1)
+    chosen = [widest // size, widest % size][:count]
+    nearest = distances.amax(1)  # above all that follows
+    for number in range(count):
+        if number >= len(chosen):
+            chosen.append(nearest.argmax(1))
+        place = chosen[number][:, None]
+        towards = distances.gather(1, place[:, :, None].expand(-1, -1, size))[:, 0]
+        nearest = torch.minimum(nearest, towards).scatter(1, place, -1)
+    return torch.stack(chosen, dim=1)
 
 
 def spread_out(maps: Tensor, candidates: Tensor, count: int) -> Tensor:
-    """Ids (B, count) of the candidates (B, C) that furthest point sampling keeps by the maps' maxima."""
+    """Ids (B, count) of the candidates (B, C) that furthest point sampling keeps by the maxima of maps (B, N, R, R)."""
     if candidates.shape[1] <= count:
         return candidates
-    points = peak(torch.take_along_dim(maps.detach(), candidates[:, :, None, None], dim=1)).cpu().numpy()
-    kept = torch.tensor([furthest_points(image, count) for image in points], device=candidates.device)
-    return candidates.gather(1, kept)
+    points = peak(torch.take_along_dim(maps.detach(), candidates[:, :, None, None], dim=1))
+    return candidates.gather(1, furthest_points(points, count))
 
 
 def most_frequent(ids: NDArray[np.int64], count: int) -> NDArray[np.int64]:

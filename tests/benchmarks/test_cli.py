@@ -28,6 +28,7 @@ def call(repository, *arguments, code="from benchmarks.cli import main; main()")
         ["describe", "stable_keypoints"],
         ["describe", "mini_cub_001"],
         ["describe", "wild"],
+        ["describe", "ablation"],
     ],
 )
 def test_what_must_be_quick_imports_nothing_heavy(repository, arguments):
@@ -62,6 +63,9 @@ def test_list_names_everything(repository):
         ("celeba_wild_to_taichi", "keypoints learned on mini_celeba_wild (fit 300), mini_taichi (fit 300, regress 200"),
         ("generalization", "cub_aligned_to_taichi"),
         ("sk/pck6", "counted as 100 below 6"),
+        ("ablation", "without equivariance             stable_keypoints.equivariance=False"),
+        ("data_efficiency", "learned on 100 images; can be run here: mini"),
+        ("celeba_wild_k8_fit10", "10 of the fit images, drawn by the seed"),
     ],
 )
 def test_describe(repository, name, content):

@@ -1,38 +1,28 @@
-"""Ctrl-C in the middle of a fit: what is finished stays, and the next run goes on from there."""
+"""Ctrl-C or SIGTERM in the middle of a fit: what is finished stays, and the next run goes on from there."""
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-PROGRAM = """
-import sys
-sys.path.insert(0, sys.argv.pop(1))
-import keypoint_toys
-from benchmarks.tasks import TASKS
-TASKS.update({task.id: task for task in keypoint_toys.tasks()})
-from benchmarks.cli import main
-main()
-"""
+import pytest
+
+from tests.benchmarks.toy_process import records, toy_command
 
 
 def command(folder: Path, repository: Path, *settings: str) -> list[str]:
-    plugins = str(repository / "tests" / "plugins")
-    options = ["--method", "toy_colours", "--task", "toy", "--data-root", str(folder), "--device", "cpu"]
-    options += ["--output", str(folder / "runs"), "--no-mlflow", "--overwrite", "failed"]
-    return [sys.executable, "-c", PROGRAM, plugins, "run", *options, *settings]
+    return toy_command(repository, folder, "--overwrite", "failed", *settings)
 
 
 def statuses(folder: Path) -> dict[str, str]:
-    found = [json.loads(path.read_text()) for path in folder.glob("runs/cells/*/result.json")]
-    return {record["method"]: record["status"] for record in found}
+    return {method: record["status"] for method, record in records(folder).items()}
 
 
-def interrupted(arguments: list[str], repository: Path, *words: str) -> tuple[str, str]:
-    """What a process says that gets Ctrl-C at its first line with all of the words."""
+def interrupted(
+    arguments: list[str], repository: Path, *words: str, number: signal.Signals = signal.SIGINT, again: bool = False
+) -> tuple[str, str]:
+    """What a process says that is told to stop at its first line with all of the words."""
     process = subprocess.Popen(
         arguments, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
     )
@@ -42,31 +32,40 @@ def interrupted(arguments: list[str], repository: Path, *words: str) -> tuple[st
         if all(word in line for word in words):
             break
         assert time.monotonic() < deadline
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
+    if again:
+        process.send_signal(number)
     out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == 128 + number, err
     return out, err
 
 
-def test_interrupt_before_the_first_cell(tmp_path, repository):
+BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+
+
+@BOTH
+def test_interrupt_before_the_first_cell(tmp_path, repository, number):
     # The first line comes before torch is imported, which Ctrl-C must not break off half-way.
-    _, err = interrupted(command(tmp_path, repository, "--device", "auto"), repository, "profile paper")
+    _, err = interrupted(command(tmp_path, repository, "--device", "auto"), repository, "profile paper", number=number)
     assert err.strip() == "interrupted: finished cells stay; the same command goes on from there"
     assert statuses(tmp_path) == {}
 
 
-def test_interrupt(tmp_path, repository):
+@BOTH
+def test_interrupt(tmp_path, repository, number):
     slow = command(tmp_path, repository, "--set", "toy_colours.steps=1000", "--set", "toy_colours.pause=0.1")
-    out, err = interrupted(slow, repository, "toy_colours", "fit ")  # a fit shows its progress after a second
+    # A fit shows its progress after a second. Schedulers send SIGTERM more than once; the second must break nothing.
+    again = number == signal.SIGTERM
+    out, err = interrupted(slow, repository, "toy_colours", "fit ", number=number, again=again)
     assert "interrupted: 3 finished cells stay; the same command goes on from there" in out
     assert "Traceback" not in out + err
     assert statuses(tmp_path) == {"centre": "done", "grid": "done", "random_points": "done"}
     assert not list((tmp_path / "runs" / "staging").iterdir())
     assert not list(tmp_path.glob("runs/fits/toy_colours*"))
 
-    again = subprocess.run(
+    done = subprocess.run(
         command(tmp_path, repository), cwd=repository, capture_output=True, text=True, check=False, timeout=60
     )
-    assert again.returncode == 0, again.stderr
-    assert again.stdout.count("finished before") == 3
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("finished before") == 3
     assert statuses(tmp_path)["toy_colours"] == "done"

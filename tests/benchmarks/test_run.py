@@ -234,6 +234,25 @@ def test_wrong_predictions_are_refused(run, toys, monkeypatch):
     assert "expected finite numbers of shape (8, 3, 2)" in err or "expected finite numbers of shape (12, 3, 2)" in err
 
 
+def test_low_memory_is_a_setting_of_the_methods_that_know_it(run):
+    status, _, _ = run("--memory", "low", "--method", "grid", "--no-floors")
+    assert status == 0
+    found = records(run.output)
+    assert found["toy_colours toy s0"].method_config["memory"] == "low"
+    assert "memory" not in found["grid toy s0"].method_config
+
+
+def test_low_memory_that_no_method_knows_is_said(run):
+    status, out, _ = run("--memory", "low", "--no-floors", method="grid")
+    assert status == 0
+    assert "--memory low changes nothing: no method here has a setting 'memory'" in out
+
+
+def test_a_setting_by_name_goes_before_low_memory(run):
+    run("--memory", "low", "--set", "toy_colours.memory=auto", "--no-floors")
+    assert records(run.output)["toy_colours toy s0"].method_config["memory"] == "auto"
+
+
 def test_a_record_is_strict_json(run):
     run()
     found = list(run.output.glob("cells/*/result.json"))

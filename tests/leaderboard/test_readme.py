@@ -12,7 +12,7 @@ TEXT = "# Title\n\n<!-- leaderboard:mini:wild -->\nstale words\n<!-- /leaderboar
 @pytest.fixture
 def results(tmp_path):
     folder = tmp_path / "results"
-    save_results([record("alpha", "cub_001", 7.0), record("grid", "cub_001", 9.0)], folder / "wild.json")
+    save_results([record("alpha", "cub_001", 7.0), record("grid", "cub_001", 9.0)], folder / "wild.mini.json")
     return folder
 
 
@@ -42,7 +42,7 @@ def test_a_changed_result_or_a_changed_page_is_stale(page, results):
     page.write_text(fresh.replace("7.00", "6.99"), encoding="utf-8")
     assert readme.check(page, SUITES, results) == ["mini:wild"]
     page.write_text(fresh, encoding="utf-8")
-    save_results([record("alpha", "cub_001", 7.2)], results / "wild.json")
+    save_results([record("alpha", "cub_001", 7.2)], results / "wild.mini.json")
     assert readme.check(page, SUITES, results) == ["mini:wild"]
 
 
@@ -67,7 +67,7 @@ def test_commit_takes_what_the_blocks_show_and_leaves_the_rest(page, tmp_path):
 
 
 def test_several_blocks_are_each_their_own(page, results):
-    save_results([record("alpha", "cub_aligned", 3.0)], results / "aligned.json")
+    save_results([record("alpha", "cub_aligned", 3.0)], results / "aligned.mini.json")
     page.write_text(TEXT + TEXT.replace("wild", "aligned"), encoding="utf-8")
     assert readme.check(page, SUITES, results) == ["mini:wild", "mini:aligned"]
     readme.update(page, SUITES, results)
@@ -101,7 +101,7 @@ def test_a_missing_page_is_one_clear_line(tmp_path, results):
 
 def test_results_of_an_older_protocol_are_refused_until_they_are_scored_anew(page, tmp_path):
     old = record("alpha", "cub_001", 7.0, score={"protocol": "sk/cumulative", "protocol_version": 1})
-    save_results([old], tmp_path / "results" / "wild.json")
+    save_results([old], tmp_path / "results" / "wild.mini.json")
     for act in (readme.check, readme.update):
         with pytest.raises(LeaderboardError, match="block mini:wild are of other versions of sk/cumulative; run again"):
             act(page, SUITES, tmp_path / "results")

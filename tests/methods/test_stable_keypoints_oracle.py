@@ -51,8 +51,7 @@ def make_learner(pipeline: Path, **settings) -> Learner:
 
 def make_oracle(pipeline: Path, learner: Learner) -> oracle.Oracle:
     """The oracle takes over the noise level, which test_noise_level checks."""
-    backbone = learner.backbone
-    level = (backbone.signal, backbone.deviation)
+    level = (learner.backbone.parts.signal, learner.backbone.parts.deviation)
     return oracle.Oracle(pipeline, LAYERS, SIDE, learner.config.timestep, level, learner.config.upsample_queries)
 
 
@@ -74,7 +73,7 @@ def oracle_losses(reference: oracle.Oracle, learner: Learner, tokens, pixels, ke
     pixels_in_map = SIDE * SIDE if config.loss_reduction == "mean" else 1
     sharp, equivariant = torch.tensor(0.0), torch.tensor(0.0)
     for image, key in zip(pixels, keys, strict=True):
-        null_tokens = learner.backbone.null_tokens
+        null_tokens = learner.backbone.parts.null_tokens
         maps = reference.maps(reference.latent(image), noise_of(learner, (*key, "original")), tokens, null_tokens)
         kept = oracle.most_local(maps, kappa, config.sigma, config.ranking)
         if config.equivariance:
@@ -97,8 +96,8 @@ def oracle_losses(reference: oracle.Oracle, learner: Learner, tokens, pixels, ke
 def test_noise_level(pipeline: Path):
     for timestep in (0, 200):
         alpha = np.prod(1 - np.linspace(1e-4, 0.02, 1000)[: timestep + 1])
-        backbone = make_learner(pipeline, timestep=timestep).backbone
-        assert (backbone.signal, backbone.deviation) == pytest.approx((alpha**0.5, (1 - alpha) ** 0.5), rel=1e-6)
+        parts = make_learner(pipeline, timestep=timestep).backbone.parts
+        assert (parts.signal, parts.deviation) == pytest.approx((alpha**0.5, (1 - alpha) ** 0.5), rel=1e-6)
 
 
 def test_null_tokens(pipeline: Path):
@@ -106,7 +105,7 @@ def test_null_tokens(pipeline: Path):
     encoder = CLIPTextModel.from_pretrained(pipeline / "text_encoder").double().eval()
     with torch.no_grad():
         expected = encoder(torch.tensor([[0] + [1] * (CAPTION_LENGTH - 1)])).last_hidden_state[0]
-    found = make_learner(pipeline, keep_null_tokens=True).backbone.null_tokens
+    found = make_learner(pipeline, keep_null_tokens=True).backbone.parts.null_tokens
     assert found is not None
     torch.testing.assert_close(found, expected)
 
@@ -141,7 +140,7 @@ def test_maps(pipeline: Path, dtype: str, tolerance: float, null_tokens: bool, u
     tokens = learner.initial_tokens()
     noise = noise_of(learner, ("any",))
     latent = reference.latent(torch.from_numpy(blobs(1)[0]).double())
-    null = None if learner.backbone.null_tokens is None else learner.backbone.null_tokens.double()
+    null = None if learner.backbone.parts.null_tokens is None else learner.backbone.parts.null_tokens.double()
     with torch.no_grad():
         expected = torch.stack(reference.maps(latent, noise, tokens.double(), null))
         maps = learner.backbone.maps(latent[None].to(tokens), noise[None], tokens)[0]

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from methods.stable_keypoints import draws
-from methods.stable_keypoints.attention import HeadMeanSoftmax
 from methods.stable_keypoints.augment import average_unwarped, inverse, warp
 from methods.stable_keypoints.losses import gaussian, peak, sharpening
+from methods.stable_keypoints.maps import TILE, GradientScale, HeadMeanSoftmax, Projections
 from methods.stable_keypoints.selection import furthest_points, most_frequent, most_local
 
 
@@ -43,7 +43,8 @@ def test_peak_is_the_first_of_equals():
     ],
 )
 def test_furthest_points(points: list[tuple[int, int]], count: int, expected: list[int]):
-    assert furthest_points(np.array(points), count) == expected
+    twice = torch.tensor([points, points[::-1]])
+    assert furthest_points(twice, count)[0].tolist() == expected
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=2, max_size=12), st.data())
@@ -52,7 +53,7 @@ def test_furthest_points_are_distinct_and_start_with_the_widest_pair(
     points: list[tuple[int, int]], data: st.DataObject
 ):
     count = data.draw(st.integers(2, len(points)))
-    chosen = furthest_points(np.array(points), count)
+    chosen = furthest_points(torch.tensor([points]), count)[0].tolist()
     assert len(set(chosen)) == count
     widest = max(np.hypot(a[0] - b[0], a[1] - b[1]) for a in points for b in points)
     first, second = (points[index] for index in chosen[:2])
@@ -112,15 +113,70 @@ def test_averaging_counts_the_views_that_see_a_pixel():
     assert float(average[..., :7, :].abs().max()) == 0
 
 
-@pytest.mark.parametrize("rows", [slice(2, None), torch.tensor([4, 0, 1])])
-def test_gradient_of_the_attention_maps(rows: slice | torch.Tensor):
+EACH_ITS_OWN = torch.tensor([[4, 0, 1], [3, 4, 2]])
+
+
+@pytest.mark.parametrize("side", [2, 3, 5], ids="side {}".format)
+@pytest.mark.parametrize("tile", [1, 40, 10_000], ids="tile {}".format)
+@pytest.mark.parametrize("rows", [slice(2, None), torch.tensor([4, 0, 1]), EACH_ITS_OWN], ids=["slice", "ids", "each"])
+def test_gradient_of_the_attention_maps(
+    rows: slice | torch.Tensor, tile: int, side: int, monkeypatch: pytest.MonkeyPatch
+):
+    """However the scores are cut into tiles, below, at and above the native resolution of 3 x 3."""
+    monkeypatch.setitem(TILE, "cpu", tile)
     torch.manual_seed(0)
-    query = torch.randn(2, 3, 4, 6, dtype=torch.float64, requires_grad=True)
-    key = torch.randn(2, 3, 5, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda query, key: HeadMeanSoftmax.apply(query, key, rows), (query, key))
+    query = torch.randn(2, 3, 3, 3, 2, dtype=torch.float64, requires_grad=True)
+    key = torch.randn(2, 3, 5, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda query, key: HeadMeanSoftmax.apply(query, key, side, rows, False), (query, key), nondet_tol=0
+    )
+
+
+@pytest.mark.parametrize("tile", [1, 200, 10_000])
+def test_maps_are_the_softmax_of_upsampled_queries(tile: int, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(TILE, "cpu", tile)
+    torch.manual_seed(0)
+    query, key = torch.randn(2, 3, 4, 4, 2, dtype=torch.float64), torch.randn(2, 3, 5, 2, dtype=torch.float64)
+    large = torch.nn.functional.interpolate(query.flatten(0, 1).permute(0, 3, 1, 2), size=(9, 9), mode="bicubic")
+    scores = torch.einsum("bgdrc,bgnd->bgnrc", large.unflatten(0, (2, 3)), key) / 2**0.5
+    expected = scores.softmax(2).mean(1)
+    torch.testing.assert_close(HeadMeanSoftmax.apply(query, key, 9, slice(None), False), expected)
+    some = HeadMeanSoftmax.apply(query, key, 9, EACH_ITS_OWN, False)
+    torch.testing.assert_close(some, torch.stack([expected[0, [4, 0, 1]], expected[1, [3, 4, 2]]]))
+
+
+@pytest.mark.parametrize("upsample_queries", [True, False])
+def test_known_maps_get_the_gradient_they_would_have_had(upsample_queries: bool):
+    torch.manual_seed(0)
+    query = torch.randn(2, 3, 4, 4, 2, dtype=torch.float64, requires_grad=True)
+    key = torch.randn(2, 3, 5, 2, dtype=torch.float64, requires_grad=True)
+    both = Projections((query, query), (key, -key.detach()), 6, upsample_queries, 1)
+    chosen = torch.tensor([[3, 0], [1, 2]])
+    with torch.no_grad():
+        everything = both.maps()
+    results = []
+    for found in (both.maps(chosen), both.with_gradient(everything, chosen)):
+        results.append([found, *torch.autograd.grad(found.square().sum(), (query, key))])
+    for formed, known in zip(*results, strict=True):
+        torch.testing.assert_close(known, formed)
+    assert results[0][1].abs().max() > 0
 
 
 def test_attention_survives_huge_scores():
-    query, key = torch.full((1, 1, 1, 2), 500.0), torch.tensor([[[[400.0], [-400.0]]]])
-    maps = HeadMeanSoftmax.apply(query, key, slice(None))
-    assert maps.tolist() == [[[1.0, 1.0], [0.0, 0.0]]]
+    query, key = torch.full((1, 1, 1, 1, 2), 500.0), torch.tensor([[[[400.0, 0.0], [-400.0, 0.0]]]])
+    found = HeadMeanSoftmax.apply(query, key, 2, slice(None), False)
+    assert found.tolist() == [[[[1.0, 1.0], [1.0, 1.0]], [[0.0, 0.0], [0.0, 0.0]]]]
+
+
+def test_scaled_gradients_come_back_as_they_were():
+    """What enters float16 is near 1, however small the gradient; what leaves has its size again."""
+    scale = GradientScale()
+    leaf = torch.tensor([3.0, -2.0], requires_grad=True)
+    inside: list[torch.Tensor] = []
+    half = scale.restore(leaf).half()
+    half.register_hook(inside.append)
+    first, second = scale.enter(half.float(), 2 * half.float())
+    (1e-12 * (first.sum() + second.sum())).backward()
+    assert 0.5 <= float(inside[0].abs().max()) <= 4
+    assert leaf.grad is not None
+    torch.testing.assert_close(leaf.grad, torch.full((2,), 3e-12), rtol=1e-3, atol=0)

@@ -1,20 +1,35 @@
-"""A random diffusion pipeline with Stable Diffusion's layout, small enough for a test."""
+"""Random diffusion pipelines with the layouts of Stable Diffusion 1.x, 2.x and XL, small enough for a test."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DiffusionPipeline,
+    EulerDiscreteScheduler,
+    PNDMScheduler,
+    StableDiffusionPipeline,
+    StableDiffusionXLPipeline,
+    UNet2DConditionModel,
+)
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from methods.base import ImageBatch
+from methods.stable_keypoints.config import StableKeypointsConfig
+from methods.stable_keypoints.loading import Parts, load
 
 TOKEN_WIDTH = 32
 IMAGE_SIDE = 64
 CAPTION_LENGTH = 8
+LAYOUTS = ("sd1", "sd2", "sdxl")
+WORDS = ("<|startoftext|>", "<|endoftext|>", "a</w>", "b</w>", "a", "b")
 
 
 def build_pipeline(folder: Path, seed: int = 0, contrast: float = 6.0) -> Path:
@@ -51,26 +66,126 @@ def build_pipeline(folder: Path, seed: int = 0, contrast: float = 6.0) -> Path:
 
 
 def _save_text_parts(folder: Path) -> None:
-    words = ["<|startoftext|>", "<|endoftext|>", "a</w>", "b</w>", "a", "b"]
-    tokenizer = folder / "tokenizer"
-    tokenizer.mkdir(parents=True)
-    (tokenizer / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(words)}))
-    (tokenizer / "merges.txt").write_text("#version: 0.2\n")
-    CLIPTokenizer(
-        str(tokenizer / "vocab.json"), str(tokenizer / "merges.txt"), model_max_length=CAPTION_LENGTH
-    ).save_pretrained(tokenizer)
-    CLIPTextModel(
+    _tokenizer(folder / "tokenizer")
+    _text_encoder(CLIPTextModel, TOKEN_WIDTH).save_pretrained(folder / "text_encoder")
+
+
+def _tokenizer(folder: Path, pad: str = "<|endoftext|>") -> CLIPTokenizer:
+    """A tokenizer of six words, also saved in ``folder``."""
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps({word: index for index, word in enumerate(WORDS)}))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+    files = str(folder / "vocab.json"), str(folder / "merges.txt")
+    tokenizer = CLIPTokenizer(*files, model_max_length=CAPTION_LENGTH, pad_token=pad)
+    tokenizer.save_pretrained(folder)
+    return tokenizer
+
+
+def _text_encoder(kind: Any, width: int, layers: int = 1, **options: Any) -> Any:
+    return kind(
         CLIPTextConfig(
-            vocab_size=len(words),
-            hidden_size=TOKEN_WIDTH,
+            vocab_size=len(WORDS),
+            hidden_size=width,
             intermediate_size=64,
-            num_hidden_layers=1,
+            num_hidden_layers=layers,
             num_attention_heads=2,
             max_position_embeddings=CAPTION_LENGTH,
             bos_token_id=0,
             eos_token_id=1,
+            **options,
         )
-    ).save_pretrained(folder / "text_encoder")
+    ).eval()
+
+
+# Blocks of the UNets as released; only widths, numbers of heads and norm groups are smaller.
+UNETS: dict[str, dict[str, Any]] = {
+    "sd1": {
+        "sample_size": 64,
+        "block_out_channels": (16, 32, 32, 32),
+        "attention_head_dim": 8,
+        "cross_attention_dim": 32,
+    },
+    "sd2": {
+        "sample_size": 96,
+        "block_out_channels": (16, 32, 32, 32),
+        "attention_head_dim": (2, 4, 8, 8),
+        "cross_attention_dim": 40,
+        "use_linear_projection": True,
+        "upcast_attention": True,
+    },
+    "sdxl": {
+        "sample_size": 128,
+        "block_out_channels": (16, 32, 32),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "transformer_layers_per_block": (1, 2, 3),
+        "attention_head_dim": (2, 4, 8),
+        "cross_attention_dim": 56,
+        "use_linear_projection": True,
+        "addition_embed_type": "text_time",
+        "addition_time_embed_dim": 8,
+        "projection_class_embeddings_input_dim": 20 + 6 * 8,
+    },
+}
+
+
+def _autoencoder(xl: bool) -> AutoencoderKL:
+    return AutoencoderKL(
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(8, 8, 8, 8),
+        norm_num_groups=4,
+        scaling_factor=0.13025 if xl else 0.18215,
+        force_upcast=xl,
+    ).eval()
+
+
+def build_layout(layout: str, folder: Path, zero_caption: bool = False) -> DiffusionPipeline:
+    """A random pipeline laid out as ``sd1``, ``sd2`` or ``sdxl``, saved in ``folder`` by its own ``save_pretrained``.
+
+    ``zero_caption`` is Stable Diffusion XL's setting that no caption means zeros.
+    """
+    torch.manual_seed(0)
+    unet = UNet2DConditionModel(norm_num_groups=8, **UNETS[layout]).eval()
+    autoencoder = _autoencoder(layout == "sdxl")
+    schedule = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
+    text = folder / "given"
+    if layout == "sdxl":
+        pipeline = StableDiffusionXLPipeline(
+            autoencoder,
+            _text_encoder(CLIPTextModel, 32, 2),
+            _text_encoder(CLIPTextModelWithProjection, 24, 3, hidden_act="gelu", projection_dim=20),
+            _tokenizer(text / "first"),
+            _tokenizer(text / "second", pad="a"),
+            unet,
+            EulerDiscreteScheduler(**schedule),
+            force_zeros_for_empty_prompt=zero_caption,
+        )
+    else:
+        prediction = "v_prediction" if layout == "sd2" else "epsilon"
+        pipeline = StableDiffusionPipeline(
+            autoencoder,
+            _text_encoder(CLIPTextModel, UNETS[layout]["cross_attention_dim"], 2),
+            _tokenizer(text, pad="a" if layout == "sd2" else "<|endoftext|>"),
+            unet,
+            PNDMScheduler(**schedule, skip_prk_steps=True, steps_offset=1, prediction_type=prediction),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    pipeline.save_pretrained(folder)
+    shutil.rmtree(text)
+    return pipeline
+
+
+def loaded(model: Path | str, dtype: torch.dtype = torch.float32, **settings: Any) -> Parts:
+    """The parts of a folder or hub id, on the CPU."""
+    return load(StableKeypointsConfig(model=str(model), **settings), "cpu", dtype)
+
+
+def edit(file: Path, **changes: Any) -> None:
+    """Change entries of a JSON file."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
 class ArrayImages:

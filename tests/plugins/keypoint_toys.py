@@ -30,6 +30,8 @@ def tasks() -> list[Task]:
     return [
         make("toy", "toy_squares"),
         make("toy_transfer", "toy_squares", fit_on="toy_squares"),
+        make("toy_many", "toy_many"),
+        make("toy_coinciding", "toy_coinciding"),
         make("toy_truncated", "toy_truncated"),
         make("toy_malformed", "toy_malformed"),
         make("toy_absent", "toy_absent"),
@@ -39,10 +41,10 @@ def tasks() -> list[Task]:
 class Squares(KeypointDataset):
     """Squares of 4 x 4 pixels on a 32 x 32 image: red, green and blue, at whole pixels."""
 
-    def __init__(self, id: str, root: Path | None, missing: bool = False) -> None:
+    def __init__(self, id: str, root: Path | None, missing: bool = False, regress: int = 12, test: int = 8) -> None:
         super().__init__(root)
         self.missing = missing
-        counts: dict[Split, int] = {"fit": 6, "regress": 12, "test": 8}
+        counts: dict[Split, int] = {"fit": 6, "regress": regress, "test": test}
         self.card = DatasetCard(
             id=id,
             title="Toy squares",
@@ -88,6 +90,13 @@ class Truncated(Squares):
         return super().image(image_id, size)
 
 
+class Coinciding(Squares):
+    """It is tested on the images that it is regressed on."""
+
+    def split(self, name: Split) -> tuple[str, ...]:
+        return super().split("regress" if name == "test" else name)
+
+
 class Malformed(Squares):
     """Its annotation file lacks a column."""
 
@@ -97,6 +106,14 @@ class Malformed(Squares):
 
 def squares(root: Path | None) -> Squares:
     return Squares("toy_squares", root)
+
+
+def many(root: Path | None) -> Squares:
+    return Squares("toy_many", root, regress=40, test=44)
+
+
+def coinciding(root: Path | None) -> Squares:
+    return Coinciding("toy_coinciding", root, regress=20, test=20)
 
 
 def truncated(root: Path | None) -> Squares:
@@ -112,12 +129,17 @@ def absent(root: Path | None) -> Squares:
 
 
 class ColoursConfig(MethodConfig):
-    """``shift`` moves every keypoint, ``crash`` fails the fit, ``pause`` slows each of its ``steps``."""
+    """``shift`` moves every keypoint, ``crash`` fails the fit, ``pause`` slows each of its ``steps``.
+
+    ``batch_pause`` slows each batch of predictions; ``memory`` changes nothing.
+    """
 
     shift: float = 0.0
     crash: bool = False
     pause: float = 0.0
     steps: int = 5
+    batch_pause: float = 0.0
+    memory: str = "auto"
 
 
 class Colours(Method):
@@ -142,6 +164,7 @@ class Colours(Method):
 
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
         CALLS.append(f"predict {len(batch.ids)}")
+        time.sleep(self.config.batch_pause)
         weights = batch.pixels.astype(np.float64)
         place = (np.arange(weights.shape[-1]) + 0.5) / weights.shape[-1]
         mass = weights.sum(axis=(2, 3))
@@ -158,3 +181,29 @@ class Colours(Method):
             self.num_keypoints = json.loads((folder / "state.json").read_text())
         except (OSError, ValueError) as error:
             raise MethodError(f"cannot load {folder}: {error}") from error
+
+
+class Shared(Colours):
+    """Fits together with the other processes that torchrun launched, and says how many images each was given."""
+
+    card: ClassVar[MethodCard] = MethodCard(id="toy_shared", name="Toy shared", summary="colours, fitted together")
+    shares_fit: ClassVar[bool] = True
+
+    def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
+        import torch
+
+        from methods.parallel import Team
+
+        team = Team(self.device)
+        seen = torch.zeros(team.size)
+        seen[team.rank] = len(images.load([0, 1]).ids)
+        for image_count in team.total(seen).tolist():
+            report(1, 1, images=image_count)
+        with team.agreed():
+            if self.config.crash and team.rank:
+                raise MethodError("the toy crashed in one of two processes")
+        for _ in range(self.config.steps):
+            time.sleep(self.config.pause)
+            if self.config.pause:
+                report(1, 1)
+        self.num_keypoints = num_keypoints

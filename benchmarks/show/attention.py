@@ -1,0 +1,141 @@
+"""The attention maps of the chosen tokens over images, in a grid: a row an image, a column a token."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from benchmarks.overlay import GAP, GREY, INK, MARGIN, PAPER, WHITE, Canvas, palette
+from benchmarks.show.figures import write_whole
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from benchmarks.overlay import Colour
+
+PAGE_WIDTH, SMALLEST, LARGEST = 2000, 116, 192
+TITLE, TEXT, SMALL = 22, 15, 12
+HEAD, LABELS, CAPTION = 78, 26, 18  # heights in pixels of title, column labels, and the line below an image
+COLOURS = "turbo"
+STRENGTH = 0.85  # of the tint, where a map is at its maximum
+BAR = (150, 10)
+EXPLANATION = 700  # pixels that the line below the title takes
+
+
+def tile_side(num_keypoints: int) -> int:
+    """Side in pixels of an image in the grid, so that the columns fit a page where they can."""
+    return max(SMALLEST, min(LARGEST, PAGE_WIDTH // (num_keypoints + 1)))
+
+
+def maximum(attention: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(x, y) in [0, 1] of the first maximum of a map (S, S)."""
+    row, column = np.unravel_index(int(attention.argmax()), attention.shape)
+    return np.array([column + 0.5, row + 0.5]) / np.array(attention.shape[::-1])
+
+
+def tinted(photo: Image.Image, attention: NDArray[np.float32]) -> Image.Image:
+    """A photo in grey with a map (S, S) on it, from no tint at 0 to the strongest at the map's maximum."""
+    side = photo.width
+    scaled = np.clip(attention, 0, None) / max(float(attention.max()), 1e-12)
+    share = Image.fromarray(scaled.astype(np.float32)).resize((side, side), Image.Resampling.BILINEAR)
+    strength = np.asarray(share, dtype=np.float64)[..., None]
+    grey = np.asarray(photo.convert("L"), dtype=np.float64)[..., None] * 0.8 + 30
+    blend = STRENGTH * strength
+    mixed = (1 - blend) * grey + blend * _colours(strength[..., 0])
+    return Image.fromarray(mixed.round().clip(0, 255).astype(np.uint8), "RGB")
+
+
+def write_attention(
+    path: Path,
+    heading: str,
+    chosen: Sequence[int],
+    photos: Sequence[tuple[str, Image.Image]],
+    maps: Sequence[NDArray[np.float32]],
+) -> None:
+    """Draw for each photo (id and square image) its keypoints, and the map (K, S, S) of each chosen token."""
+    side, colours = photos[0][1].width, palette(len(chosen))
+    step, line = side + GAP, side + CAPTION + GAP
+    page = _page(heading, len(chosen), side, len(photos) * line)
+    draw = ImageDraw.Draw(page)
+    _label_columns(page, chosen, colours, side)
+    for row, ((image_id, photo), attention) in enumerate(zip(photos, maps, strict=True)):
+        top = MARGIN + HEAD + LABELS + row * line
+        points = [maximum(each) for each in attention]
+        page.paste(_with_keypoints(photo, points, colours), (MARGIN, top))
+        _text_below(draw, _shortened(image_id, side), MARGIN, top + side)
+        for column, (each, point) in enumerate(zip(attention, points, strict=True), start=1):
+            left = MARGIN + column * step
+            canvas = Canvas(tinted(photo, each), side)
+            canvas.ring(point, WHITE, radius=max(5.5, side / 26))
+            page.paste(canvas.finished(), (left, top))
+            _text_below(draw, f"max {each.max():#.2g}", left, top + side)
+    write_whole(path, lambda partial: page.save(partial, format="PNG"))
+
+
+def _page(heading: str, num_keypoints: int, side: int, height: int) -> Image.Image:
+    title, text = ImageFont.load_default(size=TITLE), ImageFont.load_default(size=TEXT)
+    width = max((num_keypoints + 1) * (side + GAP) - GAP, math.ceil(title.getlength(heading)), EXPLANATION)
+    page = Image.new("RGB", (width + 2 * MARGIN, height + HEAD + LABELS + 2 * MARGIN - GAP), PAPER)
+    draw = ImageDraw.Draw(page)
+    draw.text((MARGIN, MARGIN - 6), heading, fill=INK, font=title)
+    explained = f"attention of the {num_keypoints} chosen tokens, its maximum ringed;  0"
+    top = MARGIN + 34
+    draw.text((MARGIN, top), explained, fill=GREY, font=text)
+    left = round(MARGIN + draw.textlength(explained, font=text) + 8)
+    ramp = np.tile(np.linspace(0, 1, BAR[0]), (BAR[1], 1)).astype(np.float32)
+    page.paste(_ramp(ramp), (left, top + 5))
+    draw.text((left + BAR[0] + 8, top), "each map's own maximum", fill=GREY, font=text)
+    return page
+
+
+def _ramp(share: NDArray[np.float32]) -> Image.Image:
+    """The tint over middle grey, from none to the strongest."""
+    blend = STRENGTH * share[..., None].astype(np.float64)
+    mixed = (1 - blend) * 140 + blend * _colours(share)
+    return Image.fromarray(mixed.round().astype(np.uint8), "RGB")
+
+
+def _label_columns(page: Image.Image, chosen: Sequence[int], colours: Sequence[Colour], side: int) -> None:
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=TEXT - 1)
+    top = MARGIN + HEAD
+    draw.text((MARGIN, top), "keypoints", fill=INK, font=font)
+    for column, (token, colour) in enumerate(zip(chosen, colours, strict=True), start=1):
+        left = MARGIN + column * (side + GAP)
+        canvas = Canvas(Image.new("RGB", (18, 18), PAPER), 18)
+        canvas.dot(np.array([0.5, 0.5]), colour, radius=6.0)
+        page.paste(canvas.finished(), (left, top))
+        draw.text((left + 23, top), f"token {token}", fill=INK, font=font)
+
+
+def _with_keypoints(
+    photo: Image.Image, points: Sequence[NDArray[np.float64]], colours: Sequence[Colour]
+) -> Image.Image:
+    canvas = Canvas(photo, photo.width)
+    for point, colour in zip(points, colours, strict=True):
+        canvas.dot(point, colour, radius=max(4.5, photo.width / 32))
+    return canvas.finished()
+
+
+def _text_below(draw: ImageDraw.ImageDraw, text: str, left: int, top: int) -> None:
+    draw.text((left, top + 2), text, fill=GREY, font=ImageFont.load_default(size=SMALL))
+
+
+def _shortened(image_id: str, side: int) -> str:
+    """The end of an id, as much of it as fits below an image."""
+    font = ImageFont.load_default(size=SMALL)
+    if font.getlength(image_id) <= side:
+        return image_id
+    start = next(start for start in range(len(image_id)) if font.getlength("…" + image_id[start:]) <= side)
+    return "…" + image_id[start:]
+
+
+def _colours(share: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Colours (..., 3) in [0, 255] of numbers in [0, 1]."""
+    from matplotlib import colormaps
+
+    return 255 * np.asarray(colormaps[COLOURS](share))[..., :3]

@@ -1,0 +1,91 @@
+"""How often each token was kept over the selection images, the K chosen ones in their colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.overlay import GREY, INK, palette
+from benchmarks.show.figures import RULE, new_figure, quieten, write_figure
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST_BARS = 64
+PALE = "#c9d0d8"
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How often each of N tokens was kept over ``seen`` of the ``total`` selection images, and the K ids chosen."""
+
+    counts: NDArray[np.int64]
+    seen: int
+    total: int
+    chosen: Sequence[int]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the tokens kept most often are the chosen ones."""
+        ranked = np.lexsort((np.arange(len(self.counts)), -self.counts))
+        return set(ranked[: len(self.chosen)].tolist()) == set(self.chosen)
+
+
+def write_choices(path: Path, heading: str, choices: Choices) -> None:
+    """Draw a bar for each token that was kept at all, most frequent first; at most 64, the chosen ones always."""
+    shown = _shown(choices)
+    share = 100 * choices.counts[shown] / choices.seen
+    paint = {token: tuple(value / 255 for value in colour) for token, colour in _colours(choices).items()}
+    figure = new_figure(heading, max(6.4, 1.6 + 0.19 * len(shown)), 4.2)
+    axes = figure.subplots()
+    axes.bar(range(len(shown)), share, width=0.78, color=[paint.get(token, PALE) for token in shown])
+    at_random = 100 * len(choices.chosen) / len(choices.counts)
+    axes.axhline(at_random, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+    axes.annotate(
+        f"at random\n{at_random:.2g} %",
+        (1, at_random),
+        xycoords=("axes fraction", "data"),
+        xytext=(5, 0),
+        textcoords="offset points",
+        va="center",
+        color=GREY,
+        fontsize=9,
+    )
+    axes.set_xticks(range(len(shown)), [str(token) for token in shown], rotation=90 if len(shown) > 12 else 0)
+    axes.set_xlim(-0.7, len(shown) - 0.3)
+    axes.set_ylim(0, 104)
+    axes.set_xlabel("token", color=GREY, fontsize=9)
+    axes.set_ylabel(f"kept, % of {choices.seen} selection images", color=GREY, fontsize=9)
+    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    quieten(axes)
+    for label, token in zip(axes.get_xticklabels(), shown, strict=True):
+        label.set_color(INK if token in paint else GREY)
+        label.set_fontweight("bold" if token in paint else "normal")
+    axes.set_title(_explained(choices, len(shown)), loc="left", fontsize=10, color=GREY)
+    write_figure(path, figure)
+
+
+def _colours(choices: Choices) -> dict[int, tuple[int, int, int]]:
+    return dict(zip(choices.chosen, palette(len(choices.chosen)), strict=True))
+
+
+def _shown(choices: Choices) -> list[int]:
+    """Tokens by how often they were kept (ties: the chosen ones first, then the lower id)."""
+    chosen = set(choices.chosen)
+    ranked = sorted(range(len(choices.counts)), key=lambda token: (-choices.counts[token], token not in chosen, token))
+    rare = [token for token in ranked if choices.counts[token] and token not in chosen][MOST_BARS - len(chosen) :]
+    return [token for token in ranked if token in chosen or (choices.counts[token] and token not in rare)]
+
+
+def _explained(choices: Choices, shown: int) -> str:
+    kept, tokens = int((choices.counts > 0).sum()), len(choices.counts)
+    text = f"{kept} of {tokens} tokens were kept at least once"
+    text += f" ({shown} shown); " if shown < kept else "; "
+    text += f"the {len(choices.chosen)} chosen ones in their colours"
+    return text + (
+        f"; first {choices.seen} of {choices.total} selection images" if choices.seen < choices.total else ""
+    )

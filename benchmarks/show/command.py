@@ -1,0 +1,169 @@
+"""The ``show`` command: which cells, which pictures of each, and what is missing where one cannot be drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property, partial
+from itertools import groupby
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from benchmarks.errors import UserError, first_line, mendable, near_match
+from benchmarks.registry import opener
+from benchmarks.settings import choose_data_root, choose_device
+from benchmarks.show.curves import label, read_curves, write_curves
+from benchmarks.show.pictures import Artist, attends, chooses, heading
+from benchmarks.store import HISTORY, RESULT
+from leaderboard.load import load_records
+from leaderboard.records import ResultRecord
+
+ATTENTION, CHOICES, LOSSES = "attention.png", "choices.png", "losses.png"
+TOGETHER = "pictures"
+
+
+@dataclass(frozen=True)
+class ShowOptions:
+    """The options of ``show``, as given."""
+
+    run: Path
+    cells: Sequence[str] = ()
+    images: int = 6
+    selection_images: int = 500
+    data_root: Path | None = None
+    device: str = "auto"
+    output: Path | None = None
+    mlflow: bool = True
+
+
+def show_command(options: ShowOptions) -> int:
+    """Draw what there is of each cell and name every picture; the exit status: 1 where something is missing.
+
+    Raises UserError for a cell that is not there and where there is nothing to draw, LeaderboardError for a run that
+    is not there.
+    """
+    run, names = _run_and_cells(options)
+    records = _choose(load_records(run), names, run)
+    show = _Show(options, run)
+    for record in records:
+        show.cell(record)
+    show.together(records)
+    if not show.pictures:
+        why = "the lines above say why" if show.missing else "they have neither tokens nor curves"
+        raise UserError(f"no picture could be drawn of {len(records)} cells in {run}; {why}")
+    if options.mlflow and options.output is None:
+        show.to_mlflow(records)
+    return 1 if show.missing else 0
+
+
+def _run_and_cells(options: ShowOptions) -> tuple[Path, Sequence[str]]:
+    """The run directory and the cells asked for, of a run directory or the folder of one cell."""
+    path = options.run
+    if not (path / RESULT).is_file():
+        return path, options.cells
+    if options.cells:
+        raise UserError(f"{path} is the folder of one cell; to name further ones, give their run directory first")
+    path = path.resolve()
+    return path.parent.parent, [path.name]
+
+
+def _choose(records: Sequence[ResultRecord], names: Sequence[str], run: Path) -> list[ResultRecord]:
+    """The records of the cells named, by id or as a shell pattern, or all of them."""
+    ids = [record.cell_id for record in records]
+    wanted: set[str] = set()
+    for name in names:
+        matches = {cell_id for cell_id in ids if fnmatchcase(cell_id, name)}
+        if not matches:
+            hint = near_match(name, ids) if len(ids) <= 20 or "did you mean" in near_match(name, ids) else ""
+            raise UserError(
+                f"no cell '{name}' in {run / 'cells'}{hint}; a pattern such as 'stable_keypoints--*' does too"
+            )
+        wanted |= matches
+    return [record for record in records if not names or record.cell_id in wanted]
+
+
+class _Show:
+    """Draws the pictures of one run directory, each named on a line when it is there."""
+
+    def __init__(self, options: ShowOptions, run: Path) -> None:
+        self._options = options
+        self._run = run
+        self._out, self._err = Console(highlight=False), Console(stderr=True, highlight=False)
+        self.pictures: list[Path] = []
+        self.missing = 0
+
+    @cached_property
+    def _artist(self) -> Artist:
+        options = self._options
+        datasets = opener(choose_data_root(options.data_root)[0])
+        return Artist(self._run, datasets, choose_device(options.device), options.images, options.selection_images)
+
+    def cell(self, record: ResultRecord) -> None:
+        """The pictures of one cell; a cell that failed, and a floor without tokens or curve, has none."""
+        if record.failure:
+            self._lacks(f"{record.cell_id}: it failed: {record.failure.message}")
+            return
+        folder = (self._options.output or self._run / "cells") / record.cell_id
+        if attends(record):
+            artist = self._artist  # a bad device or data root ends the command
+            self._draw(record, folder / ATTENTION, partial(artist.attention, record))
+            if chooses(record):
+                self._draw(record, folder / CHOICES, partial(artist.choices, record))
+        if self._curves_file(record).is_file():
+            self._draw(record, folder / LOSSES, partial(self._losses, [record], heading(record)))
+
+    def together(self, records: Sequence[ResultRecord]) -> None:
+        """The curves of all cells of a task in one picture: its seeds, settings and methods."""
+        with_curves = [record for record in records if not record.failure and self._curves_file(record).is_file()]
+        with_curves.sort(key=lambda record: (record.profile, record.task, record.variant is not None, label(record)))
+        for (profile, task), group in groupby(with_curves, key=lambda record: (record.profile, record.task)):
+            cells = list(group)
+            if len(cells) > 1:
+                folder = self._options.output or self._run / TOGETHER
+                title = f"{task}, {profile} profile: {len(cells)} fits"
+                path = folder / f"losses--{task}--{profile}.png"
+                self._draw(cells[0], path, partial(self._losses, cells, title))
+
+    def to_mlflow(self, records: Sequence[ResultRecord]) -> None:
+        """Hand the pictures to the runs of these cells in MLflow, where there is a store."""
+        from benchmarks.tracking import Tracker, has_store
+
+        if not has_store(self._run):
+            return
+        try:
+            count = len(Tracker(self._run, "show").log_pictures(records))
+        except Exception as error:  # MLflow raises many kinds
+            text = f"MLflow is left out: {first_line(error)}; python -m benchmarks mirror makes up for it"
+            self._err.print(Text(text, style="yellow"), soft_wrap=True)
+            return
+        if count:
+            text = f"pictures of {count} cells handed to MLflow: python -m benchmarks ui --output {self._run}"
+            self._out.print(Text(text), soft_wrap=True)
+
+    def _losses(self, records: Sequence[ResultRecord], title: str, path: Path) -> str:
+        write_curves(path, title, [read_curves(self._run / "cells" / each.cell_id, each) for each in records])
+        return ""
+
+    def _curves_file(self, record: ResultRecord) -> Path:
+        return self._run / "cells" / record.cell_id / HISTORY
+
+    def _draw(self, record: ResultRecord, path: Path, draw: Callable[[Path], str]) -> None:
+        try:
+            with self._err.status(f"{record.cell_id}: {path.name}"):
+                remark = draw(path)
+        except Exception as error:
+            if not isinstance(error, (*mendable(), OSError)):
+                raise
+            self._lacks(f"{record.cell_id}: no {path.name}: {first_line(error)}")
+            return
+        self.pictures.append(path)
+        self._out.print(Text(str(path)), soft_wrap=True)
+        if remark:
+            self._err.print(Text(f"{record.cell_id}: {path.name}: {remark}", style="yellow"), soft_wrap=True)
+
+    def _lacks(self, text: str) -> None:
+        self.missing += 1
+        self._err.print(Text(text, style="yellow"), soft_wrap=True)

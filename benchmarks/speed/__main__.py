@@ -1,0 +1,86 @@
+"""Time Stable Keypoints beside a plain rendering of the released code's structure.
+
+``python -m benchmarks.speed`` runs both on the same random-weight UNet and autoencoder of Stable Diffusion 1.5's
+size, the same images, tokens and draws, in turns; nothing is downloaded. On a GPU:
+``python -m benchmarks.speed --device cuda --dtype bfloat16 --batch 4 --steps 10``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+app = typer.Typer(add_completion=False, help=__doc__)
+GIB = 2**30
+
+
+@app.command(help=__doc__)
+def speed(
+    size: Annotated[Literal["full", "tiny"], typer.Option(help="Stable Diffusion 1.5's, or a test's.")] = "full",
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    dtype: Annotated[
+        Literal["float32", "bfloat16", "float16"], typer.Option(help="Of our side; the other is float32.")
+    ] = "float32",
+    steps: Annotated[int, typer.Option(help="Timed steps of the fit.", min=1)] = 1,
+    warm_up: Annotated[int, typer.Option(help="Untimed rounds first; default 0 on a CPU, 3 on a GPU.")] = -1,
+    batch: Annotated[int, typer.Option(help="Images a step, and a call of predict.", min=1)] = 1,
+    views: Annotated[int, typer.Option(help="Warps of an image at inference.", min=1)] = 10,
+    memory: Annotated[Literal["auto", "low"], typer.Option(help="Our setting of that name.")] = "auto",
+    compile: Annotated[bool, typer.Option("--compile", help="Our setting of that name.")] = False,
+    predict: Annotated[bool, typer.Option(help="Time inference too.")] = True,
+    alone: Annotated[bool, typer.Option("--alone", help="Our side alone, for its own peak memory.")] = False,
+    output: Annotated[Path | None, typer.Option(help="JSON file of everything measured.")] = None,
+) -> None:
+    """See the module."""
+    import torch
+
+    from benchmarks.speed.compare import Bench, Options
+
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if warm_up < 0:
+        warm_up = 0 if device == "cpu" else 3
+    options = Options(size, device, dtype, steps, warm_up, batch, views, memory, compile, predict, alone)
+    found = Bench(options, lambda words: typer.echo(words, err=True)).run()
+    show(found)
+    if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(json.dumps(found, indent=2) + "\n")
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print what was measured as a table."""
+    from rich.console import Console
+    from rich.table import Table
+
+    options, floor = found["options"], found["floor"]
+    table = Table(title=f"{options['size']} size, {options['dtype']}, {found['platform']}")
+    for column in ("task", "implementation", "s/image", "images/s", "peak GiB", "speed-up", "x floor"):
+        table.add_column(column, justify="left" if column in ("task", "implementation") else "right")
+    for task, sides in found["tasks"].items():
+        for side, timing in sides.items():
+            each = timing["median_seconds"] / options["batch"]
+            least = floor["seconds_per_image"]["fit_latents_kept" if side == "ours_latents_kept" else task]
+            table.add_row(
+                task,
+                side.replace("_", " "),
+                f"{each:.3g}",
+                f"{1 / each:.3g}",
+                "" if timing["peak_bytes"] is None else f"{timing['peak_bytes'] / GIB:.2f}",
+                f"{found['speed_up'][task][side]:.2f}" if "speed_up" in found else "",
+                f"{each / least:.2f}",
+            )
+    console = Console()
+    console.print(table)
+    parts = ", ".join(f"{name} {value / 1e12:.3f}" for name, value in floor["flop_of_parts"].items())
+    console.print(f"TFLOP an image: {parts}; matrix products {floor['matmul_flop_per_second'] / 1e12:.3g} TFLOP/s")
+    for task, differences in found.get("agreement", {}).items():
+        words = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
+        console.print(f"{task}: largest difference of the two sides, relative to the largest value: {words}")
+
+
+if __name__ == "__main__":
+    app()

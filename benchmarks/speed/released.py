@@ -1,0 +1,133 @@
+"""A plain rendering of the structure of the released code, to time against.
+
+Source: the code released with Hedlin et al., CVPR 2024, which runs on diffusers 0.8.0: float32; attention by
+matrix products and a softmax that are held in full; one image at a time and then its transform, each encoded
+every time; a complete pass of the UNet; features upsampled before ``to_q``; maps of all tokens, always; ten
+passes an image at inference. Only the structure is rendered: draws, losses, ranking and furthest point
+sampling are this repository's, so that both sides compute the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention_processor import Attention, AttnProcessor
+from torch import Tensor
+
+from methods.stable_keypoints import draws
+from methods.stable_keypoints.augment import inverse, resize, warp
+from methods.stable_keypoints.config import StableKeypointsConfig
+from methods.stable_keypoints.loading import Parts
+from methods.stable_keypoints.losses import equivariance, peak, sharpening
+from methods.stable_keypoints.selection import most_local, spread_out
+
+
+class PlainAttention:
+    """Attention as matrix product, softmax, matrix product; keeps maps of the first layers that are small enough."""
+
+    def __init__(self, kept: list[Tensor], config: StableKeypointsConfig, *, up_path: bool) -> None:
+        self.kept, self.config, self.up_path = kept, config, up_path
+
+    def __call__(
+        self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, *_: Any, **__: Any
+    ) -> Tensor:
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        key = self._heads(attn, attn.to_k(context))
+        value = self._heads(attn, attn.to_v(context))
+        weights = self._softmax(attn, self._heads(attn, attn.to_q(hidden_states)), key)
+        if self._is_kept(encoder_hidden_states, hidden_states):
+            large = self._upsampled(hidden_states)
+            self.kept.append(self._softmax(attn, self._heads(attn, attn.to_q(large)), key))
+        output = (weights @ value).transpose(1, 2).flatten(2)
+        return attn.to_out[1](attn.to_out[0](output))
+
+    def _is_kept(self, context: Tensor | None, hidden: Tensor) -> bool:
+        small = hidden.shape[1] <= self.config.max_layer_side**2
+        return self.up_path and context is not None and small and len(self.kept) < self.config.max_layers
+
+    def _upsampled(self, hidden: Tensor) -> Tensor:
+        native = math.isqrt(hidden.shape[1])
+        grid = hidden.transpose(1, 2).unflatten(-1, (native, native))
+        return F.interpolate(grid, size=(self.config.map_size,) * 2, mode="bicubic").flatten(2).transpose(1, 2)
+
+    @staticmethod
+    def _heads(attn: Attention, projected: Tensor) -> Tensor:
+        return projected.unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+
+    @staticmethod
+    def _softmax(attn: Attention, query: Tensor, key: Tensor) -> Tensor:
+        return (query * query.shape[-1] ** -0.5 @ key.mT).softmax(-1)
+
+
+class Released:
+    """Losses of a step and keypoints of an image, on random parts; arguments as of ``Learner``."""
+
+    def __init__(self, parts: Parts, config: StableKeypointsConfig, num_keypoints: int, seed: int) -> None:
+        self.parts, self.config = parts, config
+        self.num_keypoints, self.seed = num_keypoints, seed
+        self.kept: list[Tensor] = []
+
+    def take_over(self) -> None:
+        """Put the parts, which another implementation may have used, into the released code's state."""
+        unet, autoencoder = self.parts.unet, self.parts.autoencoder
+        names = unet.attn_processors
+        unet.set_attn_processor(
+            {name: PlainAttention(self.kept, self.config, up_path=name.startswith("up_blocks")) for name in names}
+        )
+        autoencoder.set_attn_processor(AttnProcessor())
+        for module in (unet, autoencoder):
+            module.to(memory_format=torch.contiguous_format)
+
+    def maps(self, pixels: Tensor, key: draws.Key, tokens: Tensor) -> Tensor:
+        """Maps (N, R, R) of one image (3, S, S)."""
+        with torch.no_grad():
+            posterior = self.parts.autoencoder.encode(2 * pixels[None] - 1).latent_dist
+            latent = posterior.mean * self.parts.autoencoder.config.scaling_factor
+        noise = torch.from_numpy(draws.noise([(*key, "noise")], latent.shape[1:])).to(latent)
+        noisy = self.parts.signal * latent + self.parts.deviation * noise
+        self.kept.clear()
+        self.parts.unet(noisy, self.config.timestep, encoder_hidden_states=tokens[None])
+        stacked = torch.cat([weights.flatten(0, 1) for weights in self.kept])  # (layers * heads, R * R, N)
+        self.kept.clear()
+        return stacked.mean(0).T.unflatten(-1, (self.config.map_size,) * 2)
+
+    def losses(self, tokens: Tensor, pixels: Tensor, key: draws.Key) -> tuple[Tensor, Tensor]:
+        """Localisation and equivariance loss of one image (3, S, S)."""
+        config = self.config
+        theta = self._theta(key).to(pixels)
+        maps = self.maps(pixels, (*key, "original"), tokens)[None]
+        transformed = self.maps(warp(pixels[None], theta)[0], (*key, "transformed"), tokens)[None]
+        candidates = most_local(maps, config.kappa, config.sigma, config.ranking)
+        kept = spread_out(transformed, candidates, self.num_keypoints)[0]
+        unwarped = warp(transformed[:, kept], inverse(theta))
+        return (
+            sharpening(maps[:, kept], config.sigma, config.loss_reduction),
+            equivariance(maps[:, kept], unwarped, config.loss_reduction),
+        )
+
+    @torch.no_grad()
+    def locate(self, tokens: Tensor, chosen: Tensor, image_id: str, pixels: Tensor) -> Tensor:
+        """Keypoints (K, 2), (x, y) in [0, 1], of one image: Eq. 11, a pass for each view."""
+        side = self.parts.image_size
+        total = pixels.new_zeros(1, len(chosen), side, side)
+        count = pixels.new_zeros(1, 1, side, side)
+        for view in range(self.config.test_augmentations):
+            key = (self.seed, "predict", image_id, view)
+            theta = self._theta(key).to(pixels)
+            maps = self.maps(warp(pixels[None], theta)[0], key, tokens)[None, chosen]
+            total += warp(resize(maps, side), inverse(theta))
+            count += warp(torch.ones_like(count), inverse(theta))
+        average = torch.where(count > 0, total / count, 0.0)[0]
+        return (peak(average).flip(-1) + 0.5) / side
+
+    def _theta(self, key: Sequence[str | int]) -> Tensor:
+        config = self.config
+        return torch.from_numpy(
+            draws.affine(
+                [(*key, "affine")], config.rotation_degrees, config.scale_range, config.scale_of, config.translation
+            )
+        )

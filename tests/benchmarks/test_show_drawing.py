@@ -1,0 +1,155 @@
+"""What the pictures of show are made of: tints in their place, curves, bars."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks import overlay
+from benchmarks.overlay import palette
+from benchmarks.show import attention, choices, curves
+from benchmarks.show.attention import maximum, tinted, write_attention
+from benchmarks.show.choices import Choices, write_choices
+from benchmarks.show.curves import Curves, smoothed, write_curves
+
+SIDE, MAP = 120, 24
+
+
+def spot(row, column, height=1.0):
+    """A map with a small Gaussian at a pixel."""
+    rows, columns = np.mgrid[:MAP, :MAP]
+    return (height * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 2)).astype(np.float32)
+
+
+def coloured(picture):
+    """(x, y) of the middle of what is strongly coloured, in pixels."""
+    pixels = np.asarray(picture).astype(int)
+    rows, columns = np.nonzero(pixels.max(axis=-1) - pixels.min(axis=-1) > 60)
+    return columns.mean() + 0.5, rows.mean() + 0.5
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Catches the figure instead of writing it."""
+    caught = []
+    for module in (curves, choices):
+        monkeypatch.setattr(module, "write_figure", lambda path, figure: caught.append(figure))
+    return caught
+
+
+def test_the_maximum_is_the_first_one_at_the_centre_of_its_pixel():
+    flat = np.zeros((4, 8), np.float32)
+    flat[2, 1] = flat[2, 5] = flat[3, 0] = 1
+    assert maximum(flat).tolist() == [1.5 / 8, 2.5 / 4]
+
+
+@pytest.mark.parametrize(("row", "column"), [(5, 17), (20, 3)])
+def test_a_tint_is_where_its_map_is_and_grey_elsewhere(row, column):
+    photo = Image.new("RGB", (SIDE, SIDE), (40, 120, 200))
+    picture = tinted(photo, spot(row, column, height=0.01))
+    assert coloured(picture) == pytest.approx(((column + 0.5) * SIDE / MAP, (row + 0.5) * SIDE / MAP), abs=0.6)
+    far = np.asarray(picture)[-1 if row < MAP / 2 else 0, 0 if column > MAP / 2 else -1].astype(int)
+    assert far.max() - far.min() <= 3
+
+
+def test_a_map_of_zeros_leaves_the_photo_grey():
+    pixels = np.asarray(tinted(Image.new("RGB", (SIDE, SIDE), (40, 120, 200)), np.zeros((MAP, MAP), np.float32)))
+    assert (pixels == pixels[..., :1]).all()
+
+
+def test_the_grid_has_a_row_an_image_and_a_column_a_token(tmp_path):
+    places = [[(4, 4), (4, 18), (12, 12)], [(19, 5), (6, 6), (18, 18)]]
+    photos = [("first", Image.new("RGB", (SIDE, SIDE), "grey")), ("x" * 90, Image.new("RGB", (SIDE, SIDE), "grey"))]
+    maps = [np.stack([spot(*place) for place in row]) for row in places]
+    write_attention(tmp_path / "new" / "grid.png", "a heading", [7, 0, 31], photos, maps)
+    page = Image.open(tmp_path / "new" / "grid.png").convert("RGB")
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["grid.png"]
+    top = overlay.MARGIN + attention.HEAD + attention.LABELS
+    for row, marks in enumerate(places):
+        for column, (y, x) in enumerate(marks, start=1):
+            left = overlay.MARGIN + column * (SIDE + overlay.GAP)
+            upper = top + row * (SIDE + attention.CAPTION + overlay.GAP)
+            tile = page.crop((left, upper, left + SIDE, upper + SIDE))
+            assert coloured(tile) == pytest.approx(((x + 0.5) * SIDE / MAP, (y + 0.5) * SIDE / MAP), abs=1)
+    keypoints = np.asarray(page.crop((overlay.MARGIN, top, overlay.MARGIN + SIDE, top + SIDE)))
+    for (y, x), colour in zip(places[0], palette(3), strict=True):
+        at = keypoints[round((y + 0.5) * SIDE / MAP), round((x + 0.5) * SIDE / MAP)]
+        np.testing.assert_allclose(at, colour, atol=12)
+
+
+def test_a_smoothed_curve_is_the_mean_of_what_is_around_and_known():
+    line = np.arange(100.0)
+    np.testing.assert_allclose(smoothed(line)[2:-2], line[2:-2])
+    assert smoothed(line)[0] == pytest.approx(np.mean([0, 1, 2]))
+    gap = np.where(line == 50, np.nan, 1.0)
+    np.testing.assert_allclose(smoothed(gap), 1.0)
+    assert np.isnan(smoothed(np.full(60, np.inf))).all()
+    assert smoothed(np.array([3.0])).tolist() == [3.0]
+
+
+def fit(label, seed, equivariance=0.5):
+    steps = np.arange(1.0, 101)
+    columns = {"loss": 10 / steps, "equivariance": np.full(100, equivariance), "images_per_second": steps}
+    return Curves(label, seed, steps, columns)
+
+
+def test_a_panel_a_loss_a_colour_a_label_dashes_a_seed(drawn, tmp_path):
+    fits = [fit("full", 0), fit("full", 1), fit("without", 0, 0.0)]
+    write_curves(tmp_path / "curves.png", "three fits", fits)
+    (figure,) = drawn
+    loss, equivariance = figure.axes
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "equivariance, unweighted"]
+    assert {axes.get_yscale() for axes in figure.axes} == {"log"}
+    pale, bold = loss.lines[::2], loss.lines[1::2]
+    np.testing.assert_allclose(pale[0].get_ydata(), fits[0].columns["loss"])
+    np.testing.assert_allclose(bold[0].get_ydata(), smoothed(fits[0].columns["loss"]))
+    assert bold[0].get_color() == bold[1].get_color() != bold[2].get_color()
+    assert bold[0].get_linestyle() == bold[2].get_linestyle() != bold[1].get_linestyle()
+    assert len(equivariance.lines) == 4  # a part that is off has no curve
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert legend[:4] == ["full", "without", "seed 0", "seed 1"] and legend[-1] == "each step"
+
+
+def test_the_steps_of_many_fits_do_not_hide_their_means(drawn, tmp_path):
+    fits = [fit("full", seed) for seed in range(8)]
+    write_curves(tmp_path / "curves.png", "eight fits", fits)
+    assert len(drawn[0].axes[0].lines) == 8
+    assert "each step" not in [text.get_text() for text in drawn[0].legends[0].get_texts()]
+
+
+def test_a_loss_that_is_nothing_throughout_says_so(drawn, tmp_path):
+    write_curves(tmp_path / "curves.png", "one fit", [fit("without", 0, 0.0)])
+    assert "0 throughout" in [text.get_text() for text in drawn[0].axes[1].texts]
+
+
+def test_a_method_without_known_losses_shows_its_own_scalars(drawn, tmp_path):
+    steps = np.arange(1.0, 4)
+    write_curves(tmp_path / "curves.png", "a method", [Curves("mine", 0, steps, {"energy": steps})])
+    assert [axes.get_title(loc="left") for axes in drawn[0].axes] == ["energy"]
+
+
+def test_bars_are_shares_in_order_with_the_chosen_ones_in_their_colours(drawn, tmp_path):
+    found = Choices(np.array([0, 5, 9, 1, 5]), seen=10, total=10, chosen=[2, 4])
+    write_choices(tmp_path / "bars.png", "a fit", found)
+    axes = drawn[0].axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "4", "1", "3"]
+    assert [bar.get_height() for bar in axes.patches] == [90, 50, 50, 10]
+    first, second = (tuple(value / 255 for value in colour) for colour in palette(2))
+    assert [bar.get_facecolor()[:3] for bar in axes.patches[:2]] == [first, second]
+    assert axes.patches[2].get_facecolor() == axes.patches[3].get_facecolor()
+    assert axes.lines[0].get_ydata()[0] == pytest.approx(100 * 2 / 5)
+    assert "first" not in axes.get_title(loc="left")
+
+
+def test_of_many_tokens_the_chosen_and_the_most_frequent_are_shown(drawn, tmp_path):
+    counts = np.arange(500)
+    write_choices(tmp_path / "bars.png", "a fit", Choices(counts, seen=500, total=900, chosen=[0, 499]))
+    axes = drawn[0].axes[0]
+    shown = [int(label.get_text()) for label in axes.get_xticklabels()]
+    assert shown == [*range(499, 436, -1), 0]
+    assert "first 500 of 900 selection images" in axes.get_title(loc="left")
+
+
+def test_whether_the_choice_is_that_of_the_counts():
+    counts = np.array([3, 7, 3, 1])
+    assert Choices(counts, 7, 7, [1, 0]).agrees
+    assert not Choices(counts, 7, 7, [1, 2]).agrees  # of two that tie the lower id

@@ -1,0 +1,171 @@
+"""Two processes that fit together come to what one does; what goes wrong in one of them ends both."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from methods.base import MethodError
+from methods.parallel import Team, own_device, world
+from methods.stable_keypoints.checkpoints import FILE
+from tests.methods.test_checkpoints import STEPS, images, learn, make, steps_kept
+
+LAUNCH = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+
+# Fits and saves; ``spoilt`` and ``stop`` are the number of a call of ``load`` in the second process that fails, or
+# upon which that process alone is told to stop.
+PROGRAM = """
+import json, os, signal, sys
+from pathlib import Path
+from methods.base import MethodError
+from tests.methods.test_checkpoints import make, images
+arguments = json.loads(sys.argv[1])
+rank = int(os.environ["RANK"])
+folder = Path(arguments["folder"])
+method = make(Path(arguments["pipeline"]), **arguments["settings"])
+method.checkpoints = folder / f"checkpoints{rank}"
+stream, calls = images(), []
+load = stream.load
+def loading(indices):
+    calls.append(len(list(indices)))
+    if rank and len(calls) == arguments.get("spoilt"):
+        raise ValueError("image 3 is broken")
+    if rank and len(calls) == arguments.get("stop"):
+        os.kill(os.getpid(), signal.SIGTERM)
+    return load(indices)
+stream.load = loading
+reports = []
+try:
+    method.fit(stream, 3, 0, lambda done, total, **scalars: reports.append([done, scalars]))
+except (MethodError, ValueError) as error:
+    print(error)
+    sys.exit(3)
+except KeyboardInterrupt:
+    sys.exit(4)
+(folder / str(rank)).mkdir()
+method.save(folder / str(rank))
+print(json.dumps({"loaded": calls, "reports": reports}))
+"""
+
+
+def free_port() -> str:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return str(server.getsockname()[1])
+
+
+def together(repository: Path, pipeline: Path, folder: Path, status: int = 0, **arguments: Any) -> list[str]:
+    """What two processes say that fit together."""
+    given = json.dumps({"settings": {}, "pipeline": str(pipeline), "folder": str(folder), **arguments})
+    environment = {**os.environ, **LAUNCH, "MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1"}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, given],
+            cwd=repository,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]
+    said = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [status, status], said
+    return [out.strip() for out, _ in said]
+
+
+def test_two_processes_come_to_what_one_does(repository: Path, pipeline: Path, tmp_path: Path):
+    """A batch of 3 and 5 selection images, so that the shares are uneven."""
+    seen: list[tuple[int, dict[str, float]]] = []
+    alone = learn(pipeline, None, seen, batch_size=3)
+    first, second = map(json.loads, together(repository, pipeline, tmp_path, settings={"batch_size": 3}))
+    kept = [load_file(tmp_path / str(rank) / "tokens.safetensors") for rank in range(2)]
+    assert torch.equal(kept[0]["tokens"], kept[1]["tokens"])
+    assert torch.equal(kept[0]["chosen"], kept[1]["chosen"])
+    _, tokens, chosen = alone._learned()
+    assert float((kept[0]["tokens"] - tokens).abs().max() / tokens.abs().max()) < 1e-5
+    assert kept[0]["chosen"].tolist() == chosen.tolist()
+    assert sorted(first["loaded"][:STEPS] + second["loaded"][:STEPS]) == [1] * STEPS + [2] * STEPS
+    assert second["reports"] == []
+    assert [done for done, _ in first["reports"]] == [*range(1, STEPS + 1), STEPS + 1, STEPS + 2]
+    for (_, ours), (_, theirs) in zip(first["reports"][:STEPS], seen[:STEPS], strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-4)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]
+
+
+def test_one_that_is_told_to_stop_stops_both_and_one_alone_goes_on(repository: Path, pipeline: Path, tmp_path: Path):
+    together(repository, pipeline, tmp_path, status=4, stop=5)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints0"]
+    assert 3 <= steps_kept(tmp_path / "checkpoints0") <= 5
+    assert (tmp_path / "checkpoints0" / FILE).exists()
+    expected = learn(pipeline, None)._learned()
+    continued = learn(pipeline, tmp_path / "checkpoints0")._learned()
+    assert float((continued[1] - expected[1]).abs().max() / expected[1].abs().max()) < 1e-5
+    assert continued[2].tolist() == expected[2].tolist()
+
+
+@pytest.mark.parametrize("spoilt", [4, STEPS + 1], ids=["while learning", "while choosing"])
+def test_what_fails_in_one_ends_both(repository: Path, pipeline: Path, tmp_path: Path, spoilt: int):
+    first, second = together(repository, pipeline, tmp_path, status=3, spoilt=spoilt)
+    assert first == "another of the processes failed; its own line says why"
+    assert second == "image 3 is broken"
+
+
+def launched(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    for name, value in {**LAUNCH, "RANK": "0", "MASTER_PORT": "1", **variables}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_more_processes_than_images_in_a_batch(pipeline: Path, monkeypatch: pytest.MonkeyPatch):
+    launched(monkeypatch, WORLD_SIZE="3")
+    with pytest.raises(MethodError, match="batch_size is 2, expected at least the 3 processes that share a batch"):
+        make(pipeline).fit(images(), 3, 0, lambda *_, **__: None)
+
+
+@pytest.mark.parametrize("variables", [{"RANK": "2"}, {"RANK": "-1"}, {"WORLD_SIZE": "two"}])
+def test_numbers_of_processes_that_cannot_be(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]):
+    launched(monkeypatch, **variables)
+    with pytest.raises(MethodError, match=r"RANK is .* WORLD_SIZE .* torchrun"):
+        world()
+
+
+def test_a_size_without_a_place_to_meet_is_no_launch(monkeypatch: pytest.MonkeyPatch):
+    for name in ("RANK", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert world() == (0, 1)
+    assert Team("cpu").total(torch.ones(2)).tolist() == [1, 1]
+
+
+def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch):
+    launched(monkeypatch, RANK="1", LOCAL_RANK="1")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert own_device("cuda") == "cuda:1"
+    assert own_device("cuda:1") == "cuda:1"
+    assert own_device("cpu") == "cpu"
+    with pytest.raises(MethodError, match="device is cuda:0 in each of 2 processes"):
+        own_device("cuda:0")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(MethodError, match="has no GPU, there are 1; --nproc-per-node 1"):
+        own_device("cuda")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+@pytest.mark.parametrize("count", [0, 1, 2, 7, 10])
+def test_shares_are_a_partition_into_almost_equal_parts(count: int, size: int):
+    team = Team("cpu")
+    team.size = size
+    parts = []
+    for team.rank in range(size):
+        parts.append(list(range(count))[team.share(count)])
+    assert [number for part in parts for number in part] == list(range(count))
+    assert max(map(len, parts)) - min(map(len, parts)) <= 1

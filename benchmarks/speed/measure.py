@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import sys
 import threading
 import time
@@ -80,12 +79,12 @@ def seconds(work: Callable[[], object], device: str) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - processor_start
 
 
-def matmul_rate(device: str, dtype: torch.dtype, side: int = 4096, repeats: int = 5) -> float:
-    """FLOP a second of square matrix products, the median of some after one to warm up."""
+def matmul_rate(device: str, dtype: torch.dtype, side: int = 4096, repeats: int = 10) -> float:
+    """FLOP a second of square matrix products: the fastest of some, as a floor wants."""
     side = side if device.startswith("cuda") else min(side, 2048)
     left, right = (torch.randn(side, side, device=device, dtype=torch.float32).to(dtype) for _ in range(2))
-    times = [seconds(lambda: left @ right, device)[0] for _ in range(repeats + 1)]
-    return 2 * side**3 / statistics.median(times[1:])
+    times = [seconds(lambda: left @ right, device)[0] for _ in range(repeats)]
+    return 2 * side**3 / min(times)
 
 
 def flops(size: Size) -> dict[str, float]:

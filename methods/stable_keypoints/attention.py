@@ -19,6 +19,8 @@ from torch import Tensor
 from methods.base import MethodError
 from methods.stable_keypoints.maps import Projections
 
+SHAPES = 64  # of blocks: channels, sides and batches, with gradient and without
+
 
 def cross_attention_layers(unet: UNet2DConditionModel) -> dict[str, Attention]:
     """All cross-attention modules by name, in the order in which they run: down, middle, up."""
@@ -147,8 +149,11 @@ def checkpoint_blocks(unet: UNet2DConditionModel, layers: dict[str, Attention]) 
 def compile_blocks(unet: UNet2DConditionModel, layers: dict[str, Attention]) -> None:
     """Compile, in place, the UNet's residual and transformer blocks that no recorded layer is in.
 
-    Blocks of one kind share their compiled code, so that a UNet compiles in a minute rather than ten.
+    Blocks of one kind and shape share their compiled code; the shapes are more than torch compiles by default.
     """
+    settings = torch._dynamo.config
+    limit = "recompile_limit" if hasattr(settings, "recompile_limit") else "cache_size_limit"
+    setattr(settings, limit, max(getattr(settings, limit), SHAPES))
     for module in unet.modules():
         if isinstance(module, ResnetBlock2D | BasicTransformerBlock) and not _holds(module, layers):
             module.compile(dynamic=False)

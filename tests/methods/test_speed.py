@@ -78,3 +78,9 @@ def test_our_side_alone(tmp_path: Path):
     found = json.loads(output.read_text())
     assert set(found["tasks"]["predict"]) == {"ours"}
     assert "speed_up" not in found
+
+
+def test_the_released_side_gets_none_of_our_settings():
+    bench = Bench(Options(size="tiny", memory="low"))
+    assert bench.ours.parts.unet.is_gradient_checkpointing
+    assert not bench.released.parts.unet.is_gradient_checkpointing

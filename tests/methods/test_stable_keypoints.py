@@ -205,3 +205,20 @@ def test_mistakes_of_order(pipeline: Path, images: ArrayImages):
         make(pipeline).predict(images.load([0]))
     with pytest.raises(MethodError, match="no images to fit"):
         make(pipeline).fit(ArrayImages(blobs(0)), K, 0, ignore)
+
+
+def test_untransformed_latents_are_shared_between_calls_but_not_between_images(
+    pipeline: Path, method: StableKeypoints, tmp_path: Path
+):
+    """Two data sets may have an image of the same name."""
+    method.save(tmp_path)
+    reader = make(pipeline, test_augmentations=0)
+    reader.load(tmp_path)
+    learner, tokens, chosen = reader._learned()
+    encoded: list[int] = []
+    learner.backbone.autoencoder.encoder.register_forward_hook(lambda *_: encoded.append(1))
+    one, other = torch.from_numpy(blobs(1, seed=1)), torch.from_numpy(blobs(1, seed=2))
+    found = [learner.locate(tokens, chosen, ("same.png",), pixels) for pixels in (one, other, one)]
+    assert len(encoded) == 2
+    assert np.array_equal(found[0], found[2])
+    assert not np.array_equal(found[0], found[1])

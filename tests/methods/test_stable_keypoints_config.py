@@ -129,8 +129,6 @@ def test_identity_follows_the_weights(tmp_path: Path):
     assert method.identity() == before
     (tmp_path / "unet" / "model.safetensors").write_bytes(b"other")
     assert method.identity() != before
-    hub = StableKeypoints(StableKeypointsConfig(model="someone/something", revision="main"))
-    assert hub.identity() == {"model": "someone/something", "revision": "main"}
 
 
 def test_missing_weights_say_where_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

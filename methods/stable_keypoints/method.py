@@ -37,6 +37,7 @@ class StableKeypoints(Method):
         trained_on="the fit images; the diffusion model was trained on captioned images",
     )
     Config: ClassVar[type[MethodConfig]] = StableKeypointsConfig
+    version: ClassVar[str] = "2"  # 2: maps are formed in another order, which rounds differently
     shares_fit: ClassVar[bool] = True
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:

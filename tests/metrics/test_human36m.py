@@ -54,6 +54,11 @@ def test_variants_of_human36m_agree_with_the_naive_loop():
     found = score("autolink/human36m", fit, test, **HUMAN36M)
     assert found.value == pytest.approx(100 * mean_error(weights, correct, 0.0), rel=1e-9)
     assert found.rows.tolist() == [kept] * 32
+    weights, kept = naive_loop(fit.keypoints, fit.landmarks, released, origin=0.0, drop_outliers=True)
+    found = score("autolink_released/human36m", fit, test)
+    assert found.value == pytest.approx(100 * mean_error(weights, released, 0.0), rel=1e-3)  # solved in float32
+    assert found.rows.tolist() == [kept] * 32
+    assert found.value != pytest.approx(100 * mean_error(weights, correct, 0.0), rel=1e-2)
 
 
 def test_seventeen_joints_are_scored_as_if_there_were_no_others():

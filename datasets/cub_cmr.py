@@ -105,7 +105,7 @@ def _read_structs(path: Path, size: int, changed: int) -> list[tuple[Any, ...]]:
 
     try:
         content = loadmat(path, squeeze_me=True, variable_names=["images"])
-    except NotImplementedError as error:
+    except NotImplementedError as error:  # SciPy's answer to MATLAB 7.3, which is HDF5
         raise DatasetError(f"{path}: a MATLAB 7.3 file, expected version 5 to 7; save it again with -v7") from error
     except Exception as error:  # the reader has no error of its own for a broken file
         reason = " ".join(str(error).split())

@@ -118,7 +118,7 @@ def _matlab(path: Path, key: str | None) -> tuple[Values, list[str] | None]:
     try:
         chosen = _choose(path, (name for name, _, _ in whosmat(path)), key)
         return np.asarray(loadmat(path, variable_names=[chosen])[chosen]), None
-    except NotImplementedError:
+    except NotImplementedError:  # SciPy's answer to MATLAB 7.3, which is HDF5
         _refuse(path, "a MATLAB 7.3 file, which is not read", "save it with save(..., '-v7'), or as .npy")
     except UserError:
         raise

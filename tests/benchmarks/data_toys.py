@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from PIL import Image
 
+from benchmarks.data.verify import Verification, verify
 from benchmarks.registry import DATASETS, Entry
 from datasets.base import Archive, DatasetCard, DatasetError, Split
 from datasets.table import Table, TableDataset
@@ -119,3 +120,9 @@ def write_tar(path: Path, members: Mapping[str, bytes | tarfile.TarInfo], zipped
             else:
                 file.addfile(info)
     return path
+
+
+def check(capsys, root, *names, **how):
+    """Status and what is printed."""
+    status = verify(names or ["toy_photos"], root, Verification(**how))
+    return status, capsys.readouterr().out

@@ -13,39 +13,9 @@ from benchmarks.errors import UserError
 from benchmarks.registry import open_dataset
 from datasets.base import Annotation, DatasetError, Split
 from tests.benchmarks import data_toys
+from tests.benchmarks.data_toys import check
 
-
-@pytest.fixture(autouse=True)
-def own_cache(monkeypatch, tmp_path_factory):
-    monkeypatch.delenv("KEYPOINTS_DATA_ROOT", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-
-
-@pytest.fixture
-def root(tmp_path, monkeypatch):
-    data_toys.register(monkeypatch, "toy_photos")
-    data_toys.write_photos(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def decoded(monkeypatch):
-    """The ids that are decoded."""
-    ids = []
-    original = data_toys.Photos.image
-
-    def image(self, image_id, size):
-        ids.append(image_id)
-        return original(self, image_id, size)
-
-    monkeypatch.setattr(data_toys.Photos, "image", image)
-    return ids
-
-
-def check(capsys, root, *names, **how):
-    """Status and what is printed."""
-    status = verify(names or ["toy_photos"], root, Verification(**how))
-    return status, capsys.readouterr().out
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 def damage(path):

@@ -192,7 +192,8 @@ def test_a_payload_never_runs(tmp_path, how):
         read_array(str(path))
     assert str(path) in str(raised.value) and len(str(raised.value).splitlines()) == 1
     assert not left.exists()
-    pickle.loads(pickle.dumps(payload)).close()  # it would have left a file
+    # Loaded on purpose: the payload is made here and only opens a file of tmp_path. A dead one would prove nothing.
+    pickle.loads(pickle.dumps(payload)).close()
     assert left.exists()
 
 

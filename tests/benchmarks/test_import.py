@@ -1,0 +1,354 @@
+"""The ``import`` command, and what it keeps run as a method and ranked, on a world where the right answer is known."""
+
+import json
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.cli import main
+from benchmarks.registry import method_class
+from benchmarks.store import read_predictions
+from leaderboard.records import ResultRecord
+from methods.base import ImageBatch, MethodError
+from methods.outputs.base import Outputs
+from methods.outputs.neutral import ImportRecord, Neutral, NeutralRow
+
+
+@pytest.fixture
+def call(toys, tmp_path, monkeypatch, capsys):
+    """Run the command line in this process; gives exit status, stdout and stderr."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("KEYPOINTS_DATA_ROOT", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return run
+
+
+def truth(toys, split, name="squares"):
+    """Ids of a split, and the centres that its landmarks are linear in."""
+    dataset = getattr(toys, name)(None)
+    ids = dataset.split(split)
+    return ids, np.stack([(dataset.corners(image_id) + 2) / 32 for image_id in ids])
+
+
+def write(path, toys, name="squares", change=lambda points: points, splits=("regress", "test")):
+    """Both splits' centres, in one parquet file, in no order."""
+    found = [truth(toys, split, name) for split in splits]
+    ids = [image_id for ids, _ in found for image_id in ids]
+    points = change(np.concatenate([points for _, points in found]))
+    order = np.random.default_rng(0).permutation(len(ids))
+    flat = points.reshape(len(ids), -1)
+    pq.write_table(pa.table({"image_id": [ids[row] for row in order], "keypoints": flat[order].tolist()}), path)
+    return path
+
+
+def imported(call, toys, path, *more, task="toy", method="My Method"):
+    write(path, toys, "many" if task == "toy_many" else "squares")
+    return call("import", "neutral", path, "--task", task, "--method", method, *more)
+
+
+def run(call, *methods, tasks=("toy",), more=("--no-floors",)):
+    chosen = [part for method in methods for part in ("--method", method)]
+    chosen += [part for task in tasks for part in ("--task", task)]
+    return call("run", *chosen, "--no-mlflow", "--device", "cpu", *more)
+
+
+def records(folder):
+    found = [ResultRecord.model_validate_json(path.read_bytes()) for path in folder.glob("cells/*/result.json")]
+    return {(record.method, record.task, record.seed): record for record in found}
+
+
+def test_what_is_kept_is_the_neutral_format_and_reads_back(call, toys, tmp_path):
+    status, out, _ = imported(call, toys, tmp_path / "k.parquet")
+    assert status == 0
+    assert "imported My Method: K=3 keypoints of toy (regress 12, test 8), from k.parquet" in out
+    assert "--method imported:runs/imports/my_method --task toy" in out
+    folder = tmp_path / "runs" / "imports" / "my_method"
+    assert sorted(path.name for path in folder.iterdir()) == ["toy.paper.json", "toy.paper.parquet"]
+    rows = [NeutralRow(**row) for row in pq.read_table(folder / "toy.paper.parquet").to_pylist()]
+    expected = {**dict(zip(*truth(toys, "regress"), strict=True)), **dict(zip(*truth(toys, "test"), strict=True))}
+    assert [row.image_id for row in rows] == [*truth(toys, "regress")[0], *truth(toys, "test")[0]]
+    assert [row.split for row in rows] == ["regress"] * 12 + ["test"] * 8
+    for row in rows:
+        np.testing.assert_array_equal(np.reshape(row.keypoints, (3, 2)), expected[row.image_id])
+    record = ImportRecord.model_validate_json((folder / "toy.paper.json").read_bytes())
+    assert (record.task, record.profile, record.num_keypoints, record.format) == ("toy", "paper", 3, "neutral")
+    assert record.digests == {split: toys.squares(None).digest(split) for split in ("regress", "test")}
+
+
+def test_imported_keypoints_are_scored_as_the_method_that_made_them(call, toys, tmp_path):
+    """The toy method finds the centres exactly, so its own predictions and the imported ones score alike."""
+    imported(call, toys, tmp_path / "k.parquet")
+    folder = tmp_path / "runs" / "imports" / "my_method"
+    status, _, _ = run(call, "imported:runs/imports/my_method", "toy_colours")
+    assert status == 0
+    found = records(tmp_path / "runs")
+    mine, theirs = found["imported_my_method", "toy", 0], found["toy_colours", "toy", 0]
+    assert mine.scores[0].value == pytest.approx(theirs.scores[0].value, abs=1e-9)
+    assert (mine.method_label, mine.provenance["kind"], mine.supervision) == ("My Method", "scored", "unsupervised")
+    assert mine.provenance["format"] == "neutral" and mine.provenance["files"][0]["name"] == "k.parquet"
+    assert "kind" not in theirs.provenance
+    _, keypoints = read_predictions(tmp_path / "runs" / "cells" / mine.cell_id, "test")
+    np.testing.assert_array_equal(keypoints, truth(toys, "test")[1])
+    assert str(folder) not in json.dumps(mine.model_dump(exclude={"provenance"}, mode="json"))
+    status, _, _ = run(call, f"imported:{folder}")
+    assert len(records(tmp_path / "runs")) == 2  # the absolute path names the same cell
+
+
+def test_an_imported_row_ranks_among_the_others_as_scored(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    run(call, "imported:runs/imports/my_method", more=())
+    status, out, _ = call("leaderboard", "--task", "toy", "--runs", "runs", "--format", "json")
+    assert status == 0
+    rows = {row["method"]: row for row in json.loads(out)}
+    assert rows["imported_my_method"]["kind"] == "scored"
+    assert rows["imported_my_method"]["value"] < min(
+        rows[name]["value"] for name in ("grid", "centre", "random_points")
+    )
+    assert rows["imported_my_method"]["seeds"] == 1
+
+
+def test_seeds_make_no_second_row_of_keypoints_that_there_is_one_set_of(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    run(call, "imported:runs/imports/my_method", "toy_colours", more=("--seeds", "2", "--no-floors"))
+    assert set(records(tmp_path / "runs")) == {
+        ("imported_my_method", "toy", 0),
+        ("toy_colours", "toy", 0),
+        ("toy_colours", "toy", 1),
+    }
+
+
+def test_several_folders_and_tasks_go_into_one_run(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    imported(call, toys, tmp_path / "k.parquet", method="Other")
+    imported(call, toys, tmp_path / "many.parquet", task="toy_many", method="Other")
+    status, out, _ = run(
+        call, "imported:runs/imports/my_method", "imported:runs/imports/other", tasks=("toy", "toy_many")
+    )
+    assert status == 0
+    assert set(records(tmp_path / "runs")) == {
+        ("imported_my_method", "toy", 0),
+        ("imported_other", "toy", 0),
+        ("imported_other", "toy_many", 0),
+    }
+    assert "skipped toy_many by My Method" in out and "imports of toy (paper)" in out
+
+
+def test_a_limit_scores_some_of_the_images(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    run(call, "imported:runs/imports/my_method", more=("--limit", "5", "--no-floors"))
+    (record,) = records(tmp_path / "runs").values()
+    assert (record.scores[0].n_fit, record.scores[0].n_test, record.n_images_limit) == (5, 5, 5)
+
+
+def test_a_new_import_takes_the_place_of_the_old_one_and_is_run_again(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    run(call, "imported:runs/imports/my_method")
+    write(tmp_path / "k.parquet", toys, change=lambda points: np.random.default_rng(1).random(points.shape))
+    call("import", "neutral", "k.parquet", "--task", "toy", "--method", "My Method")
+    run(call, "imported:runs/imports/my_method")
+    values = sorted(
+        json.loads(path.read_text())["scores"][0]["value"] for path in tmp_path.glob("runs/cells/*/result.json")
+    )
+    assert values[0] < 1e-6 and values[1] > 5
+
+
+def test_keypoints_of_images_that_have_changed_are_not_run(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    path = tmp_path / "runs/imports/my_method/toy.paper.json"
+    changed = json.loads(path.read_text())
+    changed["digests"]["test"] = "0" * 64
+    path.write_text(json.dumps(changed))
+    status, _, err = run(call, "imported:runs/imports/my_method")
+    assert status == 2
+    assert "are for another split 'test', not those of toy_squares today" in err
+
+
+@pytest.mark.parametrize("spoil", ["remove", "truncate", "change", "another"])
+def test_files_that_are_gone_or_broken_are_said_in_a_line(call, toys, tmp_path, spoil):
+    imported(call, toys, tmp_path / "k.parquet")
+    folder = tmp_path / "runs" / "imports" / "my_method"
+    if spoil == "remove":
+        (folder / "toy.paper.parquet").unlink()
+    elif spoil == "truncate":
+        (folder / "toy.paper.parquet").write_bytes((folder / "toy.paper.parquet").read_bytes()[:50])
+    elif spoil == "change":
+        write(folder / "toy.paper.parquet", toys, change=lambda points: points * 0.9)
+    else:
+        (folder / "toy.paper.json").write_text("{}")
+    status, out, err = run(call, "imported:runs/imports/my_method")
+    assert status == 2
+    assert "import again" in err and "Traceback" not in out + err
+
+
+def test_without_images_imported_keypoints_are_scored_and_nothing_else_is_run(call, toys, tmp_path, monkeypatch):
+    imported(call, toys, tmp_path / "k.parquet")
+    monkeypatch.setattr(toys.Squares, "available", lambda self: (False, "its images are missing"))
+    monkeypatch.setattr(toys.Squares, "annotated", lambda self: (True, ""))
+    toys.CALLS.clear()
+    status, out, _ = run(call, "imported:runs/imports/my_method", "toy_colours")
+    assert status == 0
+    assert "skipped toy: its images are missing" in out
+    (record,) = records(tmp_path / "runs").values()
+    assert (record.method, record.status, toys.CALLS) == ("imported_my_method", "done", [])
+    assert record.scores[0].value < 1e-6
+    assert "skipped" not in run(call, "imported:runs/imports/my_method")[1]
+
+
+def test_imported_keypoints_have_no_settings_and_go_by_their_name(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    name = f"imported:{tmp_path / 'runs' / 'imports' / 'my_method'}"
+    status, _, err = run(call, name, more=("--no-floors", "--set", f"{name}.task=toy_many"))
+    assert status == 2
+    assert "is not run here" in err
+    assert "toy · imported_my_method  " in run(call, name)[1]
+
+
+def test_a_name_whose_folder_is_anothers_is_refused(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    status, _, err = imported(call, toys, tmp_path / "k.parquet", method="my-method")
+    assert status == 2
+    assert "holds keypoints of 'My Method'; take another name than 'my-method'" in err
+    given = ("--supervision", "silhouettes")
+    status, _, err = imported(call, toys, tmp_path / "many.parquet", *given, task="toy_many")
+    assert status == 2
+    assert "'My Method' is 'unsupervised' on toy, got --supervision 'silhouettes'" in err
+    assert imported(call, toys, tmp_path / "k.parquet", *given)[0] == 0
+
+
+def test_of_a_folder_only_what_was_read_is_recorded(call, toys, tmp_path, monkeypatch):
+    (tmp_path / "theirs").mkdir()
+    write(tmp_path / "theirs" / "k.parquet", toys)
+    (tmp_path / "theirs" / "picture.png").write_bytes(b"not read")
+
+    def read(self, request):
+        found = request.read_array(f"{request.paths[0] / 'k.parquet'}:keypoints")
+        return [Outputs("k.parquet", found.values.reshape(-1, 3, 2), names=tuple(found.ids))]
+
+    monkeypatch.setattr(Neutral, "read", read)
+    status, _, _ = call("import", "neutral", "theirs", "--task", "toy", "--method", "m")
+    record = ImportRecord.model_validate_json((tmp_path / "runs/imports/m/toy.paper.json").read_bytes())
+    assert status == 0
+    assert [file.name for file in record.files] == ["theirs/k.parquet"]
+
+
+def test_an_image_without_keypoints_is_an_error_of_the_method(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    cls = method_class(f"imported:{tmp_path / 'runs/imports/my_method'}")
+    method = cls(cls.config_for("paper", {"task": "toy"}))
+    empty = np.empty((1, 3, 32, 32), np.float32)
+    with pytest.raises(MethodError, match="call fit first"):
+        method.predict(ImageBatch(("test/0",), empty))
+    with pytest.raises(MethodError, match="has K=3 keypoints, expected 4"):
+        method.fit(None, 4, 0, lambda *_, **__: None)  # type: ignore[arg-type]
+    method.fit(None, 3, 0, lambda *_, **__: None)  # type: ignore[arg-type]
+    with pytest.raises(MethodError, match="no keypoints of image 'test/99'"):
+        method.predict(ImageBatch(("test/0", "test/99"), empty))
+    np.testing.assert_array_equal(
+        method.predict(ImageBatch(("test/2", "test/0"), empty)), truth(toys, "test")[1][[2, 0]]
+    )
+
+
+def test_nothing_is_decoded_by_an_import(call, toys, tmp_path):
+    toys.CALLS.clear()
+    imported(call, toys, tmp_path / "k.parquet")
+    assert toys.CALLS == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["neutrall", "k.parquet"], "unknown format 'neutrall'; did you mean 'neutral'?"),
+        (["neutral", "absent.parquet"], "no file or folder absent.parquet"),
+        (["neutral", "k.parquet", "--task", "toyy"], "unknown task 'toyy'"),
+        (["neutral", "k.parquet", "--method", "--"], "expected a name on one line with letters a to z or digits"),
+        (["neutral", "k.parquet", "--method", "a\nb"], "expected a name on one line"),
+        (["neutral", "k.parquet", "--option", "side=3"], "unknown option of format neutral 'side'"),
+        (["neutral", "k.parquet", "--option", "side"], "expected NAME=VALUE"),
+        (["neutral", "test:k.parquet"], "no keypoints for 12 of 12 images of split 'regress'"),
+        (["neutral", "k.parquet", "--profile", "large"], "unknown profile 'large'"),
+    ],
+)
+def test_mistakes_end_with_status_2_and_one_line(call, toys, tmp_path, arguments, says):
+    write(tmp_path / "k.parquet", toys)
+    defaults = {"--task": "toy", "--method": "My Method"}
+    more = [part for name, value in defaults.items() if name not in arguments for part in (name, value)]
+    status, out, err = call("import", *arguments, *more)
+    assert (status, out) == (2, "")
+    assert says in err and err.count("\n") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("points", "says"),
+    [
+        (np.full((12, 3, 2), np.nan), "row 0, keypoint 0 is not finite (36 of 36 points are not)"),
+        (np.full((12, 2, 2), 0.5), "got K=2 keypoints an image, the task has K=3"),
+        (np.full((12, 6), 0.5), "got an array of float64 (12, 6), expected numbers (N, K, 2)"),
+        (None, "the files hold no keypoints"),
+    ],
+)
+def test_what_an_adapter_lets_through_is_checked_again(call, toys, tmp_path, monkeypatch, points, says):
+    """An adapter from elsewhere need not check anything."""
+    found = [] if points is None else [Outputs("mine.txt", points, "regress")]
+    monkeypatch.setattr(Neutral, "read", lambda self, request: found)
+    write(tmp_path / "k.parquet", toys)
+    status, _, err = call("import", "neutral", "k.parquet", "--task", "toy", "--method", "m")
+    assert status == 2
+    assert says in err
+
+
+def test_exchanged_coordinates_are_refused_unless_trusted(call, toys, tmp_path):
+    write(tmp_path / "k.parquet", toys, "many", change=lambda points: points[..., ::-1])
+    arguments = ("import", "neutral", "k.parquet", "--task", "toy_many", "--method", "m")
+    status, _, err = call(*arguments)
+    assert status == 2
+    assert "k.parquet: y stands before x, it seems: read as (y, x) they explain 100%" in err
+    assert not (tmp_path / "runs").exists()
+    assert call(*arguments, "--trust-order")[0] == 0
+
+
+def test_keypoints_that_say_nothing_are_imported_with_a_note(call, toys, tmp_path):
+    write(tmp_path / "k.parquet", toys, "many", change=lambda points: np.full_like(points, 0.5))
+    status, out, _ = call("import", "neutral", "k.parquet", "--task", "toy_many", "--method", "m")
+    assert status == 0
+    assert "note: the keypoints say nothing of where landmarks are" in out
+
+
+def test_two_folders_of_one_name_are_refused(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    imported(call, toys, tmp_path / "k.parquet", "--output", "elsewhere")
+    status, _, err = run(call, "imported:runs/imports/my_method", "imported:elsewhere/imports/my_method")
+    assert status == 2
+    assert "are both called 'My Method'" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [("imported:", "names no folder"), ("imported:nowhere", "is no folder"), ("imported:data", "holds no import")],
+)
+def test_a_folder_without_imports_is_refused(call, name, says):
+    status, _, err = run(call, name)
+    assert status == 2
+    assert says in err
+
+
+def test_the_score_command_reads_what_was_imported(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    run(call, "imported:runs/imports/my_method")
+    status, out, _ = call(
+        "score", "--task", "toy", "--predictions", "runs/imports/my_method/toy.paper.parquet", "--format", "json"
+    )
+    (record,) = records(tmp_path / "runs").values()
+    assert status == 0
+    assert json.loads(out)["scores"][0]["value"] == pytest.approx(record.scores[0].value)

@@ -3,7 +3,8 @@
 A task is one dataset, a number of keypoints and the protocols it is scored under, of which the first is its
 headline. A generalization task takes its keypoints from another dataset. In the mini profile a dataset ``x`` is
 its twin ``mini_x``, where it has one. The tasks of the suites of ``leaderboard.tables.VARIANT_SUITES`` are also run
-with the ablations that a method names.
+with the ablations that a method names; those of ``leaderboard.misalignment.PAIR_SUITES`` come in pairs, of which the
+second shows in the wild what is aligned in the first.
 """
 
 from __future__ import annotations
@@ -144,6 +145,11 @@ SUITES: dict[str, tuple[str, ...]] = {
     ),
     "ablation": ("cub_all",),
     "data_efficiency": (*(task.id for task in _FIT_IMAGES), "celeba_wild_k8"),
+    "misalignment": (
+        *("celeba_aligned", "celeba_wild_k8"),
+        *("cub_aligned", "cub_all"),
+        *("human36m", "human36m_unaligned"),
+    ),
 }
 
 

@@ -44,7 +44,7 @@ def test_a_row_has_every_field_and_only_the_asked_tasks_and_profile():
         "label": "Alpha",
         "task": "cub_001",
         "profile": "mini",
-        "kind": "measured",
+        "kind": "trained",
     }
     expected |= {"protocol": "sk/side", "value": 7.0, "unit": "% side", "higher_is_better": False, "seeds": 1}
     expected |= {"ci_low": 6.5, "ci_high": 7.5, "n_fit": 30, "n_test": 28, "seconds": 4.5, "status": "done"}
@@ -211,7 +211,7 @@ def test_reported_rows_stand_apart_and_only_in_the_paper_profile():
     assert "**" not in reported.split("\n\n")[1]
     assert "10.5 (" in reported
     assert "AutoLink" not in markdown(RECORDS)
-    assert {row["kind"] for row in rows(RECORDS, TASKS, "mini")} == {"measured"}
+    assert {row["kind"] for row in rows(RECORDS, TASKS, "mini")} == {"trained"}
 
 
 def test_every_metric_of_a_reported_task_has_its_column():

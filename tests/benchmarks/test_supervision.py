@@ -205,7 +205,8 @@ def test_images_without_landmarks_are_refused_in_one_line(run, tmp_path):
     status, out, records = run("--method", "told", "--dataset", f"folder:{tmp_path / 'photos'}", "--keypoints", "3")
     assert (status, records) == (2, {})
     message = out.strip().splitlines()[-1]
-    assert message.startswith("error: told learns from landmarks, and folder:") and "has none; take a dataset" in message
+    assert message.startswith("error: told learns from landmarks, and folder:")
+    assert "has none; take a dataset" in message
     assert "Traceback" not in out
 
 

@@ -74,7 +74,7 @@ def import_command(options: ImportOptions) -> str:
     notes = (*joined.notes, *_placed(joined, request.splits, options))
     files = tuple(SourceFile(name=name, sha256=_sha256(path)) for name, path in _files(paths, readers.read))
     record, path = write_import(options.output, joined, _record(options, data, files, notes))
-    return describe(record, path, data.remark)
+    return describe(record, path, data.remark, options.data_root)
 
 
 def _paths(texts: Sequence[str]) -> tuple[tuple[Path, ...], dict[Path, Split]]:

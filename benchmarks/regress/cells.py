@@ -1,11 +1,13 @@
-"""The cells of the grid that are run: floors on every mini task, and methods for a few steps."""
+"""The cells of the grid that are run: floors on every mini task, and methods for a few steps; and their settings."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from benchmarks.plan import FLOORS
 from benchmarks.regress import tolerances
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.regress.bench import Bench
     from benchmarks.regress.measures import Tolerance
 
-FLOOR_PART, FIT_PART = "floors", "fits"
+SETTING_PART, FLOOR_PART, FIT_PART = "settings", "floors", "fits"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,12 @@ FITS = (
 )
 
 
+def setting_cases() -> dict[str, Case]:
+    """The settings of the methods of ``FITS`` in the mini profile, of which their fits here replace some."""
+    methods = dict.fromkeys(fit.method for fit in FITS)
+    return {f"{SETTING_PART}/{method}": partial(_settings, method) for method in methods}
+
+
 def floor_cases(bench: Bench) -> dict[str, Case]:
     """The floors that know nothing of the image, on every mini task in full."""
     return {f"{FLOOR_PART}/{floor}/{task}": partial(_floor, bench, floor, task) for floor in FLOORS for task in TASKS}
@@ -61,6 +69,18 @@ def floor_cases(bench: Bench) -> dict[str, Case]:
 def fit_cases(bench: Bench) -> dict[str, Case]:
     """The methods of ``FITS`` on their tasks."""
     return {f"{FIT_PART}/{fit.name}/{task}": partial(_fit, bench, fit, task) for fit in FITS for task in fit.tasks}
+
+
+def _settings(method: str) -> list[Measure]:
+    """Each setting that identifies a fit; one that is no number by a checksum."""
+    from benchmarks.registry import method_class
+
+    settings = method_class(method).config_for("mini", {}).model_dump(mode="json")
+    return [Measure(name, _as_number(value), tolerances.SETTING) for name, value in settings.items()]
+
+
+def _as_number(value: Any) -> float:
+    return float(value if isinstance(value, int | float) else crc32(json.dumps(value).encode()) % 10**6)
 
 
 def _floor(bench: Bench, floor: str, task: str) -> list[Measure]:

@@ -13,7 +13,9 @@ _REFERENCES = Path(__file__).resolve().parents[2] / "leaderboard" / "reference"
 def regress(
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="PART|PATTERN", help="protocols, floors, fits, or ids: 'floors/grid/*'; repeatable."),
+        typer.Option(
+            metavar="PART|PATTERN", help="settings, protocols, floors, fits, or ids: 'floors/grid/*'; repeatable."
+        ),
     ] = None,
     update: Annotated[bool, typer.Option("--update", help="Rewrite the references of parts that moved.")] = False,
     reason: Annotated[
@@ -24,9 +26,9 @@ def regress(
 ) -> None:
     """Measure a small fixed grid and compare it with committed references.
 
-    Every protocol on fixed points, the floors on every mini task, and methods for a few steps; on the CPU, without
-    data. Exit status: 0 all is as it was, 1 something moved, is new, is gone or failed, 2 a mistake you can mend,
-    130 interrupted.
+    Settings of the methods, every protocol on fixed points, the floors on every mini task, and methods for a few
+    steps; on the CPU, without data. Exit status: 0 all is as it was, 1 something moved, is new, is gone or failed,
+    2 a mistake you can mend, 130 interrupted.
     """
     from benchmarks.interrupt import exit_status, terminable
     from benchmarks.regress.command import RegressOptions, regress_command

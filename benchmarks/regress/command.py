@@ -15,7 +15,7 @@ from rich.console import Console
 from benchmarks.errors import UserError, near_match
 from benchmarks.provenance import provenance
 from benchmarks.regress.bench import DEVICE, opened
-from benchmarks.regress.cells import fit_cases, floor_cases
+from benchmarks.regress.cells import fit_cases, floor_cases, setting_cases
 from benchmarks.regress.judge import Verdict, judge
 from benchmarks.regress.measures import rounded
 from benchmarks.regress.protocols import protocol_cases
@@ -64,7 +64,7 @@ def regress_command(options: RegressOptions) -> int:
 
 def the_grid(bench: Bench) -> dict[str, Case]:
     """Every cell by its id, ``<part>/...``, in the order they are measured: what is quick comes first."""
-    return {**protocol_cases(), **floor_cases(bench), **fit_cases(bench)}
+    return {**setting_cases(), **protocol_cases(), **floor_cases(bench), **fit_cases(bench)}
 
 
 def choose(grid: Grid, references: References, patterns: Sequence[str]) -> list[str]:

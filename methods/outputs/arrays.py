@@ -115,10 +115,11 @@ def from_middle(points: Floats, fraction: float) -> Floats:
 
 
 def measured_order(
-    source: str, landmarks: Floats, visible: NDArray[np.bool_], truth: SplitTruth
+    source: str, landmarks: Floats, visible: NDArray[np.bool_], truth: SplitTruth, option: str
 ) -> Literal["xy", "yx"]:
     """The order of two numbers in which landmarks (N, L, 2), in [0, 1], lie where the task's do, on average.
 
+    ``option`` is the name of the one that says of how many pixels the side is that they were divided by.
     Raises OutputError where the number of landmarks differs, or they lie elsewhere in either order.
     """
     if landmarks.shape[1] != truth.landmarks.shape[1]:
@@ -132,7 +133,8 @@ def measured_order(
     if apart[best] > _FARTHEST:
         raise OutputError(
             f"{source}: its landmarks lie {apart[best]:.3f} of the image's side from the task's on average (read as x, "
-            f"y: {apart['xy']:.3f}, as y, x: {apart['yx']:.3f}), expected below {_FARTHEST:g}; other images or crops?"
+            f"y: {apart['xy']:.3f}, as y, x: {apart['yx']:.3f}), expected below {_FARTHEST:g}; other images "
+            f"or crops, or pixels of another size (--option {option}=N)?"
         )
     return best
 

@@ -96,7 +96,7 @@ def _landmarks(
     pixels = check_points(source, values)
     visible = np.asarray((np.abs(pixels + 1) > 1e-6).all(axis=2))
     landmarks = pixels / side
-    if measured_order(source, landmarks, visible, truth) != "yx":
+    if measured_order(source, landmarks, visible, truth, "landmark_side") != "yx":
         raise OutputError(
             f"{source}: its landmarks lie where the task's do as (x, y), expected (y, x), as GANSeg has them"
         )

@@ -101,5 +101,5 @@ class Imm(OutputFormat):
         crop = number(request, "crop", MIDDLE, 0.1, 1)
         visible = np.ones(landmarks.shape[:2], dtype=bool)
         truth = request.splits[split or "regress"]
-        order = measured_order(source, from_middle(landmarks, crop), visible, truth)
+        order = measured_order(source, from_middle(landmarks, crop), visible, truth, "side")
         return landmarks if order == "xy" else landmarks[..., ::-1]

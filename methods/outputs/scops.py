@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from methods.outputs.arrays import CENTRAL, from_middle, number, read_named, split_of
+from methods.outputs.arrays import CENTRAL, from_middle, measured_order, number, read_named, split_of
 from methods.outputs.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
 from methods.outputs.checks import check_count, check_points, check_range, to_unit
 
@@ -59,14 +59,16 @@ class Scops(OutputFormat):
         side = number(request, "side", SIDE, 2, 65_536)
         values = check_points(str(path), read_named(request, path), request.num_keypoints)
         check_range(str(path), values, 0.0, side - 1, f"(x, y), pixels of {side:g}, as --option side=N says")
-        landmarks = _beside(request, path, len(values))
-        if landmarks is not None:
-            cut = bool((landmarks % 1 == 0).all())  # whole numbers lie half a pixel below what they were, on average
-            landmarks = (landmarks + 0.5 * cut) / side
-            tolerance = 0.5 * cut / side + EXACT
-        else:
-            tolerance = EXACT
-        return _outputs(request, path, to_unit(values, "xy", 0.0, side, shift=0.5), landmarks, tolerance)
+        keypoints = to_unit(values, "xy", 0.0, side, shift=0.5)
+        pixels = _beside(request, path, len(values))
+        if pixels is None:
+            return _outputs(request, path, keypoints, None)
+        cut = bool((pixels % 1 == 0).all())  # whole numbers lie half a pixel below what they were, on average
+        landmarks, visible = (pixels + 0.5 * cut) / side, np.ones(pixels.shape[:2], dtype=bool)
+        source, truth = str(_truth(path)), request.splits[split_of(request, path) or "regress"]
+        if measured_order(source, landmarks, visible, truth, "side") != "xy":
+            raise OutputError(f"{source}: its landmarks lie where the task's do as (y, x), expected (x, y)")
+        return _outputs(request, path, keypoints, landmarks, 0.5 * cut / side + EXACT)
 
     def _mat(self, request: ImportRequest, path: Path) -> Outputs:
         crop = number(request, "crop", MIDDLE, 0.1, 1)
@@ -108,9 +110,14 @@ def _predictions(path: Path) -> list[Path]:
 
 def _beside(request: ImportRequest, path: Path, count: int) -> NDArray[np.float64] | None:
     """Landmarks (N, L, 2), as they are in the file beside the keypoints, None where there is none."""
-    truth = path.with_name(path.name.replace("pred_kp", "gt_kp"))
+    truth = _truth(path)
     if truth == path or not truth.is_file():
         return None
     landmarks = check_points(str(truth), read_named(request, truth, truth.stem))
     check_count(str(truth), len(landmarks), count, f"the rows of {path.name}")
     return landmarks
+
+
+def _truth(path: Path) -> Path:
+    """The file of landmarks that belongs to one of keypoints."""
+    return path.with_name(path.name.replace("pred_kp", "gt_kp"))

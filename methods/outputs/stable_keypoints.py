@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from methods.base import MethodError
 from methods.outputs.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, SplitTruth
 from methods.outputs.checks import check_count, check_points, check_range, to_unit
 from methods.outputs.matching import match_landmarks
@@ -66,7 +67,10 @@ class StableKeypointsFiles(OutputFormat):
         if any(output.split == "test" for output in found):
             return found
         if wanted == "predict":
-            return [*found, _predicted(request, folders[0])]
+            try:
+                return [*found, _predicted(request, folders[0])]
+            except MethodError as error:  # it names its own setting
+                raise OutputError(str(error).replace("--set stable_keypoints.model=", "--option model=")) from error
         raise OutputError(_no_test(folders[0]))
 
     def _read(self, request: ImportRequest, folder: Path) -> Outputs:

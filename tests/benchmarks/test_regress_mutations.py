@@ -4,16 +4,17 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from benchmarks.regress.bench import opened
-from benchmarks.regress.cells import Fit, _fit, _floor
+from benchmarks.regress.cells import Fit, _fit, _floor, setting_cases
 from benchmarks.regress.judge import judge
-from benchmarks.regress.measures import rounded
+from benchmarks.regress.measures import Measure, compare, rounded
 from benchmarks.regress.protocols import protocol_cases
 from benchmarks.regress.references import References
-from benchmarks.regress.tolerances import LATER_LOSS
-from metrics.errors import absolute_differences, distances, interocular_distances
+from benchmarks.regress.tolerances import KEYPOINTS, LATER_LOSS
+from metrics.errors import absolute_differences, distances, interocular_distances, totals_over_visible
 from metrics.regression import ORIGINS
 from metrics.variants import PROTOCOLS
 
@@ -136,11 +137,55 @@ def test_a_floor_that_changed_is_found_under_every_protocol(monkeypatch):
     assert {each.metric for each in found.findings} == set(TASKS["cub_001"].protocols)
 
 
+def test_an_image_without_visible_landmarks_that_counts_is_found(monkeypatch):
+    from metrics import scoring
+
+    cases = {cell: case for cell, case in protocol_cases().items() if cell.endswith("/strict/side")}
+    before = references({cell: case() for cell, case in cases.items()})
+
+    def counted(values, visible):
+        totals, counts = totals_over_visible(values, visible)
+        return totals, np.maximum(counts, 1)
+
+    monkeypatch.setattr(scoring, "totals_over_visible", counted)
+    found = judge(cases, before, "protocols", list(cases)).findings
+    assert {each.cell for each in found if each.metric == "value"} == {
+        "protocols/moving/strict/side",
+        "protocols/still/strict/side",
+    }
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [("learning_rate", 3.03e-3), ("schedule", "constant"), ("recolour", False)]
+)
+def test_a_setting_that_changed_is_found_and_no_other(monkeypatch, setting, value):
+    from methods.autolink.config import MINI
+
+    cases = {cell: case for cell, case in setting_cases().items() if cell == "settings/autolink"}
+    before = references({cell: case() for cell, case in cases.items()})
+    assert not judge(cases, before, "settings", list(cases)).findings
+    monkeypatch.setitem(MINI, setting, value)
+    assert [each.metric for each in judge(cases, before, "settings", list(cases)).findings] == [setting]
+
+
 def short_fit():
     """Two steps of Stable Keypoints."""
     settings = {"steps": 2, "batch_size": 2, "selection_images": 1, "dtype": "float64"}
     with opened() as bench:
         return _fit(bench, Fit("short", "stable_keypoints", ("cub_001",), settings, 2, LATER_LOSS), "cub_001")
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_half_a_pixel_along_one_axis_is_found(axis):
+    from datasets.mini_world.canvas import SIZE
+
+    def rows(shift):
+        points = 0.1 + 0.7 * np.random.default_rng(0).random((6, 4, 2))
+        points[..., axis] += shift
+        return tuple(map(tuple, points.reshape(6, -1).tolist()))
+
+    assert compare("fits/cell", Measure("keypoints", rows(0.5 / SIZE), KEYPOINTS), rows(0)) is not None
+    assert compare("fits/cell", Measure("keypoints", rows(1 / 1600), KEYPOINTS), rows(0)) is None
 
 
 @pytest.fixture(scope="module")

@@ -135,6 +135,24 @@ def test_images_by_name_in_any_order(tmp_path: Path, form: str) -> None:
     np.testing.assert_allclose(joined.of(ids), points, atol=1e-9)
 
 
+def test_frames_of_one_name_in_two_videos(tmp_path: Path) -> None:
+    made: dict[Split, SplitTruth] = {}
+    videos: dict[Split, str] = {"regress": "a", "test": "b"}
+    for split, video in videos.items():
+        base = truth(split, 12)
+        ids = tuple(f"{video}/img{frame:03d}.png" for frame in range(12))
+        made[split] = SplitTruth(ids, base.landmarks, base.visible)
+    points = {split: keypoints(12, seed) for seed, split in enumerate(made)}
+    for split, found in made.items():
+        names = [f"labeled-data/{image}" for image in found.ids]
+        write_csv(tmp_path / f"{split}{SCORER}.csv", names, rows(pixels(points[split])))
+    project = labels(tmp_path, made)
+    both = [tmp_path / f"{split}{SCORER}.csv" for split in made]
+    joined = join(Dlc().read(request(*both, project, splits=made)), made)
+    for split, found in made.items():
+        np.testing.assert_allclose(joined.of(found.ids), points[split], atol=1e-9)
+
+
 def test_whole_frames_need_their_size_alone(tmp_path: Path) -> None:
     made = task()
     corners = np.tile([[0, 0], [639, 479], [319.5, 239.5], [0, 479]], (80, 1, 1))

@@ -83,7 +83,7 @@ def _spoilt(case: str, tensors: dict[str, Any]) -> dict[str, Any]:
         ("nan", "row 2, keypoint 1 is not finite"),
         ("K", "got K=3 keypoints an image, the task has K=4"),
         ("rows", "got 11 rows, expected 12"),
-        ("crop", "other images or crops"),
+        ("crop", "--option side=N"),
         ("L", "got 4 landmarks an image, the task has 5"),
         ("objects", "no arrays of numbers"),
     ],

@@ -103,6 +103,15 @@ def test_refuses(tmp_path: Path, spoil: Any, message: str) -> None:
     assert message in refusal(Scops(), request(path))
 
 
+def test_refuses_landmarks_in_other_pixels_or_another_order(tmp_path: Path) -> None:
+    made = splits()
+    landmarks = made["test"].landmarks
+    path = save(tmp_path / "test", keypoints(12) * 128 - 0.5, np.trunc(landmarks * 128))
+    assert "pixels of another size (--option side=N)" in refusal(Scops(), request(path, splits=made))
+    path = save(tmp_path / "test", keypoints(12) * 256 - 0.5, np.trunc(swapped(landmarks) * 256))
+    assert "as (y, x), expected (x, y)" in refusal(Scops(), request(path, splits=made))
+
+
 def test_refuses_mat_files_that_are_not_about_the_centre(tmp_path: Path) -> None:
     savemat(tmp_path / "test_pred_kp.mat", {"test_pred_kp": swapped(keypoints(12))})
     assert "the image's centre at 0" in refusal(Scops(), request(tmp_path))

@@ -154,6 +154,15 @@ def test_a_run_without_test_keypoints_is_told_where_to_get_them(tmp_path, both, 
     assert "expected test=predict" in refusal(StableKeypointsFiles(), request(tmp_path, options={"test": "yes"}))
 
 
+def test_a_model_that_is_not_there_is_asked_for_by_the_option_of_the_import(tmp_path, splits):
+    embedding = np.random.default_rng(0).normal(0, 1, (1, 30, TOKEN_WIDTH)).astype(np.float32)
+    save(tmp_path / "train", splits["regress"], embedding=embedding, indices=np.array([3, 7, 20, 12]))
+    options = {"test": "predict", "model": str(tmp_path / "nowhere")}
+    given = request(tmp_path / "train", splits=splits, images=lambda split, size: images(1), options=options)
+    message = refusal(StableKeypointsFiles(), given)
+    assert "--option model=FOLDER" in message and "--set" not in message
+
+
 def test_test_images_are_found_with_the_runs_tokens_on_request(pipeline, tmp_path, splits):
     """The keypoints are those that this repository's Stable Keypoints gives with the same tokens."""
     embedding = torch.randn(1, 30, TOKEN_WIDTH, generator=torch.Generator().manual_seed(0)).requires_grad_(True)

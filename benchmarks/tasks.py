@@ -13,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -163,6 +164,13 @@ def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
             return task
     id = f"{_mark(name) if is_own(name) else name}_k{num_keypoints}"
     return _task(id, name, num_keypoints, _protocols(name, dataset))
+
+
+def options(task: Task) -> str:
+    """What names a task on a command line: '--task cub_001', or dataset and K for one that no suite has."""
+    if task.id in TASKS:
+        return f"--task {task.id}"
+    return f"--dataset {quote(task.dataset)} --keypoints {task.num_keypoints}"
 
 
 def plain_name(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks.cells import Cell
 from benchmarks.errors import UserError
 from benchmarks.registry import IMPORTED
+from benchmarks.tasks import options as task_options
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -47,7 +48,7 @@ class ImportedMethod:
         from methods.outputs.imported import predictions_sha256
 
         record = self.record(task, profile)
-        options = f"--task {task.id} --profile {profile} --method {quote(self.label)}"
+        options = f"{task_options(task)} --profile {profile} --method {quote(self.label)}"
         command = f"python -m benchmarks import FORMAT PATH {options}"
         again = f"import again: {command}"
         if record is None:

@@ -16,8 +16,16 @@ def import_outputs(
         list[str],
         typer.Argument(metavar="PATH...", help="Files or folders; regress:PATH or test:PATH names the split."),
     ],
-    task: Annotated[str, typer.Option(help="Task whose images they are of.")],
     method: Annotated[str, typer.Option(metavar="NAME", help="What to call the row.")],
+    task: Annotated[str | None, typer.Option(help="Task whose images they are of.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|KIND:PATH",
+            help="In place of a task any dataset, own data such as coco:FILE.json too; with --keypoints.",
+        ),
+    ] = None,
+    keypoints: Annotated[int | None, typer.Option(min=1, help="Keypoints an image, on a --dataset.")] = None,
     profile: Annotated[
         str | None, typer.Option(help="mini or paper (default: paper where there is a data root).")
     ] = None,
@@ -49,6 +57,8 @@ def import_outputs(
         format=format,
         paths=tuple(paths),
         task=task,
+        dataset=dataset,
+        keypoints=keypoints,
         method=method,
         profile=profile,
         data_root=data_root,

@@ -14,7 +14,8 @@ from benchmarks.importing.order import check_order, check_scale
 from benchmarks.importing.writing import describe, write_import
 from benchmarks.registry import output_format
 from benchmarks.score.arrays import Array, parse_source, read_array
-from benchmarks.score.tasks import open_task
+from benchmarks.score.tasks import open_task, open_task_on
+from benchmarks.tasks import options as task_options
 from datasets.frames import read_frame
 from methods.outputs.base import SPLITS, ImportRequest, OutputError, OutputFormat, Outputs, Split, SplitTruth
 from methods.outputs.checks import check_points
@@ -32,8 +33,10 @@ class ImportOptions:
 
     format: str
     paths: tuple[str, ...]
-    task: str
     method: str
+    task: str | None = None
+    dataset: str | None = None
+    keypoints: int | None = None
     profile: str | None = None
     data_root: Path | None = None
     output: Path = Path("runs")
@@ -53,7 +56,7 @@ def import_command(options: ImportOptions) -> str:
     adapter = output_format(options.format)
     paths, split_of = _paths(options.paths)
     settings = _settings(adapter, options.assignments)
-    data = open_task(options.task, options.profile, options.data_root)
+    data = _data(options)
     readers = _Readers()
     request = ImportRequest(
         paths=paths,
@@ -74,7 +77,17 @@ def import_command(options: ImportOptions) -> str:
     notes = (*joined.notes, *_placed(joined, request.splits, options))
     files = tuple(SourceFile(name=name, sha256=_sha256(path)) for name, path in _files(paths, readers.read))
     record, path = write_import(options.output, joined, _record(options, data, files, notes))
-    return describe(record, path, data.remark, options.data_root)
+    return describe(record, path, data.remark, task_options(data.task), options.data_root)
+
+
+def _data(options: ImportOptions) -> TaskData:
+    """The task that is named, or that of a dataset and K. Raises UserError for neither, and for both."""
+    on_dataset = options.dataset is not None and options.keypoints is not None
+    if options.task is not None and options.dataset is None and options.keypoints is None:
+        return open_task(options.task, options.profile, options.data_root)
+    if options.task is None and on_dataset:
+        return open_task_on(str(options.dataset), int(options.keypoints or 0), options.profile, options.data_root)
+    raise UserError("whose images are they? name a --task, or a --dataset with --keypoints")
 
 
 def _paths(texts: Sequence[str]) -> tuple[tuple[Path, ...], dict[Path, Split]]:

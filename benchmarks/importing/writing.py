@@ -72,16 +72,16 @@ def _check_folder(folder: Path, record: ImportRecord) -> None:
             )
 
 
-def describe(record: ImportRecord, folder: Path, remark: str, data_root: Path | None) -> str:
+def describe(record: ImportRecord, folder: Path, remark: str, task: str, data_root: Path | None) -> str:
     """What the command prints: what was imported, what is to be known of it, and how it is scored.
 
-    ``data_root`` is the one that was named on the command line.
+    ``task`` are the options that name the task, ``data_root`` is the one that was named on the command line.
     """
     counts = ", ".join(f"{split} {count:,}" for split, count in record.counts.items())
     profile = f" --profile {record.profile}" if record.profile == "mini" else ""
     root = f" --data-root {quote(str(data_root))}" if data_root else ""
     output = "" if folder.parent.parent == Path("runs") else f" --output {quote(str(folder.parent.parent))}"
-    command = f"run --method {quote(f'{IMPORTED}{folder}')} --task {record.task}{profile}{root}{output}"
+    command = f"run --method {quote(f'{IMPORTED}{folder}')} {task}{profile}{root}{output}"
     return "\n".join(
         [
             remark,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,11 @@ import torch
 from typer.testing import CliRunner
 
 from benchmarks.cli import app
+from benchmarks.errors import UserError
 from benchmarks.score.tasks import TaskData, open_task
 from methods.outputs.imported import read_predictions
 from metrics.protocols import PROTOCOLS, Points, score_all
+from tests.own_data import coco, write_coco
 
 
 def call(*arguments):
@@ -29,6 +32,44 @@ def keypoints_of(data: TaskData, split, noise=0.02):
     points = np.einsum("kl,nlc->nkc", mix, seen)
     points += np.random.default_rng(len(split)).normal(0, noise, points.shape)
     return table, (np.clip(np.floor(points * 512), 0, 511) + 0.5) / 512
+
+
+def test_results_on_own_data_are_imported_run_and_ranked(tmp_path):
+    """Detections of both eyes, half a pixel off, on photographs annotated in COCO's format."""
+    document = coco(20)
+    for entry in document["annotations"]:  # eyes that move, so that a detection is worth something
+        number = entry["image_id"]
+        entry["bbox"] = [0, 0, 60, 40]
+        entry["keypoints"] = [5 + number % 20, 3 + number % 11, 2, 40 + number % 15, 25 + number % 9, 2]
+    annotations = write_coco(tmp_path / "birds.json", document)
+    detections = [
+        {
+            "image_id": entry["image_id"],
+            "category_id": 1,
+            "keypoints": [value if place % 3 == 2 else value + 0.5 for place, value in enumerate(entry["keypoints"])],
+            "score": 0.9,
+        }
+        for entry in document["annotations"]
+    ]
+    results = tmp_path / "results.json"
+    results.write_text(json.dumps(detections))
+    on = ("--dataset", f"coco:{annotations}", "--keypoints", 2, "--output", tmp_path / "runs")
+    out = call("import", "coco_results", results, annotations, "--method", "Mine", *on)
+    command = shlex.split(out.splitlines()[-1])[3:]
+    call(*command, "--no-mlflow", "--device", "cpu")
+    (path,) = (tmp_path / "runs" / "cells").glob("imported_mine--*/result.json")
+    (grid,) = (tmp_path / "runs" / "cells").glob("grid--*/result.json")
+    mine, floor = (json.loads(found.read_text())["scores"][0]["value"] for found in (path, grid))
+    assert mine < 0.2 * floor
+
+
+@pytest.mark.parametrize(
+    "on", [(), ("--task", "cub_001", "--keypoints", 4), ("--dataset", "mini_cub_001"), ("--keypoints", 4)], ids=str
+)
+def test_an_import_names_a_task_or_a_dataset_with_its_number_of_keypoints(tmp_path, on):
+    (tmp_path / "k.npz").touch()
+    with pytest.raises(UserError, match="name a --task, or a --dataset with --keypoints"):
+        call("import", "neutral", tmp_path / "k.npz", "--method", "Mine", *on)
 
 
 def test_a_drawn_task_is_imported_run_and_ranked(tmp_path):

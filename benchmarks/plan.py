@@ -158,7 +158,9 @@ def _template(name: str, config: MethodConfig, profile: Profile, settings: dict[
     cls = method_class(name)
     plain = config.model_dump(mode="json")
     defaults = _config(name, profile, {}).model_dump(mode="json")
-    changed = [f"{key}={_shown(plain[key])}" for key in settings if plain.get(key) != defaults.get(key)]
+    shown = [key for key in plain if key in cls.Config.of_label]
+    shown += [key for key in settings if plain.get(key) != defaults.get(key) and key not in shown]
+    changed = [f"{key}={_shown(plain[key])}" for key in shown]
     return {
         "method": name,
         "label": cls.card.name + (f" ({', '.join(changed)})" if changed else ""),

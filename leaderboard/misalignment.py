@@ -2,7 +2,7 @@
 
 Errors of different datasets cannot be compared as they are. So each is given in percent of the mean pose's, which is
 what is known of the dataset without looking at an image, and *loss* is how many times larger a method's own error
-gets. Both are needed: what never looks at an image loses nothing either, in percent of the mean pose.
+gets. Both are needed: what is far off on aligned images already, as random points are, has little left to lose.
 """
 
 from __future__ import annotations
@@ -146,9 +146,9 @@ def _table(rows: Sequence[Row]) -> str:
             lines.append([label, *_cells(own, columns, whole), _seed_counts(own.values())])
     table = grid(header, lines)
     notes = [
-        "Errors in percent of the mean pose's. Loss: the error in the wild over the aligned one, seed by seed, "
-        "with its 95 % interval over seeds and test images.",
-        "What never looks at an image loses little: read a loss beside the errors.",
+        "Errors in percent of the mean pose's, whose own interval is left out. Loss: the error in the wild over the "
+        "aligned one, seed by seed, with its 95 % interval over seeds and test images.",
+        "What is far off on aligned images already has little left to lose: read a loss beside the errors.",
         *(["Loss, all: the geometric mean over the pairs."] * len(whole)),
         *legend(table),
     ]

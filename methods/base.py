@@ -30,11 +30,13 @@ class MethodConfig(BaseModel):
     """Settings of a method: frozen, and an unknown name is an error.
 
     ``of_predict`` names those that matter in ``predict`` alone: what was learned without them serves any of them.
+    ``of_label`` names those that stand behind the method's name in every table, whatever their value.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     of_predict: ClassVar[frozenset[str]] = frozenset()
+    of_label: ClassVar[frozenset[str]] = frozenset()
 
 
 class MethodCard(BaseModel):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.cards.method import format_card, method_card, system_card
+from benchmarks.cards.method import format_card, imported_card, method_card, system_card
 from benchmarks.cards.protocol import protocol_card, protocol_error
 from benchmarks.cards.task import suite_card, suite_summary, task_card, task_summary
 from benchmarks.cards.text import Pairs, columns
 from benchmarks.data.card import description as dataset_description
 from benchmarks.errors import unknown
-from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Registry, full_name, is_own
+from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Registry, full_name, is_imported, is_own
 from benchmarks.settings import choose_data_root
 from benchmarks.tasks import SUITES, TASKS
 from leaderboard.literature import systems
@@ -44,7 +44,9 @@ def description(name: str, data_root: Path | None) -> str:
     parts = []
     if name in METHODS.entries:
         parts.append(method_card(name))
-    if is_own(name) or name in DATASETS.entries:
+    if is_imported(name):
+        parts.append(imported_card(name))
+    elif is_own(name) or name in DATASETS.entries:
         parts.append(dataset_description(full_name(name), root))
     if name in TASKS:
         parts.append(task_card(TASKS[name], root))

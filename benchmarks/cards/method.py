@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.cards.task import PROFILES
 from benchmarks.cards.text import columns
-from benchmarks.registry import FORMATS, METHODS, method_class
+from benchmarks.registry import FORMATS, IMPORTED, METHODS, method_class
 from benchmarks.tasks import Profile
 from leaderboard.literature import UNKNOWN, systems
 from leaderboard.published import AS_PRINTED, published_facts
@@ -48,6 +49,20 @@ def format_card(name: str) -> str:
     lines += [(f"--option {option}", meaning) for option, meaning in cls.options.items()]
     lines.append(("read by", FORMATS.origin(name)))
     return f"format {name}\n{columns(lines)}"
+
+
+def imported_card(name: str) -> str:
+    """What ``imported:FOLDER`` holds: whose keypoints, of which tasks. Raises MethodError where nothing is there."""
+    from methods.outputs.imported import records
+
+    found = records(Path(name.removeprefix(IMPORTED)))
+    lines = [("name", found[0].method), ("supervision", found[0].supervision)]
+    for record in found:
+        files = ", ".join(file.name for file in record.files[:4]) + (" ..." if len(record.files) > 4 else "")
+        task = f"{record.task} ({record.profile})"
+        lines.append((task, f"K={record.num_keypoints}, {record.format} from {files}"))
+        lines += [("", f"note: {note}") for note in record.notes]
+    return f"method {name}\n{columns(lines)}"
 
 
 def system_card(name: str) -> str:

@@ -52,6 +52,15 @@ def test_imported_keypoints_are_scored_as_the_method_that_made_them(call, toys, 
     assert len(records(tmp_path / "runs")) == 2  # the absolute path names the same cell
 
 
+def test_what_a_folder_holds_is_described(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    status, out, _ = call("describe", "imported:runs/imports/my_method")
+    assert status == 0
+    assert "My Method" in out and "K=3, neutral from k.parquet" in out
+    status, _, error = call("describe", "imported:nothing")
+    assert status == 2 and "nothing" in error
+
+
 def test_the_command_that_is_printed_runs_what_was_imported(call, toys, tmp_path, monkeypatch):
     monkeypatch.delenv("KEYPOINTS_DATA_ROOT")
     _, out, _ = imported(call, toys, tmp_path / "k.parquet", "--data-root", "data", "--output", "my runs")

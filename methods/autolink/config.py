@@ -50,9 +50,10 @@ class AutoLinkConfig(TrainedConfig):
     The default is the released code's; its checkpoints were made with 0.0025 (CelebA in the wild, K = 8), 0.00075
     (the same, K = 32) and 0.05 (CUB, K = 4). ``edge_rate`` multiplies the learning rate of the edges' weights, which
     begin near softplus(``edge_start``). ``masked`` is the share of ``mask_blocks`` x ``mask_blocks`` blocks that the
-    painter does not see. ``flip`` mirrors half of the images, as the released code does for faces and people, and
-    not for birds. ``width`` is the number of channels of the first layers, which the deeper ones have multiples of;
-    the detector halves the image ``levels`` times, and the painter paints at ``painted_size``, 0 for the image's.
+    painter does not see. ``flip`` mirrors half of the images, as the released code does for CelebA in the wild,
+    Tai-Chi and Human3.6M with its background, and not for DeepFashion, CUB or Human3.6M without: there set it to False.
+    ``width`` is the number of channels of the first layers, which the deeper ones have multiples of; the detector
+    halves the image ``levels`` times, and the painter paints at ``painted_size``, 0 for the image's.
 
     Three settings are not of the paper, whose 20,000 steps do without; they serve short fits. ``reach`` above 0 ties
     each keypoint to a place of its own, from which it is rarely further than twice this (in halves of the image), so
@@ -66,8 +67,9 @@ class AutoLinkConfig(TrainedConfig):
 
     ``weights`` is a checkpoint of the released code (``model.ckpt``): its detector is taken and nothing is learned.
 
-    ``mini`` is the preset of the mini profile, for less than a minute on one CPU core: small images and networks,
-    thick edges that are bright from the start, and steps as long as such networks bear.
+    ``mini`` is the preset of the mini profile, for less than a minute on one CPU core: small images and networks, and
+    all three of those settings. It shows the machinery: in a few hundred steps the painter learns to paint, while
+    where keypoints are owes more to ``reach`` than to what is painted (``steps=0`` shows how much).
     """
 
     of_label: ClassVar[frozenset[str]] = frozenset({"features"})

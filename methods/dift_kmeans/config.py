@@ -20,9 +20,10 @@ class DiftKmeansConfig(MethodConfig):
     A ``preset`` fills in what is not given; ``mini`` is chosen wherever the model is ``mini`` and no preset is given.
 
     Features, as in the paper: what leaves ``up_block`` of the UNet (counted from 0) for an image with the noise of
-    ``timestep``, under the empty caption, averaged over ``ensemble`` draws of that noise. The paper's model is Stable
-    Diffusion 2.1; the default here is that of Stable Keypoints, so that both rows stand on the same one. ``model``,
-    ``revision``, ``image_size`` and ``dtype`` mean the same as there.
+    ``timestep``, averaged over ``ensemble`` draws of that noise. The caption is empty, as no class is known here; the
+    released code names it on SPair-71k. The paper's model is Stable Diffusion 2.1 on images of 768 pixels; the default
+    here is that of Stable Keypoints, so that both rows stand on the same one. ``model``, ``revision``, ``image_size``
+    and ``dtype`` mean the same as there.
 
     Clusters: ``fit_images`` are drawn from the fit images (0 takes all), and from each ``vectors_per_image`` of its
     features; k-means makes ``clusters_per_keypoint`` times K centres of them in ``iterations`` rounds. Of these the K

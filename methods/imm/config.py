@@ -54,8 +54,11 @@ class IMMConfig(TrainedConfig):
     What the text leaves out (the warps, the border mask, the averages' decay), and optimiser and batch, are the
     released code's, as is a softmax along each axis, ``softmax='marginal'``, where the text has one over the
     ``'plane'``. That code trains until it is stopped: 100,000 steps are ours. Its weight decay is a part of the loss,
-    here it is decoupled from Adam's averages. The network of its loss was trained to colourise grey images and is
-    not to be had as safetensors; ``features`` are ImageNet's.
+    here it is decoupled from Adam's averages; it clips the gradient of each tensor to ``clip_gradient``, here that of
+    all parameters together is clipped. Its Gaussians are exp(-d^2 / sigma^2), here they have the usual 2 in the
+    denominator: ``sigma=0.0707`` gives the code's. Its coordinates run from the centre of the first pixel to that of
+    the last, here from border to border. The network of its loss was trained to colourise grey images and is not to
+    be had as safetensors; ``features`` are ImageNet's.
 
     Networks: ``channels`` of an encoder's first block, ``decoder_channels`` of the decoder's first and
     ``least_channels`` of its last; ``normalisation`` over a batch, or over groups of channels of one image;

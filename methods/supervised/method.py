@@ -39,8 +39,8 @@ class SupervisedConfig(TrainedConfig):
     ``sigma`` of the Gaussian targets is in pixels of the heatmap; the loss is ``heatmap_weight`` times the
     cross-entropy of target and heatmap plus ``coordinate_weight`` times the distance, in image sides, of landmark and
     soft-argmax. Images are rotated by up to ``rotation_degrees``, drawn at a size between those of ``scale_range``
-    and moved by up to ``translation`` of the width, either way, and their brightness and contrast changed by up to
-    ``colour``; they are never mirrored, as that would swap left and right.
+    and moved by up to ``translation`` of half their width, either way; their contrast is changed by up to ``colour``
+    and their brightness by up to half of it. They are never mirrored, as that would swap left and right.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}

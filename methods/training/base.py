@@ -29,7 +29,8 @@ class TrainedConfig(MethodConfig):
     ``preset`` fills in what is not given from the subclass's ``presets``. Images are ``image_size`` square; a fit
     takes ``steps`` steps of ``batch_size`` images, with ``learning_rate`` and ``weight_decay`` of the optimiser; the
     learning rate stays (``schedule='constant'``) or falls to 0 along half a cosine wave (``'cosine'``), after
-    ``warmup`` steps in which it rises. Gradients longer than ``clip_gradient`` are shortened to it; 0 leaves them.
+    ``warmup`` steps in which it rises. A gradient that is longer, over all parameters together, than
+    ``clip_gradient`` is shortened to it; 0 leaves it.
 
     ``predict_batch`` images go through the network at once in ``predict``. ``checkpoint_every`` is after how many
     steps a fit is kept, so that it can go on after it was broken off; 0 keeps none. Neither identifies a fit.
@@ -171,7 +172,10 @@ class TrainedMethod(Method):
         (folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Take up what ``save`` wrote. Raises MethodError where it is missing, broken or of another network."""
+        """Take up what ``save`` wrote with the same config. Raises MethodError where it is missing or broken.
+
+        Tensors of other names or shapes are refused; a setting that changes none of them is not noticed.
+        """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 

@@ -141,7 +141,8 @@ class BalancedLoss(nn.Module):
     """Sum over layers of their distance, each divided by its own moving average, so that all weigh the same.
 
     The averages are state: they start at the first distance, follow it at the rate 1 - ``decay``, and are no part of
-    the gradient. Source: Jakab et al. (2018), after Chen and Koltun (2017), and the released code.
+    the gradient. Source: Jakab et al. (2018), after Chen and Koltun (2017), and the released code, whose averages
+    start at constants and pass on the gradient of their newest hundredth.
     """
 
     averages: Tensor

@@ -131,6 +131,15 @@ def test_augmentation_is_of_the_image_and_the_draw_alone():
     assert (points.points - landmarks.points).abs().max() > 0.01
 
 
+def test_images_are_moved_by_up_to_the_share_of_half_their_width():
+    config = SupervisedConfig(**TINY, rotation_degrees=0, scale_range=(1, 1), translation=0.3, colour=0)
+    middle = Landmarks(torch.full((300, 1, 2), 0.5), torch.ones(300, 1, dtype=torch.bool))
+    _, found = augmented(config, [str(row) for row in range(300)], torch.zeros(300, 3, 8, 8), middle, 0)
+    away = (found.points - 0.5)[:, 0]
+    assert (away.amin(0) >= -0.15).all() and (away.amax(0) <= 0.15).all()
+    assert (away.amin(0) < -0.14).all() and (away.amax(0) > 0.14).all()
+
+
 def test_missing_landmarks_may_be_anything():
     """What stands where a landmark is missing changes no bit of what is learned."""
     _, places = dots(6)

@@ -32,7 +32,10 @@ def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> li
     """
     cells = runs_dir / "cells"
     if not cells.is_dir():
-        raise LeaderboardError(f"no folder {cells}; run a suite first: python -m benchmarks run")
+        raise LeaderboardError(
+            f"no folder {cells}; run a suite first (python -m benchmarks run), or read the committed results with "
+            "--runs leaderboard/results"
+        )
     records = []
     for path in sorted(cells.glob("*/result.json")):
         try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from leaderboard.kinds import LEGEND, MEASURED, shown
+from metrics.protocols import PROTOCOLS
 
 Row = dict[str, Any]
 Column = tuple[str, str]
@@ -109,8 +110,13 @@ def _ordered(rows: Sequence[Row], column: Column) -> list[Row]:
 
 
 def counts(row: Row) -> bool:
-    """Whether a row is comparable with the others."""
-    return row["limit"] is None and not row["outdated"] and not row["supervised"]
+    """Whether a row is comparable with the others.
+
+    A floor is not under a protocol that predicts keypoints from landmarks: those that never move are predicted best.
+    """
+    protocol = PROTOCOLS.get(row["protocol"])
+    constant = row["is_floor"] and protocol is not None and protocol.direction == "backward"
+    return row["limit"] is None and not row["outdated"] and not row["supervised"] and not constant
 
 
 def _best(rows: Sequence[Row], column: Column) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from leaderboard.errors import LeaderboardError
 from leaderboard.tables import FIELDS, Format, render, rows
+from metrics.protocols import PROTOCOLS
 from tests.leaderboard.synthetic import record, score_of
 
 TASKS = ("cub_001", "cub_002", "deepfashion")
@@ -115,6 +116,14 @@ def test_best_is_bold_in_its_direction_a_floor_may_be_best_and_a_limited_row_nev
         ("Beta", "deepfashion (PCK@6px %) ↑"),
     }
     assert table["Gamma (limit 20)"]["cub_001 (% side) ↓"] == "1.00 ±0.50"
+
+
+def test_a_floor_is_never_best_at_being_predicted():
+    score = {"protocol": "sanchez/backward", "protocol_version": PROTOCOLS["sanchez/backward"].version}
+    found = [record("grid", "cub_001", 0.0, score=score), record("alpha", "cub_001", 3.0, score=score)]
+    table = cells(render(rows(found, TASKS, "mini", "sanchez/backward")))
+    assert table["Grid"]["cub_001 (% side) ↓"] == "0.00 ±0.50"
+    assert table["Alpha"]["cub_001 (% side) ↓"] == "**3.00** ±0.50"
 
 
 def test_floors_come_last_under_their_own_heading():

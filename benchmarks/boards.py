@@ -9,15 +9,19 @@ from typing import get_args
 
 import typer
 
-from benchmarks.errors import unknown
+from benchmarks.errors import UserError, unknown
 from benchmarks.settings import choose_profile
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard import readme
 from leaderboard.audit import audit
-from leaderboard.load import load_records
+from leaderboard.kinds import MEASURED
+from leaderboard.load import load_records, load_results
+from leaderboard.misalignment import PAIR_SUITES, misalignment_rows, render_misalignment
 from leaderboard.records import ResultRecord
 from leaderboard.tables import VARIANT_SUITES, Format, render, rows
 from metrics.protocols import PROTOCOLS
+
+MISSING_SHOWN = 4  # cells that are missing in committed results, of which the command line names as many
 
 
 @dataclass(frozen=True)
@@ -36,37 +40,52 @@ def board_text(board: Board, runs: Path) -> str:
     """The tables of the suites and tasks (all, where none is named) as one text."""
     _check(board)
     profile, _, _ = choose_profile(board.profile, board.data_root)
-    records = load_records(runs)
+    records = _records(runs)
     sections = list(_sections(board, records, profile))
-    if board.format != "md":
-        found = [row for section in sections for row in section.rows(records, board.protocol)]
-        unique = list({_key(row): row for row in found}.values())
-        return render(unique, board.format)
-    return "\n".join(section.text(records, board.protocol) for section in sections)
+    if board.format == "md":
+        return "\n".join(section.text(records, board.protocol) for section in sections)
+    if any(section.pairs for section in sections) and board.suites:
+        if len(sections) > 1:
+            raise UserError(f"--format {board.format}: suite {PAIR_SUITES[0]} has fields of its own; ask for it alone")
+        return render_misalignment(sections[0].rows(records, board.protocol), board.format)
+    found = [row for section in sections if not section.pairs for row in section.rows(records, board.protocol)]
+    unique = list({_key(row): row for row in found}.values())
+    return render(unique, board.format)
+
+
+def _records(runs: Path) -> list[ResultRecord]:
+    """Those of a run directory, or of a folder of committed results."""
+    committed = not (runs / "cells").is_dir() and any(runs.glob("*.json"))
+    return load_results(runs) if committed else load_records(runs)
 
 
 @dataclass(frozen=True)
 class _Section:
-    """A table's title, tasks and profile; ``variants``: of ablations."""
+    """A table's title, tasks and profile; ``variants``: of ablations; ``pairs``: aligned against wild."""
 
     title: str
     tasks: Sequence[str]
     profile: Profile
     variants: bool = False
+    pairs: bool = False
 
     def rows(self, records: Sequence[ResultRecord], protocol: str | None) -> list[dict[str, object]]:
         """The rows of the table."""
+        if self.pairs:
+            return misalignment_rows(records, self.tasks, self.profile, protocol)
         return rows(records, self.tasks, self.profile, protocol, self.variants)
 
     def text(self, records: Sequence[ResultRecord], protocol: str | None) -> str:
         """One table with its tasks across; with all protocols a table for each task, the protocols across."""
+        if self.pairs:
+            return render_misalignment(self.rows(records, protocol), "md", self.title)
         if protocol == "all":
             single = [replace(self, tasks=[task]) for task in self.tasks]
             parts = [render(one.rows(records, "all"), "md", f"{one.tasks[0]}, {self.title}") for one in single]
             return "\n".join(parts)
         found = self.rows(records, protocol)
         text = render(found, "md", self.title if protocol is None else f"{self.title}, {protocol}")
-        measured = {row["task"] for row in found if row["kind"] == "measured"}
+        measured = {row["task"] for row in found if row["kind"] in MEASURED}
         there = {record.task for record in records}
         others = [task for task in self.tasks if task not in measured and task in there]
         return text + (f"\nNot scored under {protocol}: {', '.join(others)}.\n" if protocol and others else "")
@@ -99,7 +118,8 @@ def _check(board: Board) -> None:
 def _sections(board: Board, records: Sequence[ResultRecord], profile: Profile) -> Iterable[_Section]:
     """The tables; unasked, a run's own data comes last, in whatever profile it has."""
     for suite in board.suites or ([] if board.tasks else SUITES):
-        yield _Section(f"{suite} ({profile} profile)", SUITES[suite], profile, suite in VARIANT_SUITES)
+        title = f"{suite} ({profile} profile)"
+        yield _Section(title, SUITES[suite], profile, suite in VARIANT_SUITES, suite in PAIR_SUITES)
     there = {(record.task, record.profile) for record in records}
     for task in board.tasks:
         if task not in TASKS and not any(task == found for found, _ in there):
@@ -128,7 +148,15 @@ def update_readme(path: Path, runs: Path | None) -> int:
     """Write the tables of a README anew, after making the records of ``runs``, where given, the committed results."""
     if runs is not None:
         for file, count in readme.commit(path, load_records(runs), SUITES).items():
-            typer.echo(f"{file}: {count} records")
+            typer.echo(f"{file}: {count} records{_missing(readme.gaps(load_results(file.parent, file.stem)))}")
     changed = readme.update(path, SUITES)
     typer.echo(f"{path}: {'tables renewed' if changed else 'tables were up to date'}")
     return 0
+
+
+def _missing(gaps: Sequence[str]) -> str:
+    """What a committed list lacks, in a few words."""
+    if not gaps:
+        return ""
+    more = f" and {len(gaps) - MISSING_SHOWN} more" if len(gaps) > MISSING_SHOWN else ""
+    return f"; not there: {', '.join(gaps[:MISSING_SHOWN])}{more}"

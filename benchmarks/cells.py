@@ -12,6 +12,8 @@ from benchmarks.tasks import SUITES, Profile, Task, plain_name
 from leaderboard.records import Failure, ResultRecord, ScoreRecord, Variant
 from leaderboard.tables import VARIANT_SUITES
 
+SCORED = "scored"  # the kind of a record of keypoints that were not made here
+
 
 def content_hash(content: dict[str, Any]) -> str:
     """sha256 of plain data in canonical JSON. Raises ValueError for what JSON cannot hold, such as infinity."""
@@ -23,7 +25,9 @@ class Cell(BaseModel):
     """What is to be run. ``settings`` are the user's own; ``config`` is what they make of the profile's defaults.
 
     ``variant`` says what an ablation changed, None for a method as it is; ``of_predict`` names the settings on which
-    what is learned does not depend. Protocols are no part of a cell's identity: scoring anew never runs a model.
+    what is learned does not depend. ``made_by`` is None for a method that runs here; of keypoints that another system
+    made and that are only scored here, it says what they were read from. Protocols are no part of a cell's identity:
+    scoring anew never runs a model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +42,7 @@ class Cell(BaseModel):
     supervision: str
     variant: Variant | None = None
     of_predict: tuple[str, ...] = ()
+    made_by: dict[str, Any] | None = None
     task: Task
     profile: Profile
     seed: int
@@ -55,6 +60,11 @@ class Cell(BaseModel):
         return self.task.fit_dataset_id(self.profile)
 
     @property
+    def method_id(self) -> str:
+        """The method's name as records and file names have it: 'imported_mine', wherever that folder is."""
+        return plain_name(self.method)
+
+    @property
     def id(self) -> str:
         """``<method>--<task>--<profile>--s<seed>--<8 hex digits of its content>``."""
         content = self._content() | {
@@ -65,14 +75,15 @@ class Cell(BaseModel):
         }
         if self.variant:
             content["variant"] = self.variant.name  # so that an ablation is no row of --set, nor the other way round
-        return f"{self.method}--{self.task.id}--{self.profile}--s{self.seed}--{content_hash(content)[:8]}"
+        return f"{self.method_id}--{self.task.id}--{self.profile}--s{self.seed}--{content_hash(content)[:8]}"
 
     @property
     def fit_id(self) -> str:
         """Names what the method learns: the same for every task that learns on the same images with the same K."""
         config = {name: value for name, value in self.config.items() if name not in self.of_predict}
         learned = content_hash(self._content() | {"config": config})[:8]
-        return f"{self.method}--{plain_name(self.fit_dataset)}--k{self.task.num_keypoints}--s{self.seed}--{learned}"
+        fit_on = f"{plain_name(self.fit_dataset)}--k{self.task.num_keypoints}--s{self.seed}"
+        return f"{self.method_id}--{fit_on}--{learned}"
 
     def record(
         self,
@@ -86,7 +97,7 @@ class Cell(BaseModel):
         return ResultRecord(
             status="failed" if failure else "done",
             cell_id=self.id,
-            method=self.method,
+            method=self.method_id,
             method_label=self.label,
             method_version=self.version,
             method_config=self.config,
@@ -106,7 +117,7 @@ class Cell(BaseModel):
             scores=scores,
             seconds=seconds or {},
             peak_memory_mb=peak_memory_mb,
-            provenance=provenance or {},
+            provenance=(provenance or {}) | ({"kind": SCORED, **self.made_by} if self.made_by else {}),
             failure=failure,
         )
 
@@ -120,7 +131,7 @@ class Cell(BaseModel):
     def _content(self) -> dict[str, Any]:
         """What keypoints depend on, given an image."""
         content: dict[str, Any] = {
-            "method": self.method,
+            "method": self.method_id,
             "version": self.version,
             "config": self.config,
             "identity": self.identity,

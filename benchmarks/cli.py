@@ -11,6 +11,9 @@ import typer
 
 from benchmarks.data.cli import data_app
 from benchmarks.errors import UserError, first_line, mendable
+from benchmarks.importing.cli import import_outputs
+from benchmarks.regress.cli import regress
+from benchmarks.scaffold.cli import new_method
 from benchmarks.score.cli import score
 from benchmarks.settings import UI_PORT
 
@@ -128,10 +131,11 @@ def run(
 @app.command("list")
 def list_command(
     kind: Annotated[
-        str | None, typer.Argument(help="methods, datasets, tasks, suites or protocols (default: all).")
+        str | None,
+        typer.Argument(help="methods, datasets, tasks, suites, protocols, formats or systems (default: all)."),
     ] = None,
 ) -> None:
-    """List what can be run and described."""
+    """List what can be run and described: also formats of others' outputs, and systems with published rows."""
     from benchmarks.catalogue import listing
 
     typer.echo(listing(kind))
@@ -139,10 +143,12 @@ def list_command(
 
 @app.command()
 def describe(
-    name: Annotated[str, typer.Argument(help="A method, dataset, task, suite or protocol.")],
+    name: Annotated[
+        str, typer.Argument(help="A method, dataset, task, suite, protocol, format, or system of the literature.")
+    ],
     data_root: DataRoot = None,
 ) -> None:
-    """Say all about one of them, or a protocol."""
+    """Say all about one of them."""
     from benchmarks.catalogue import description
 
     typer.echo(description(name, data_root))
@@ -160,7 +166,9 @@ def leaderboard(
     ] = False,
     profile: ProfileName = None,
     data_root: DataRoot = None,
-    runs: Annotated[Path | None, typer.Option(help="The run directory to read (default: runs).")] = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="The run directory to read (default: runs), or a folder of committed results.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="Markdown, CSV, or a JSON list of rows.")] = Format.md,
     output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
     check: Annotated[Path | None, typer.Option(help="Fail with 1 where this file's tables are stale.")] = None,
@@ -240,6 +248,9 @@ def export(
 
 
 app.command()(score)
+app.command("import")(import_outputs)
+app.command()(regress)
+app.command()(new_method)
 
 
 @app.command()

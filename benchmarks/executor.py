@@ -22,6 +22,7 @@ from benchmarks.ranks import Lead, fit_images
 from benchmarks.registry import method_class
 from benchmarks.scoring import score_cell, score_records
 from benchmarks.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
+from benchmarks.supervision import keypoints_given
 from leaderboard.load import write_atomically
 from leaderboard.records import Failure, ResultRecord
 from methods.base import MethodError
@@ -106,16 +107,18 @@ class InProcess:
         reset_peak_memory(self._device)
         cls = method_class(cell.method)
         method = cls(config=cls.config_for(cell.profile, cell.settings), device=self._device)
+        num_keypoints = keypoints_given(cell, self._open)
         seconds: dict[str, float] = {}
         fit = self._fit(cell, method, folder, seconds)
         dataset = self._open(cell.dataset)
         seconds["predict"] = self._predict_splits(cell, method, dataset, folder)
         with _timed(seconds, "score"):
             scores = score_cell(cell, folder, dataset) if cell.task.protocols else []
-        if not cell.is_floor:
+        if not cell.is_floor and dataset.available()[0]:
             write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
         found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._lead.size}
-        return cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
+        record = cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
+        return record.model_copy(update={"num_keypoints": num_keypoints})
 
     def _fit(self, cell: Cell, method: Method, folder: Path, seconds: dict[str, float]) -> dict[str, bool]:
         """Learn, or take up what a finished fit of the same identity left; says which of the two it was.
@@ -135,7 +138,7 @@ class InProcess:
             images = fit_images(cell, method, self._open, self._images)
         stage = self._progress.stage("fit", "steps", lambda: images.given)
         with _timed(seconds, "fit"):
-            method.fit(images, cell.task.num_keypoints, cell.seed, stage)
+            method.fit(images, keypoints_given(cell, self._open), cell.seed, stage)
         _write_history(folder, stage.history)
         self._keep_fit(kept, method, stage.history, seconds["fit"])
         self._fitted.add(cell.fit_id)
@@ -173,7 +176,8 @@ class InProcess:
     def _predict(self, cell: Cell, method: Method, dataset: KeypointDataset, ids: Sequence[str], split: Split) -> Made:
         """Keypoints of images and the seconds they took, going on from those that were made with the same fit."""
         belongs_to = {"fit": cell.fit_id, "config": cell.config, "dataset": cell.dataset, "digests": cell.digests}
-        partial = PartialPredictions(self._store.partial(cell.fit_id), belongs_to, ids, cell.task.num_keypoints)
+        num_keypoints = keypoints_given(cell, self._open)
+        partial = PartialPredictions(self._store.partial(cell.fit_id), belongs_to, ids, num_keypoints)
         stage = self._progress.stage(f"predict {split}", "images")
 
         def images(first: int) -> DatasetImages:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from methods.base import ImageBatch
+from methods.base import ImageBatch, LabelledBatch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,7 +79,7 @@ class ImageCache:
 
 
 class DatasetImages:
-    """An ImageStream over some images of a dataset, square, in the order of ``ids``.
+    """An ImageStream over some images of a dataset, square, in the order of ``ids``; of size 0, none is decoded.
 
     ``workers`` threads decode (default: a thread for each processor, at most 8). While a method works on a batch of
     an iteration the next one is decoded, and no more than that one. What comes out does not depend on ``workers``.
@@ -132,13 +132,16 @@ class DatasetImages:
         ids = tuple(self._ids[index] for index in indices)
         pixels = np.empty((len(ids), 3, self._size, self._size), dtype=np.float32)
         rows: dict[str, list[int]] = {}
-        for row, image_id in enumerate(ids):
+        for row, image_id in enumerate(ids if self._size else ()):
             rows.setdefault(image_id, []).append(row)
         pool = _pool(self._workers)
         return _Pending(
-            ImageBatch(ids, pixels),
+            self._batch(ids, pixels),
             [pool.submit(self._fill, image_id, [pixels[row] for row in where]) for image_id, where in rows.items()],
         )
+
+    def _batch(self, ids: tuple[str, ...], pixels: NDArray[np.float32]) -> ImageBatch:
+        return ImageBatch(ids, pixels)
 
     def _fill(self, image_id: str, targets: Sequence[NDArray[np.float32]]) -> None:
         key = (self._dataset.card.id, image_id, self._size)
@@ -146,6 +149,17 @@ class DatasetImages:
         for target in targets:
             target[...] = image.transpose(2, 0, 1)
             target /= 255
+
+
+class LabelledImages(DatasetImages):
+    """The same with landmarks and visibility, for a method that learns from them: its batches are ``LabelledBatch``."""
+
+    def _batch(self, ids: tuple[str, ...], pixels: NDArray[np.float32]) -> LabelledBatch:
+        annotations = [self._dataset.annotation(image_id) for image_id in ids]
+        count = len(self._dataset.card.landmark_names)
+        landmarks = np.array([annotation.landmarks for annotation in annotations], dtype=np.float64)
+        visible = np.array([annotation.visible for annotation in annotations], dtype=bool)
+        return LabelledBatch(ids, pixels, landmarks.reshape(-1, count, 2), visible.reshape(-1, count))
 
 
 class _Pending:

@@ -52,7 +52,7 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
 
     heading = f"{cell.label}, {cell.task.id}, {cell.profile} profile, seed {cell.seed}"
     panel = _panel(photos, LARGE, LARGE_COLUMNS, draw_keypoints)
-    panels = [(f"{cell.task.num_keypoints} discovered keypoints", panel)]
+    panels = [(f"{keypoints.shape[1]} discovered keypoints", panel)]
     if score is not None:
         annotations = [dataset.annotation(ids[index]) for index in shown[:SMALL_COLUMNS]]
         panel = _landmark_panel(photos, annotations, score.predicted[shown])

@@ -1,9 +1,13 @@
-"""From what the user asked for to the cells to run, with the tasks that cannot be run and what they need."""
+"""From what the user asked for to the cells to run, with the tasks that cannot be run and what they need.
+
+Keypoints that were imported are cells as well: one for each task that the folder has an import of, with one seed. They
+take the dataset's annotations, and no images.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +15,10 @@ from pydantic import ValidationError
 
 from benchmarks.cells import Cell, content_hash
 from benchmarks.errors import UserError, bad_settings
-from benchmarks.registry import DATASETS, is_own, method_class, opener
+from benchmarks.importing.cells import imports
+from benchmarks.registry import DATASETS, full_method_name, is_imported, is_own, method_class, opener
 from benchmarks.settings import parse_settings
+from benchmarks.supervision import keypoints_given
 from benchmarks.tasks import SUITES, Profile, Task, too_few
 from leaderboard.records import Variant
 from leaderboard.tables import VARIANT_SUITES
@@ -67,7 +73,7 @@ class Request:
     def settings(self) -> dict[str, dict[str, Any]]:
         """The settings of each method; those of a method go to its own floor too, as far as that knows them."""
         methods = self.all_methods()
-        settings = parse_settings(self.assignments, methods)
+        settings = parse_settings(self.assignments, [name for name in methods if not is_imported(name)])
         for method, floor in COUNTERPARTS.items():
             if method in settings and floor in methods:
                 known = method_class(floor).Config.model_fields
@@ -82,18 +88,32 @@ def make_plan(request: Request) -> Plan:
     Raises UserError for an unknown method or setting, and for ablations of methods that have none, DatasetError for
     data that is there but broken, and MethodError for a method that lacks something.
     """
+    request = replace(request, methods=[full_method_name(name) for name in request.methods])
     settings = request.settings()
-    configs = {name: _config(name, request.profile, settings.get(name, {})) for name in request.all_methods()}
-    templates = [_template(name, config, request.profile, settings.get(name, {})) for name, config in configs.items()]
+    templates = [
+        _template(name, _config(name, request.profile, settings.get(name, {})), request.profile, settings.get(name, {}))
+        for name in request.all_methods()
+        if not is_imported(name)
+    ]
+    imported = imports([name for name in request.methods if is_imported(name)])
     cells: list[Cell] = []
     skipped: dict[str, str] = {}
     for task in request.tasks:
         lacking = lack(task, request.profile, request.datasets)
-        if lacking:
-            skipped[task.id] = lacking
-        else:
+        if not lacking:
             variants = _variants(task, request, settings) if task.id in request.ablated() else []
             cells.extend(_cells(task, request, [*templates, *variants]))
+        elif templates:
+            skipped[task.id] = lacking
+        for method in imported:
+            lacking = method.lack(task, request.profile, request.datasets)
+            if lacking:
+                skipped[f"{task.id} by {method.label}"] = lacking
+            else:
+                dataset = request.datasets(task.dataset_id(request.profile))
+                cells.append(method.cell(task_for(task, dataset.card), request.profile, request.limit, dataset))
+    for cell in cells:
+        keypoints_given(cell, request.datasets)  # raises for a supervised method without landmarks
     return Plan(cells, skipped)
 
 
@@ -103,7 +123,8 @@ def _variants(task: Task, request: Request, settings: dict[str, dict[str, Any]])
     Raises UserError where there are none, and for one that changes nothing or has another's settings.
     """
     found = []
-    for name in request.methods:
+    runs_here = [name for name in request.methods if not is_imported(name)]
+    for name in runs_here:
         cls = method_class(name)
         if cls.card.is_floor:
             continue
@@ -116,7 +137,7 @@ def _variants(task: Task, request: Request, settings: dict[str, dict[str, Any]])
             if twin != f"'{ablation.name}'":
                 raise UserError(f"{name}: ablation '{ablation.name}' is the same as {twin}; change one of them")
             found.append(template)
-    if not found:
+    if not found and runs_here:
         raise UserError(
             f"{', '.join(request.methods)}: no ablations to run on {task.id}; take a method that names some"
         )
@@ -137,7 +158,9 @@ def _template(name: str, config: MethodConfig, profile: Profile, settings: dict[
     cls = method_class(name)
     plain = config.model_dump(mode="json")
     defaults = _config(name, profile, {}).model_dump(mode="json")
-    changed = [f"{key}={_shown(plain[key])}" for key in settings if plain.get(key) != defaults.get(key)]
+    shown = [key for key in plain if key in cls.Config.of_label]
+    shown += [key for key in settings if plain.get(key) != defaults.get(key) and key not in shown]
+    changed = [f"{key}={_shown(plain[key])}" for key in shown]
     return {
         "method": name,
         "label": cls.card.name + (f" ({', '.join(changed)})" if changed else ""),
@@ -181,7 +204,7 @@ def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) ->
     source = request.datasets(task.fit_dataset_id(request.profile))
     target = request.datasets(task.dataset_id(request.profile))
     digests = {"fit": source.digest("fit"), "regress": target.digest("regress"), "test": target.digest("test")}
-    scored = task.model_copy(update={"protocols": _applicable(task.protocols, target.card)})
+    scored = task_for(task, target.card)
     for seed in range(request.seeds):
         for template in templates:
             if scored.protocols or template["method"] in request.methods:
@@ -190,7 +213,8 @@ def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) ->
                 )
 
 
-def _applicable(protocols: Sequence[str], card: DatasetCard) -> tuple[str, ...]:
-    """The protocols that need nothing a dataset lacks."""
+def task_for(task: Task, card: DatasetCard) -> Task:
+    """The task with those of its protocols that need nothing the dataset lacks."""
     has = {"interocular": card.interocular, "left_right_pairs": card.left_right_pairs, "boxes": card.has_boxes}
-    return tuple(name for name in protocols if all(has[need] for need in PROTOCOLS[name].needs))
+    applicable = tuple(name for name in task.protocols if all(has[need] for need in PROTOCOLS[name].needs))
+    return task.model_copy(update={"protocols": applicable})

@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import first_line
-from benchmarks.images import DatasetImages, ImageCache
+from benchmarks.images import DatasetImages, ImageCache, LabelledImages
 from benchmarks.interrupt import exit_status
 from benchmarks.registry import method_class
+from benchmarks.supervision import is_supervised, keypoints_given
 from methods.parallel import Team, own_device, world
 
 if TYPE_CHECKING:
@@ -99,11 +100,17 @@ def _help(team: Team, cell: Cell, datasets: Open, device: str, images: ImageCach
         cls = method_class(cell.method)
         method = cls(config=cls.config_for(cell.profile, cell.settings), device=device)
         stream = fit_images(cell, method, datasets, images)
-    method.fit(stream, cell.task.num_keypoints, cell.seed, lambda done, total, **scalars: None)
+    method.fit(stream, keypoints_given(cell, datasets), cell.seed, lambda done, total, **scalars: None)
 
 
 def fit_images(cell: Cell, method: Method, datasets: Open, cache: ImageCache) -> DatasetImages:
-    """The images that a cell learns from."""
+    """The images that a cell learns from, with their landmarks for a supervised method and for no other.
+
+    A method that looks at no pixels is given none: the images it would learn from need not be there.
+    """
+    if not method.image_size:
+        return DatasetImages(datasets(cell.dataset), (), 0, cache)
     dataset = datasets(cell.fit_dataset)
     ids = cell.task.choose_fit(dataset.split("fit"), cell.seed)[: cell.limit]
-    return DatasetImages(dataset, ids, method.image_size, cache)
+    kind = LabelledImages if is_supervised(cell) else DatasetImages
+    return kind(dataset, ids, method.image_size, cache)

@@ -19,10 +19,12 @@ from benchmarks.errors import UserError, first_line, unknown
 from datasets import DATASETS as DATASET_TABLE
 from datasets import OWN as SOURCE_TABLE
 from methods import METHODS as METHOD_TABLE
+from methods.outputs import FORMATS as FORMAT_TABLE
 
 if TYPE_CHECKING:
     from datasets.base import KeypointDataset
     from methods.base import Method
+    from methods.outputs.base import OutputFormat
 
     Open = Callable[[str], KeypointDataset]
 
@@ -38,7 +40,7 @@ class Entry:
 
 
 class Registry:
-    """Plugins of one kind ('method', 'dataset', 'source' of own data) by name."""
+    """Plugins of one kind ('method', 'dataset', 'source' of own data, 'format' of others' output) by name."""
 
     def __init__(self, kind: str, table: Mapping[str, tuple[str, str]], owner: str) -> None:
         self.kind = kind
@@ -93,12 +95,39 @@ class Registry:
 METHODS = Registry("method", METHOD_TABLE, "methods/__init__.py")
 DATASETS = Registry("dataset", DATASET_TABLE, "datasets/__init__.py")
 SOURCES = Registry("source", SOURCE_TABLE, "datasets/__init__.py")
+FORMATS = Registry("format", FORMAT_TABLE, "methods/outputs/__init__.py")
+IMPORTED = "imported:"
 
 
 def method_class(name: str) -> type[Method]:
-    """The class of a method."""
+    """The class of a method; that of imported keypoints is made of their folder, ``imported:FOLDER``."""
+    if is_imported(name):
+        from methods.outputs.imported import imported_method
+
+        return imported_method(Path(name.removeprefix(IMPORTED)))
     cls: type[Method] = METHODS.load(name)
     return cls
+
+
+def is_imported(name: str) -> bool:
+    """Whether a method's name means keypoints that ``import`` has kept in a folder."""
+    return name.startswith(IMPORTED)
+
+
+def full_method_name(name: str) -> str:
+    """A method's name with which every process finds it: imported keypoints by their absolute path."""
+    if not is_imported(name):
+        return name
+    folder = name.removeprefix(IMPORTED)
+    if not folder:
+        raise UserError(f"'{name}' names no folder; write it after the colon, such as {IMPORTED}runs/imports/mine")
+    return f"{IMPORTED}{os.path.abspath(Path(folder).expanduser())}"  # noqa: PTH100  (links keep their names)
+
+
+def output_format(name: str) -> OutputFormat:
+    """The adapter of a format. Raises UserError for an unknown one, with the near match."""
+    adapter: OutputFormat = FORMATS.load(name)()
+    return adapter
 
 
 def is_own(name: str) -> bool:

@@ -86,7 +86,7 @@ def _one(
     action = decide(cell, record, overwrite)
     seed = f" seed {cell.seed}" if cell.seed else ""
     variant = f", {cell.variant.name}" if cell.variant else ""
-    progress.start(f"{cell.task.id} · {cell.method}{variant}{seed}")
+    progress.start(f"{cell.task.id} · {cell.method_id}{variant}{seed}")
     if record is not None and action == "keep":
         progress.finish(f"{_verdict(record)}  (finished before)", "bright_black")
         return record, False

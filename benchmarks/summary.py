@@ -17,14 +17,16 @@ from benchmarks.plan import Plan
 from benchmarks.runner import NO_LANDMARKS, Outcome, Overwrite, decide
 from benchmarks.store import OVERLAY, Store, predictions_path
 from benchmarks.tasks import SUITES, Profile
+from leaderboard.kinds import LEGEND, MEASURED, marks, shown
 from leaderboard.load import load_records, write_atomically
-from leaderboard.markdown import change_text
+from leaderboard.markdown import change_text, counts
+from leaderboard.misalignment import PAIR_SUITES, misalignment_rows, render_misalignment
 from leaderboard.records import ResultRecord
 from leaderboard.tables import VARIANT_SUITES, render, rows
 
 HEADING_WIDTH = 11
 Row = dict[str, Any]
-_LIMIT = re.compile(r" \(limit \d+\)$")  # said once, below the table
+_LIMIT = re.compile(r" \(limit \d+\)")  # said once, below the table
 
 
 def print_skipped(console: Console, skipped: dict[str, str]) -> None:
@@ -48,18 +50,21 @@ def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite)
 
 
 def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> None:
-    """The run's own results, tasks down and methods across, the best value of a task in bold; below it ablations."""
+    """The run's own results, tasks down and methods across, the best value of a task in bold; below it ablations.
+
+    Floors come first, then methods, supervised ones last.
+    """
     records = list(records)
-    found = [row for row in rows(records, tasks, profile) if row["kind"] == "measured"]
-    labels = sorted({(not row["is_floor"], row["label"]) for row in found})
+    found = [row for row in rows(records, tasks, profile) if row["kind"] in MEASURED]
+    labels = sorted({(not row["is_floor"], row["supervised"], shown(row)) for row in found})
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("task", overflow="fold")
-    for is_method, label in labels:
+    for is_method, _, label in labels:
         style = "" if is_method else "bright_black"
         table.add_column(_heading(label), justify="right", no_wrap=True, style=style)
     for task, protocol in _lines(found):
-        line = {row["label"]: row for row in found if row["task"] == task and row["protocol"] in (protocol, None)}
-        table.add_row(_task_heading(task, line.values()), *(_value(line, label) for _, label in labels))
+        line = {shown(row): row for row in found if row["task"] == task and row["protocol"] in (protocol, None)}
+        table.add_row(_task_heading(task, line.values()), *(_value(line, label) for *_, label in labels))
     if table.row_count:
         console.print()
         console.print(table)
@@ -70,7 +75,7 @@ def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequen
 
 def _print_variants(console: Console, found: Sequence[Row], profile: Profile) -> None:
     """The ablations of a run, one a line, each with what it changes in the value."""
-    measured = [row for row in found if row["kind"] == "measured" and not row["is_floor"]]
+    measured = [row for row in found if row["kind"] in MEASURED and not row["is_floor"]]
     if not measured:
         return
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
@@ -79,9 +84,9 @@ def _print_variants(console: Console, found: Sequence[Row], profile: Profile) ->
     for name in ("value", "change"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in measured:
-        line = {other["label"]: other for other in measured if other["task"] == row["task"]}
-        label = _LIMIT.sub("", row["label"])
-        table.add_row(_task_heading(row["task"], [row]), label, _value(line, row["label"]), change_text(row))
+        line = {shown(other): other for other in measured if other["task"] == row["task"]}
+        label = _LIMIT.sub("", shown(row))
+        table.add_row(_task_heading(row["task"], [row]), label, _value(line, shown(row)), change_text(row))
     console.print(table)
     text = f"ablations, {_caption(measured, profile)}; change: from the same method as it is"
     console.print(text, style="italic", soft_wrap=True)
@@ -101,15 +106,21 @@ def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> 
     for name, (title, members) in boards.items():
         if set(tasks) & set(members) and _has_own(name, members, profile, records):
             path = store.leaderboard / f"{name}.{profile}.md"
-            found = rows(records, members, profile, variants=name in VARIANT_SUITES)
-            text = render(found, "md", f"{title} ({profile} profile)")
-            write_atomically(path, text + _unscored(records, members, profile))
+            heading = f"{title} ({profile} profile)"
+            if name in PAIR_SUITES:
+                text = render_misalignment(misalignment_rows(records, members, profile), "md", heading)
+            else:
+                found = rows(records, members, profile, variants=name in VARIANT_SUITES)
+                text = render(found, "md", heading) + _unscored(records, members, profile)
+            write_atomically(path, text)
             written.append(path)
     return written
 
 
 def _has_own(suite: str, members: Iterable[str], profile: Profile, records: Iterable[ResultRecord]) -> bool:
-    """Whether a suite has ablations, where it is for them, or else records of tasks that no earlier suite has."""
+    """Whether a suite has ablations or pairs, where it is for them, or else tasks that no earlier suite has."""
+    if suite in PAIR_SUITES:
+        return bool(misalignment_rows(records, list(members), profile))
     there = [record for record in records if record.profile == profile and record.task in members]
     if suite in VARIANT_SUITES:
         return any(record.variant for record in there)
@@ -173,12 +184,13 @@ def _value(line: dict[str, Row], label: str) -> Text:
         return Text("–")
     if row["value"] is None:
         return Text("failed", style="red")
-    ranked = [other["value"] for other in line.values() if other["value"] is not None and other["limit"] is None]
+    ranked = [other["value"] for other in line.values() if other["value"] is not None and counts(other)]
     best = (max if row["higher_is_better"] else min)(ranked, default=None)
-    return Text(f"{row['value']:.2f}", style="bold green" if row["value"] == best else "")
+    return Text(f"{row['value']:.2f}", style="bold green" if row["value"] == best and counts(row) else "")
 
 
 def _caption(found: Sequence[Row], profile: Profile) -> str:
     limits = {row["limit"] for row in found if row["limit"] is not None}
     cut = f"; every split cut to {max(limits)} images by --limit: not comparable" if limits else ""
-    return f"{profile} profile, best in bold{cut}"
+    legend = "".join(f"; {text}" for mark, text in LEGEND.items() if any(mark in marks(row) for row in found))
+    return f"{profile} profile, best in bold{cut}{legend}"

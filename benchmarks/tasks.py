@@ -3,7 +3,8 @@
 A task is one dataset, a number of keypoints and the protocols it is scored under, of which the first is its
 headline. A generalization task takes its keypoints from another dataset. In the mini profile a dataset ``x`` is
 its twin ``mini_x``, where it has one. The tasks of the suites of ``leaderboard.tables.VARIANT_SUITES`` are also run
-with the ablations that a method names.
+with the ablations that a method names; those of ``leaderboard.misalignment.PAIR_SUITES`` come in pairs, of which the
+second shows in the wild what is aligned in the first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -144,6 +146,11 @@ SUITES: dict[str, tuple[str, ...]] = {
     ),
     "ablation": ("cub_all",),
     "data_efficiency": (*(task.id for task in _FIT_IMAGES), "celeba_wild_k8"),
+    "misalignment": (
+        *("celeba_aligned", "celeba_wild_k8"),
+        *("cub_aligned", "cub_all"),
+        *("human36m", "human36m_unaligned"),
+    ),
 }
 
 
@@ -157,6 +164,13 @@ def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
             return task
     id = f"{_mark(name) if is_own(name) else name}_k{num_keypoints}"
     return _task(id, name, num_keypoints, _protocols(name, dataset))
+
+
+def options(task: Task) -> str:
+    """What names a task on a command line: '--task cub_001', or dataset and K for one that no suite has."""
+    if task.id in TASKS:
+        return f"--task {task.id}"
+    return f"--dataset {quote(task.dataset)} --keypoints {task.num_keypoints}"
 
 
 def plain_name(name: str) -> str:

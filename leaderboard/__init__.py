@@ -1,1 +1,1 @@
-"""Records of measured cells, published rows, and the tables made of both."""
+"""Records of measured cells, published rows, cards of the systems they are of, and the tables made of all."""

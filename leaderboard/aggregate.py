@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
+from leaderboard.intervals import half_width
+from leaderboard.kinds import is_supervised, kind_of
 from leaderboard.published import belongs
 from leaderboard.records import ResultRecord, ScoreRecord
 from leaderboard.variants import change, fields, full_key, with_variants, without_variants
 from metrics.protocols import PROTOCOLS
 
-Variant = tuple[str, str, int | None, str]
+Variant = tuple[str, str, str, int | None, str]
 _HASH = re.compile("[0-9a-f]{40,64}")
 
 
@@ -24,7 +26,7 @@ def measured_rows(
     protocol: str | None = None,
     variants: bool = False,
 ) -> list[dict[str, Any]]:
-    """Rows of kind 'measured' for the tasks, in their order; see ``leaderboard.tables.rows`` for the fields.
+    """Rows of the kinds 'trained' and 'scored' for the tasks, in their order; see ``leaderboard.tables.rows``.
 
     Methods as they are, or with ``variants`` those that have ablations, these, and floors.
 
@@ -55,22 +57,24 @@ def measured_rows(
 
 
 def _variant(record: ResultRecord) -> Variant:
-    return record.method, record.method_label, record.n_images_limit, json.dumps(_settings(record), sort_keys=True)
+    settings = json.dumps(_settings(record), sort_keys=True)
+    return kind_of(record), record.method, record.method_label, record.n_images_limit, settings
 
 
 def _settings(record: ResultRecord) -> dict[str, Any]:
     """What tells variants of a method apart; the files of scored predictions differ from task to task, so not they."""
-    identity = {} if record.provenance.get("kind") == "scored" else record.method_identity
+    identity = {} if kind_of(record) == "scored" else record.method_identity
     return {**record.method_config, **identity, "version": record.method_version}
 
 
 def _labels(records: Iterable[ResultRecord]) -> dict[Variant, str]:
-    """What to call each variant: the label, the limit, and the settings that tell it from its namesakes."""
-    namesakes: dict[tuple[str, int | None], dict[Variant, dict[str, Any]]] = {}
+    """What to call each variant: the label, the limit, and the settings that tell it from its namesakes of its kind."""
+    namesakes: dict[tuple[str, str, int | None], dict[Variant, dict[str, Any]]] = {}
     for record in records:
-        namesakes.setdefault((record.method_label, record.n_images_limit), {})[_variant(record)] = _settings(record)
+        called = kind_of(record), record.method_label, record.n_images_limit
+        namesakes.setdefault(called, {})[_variant(record)] = {"method": record.method, **_settings(record)}
     labels = {}
-    for (label, limit), variants in namesakes.items():
+    for (_, label, limit), variants in namesakes.items():
         names = sorted({name for settings in variants.values() for name in settings})
         differing = [name for name in names if len({repr(s.get(name)) for s in variants.values()}) > 1]
         for variant, settings in variants.items():
@@ -100,9 +104,10 @@ def _cell_rows(
         "label": label,
         "task": first.task,
         "profile": first.profile,
-        "kind": "measured",
+        "kind": kind_of(first),
         "status": "done" if done else "failed",
         "supervision": first.supervision,
+        "supervised": is_supervised(first.supervision),
         "is_floor": first.is_floor,
         "limit": first.n_images_limit,
         "seeds": len(done),
@@ -110,10 +115,10 @@ def _cell_rows(
         "failure": failures[0] if failures else None,
         "seconds": fmean(sum(record.seconds.values()) for record in done) if done and first.seconds else None,
     } | fields(first)
-    by_protocol: dict[str, list[ScoreRecord]] = {}
+    by_protocol: dict[str, dict[int, ScoreRecord]] = {}
     for record in done:
         for score in _chosen(record.scores, protocol):
-            by_protocol.setdefault(score.protocol, []).append(score)
+            by_protocol.setdefault(score.protocol, {})[record.seed] = score
     if not done:
         return [common]
     return [common | _over_seeds(scores) | change(name, done, full) for name, scores in by_protocol.items()]
@@ -131,19 +136,16 @@ def _version(protocol: str) -> int | None:
     return PROTOCOLS[protocol].version if protocol in PROTOCOLS else None
 
 
-def _over_seeds(scores: Sequence[ScoreRecord]) -> dict[str, Any]:
+def _over_seeds(by_seed: Mapping[int, ScoreRecord]) -> dict[str, Any]:
     """Mean over seeds, and an interval for both what the images and what the seeds leave open.
 
     The test images are the same for every seed, so their share is the mean of the seeds' own intervals; the
-    seeds' share, Student's t over their spread, is independent of it, and added in quadrature.
+    seeds' share, Student's t over their spread, is independent of it, and added in quadrature. ``by_seed`` and
+    ``images_half``, half the images' share, are for ``leaderboard.misalignment``.
     """
+    scores = list(by_seed.values())
     value = fmean(score.value for score in scores)
-    spread = 0.0
-    if len(scores) > 1:
-        from scipy.special import stdtrit
-
-        deviation = stdev(score.value for score in scores)
-        spread = float(stdtrit(len(scores) - 1, 0.975)) * deviation / len(scores) ** 0.5
+    spread = half_width([score.value for score in scores])
     below = fmean(score.value - score.ci_low for score in scores)
     above = fmean(score.ci_high - score.value for score in scores)
     first = scores[0]
@@ -151,6 +153,8 @@ def _over_seeds(scores: Sequence[ScoreRecord]) -> dict[str, Any]:
         "protocol": first.protocol,
         "protocol_version": first.protocol_version,
         "value": value,
+        "by_seed": {seed: score.value for seed, score in by_seed.items()},
+        "images_half": (below + above) / 2,
         "unit": first.unit,
         "higher_is_better": first.higher_is_better,
         "ci_low": value - (below**2 + spread**2) ** 0.5,

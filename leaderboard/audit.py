@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from leaderboard.errors import LeaderboardError
+from leaderboard.kinds import LEGEND, SUPERVISED_MARK, is_supervised
 from leaderboard.markdown import grid
+from leaderboard.plain import to_csv, to_json
 from leaderboard.published import AS_PRINTED, belongs, label_of, published_facts, task_of
 
 FIELDS = ("table", "method", "supervision", "task", "K", "metric", "value", "unit", "protocol", "basis", "differs")
@@ -35,18 +34,23 @@ def audit(tasks: Sequence[str] | None = None, format: str = "md", protocol: str 
         if (tasks is None or fact["task"] in tasks)
         and (protocol in (None, "all") or belongs(fact["protocol"], str(protocol)))
     ]
-    writers: dict[str, Callable[[Sequence[dict[str, str]]], str]] = {"md": _markdown, "csv": _csv, "json": _json}
-    if format not in writers:
-        raise LeaderboardError(f"unknown format '{format}', expected one of {', '.join(writers)}")
-    return writers[format](chosen)
+    if format == "md":
+        return _markdown(chosen)
+    if format == "csv":
+        return to_csv(chosen, FIELDS)
+    if format == "json":
+        return to_json(chosen)
+    raise LeaderboardError(f"unknown format '{format}', expected one of md, csv, json")
 
 
 def _markdown(facts: Sequence[dict[str, str]]) -> str:
+    marked = any(is_supervised(fact["supervision"]) for fact in facts)
     known = sum(fact["protocol"] != AS_PRINTED for fact in facts)
+    legend = [f"{name}: {meaning}" for name, meaning in _BASES.items()] + [LEGEND[SUPERVISED_MARK]] * marked
     parts = [
         "### Published rows, and what is known of how they were computed",
         f"{len(facts)} rows; {known} carry a protocol that `describe` explains, the others stand as printed.  \n"
-        + "  \n".join(f"{name}: {meaning}" for name, meaning in _BASES.items()),
+        + "  \n".join(legend),
     ]
     ordered = sorted(facts, key=_place)  # stable: within a task and metric, the order of the tables
     for (task, metric), group in groupby(ordered, key=_place):
@@ -62,18 +66,13 @@ def _table(facts: Sequence[dict[str, str]]) -> str:
     """The rows of one task and metric, and below them what differs, each thing said once."""
     notes = list(dict.fromkeys(fact["differs"] for fact in facts))
     header = ["method", "supervision", "table", "K", "printed", "unit", "protocol", "known from", "note"]
-    names = ("method", "supervision", "table", "K", "value", "unit", "protocol", "basis")
-    lines = [[*(fact[name] for name in names), f"({notes.index(fact['differs']) + 1})"] for fact in facts]
+    names = ("supervision", "table", "K", "value", "unit", "protocol", "basis")
+    lines = [
+        [f"{fact['method']}{_mark(fact)}", *(fact[name] for name in names), f"({notes.index(fact['differs']) + 1})"]
+        for fact in facts
+    ]
     return "\n\n".join([grid(header, lines), "  \n".join(f"({i}) {note}" for i, note in enumerate(notes, start=1))])
 
 
-def _csv(facts: Sequence[dict[str, str]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(facts)
-    return text.getvalue()
-
-
-def _json(facts: Sequence[dict[str, str]]) -> str:
-    return json.dumps(list(facts), indent=2, ensure_ascii=False) + "\n"
+def _mark(fact: dict[str, str]) -> str:
+    return f" {SUPERVISED_MARK}" if is_supervised(fact["supervision"]) else ""

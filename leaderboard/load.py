@@ -17,6 +17,7 @@ from leaderboard.errors import LeaderboardError
 from leaderboard.records import SCHEMA_VERSION, ResultRecord
 
 RESULTS = Path(__file__).parent / "results"
+DIGITS = 8  # of a number in a committed list; tables print five at most
 _FOLDERS = re.compile(r"""(?<![\w.:/])~?/(?:[^\s,;()'"\]/]+/)*(?=[^\s/])""")  # of an absolute path, up to its name
 
 
@@ -31,7 +32,10 @@ def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> li
     """
     cells = runs_dir / "cells"
     if not cells.is_dir():
-        raise LeaderboardError(f"no folder {cells}; run a suite first: python -m benchmarks run")
+        raise LeaderboardError(
+            f"no folder {cells}; run a suite first (python -m benchmarks run), or read the committed results with "
+            "--runs leaderboard/results"
+        )
     records = []
     for path in sorted(cells.glob("*/result.json")):
         try:
@@ -60,14 +64,19 @@ def load_results(folder: Path = RESULTS, name: str = "*") -> list[ResultRecord]:
 def save_results(records: Iterable[ResultRecord], path: Path) -> None:
     """Write records as a committed list: one a line, by cell id, without what belongs to one machine alone.
 
-    Command lines and tracebacks are left out; of an absolute path (such as that of a model) only the name stays.
+    Command lines and tracebacks are left out; of an absolute path (such as that of a model) only the name stays. To
+    keep the lists small, numbers have ``DIGITS`` significant digits, and errors of single landmarks stand under the
+    headline, the first protocol, alone; a run's own records have everything.
     """
     lines = []
     for record in sorted(records, key=lambda record: record.cell_id):
         plain = record.model_dump(mode="json", exclude={"provenance": {"argv"}, "failure": {"traceback"}})
         if plain["failure"]:
             plain["failure"]["traceback"] = ""
-        lines.append(json.dumps(_without_folders(plain), sort_keys=True, ensure_ascii=False, allow_nan=False))
+        for score in plain["scores"][1:]:
+            score["per_landmark"] = []
+        short = _shortened(plain)
+        lines.append(json.dumps(short, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
     write_atomically(path, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
@@ -85,11 +94,14 @@ def write_atomically(path: Path, text: str) -> None:
             partial.unlink(missing_ok=True)
 
 
-def _without_folders(plain: Any) -> Any:
+def _shortened(plain: Any) -> Any:
+    """Plain data with numbers rounded and paths cut to their names."""
     if isinstance(plain, dict):
-        return {name: _without_folders(value) for name, value in plain.items()}
+        return {name: _shortened(value) for name, value in plain.items()}
     if isinstance(plain, list):
-        return [_without_folders(value) for value in plain]
+        return [_shortened(value) for value in plain]
+    if isinstance(plain, float):
+        return float(f"{plain:.{DIGITS}g}")
     return _FOLDERS.sub("", plain) if isinstance(plain, str) else plain
 
 

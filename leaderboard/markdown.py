@@ -1,9 +1,12 @@
-"""Tables for people: methods down, tasks across, floors below, published rows apart."""
+"""Tables for people: methods down, tasks across, supervised ones and floors below, published rows apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+from leaderboard.kinds import LEGEND, MEASURED, shown
+from metrics.protocols import PROTOCOLS
 
 Row = dict[str, Any]
 Column = tuple[str, str]
@@ -18,12 +21,13 @@ _LEGEND = {
     "§": "§ scored under another version of the protocol, never best; the same run command scores it anew",
     "change |": "change: the value minus that of the same method as it is, seed by seed; its ± is over seeds alone",
     "(limit": "(limit N): run on the first N images only, not comparable and never best",
+    **{f" {mark}": text for mark, text in LEGEND.items()},
 }
 
 
 def to_markdown(rows: Sequence[Row], title: str = "") -> str:
     """The measured table, and below it what papers report, as GitHub markdown."""
-    measured = [row for row in rows if row["kind"] == "measured"]
+    measured = [row for row in rows if row["kind"] in MEASURED]
     reported = [row for row in rows if row["kind"] == "reported"]
     parts = [f"### {title}"] if title else []
     parts.append(_measured_table(measured) if measured else "Nothing measured yet.")
@@ -36,18 +40,29 @@ def to_markdown(rows: Sequence[Row], title: str = "") -> str:
 def _measured_table(rows: Sequence[Row]) -> str:
     columns = _columns(rows)
     best = {column: _best(rows, column) for column in columns}
-    labels = _ranked_labels(rows, columns)
-    floors = {row["label"] for row in rows if row["is_floor"]}
     changed = any(row["variant"] for row in rows)
-    lines = [_measured_line(label, rows, best, changed) for label in labels if label not in floors]
     header = ["method", *_headings(rows, columns, changed), "seeds", "seconds a task"]
-    if floors:
-        lines.append(["*floors*"] + [""] * (len(header) - 1))
-        lines += [_measured_line(label, rows, best, changed) for label in labels if label in floors]
+    lines = []
+    for name, group in groups(rows).items():
+        if name and group:
+            lines.append([f"*{name}*"] + [""] * (len(header) - 1))
+        lines += [_measured_line(label, rows, best, changed) for label in _ranked_labels(group, rows, columns)]
     table = grid(header, lines)
-    legend = [text for mark, text in _LEGEND.items() if mark in table]
     notes = dict.fromkeys(row["note"] for row in rows if row["note"])
-    return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend, *notes])])
+    return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend(table), *notes])])
+
+
+def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows as tables have them one below the other: those that are compared, supervised ones, floors."""
+    found: dict[str, list[Row]] = {"": [], "supervised": [], "floors": []}
+    for row in rows:
+        found["floors" if row["is_floor"] else "supervised" if row["supervised"] else ""].append(row)
+    return found
+
+
+def legend(table: str) -> list[str]:
+    """What the signs in a table mean, a line each."""
+    return [text for mark, text in _LEGEND.items() if mark in table]
 
 
 def _headings(rows: Sequence[Row], columns: Sequence[Column], changed: bool) -> list[str]:
@@ -72,7 +87,7 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
 def _cell_of(rows: Sequence[Row], label: str, column: Column) -> Row | None:
     """The row behind a cell; a failed one stands under every protocol of its task."""
     for row in rows:
-        if row["label"] == label and row["task"] == column[0] and row["protocol"] in (column[1], None):
+        if shown(row) == label and row["task"] == column[0] and row["protocol"] in (column[1], None):
             return row
     return None
 
@@ -90,13 +105,18 @@ def _heading(rows: Sequence[Row], column: Column) -> str:
 
 def _ordered(rows: Sequence[Row], column: Column) -> list[Row]:
     """The comparable rows of a column, best first."""
-    ranked = [row for row in rows if (row["task"], row["protocol"]) == column and _counts(row)]
+    ranked = [row for row in rows if (row["task"], row["protocol"]) == column and counts(row)]
     return sorted(ranked, key=lambda row: -row["value"] if row["higher_is_better"] else row["value"])
 
 
-def _counts(row: Row) -> bool:
-    """Whether a row is comparable with the others."""
-    return row["limit"] is None and not row["outdated"]
+def counts(row: Row) -> bool:
+    """Whether a row is comparable with the others.
+
+    A floor is not under a protocol that predicts keypoints from landmarks: those that never move are predicted best.
+    """
+    protocol = PROTOCOLS.get(row["protocol"])
+    constant = row["is_floor"] and protocol is not None and protocol.direction == "backward"
+    return row["limit"] is None and not row["outdated"] and not row["supervised"] and not constant
 
 
 def _best(rows: Sequence[Row], column: Column) -> str:
@@ -105,19 +125,19 @@ def _best(rows: Sequence[Row], column: Column) -> str:
     return f"{ranked[0]['value']:.2f}" if ranked else ""
 
 
-def _ranked_labels(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
-    """Labels by their mean place over the columns; a missing cell counts as the last place."""
-    labels = list(dict.fromkeys(row["label"] for row in rows))
-    places = dict.fromkeys(labels, 0)
+def _ranked_labels(group: Sequence[Row], rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
+    """Labels of a group by their mean place over the columns of all rows; a missing cell counts as the last place."""
+    labels = list(dict.fromkeys(shown(row) for row in group))
+    places, last = dict.fromkeys(labels, 0), len({shown(row) for row in rows})
     for column in columns:
-        ordered = [row["label"] for row in _ordered(rows, column)]
+        ordered = [shown(row) for row in _ordered(rows, column)]
         for label in labels:
-            places[label] += ordered.index(label) if label in ordered else len(labels)
+            places[label] += ordered.index(label) if label in ordered else last
     return sorted(labels, key=lambda label: (places[label], label))
 
 
 def _measured_line(label: str, rows: Sequence[Row], best: dict[Column, str], changed: bool) -> list[str]:
-    own = [row for row in rows if row["label"] == label]
+    own = [row for row in rows if shown(row) == label]
     values = []
     for column in best:
         row = _cell_of(own, label, column)
@@ -138,7 +158,7 @@ def _measured_cell(row: Row | None, best: str) -> str:
     if row["status"] == "failed":
         return "failed"
     value = f"{row['value']:.2f}"
-    if value == best and _counts(row):
+    if value == best and counts(row):
         value = f"**{value}**"
     marks = "†" * row["rank_deficient"] + "‡" * (row["failed_seeds"] > 0) + "§" * row["outdated"]
     return f"{value} ±{(row['ci_high'] - row['ci_low']) / 2:.2f}{marks}"
@@ -156,13 +176,14 @@ def _reported_table(rows: Sequence[Row]) -> str:
     """Values as printed, a column for each metric of a task, with a number for each note."""
     cells: dict[tuple[str, str], dict[Column, Row]] = {}
     for row in rows:
-        cells.setdefault((row["label"], row["supervision"]), {})[row["task"], row["metric"]] = row
+        cells.setdefault((shown(row), row["supervision"]), {})[row["task"], row["metric"]] = row
     notes = list(dict.fromkeys(row["note"] for row in rows if row["note"]))
     columns = list(dict.fromkeys((row["task"], row["metric"]) for row in rows))
     header = ["method", "supervision", *(_reported_heading(rows, column) for column in columns)]
     lines = [[*key, *(_reported_cell(line.get(column), notes) for column in columns)] for key, line in cells.items()]
-    footnotes = "  \n".join(f"({number}) {note}" for number, note in enumerate(notes, start=1))
-    return "\n\n".join(part for part in (grid(header, lines), footnotes) if part)
+    table = grid(header, lines)
+    footnotes = [f"({number}) {note}" for number, note in enumerate(notes, start=1)]
+    return "\n\n".join(part for part in (table, "  \n".join([*legend(table), *footnotes])) if part)
 
 
 def _reported_heading(rows: Sequence[Row], column: Column) -> str:

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from leaderboard.kinds import is_supervised
+from leaderboard.literature import system_of
+
 PUBLISHED = Path(__file__).parent / "published.csv"
 AS_PRINTED = "as printed"
 
@@ -87,7 +90,7 @@ def label_of(fact: dict[str, str]) -> str:
 
 def _reported(fact: dict[str, str]) -> dict[str, Any]:
     return {
-        "method": label_of(fact),
+        "method": system_of(fact["method"]),
         "label": label_of(fact),
         "task": task_of(fact),
         "profile": "paper",
@@ -100,6 +103,7 @@ def _reported(fact: dict[str, str]) -> dict[str, Any]:
         "unit": fact["unit"],
         "higher_is_better": fact["metric"] in _HIGHER_IS_BETTER,
         "supervision": fact["supervision"],
+        "supervised": is_supervised(fact["supervision"]),
         "is_floor": False,
         "note": _note(fact),
     }

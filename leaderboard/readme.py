@@ -1,17 +1,21 @@
 """The generated tables in a README: written between markers, and checked for being fresh.
 
 A block begins with ``<!-- leaderboard:PROFILE:SUITE -->`` and ends with ``<!-- /leaderboard -->``. Its rows are
-those of its committed results, ``results/<suite>.<profile>.json``.
+those of its committed results, ``results/<suite>.<profile>.json``; a block of pairs of tasks takes those of all files
+of its profile, and has a file of its own only for tasks that no other block shows.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 
 from leaderboard.errors import LeaderboardError
+from leaderboard.kinds import MEASURED
 from leaderboard.load import RESULTS, load_results, save_results, write_atomically
+from leaderboard.misalignment import PAIR_SUITES, misalignment_rows, render_misalignment
 from leaderboard.records import ResultRecord
 from leaderboard.tables import VARIANT_SUITES, render, rows
 from leaderboard.variants import with_variants, without_variants
@@ -31,8 +35,9 @@ def commit(
     """
     whole = [record for record in records if record.status == "done" and record.n_images_limit is None]
     written = {}
-    for profile, suite in _blocks(path, _read(path), suites):
-        chosen = _shown(whole, suite, suites[suite], profile)
+    blocks = _blocks(path, _read(path), suites)
+    for profile, suite in blocks:
+        chosen = _shown(whole, suite, _own_tasks(suite, profile, blocks, suites), profile)
         if chosen:
             file = results / f"{suite}.{profile}.json"
             save_results(chosen, file)
@@ -40,6 +45,24 @@ def commit(
     if not written:
         raise LeaderboardError(f"none of the records is a finished cell, without --limit, of a block in {path}")
     return written
+
+
+def gaps(records: Iterable[ResultRecord]) -> list[str]:
+    """The cells that are missing for every method of the records to have every task of theirs with every seed."""
+    there = {(record.method_label, record.task, record.seed) for record in records}
+    labels, tasks, seeds = (sorted({cell[place] for cell in there}) for place in range(3))
+    whole = product(labels, tasks, seeds)
+    return [f"{label} on {task} with seed {seed}" for label, task, seed in whole if (label, task, seed) not in there]
+
+
+def _own_tasks(
+    suite: str, profile: str, blocks: Sequence[tuple[str, str]], suites: Mapping[str, Sequence[str]]
+) -> Sequence[str]:
+    """The tasks that a block keeps results of; one of pairs only those that no other block of its profile keeps."""
+    if suite not in PAIR_SUITES:
+        return suites[suite]
+    others = {name for there, name in blocks if there == profile and name not in (*PAIR_SUITES, *VARIANT_SUITES)}
+    return [task for task in suites[suite] if not any(task in suites[name] for name in others)]
 
 
 def update(path: Path, suites: Mapping[str, Sequence[str]], results: Path = RESULTS) -> bool:
@@ -96,19 +119,28 @@ def _pieces(path: Path, text: str, suites: Mapping[str, Sequence[str]], results:
         end = text.find(_END, begin.end())
         if end < 0:
             raise LeaderboardError(f"{path}: block {name} has no end; add a line {_END}")
-        records = load_results(results, f"{suite}.{profile}")
-        table = rows(records, suites[suite], profile, variants=suite in VARIANT_SUITES)
-        if not any(row["kind"] == "measured" for row in table):
-            raise LeaderboardError(
-                f"{path}: no results for block {name} in {results}; save those of a run with --update {path} --runs DIR"
-            )
-        outdated = sorted({row["protocol"] for row in table if row["outdated"]})
-        if outdated:
-            raise LeaderboardError(
-                f"{path}: the results of block {name} are of other versions of {', '.join(outdated)}; run again (which "
-                f"only scores anew) and save with --update {path} --runs DIR"
-            )
+        fresh = _block(path, name, suites[suite], results)
         pieces.append(("", text[position : begin.end()], text[position : begin.end()]))
-        pieces.append((name, text[begin.end() : end], f"\n{render(table)}\n"))
+        pieces.append((name, text[begin.end() : end], f"\n{fresh}\n"))
         position = end
     return [*pieces, ("", text[position:], text[position:])]
+
+
+def _block(path: Path, name: str, tasks: Sequence[str], results: Path) -> str:
+    """What a block should hold."""
+    profile, suite = name.split(":")
+    paired = suite in PAIR_SUITES
+    records = load_results(results, f"{'*' if paired else suite}.{profile}")
+    table = rows(records, tasks, profile, variants=suite in VARIANT_SUITES)
+    pairs = misalignment_rows(records, tasks, profile) if paired else []
+    if not any(row["kind"] in MEASURED for row in (pairs if paired else table)):
+        raise LeaderboardError(
+            f"{path}: no results for block {name} in {results}; save those of a run with --update {path} --runs DIR"
+        )
+    outdated = sorted({row["protocol"] for row in table if row["outdated"]})
+    if outdated:
+        raise LeaderboardError(
+            f"{path}: the results of block {name} are of other versions of {', '.join(outdated)}; run again (which "
+            f"only scores anew) and save with --update {path} --runs DIR"
+        )
+    return render_misalignment(pairs) if paired else render(table)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, get_args
 
 from leaderboard.aggregate import measured_rows
 from leaderboard.errors import LeaderboardError
 from leaderboard.markdown import to_markdown
+from leaderboard.plain import to_csv, to_json
 from leaderboard.published import reported_rows
 from leaderboard.records import ResultRecord
 
@@ -39,6 +37,7 @@ FIELDS = (
     "n_test",
     "seconds",
     "supervision",
+    "supervised",
     "is_floor",
     "limit",
     "rank_deficient",
@@ -64,10 +63,11 @@ def rows(
 
     ``protocol`` is None for the headline of each task, 'all', the name of one, or a family such as 'autolink'.
 
-    ``kind`` is 'measured' (records of this profile, averaged over seeds) or 'reported' (what papers print; in
-    the 'paper' profile only). ``seeds`` counts those the value is a mean of, ``limit`` is the --limit that
-    keeps a row out of any comparison, ``outdated`` says that the protocol has changed since, and ``seconds`` are
-    those of fit, predict and score.
+    ``kind`` is 'trained' or 'scored' (records of this profile, averaged over seeds) or 'reported' (what papers print;
+    in the 'paper' profile only), as ``leaderboard.kinds`` says; ``supervised`` is true where landmarks were seen in
+    training. ``method`` of a reported row is the id of its card in ``literature.toml``. ``seeds`` counts those the
+    value is a mean of, ``limit`` is the --limit that keeps a row out of any comparison, ``outdated`` says that the
+    protocol has changed since, and ``seconds`` are those of fit, predict and score.
 
     Without ``variants`` ablations are left out. With it there are only methods that have some, the ablations by
     their name in ``variant``, and floors; ``change`` is what the value has more than that of the method as it is,
@@ -76,7 +76,7 @@ def rows(
     table = measured_rows(records, suite_tasks, profile, protocol, variants)
     if profile == "paper":
         table += reported_rows(suite_tasks, protocol, variants)
-    return [dict.fromkeys(FIELDS) | row for row in table]
+    return [{name: row.get(name) for name in FIELDS} for row in table]
 
 
 def render(table_rows: Sequence[dict[str, Any]], format: Format = "md", title: str = "") -> str:
@@ -90,11 +90,7 @@ def render(table_rows: Sequence[dict[str, Any]], format: Format = "md", title: s
     if format == "md":
         return to_markdown(table_rows, title)
     if format == "csv":
-        text = io.StringIO()
-        writer = csv.DictWriter(text, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(table_rows)
-        return text.getvalue()
+        return to_csv(table_rows, FIELDS)
     if format == "json":
-        return json.dumps(list(table_rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return to_json(table_rows)
     raise LeaderboardError(f"unknown format '{format}', expected one of {', '.join(get_args(Format))}")

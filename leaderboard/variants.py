@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
+from leaderboard.intervals import half_width
 from leaderboard.records import ResultRecord
 
 
@@ -56,9 +57,7 @@ def change(
         return {}
     mean, found = fmean(differences), {}
     if len(differences) > 1:
-        from scipy.special import stdtrit
-
-        half = float(stdtrit(len(differences) - 1, 0.975)) * stdev(differences) / len(differences) ** 0.5
+        half = half_width(differences)
         found = {"change_low": mean - half, "change_high": mean + half}
     return {"change": mean, **found}
 

@@ -9,6 +9,16 @@ METHODS: dict[str, tuple[str, str]] = {
         "methods.stable_keypoints:StableKeypoints",
         "text tokens of a frozen diffusion model, optimised until their attention is a small Gaussian",
     ),
+    "autolink": (
+        "methods.autolink:AutoLink",
+        "keypoints linked by learned edges, from whose picture a masked image is painted anew",
+    ),
+    "imm": ("methods.imm:IMM", "points through which one view of an image is drawn from another"),
+    "dift_kmeans": (
+        "methods.dift_kmeans:DiftKmeans",
+        "clusters of a frozen diffusion model's features, found again by nearest neighbours",
+    ),
+    "supervised": ("methods.supervised:Supervised", "a heatmap regressor that learns from landmarks: the ceiling"),
     "centre": ("methods.floors:Centre", "every keypoint at the image centre"),
     "grid": ("methods.floors:Grid", "a constant grid of points: the mean-pose floor"),
     "random_points": ("methods.floors:RandomPoints", "points drawn at random for every image"),

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+SUPERVISED = "supervised"  # the supervision, on a card, of a method that learns from landmarks
+
 
 class MethodError(Exception):
     """A mistake that the user can mend (a missing weight file, a bad setting): shown as one line."""
@@ -28,11 +30,13 @@ class MethodConfig(BaseModel):
     """Settings of a method: frozen, and an unknown name is an error.
 
     ``of_predict`` names those that matter in ``predict`` alone: what was learned without them serves any of them.
+    ``of_label`` names those that stand behind the method's name in every table, whatever their value.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     of_predict: ClassVar[frozenset[str]] = frozenset()
+    of_label: ClassVar[frozenset[str]] = frozenset()
 
 
 class MethodCard(BaseModel):
@@ -71,6 +75,17 @@ class ImageBatch:
     pixels: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class LabelledBatch(ImageBatch):
+    """Images with their annotation: ``landmarks`` (B, L, 2) float64, (x, y) in [0, 1], ``visible`` (B, L) bool.
+
+    Where ``visible`` is False the landmark is missing, and its coordinates mean nothing.
+    """
+
+    landmarks: NDArray[np.float64]
+    visible: NDArray[np.bool_]
+
+
 class ImageStream(Protocol):
     """A list of images, decoded when asked for: iterable any number of times, in the order of ``ids``."""
 
@@ -97,6 +112,10 @@ class Method(ABC):
 
     A subclass states its ``card`` and ``Config``; a heavy import belongs inside the function that needs it.
     ``version`` names the code: raise it when the same settings would give other keypoints.
+
+    A method whose card says ``supervision="supervised"`` learns from landmarks: the batches that ``fit`` gets, and
+    those alone, are ``LabelledBatch``, and ``num_keypoints`` is the number of landmarks, whatever K a task asks for.
+    No other method is given a landmark.
 
     ``checkpoints`` is a folder that the caller may name before ``fit``, for that one fit: a method that can go on
     from where it was broken off makes it, keeps there what it needs, and removes it when the fit is complete.
@@ -129,7 +148,7 @@ class Method(ABC):
 
     @property
     def image_size(self) -> int:
-        """Side in pixels of the square images that ``fit`` and ``predict`` want."""
+        """Side in pixels of the square images that ``fit`` and ``predict`` want; 0 where they look at none."""
         return 128
 
     def identity(self) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from benchmarks.registry import DATASETS, METHODS, method_class
 from methods.base import Method, MethodError
 from methods.stable_keypoints import StableKeypoints
+from tests.conformance_settings import SETTINGS, STABLE_KEYPOINTS
+from tests.methods.labelled_images import fit_images
 from tests.methods.tiny_pipeline import ArrayImages, blobs, build_pipeline
 
 ROOT = Path(__file__).parents[1]
@@ -34,17 +36,6 @@ def test_no_plugin_needs_torch_to_be_described() -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
 
 
-# Stable Keypoints on a tiny random pipeline, in few steps; every other method as its mini profile has it.
-TINY = {
-    "preset": "mini",
-    "num_tokens": 16,
-    "steps": 4,
-    "batch_size": 2,
-    "map_size": 32,
-    "kappa": 8,
-    "selection_images": 6,
-    "test_augmentations": 3,
-}
 Make = Callable[[str], Method]
 Fit = Callable[..., Method]
 
@@ -66,7 +57,8 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
     def make(name: str) -> Method:
         cls = method_class(name)
-        settings = {**TINY, "model": model} if issubclass(cls, StableKeypoints) else {}
+        tiny = issubclass(cls, StableKeypoints)
+        settings = {**STABLE_KEYPOINTS, "model": model} if tiny else SETTINGS.get(name, {})
         return cls(cls.config_for("mini", settings))
 
     return make
@@ -78,7 +70,7 @@ def fit(make: Make) -> Fit:
 
     def fit(name: str, seed: int = 5, batch_size: int = 6, report: Progress | None = None) -> Method:
         method = make(name)
-        images = ArrayImages(blobs(6, method.image_size), batch_size)
+        images = fit_images(method, 6, K, batch_size)
         method.fit(images, K, seed, report or Progress())
         return method
 
@@ -169,7 +161,7 @@ def test_what_is_saved_and_loaded_predicts_the_same(name: str, make: Make, fitte
 @every_method
 def test_images_are_left_as_they_were(name: str, make: Make) -> None:
     method = make(name)
-    images = ArrayImages(blobs(6, method.image_size))
+    images = fit_images(method, 6, K, batch_size=4)
     before = images.pixels.copy()
     method.fit(images, K, 0, Progress())
     batch = images.load(range(6))

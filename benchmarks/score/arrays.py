@@ -95,7 +95,7 @@ def _refuse(path: Path, got: str, cure: str) -> NoReturn:
 
 def _numpy(path: Path, key: str | None) -> tuple[Values, list[str] | None]:
     """An .npy is mapped, not read, so that float32 of any length is converted once and held once."""
-    cure = "save plain numbers, of one shape, with numpy.save or numpy.savez"
+    cure = "save numbers of one shape, and names as numpy.array(names, dtype=str), with numpy.save or numpy.savez"
     try:
         loaded = np.load(path, mmap_mode="r", allow_pickle=False)
         if isinstance(loaded, np.ndarray):

@@ -1,6 +1,6 @@
 """The record of scored predictions, which stands in the leaderboard beside what was run here.
 
-What tells the two apart: ``provenance["kind"]`` is 'scored', and the label says so too.
+What tells the two apart: ``provenance["kind"]`` is 'scored'; tables mark such rows (``leaderboard.kinds``).
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def cell_of(options: ScoreOptions, inputs: Inputs, data: TaskData) -> Cell:
         )
     return Cell(
         method=_slug(name),
-        label=f"{name} ({KIND})",
+        label=name,
         version=KIND,
         settings={},
         config={},

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.registry import open_dataset
-from benchmarks.settings import choose_profile, choose_tasks
+from benchmarks.registry import full_name, is_own, open_dataset
+from benchmarks.settings import choose_data_root, choose_profile, choose_tasks
+from benchmarks.tasks import task_on
 from datasets.table import Table, TableDataset
 
 if TYPE_CHECKING:
@@ -48,8 +49,28 @@ def open_task(name: str, profile_option: str | None, data_root: Path | None) -> 
     """The task of a name in the profile that the options make. Raises UserError where its annotations are missing."""
     (task,) = choose_tasks([name], [])
     profile, root, why = choose_profile(profile_option, data_root)
+    return _with_annotations(task, profile, root, why)
+
+
+def open_task_on(name: str, num_keypoints: int, profile_option: str | None, data_root: Path | None) -> TaskData:
+    """The task of K keypoints on any dataset, own data such as coco:FILE too, which is of the paper profile.
+
+    Raises UserError for an unknown dataset and where annotations are missing, DatasetError for own data that is broken.
+    """
+    name = full_name(name)
+    profile, root, why = choose_profile(profile_option, data_root)
+    if is_own(name) and profile_option is None:
+        profile, why = "paper", "own data"
+    elif profile == "mini":
+        root, _ = choose_data_root(data_root)  # of a dataset without a drawn twin
+    return _with_annotations(task_on(name, num_keypoints, open_dataset(name, root)), profile, root, why)
+
+
+def _with_annotations(task: Task, profile: Profile, root: Path | None, why: str) -> TaskData:
     dataset = open_dataset(task.dataset_id(profile), root)
     found, reason = dataset.annotated()
     if not found:
-        raise UserError(f"task {name} has no annotations here: {reason}")
+        raise UserError(f"task {task.id} has no annotations here: {reason}")
+    if not dataset.card.landmark_names:
+        raise UserError(f"{dataset.card.id} has no landmarks, expected some to measure keypoints by")
     return TaskData(task, profile, dataset, f"profile {profile}: {why}")

@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.speed`` runs both on the same random-weight UNet and autoencoder of Stable Diffusion 1.5's
 size, the same images, tokens and draws, in turns; nothing is downloaded. On a GPU:
-``python -m benchmarks.speed --device cuda --dtype bfloat16 --batch 4 --steps 10``.
+``python -m benchmarks.speed --device cuda --dtype float16 --batch 4 --steps 10``.
 """
 
 from __future__ import annotations

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 import torch
 from torch import Tensor
@@ -16,6 +14,7 @@ from methods.stable_keypoints import draws
 from methods.stable_keypoints.checkpoints import Checkpoints, State, Stop, fresh, held_back
 from methods.stable_keypoints.learning import Learner
 from methods.stable_keypoints.selection import most_frequent, most_local, spread_out
+from methods.training.loading import loaded_ahead
 
 LOSSES = ("loss", "sharpening", "equivariance")
 LOOK_EVERY = 10  # steps on a GPU between looks at the losses, each of which waits until it is done
@@ -243,14 +242,3 @@ class Course:
             if self.team.size == 1:
                 raise
             self._failure = error  # the others learn of it with the next step
-
-
-def loaded_ahead(images: ImageStream, batches: Sequence[Sequence[int]]) -> Iterator[Future[ImageBatch]]:
-    """The images at these positions, batch by batch; while one is worked on, the next is decoded."""
-    with ThreadPoolExecutor(1, thread_name_prefix="load") as pool:
-        ahead = deque(pool.submit(images.load, batch) for batch in batches[:1])
-        for following in [*batches[1:], None]:
-            if following is not None:
-                ahead.append(pool.submit(images.load, following))
-            if ahead:
-                yield ahead.popleft()

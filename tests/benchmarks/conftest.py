@@ -1,7 +1,10 @@
-"""A toy dataset on disk, for the tests of the data commands."""
+"""A toy dataset on disk, for the tests of the data commands, and the command line in this process."""
+
+import sys
 
 import pytest
 
+from benchmarks.cli import main
 from tests.benchmarks import data_toys
 
 
@@ -32,3 +35,20 @@ def decoded(monkeypatch):
 
     monkeypatch.setattr(data_toys.Photos, "image", image)
     return ids
+
+
+@pytest.fixture
+def call(toys, tmp_path, monkeypatch, capsys):
+    """Run the command line in this process; gives exit status, stdout and stderr."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("KEYPOINTS_DATA_ROOT", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["benchmarks", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out, printed.err
+
+    return run

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
-from benchmarks.boards import Board, audit_text, board_text
+from benchmarks.boards import Board, audit_text, board_text, update_readme
 from benchmarks.errors import UserError
+from benchmarks.tasks import SUITES
 from tests.leaderboard.synthetic import record, score_of
 
 
@@ -59,6 +61,35 @@ def test_a_row_is_once_in_json_though_its_task_is_in_two_sections(runs):
     assert [row["task"] for row in rows] == ["cub_001"]
 
 
+@pytest.fixture
+def twins(tmp_path):
+    pairs = {"grid": (10.0, 40.0), "alpha": (8.0, 16.0)}
+    for method, values in pairs.items():
+        for task, value in zip(("cub_aligned", "cub_all"), values, strict=True):
+            each = record(method, task, value)
+            folder = tmp_path / "cells" / each.cell_id
+            folder.mkdir(parents=True)
+            (folder / "result.json").write_text(each.model_dump_json())
+    return tmp_path
+
+
+def test_the_suite_of_pairs_has_a_table_and_fields_of_its_own(twins):
+    text = board_text(board(suites=["misalignment"]), twins)
+    assert text.startswith("### misalignment (mini profile)")
+    assert "| Alpha " in text and "×2.00" in text
+    rows = json.loads(board_text(board(suites=["misalignment"], format="json"), twins))
+    assert {(row["label"], row["aligned_task"], row["wild"]) for row in rows} == {
+        ("Grid", "cub_aligned", 100.0),
+        ("Alpha", "cub_aligned", 40.0),
+    }
+    everything = board_text(board(), twins)
+    assert everything.count("### ") == len(SUITES)
+    assert "×2.00" in everything
+    assert all("loss" not in row for row in json.loads(board_text(board(format="json"), twins)))
+    with pytest.raises(UserError, match="--format csv: suite misalignment has fields of its own; ask for it alone"):
+        board_text(board(suites=["wild", "misalignment"], format="csv"), twins)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -78,3 +109,24 @@ def test_the_audit_takes_tasks_suites_and_protocols():
     rows = json.loads(audit_text(board(suites=["aligned"], protocol="siarohin", tasks=["taichi"], format="json")))
     assert {(row["task"], row["protocol"].split("/")[0]) for row in rows} == {("taichi", "siarohin")}
     assert len(json.loads(audit_text(board(format="json")))) == 145
+
+
+def test_committing_results_says_what_is_missing_among_them(twins, tmp_path, monkeypatch, capsys):
+    from leaderboard import readme
+
+    page, results = tmp_path / "README.md", tmp_path / "results"
+    blocks = "".join(f"<!-- leaderboard:mini:{name} -->\n<!-- /leaderboard -->\n" for name in ("aligned", "wild"))
+    page.write_text(blocks, encoding="utf-8")
+    for name in ("commit", "update"):
+        monkeypatch.setattr(readme, name, partial(getattr(readme, name), results=results))
+    assert update_readme(page, twins) == 0
+    assert f"{results / 'wild.mini.json'}: 2 records\n" in capsys.readouterr().out
+    for number, task in enumerate(("cub_001", "cub_002", "cub_003")):
+        extra = record("beta", task, 5.0, seed=number, cell_id=f"beta{number}")
+        (twins / "cells" / extra.cell_id).mkdir()
+        (twins / "cells" / extra.cell_id / "result.json").write_text(extra.model_dump_json())
+    update_readme(page, twins)
+    # Three methods, four tasks, three seeds are 36 cells, of which five are there.
+    said = capsys.readouterr().out
+    assert "5 records; not there: Alpha on cub_001 with seed 0, Alpha on cub_001 with seed 1, " in said
+    assert "and 27 more" in said

@@ -29,6 +29,8 @@ def call(repository, *arguments, code="from benchmarks.cli import main; main()")
         ["describe", "mini_cub_001"],
         ["describe", "wild"],
         ["describe", "ablation"],
+        ["describe", "lorenz2019"],
+        ["list", "systems"],
     ],
 )
 def test_what_must_be_quick_imports_nothing_heavy(repository, arguments):
@@ -45,10 +47,12 @@ def test_what_must_be_quick_imports_nothing_heavy(repository, arguments):
 def test_list_names_everything(repository):
     from benchmarks.tasks import SUITES, TASKS
     from datasets import DATASETS
+    from leaderboard.literature import systems
     from methods import METHODS
+    from methods.outputs import FORMATS
 
     text = call(repository, "list").stdout
-    for name in [*METHODS, *DATASETS, *TASKS, *SUITES]:
+    for name in [*METHODS, *DATASETS, *TASKS, *SUITES, *FORMATS, *systems()]:
         assert re.search(rf"^  {name}  ", text, re.M), name
     assert "taichi" not in call(repository, "list", "methods").stdout
 
@@ -66,6 +70,11 @@ def test_list_names_everything(repository):
         ("ablation", "without equivariance             stable_keypoints.equivariance=False"),
         ("data_efficiency", "learned on 100 images; can be run here: mini"),
         ("celeba_wild_k8_fit10", "10 of the fit images, drawn by the seed"),
+        ("lorenz2019", "table 2  Lorenz [30], unsup, cub_aligned K=10: 3.91 % side"),
+        ("lorenz2019", "outputs read by  unsupervised_disentangling, neutral"),
+        ("hung2019", "licence of code  CC BY-NC-SA 4.0"),
+        ("zhang_videos", "paper            unknown"),
+        ("scops", "order"),
     ],
 )
 def test_describe(repository, name, content):
@@ -79,6 +88,7 @@ def test_describe(repository, name, content):
     [
         (["list", "method"], "unknown kind 'method'; did you mean 'methods'?"),
         (["describe", "stable_keypoint"], "unknown name 'stable_keypoint'; did you mean 'stable_keypoints'?"),
+        (["describe", "lorenz2109"], "unknown name 'lorenz2109'; did you mean 'lorenz2019'?"),
         (["describe", "sk/sied"], "unknown name 'sk/sied'; did you mean 'sk/side'?"),
         (["run", "--method", "gird", "--suite", "wild"], "unknown method 'gird'; did you mean 'grid'?"),
         (["run", "--method", "grid", "--suite", "wlid"], "unknown suite 'wlid'; did you mean 'wild'?"),
@@ -116,7 +126,7 @@ def test_a_mini_run_and_its_leaderboard(repository, tmp_path):
     call(repository, "leaderboard", "--suite", "wild", "--runs", runs, "--format", "json", "--output", str(written))
     rows = {row["method"]: row for row in json.loads(written.read_text())}
     assert set(rows) == {"centre", "grid", "random_points"}
-    expected = {"task": "cub_001", "profile": "mini", "kind": "measured", "protocol": "sk/side", "n_test": 6}
+    expected = {"task": "cub_001", "profile": "mini", "kind": "trained", "protocol": "sk/side", "n_test": 6}
     assert expected.items() <= rows["grid"].items()
 
 

@@ -44,6 +44,14 @@ class Slow:
         return self._dataset.image(image_id, size)
 
 
+def test_of_size_0_nothing_is_decoded(squares, toys):
+    ids = squares.split("regress")
+    images = DatasetImages(squares, ids, 0, ImageCache())
+    assert [image_id for batch in images for image_id in batch.ids] == list(ids)
+    assert images.load([3, 1]).ids == (ids[3], ids[1])
+    assert toys.CALLS == []
+
+
 @pytest.mark.parametrize("workers", [1, 3, None])
 def test_batches_hold_the_images_in_order_scaled_to_one(squares, workers):
     ids = squares.split("regress")

@@ -117,3 +117,10 @@ def test_hashes_do_not_depend_on_the_order_of_keys_and_refuse_what_json_lacks():
     assert content_hash({"a": 1}) != content_hash({"a": "1"})
     with pytest.raises(ValueError, match="JSON"):
         content_hash({"a": float("inf")})
+
+
+@pytest.mark.parametrize("name", ["autolink", "imm"])
+def test_the_label_names_what_the_loss_compares_images_in(name):
+    request = Request([name], [TASKS["cub_001"]], "mini", floors=False, assignments=[f"{name}.features=pixels"])
+    (found,) = make_plan(request).cells
+    assert found.label.endswith("(features=pixels)")

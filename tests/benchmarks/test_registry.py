@@ -15,7 +15,7 @@ def test_a_near_match_is_proposed():
 
 
 def test_a_name_far_from_all_lists_what_there_is():
-    with pytest.raises(UserError, match="there is centre, grid, random_points"):
+    with pytest.raises(UserError, match="there is .*centre, .*grid, .*random_points"):
         METHODS.entry("zzz")
 
 
@@ -40,7 +40,7 @@ def test_two_owners_of_a_name_are_both_named(toys):
 
 def test_loading_one_method_imports_no_other():
     code = (
-        "import sys; from benchmarks.registry import METHODS; METHODS.entries; "
-        "sys.exit(any(name.startswith('methods.') and name != 'methods.base' for name in sys.modules))"
+        "import sys; from benchmarks.registry import METHODS; METHODS.entries; tables = {'methods.base', "
+        "'methods.outputs'}; sys.exit(any(name.startswith('methods.') and name not in tables for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

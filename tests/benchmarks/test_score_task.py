@@ -150,12 +150,14 @@ def test_a_record_stands_beside_what_was_run(call, toys, recorded):
     runs, _, _ = recorded
     _, out, _ = call("leaderboard", "--suite", "toys", "--profile", "paper", "--runs", runs, "--format", "json")
     rows = {row["label"]: row for row in json.loads(out) if row["task"] == "toy"}
-    assert {"My Method v2 (scored)", "Mean pose (constant grid)"} <= set(rows)
-    mine = rows["My Method v2 (scored)"]
+    kinds = {label: row["kind"] for label, row in rows.items()}
+    assert kinds.items() >= {"My Method v2": "scored", "Mean pose (constant grid)": "trained"}.items()
+    mine = rows["My Method v2"]
     assert mine["value"] == pytest.approx(by_hand(toys), rel=1e-9)
     assert (mine["supervision"], mine["is_floor"], mine["n_fit"], mine["n_test"]) == ("silhouettes", False, 12, 8)
     _, table, _ = call("leaderboard", "--suite", "toys", "--profile", "paper", "--runs", runs)
-    assert "My Method v2 (scored)" in table
+    assert "| My Method v2 ◊ " in table
+    assert "◊ scored: keypoints from elsewhere" in table
 
 
 def test_a_record_has_predictions_errors_and_where_they_come_from(recorded, toys):

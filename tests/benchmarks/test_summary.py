@@ -1,11 +1,13 @@
 """The table in the terminal."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
 
-from benchmarks.summary import print_table
+from benchmarks.store import Store
+from benchmarks.summary import print_table, write_leaderboards
 from benchmarks.tasks import SUITES
 from tests.leaderboard.synthetic import record
 
@@ -42,3 +44,48 @@ def test_a_task_that_failed_everywhere_has_its_line():
         ["cub_001", "(%", "side)", "↓", "7.00"],
         ["cub_002", "failed"],
     ]
+
+
+def printed(records, **options):
+    text = io.StringIO()
+    print_table(Console(file=text, width=100, **options), records, SUITES["wild"], "mini")
+    return text.getvalue()
+
+
+RIVALS = [
+    record("grid", "cub_001", 9.0),
+    record("alpha", "cub_001", 7.0),
+    record("theirs", "cub_001", 6.0, provenance={"kind": "scored"}),
+    record("ceiling", "cub_001", 1.0, supervision="supervised"),
+]
+
+
+def test_supervised_and_scored_methods_are_marked_and_the_marks_explained():
+    lines = printed(RIVALS).splitlines()
+    heading = next(line for line in lines if line.startswith("task"))
+    assert heading.split() == ["task", "Grid", "Alpha", "Theirs", "◊", "Ceiling", "¶"]
+    assert next(line for line in lines if line.startswith("cub_001")).split()[-4:] == ["9.00", "7.00", "6.00", "1.00"]
+    caption = " ".join(lines)
+    assert "¶ supervised: saw landmarks" in caption and "◊ scored: keypoints from elsewhere" in caption
+    assert "¶" not in printed(RIVALS[:2]) and "◊" not in printed(RIVALS[:2])
+
+
+def test_the_best_is_in_bold_a_supervised_or_cut_or_outdated_value_never():
+    bold = re.compile(r"\x1b\[1;32m *([\d.]+)")
+    cut = record("beta", "cub_001", 0.5, n_images_limit=3)
+    old = record("gamma", "cub_001", 0.1, score={"protocol_version": 7})
+    assert bold.findall(printed([*RIVALS, cut, old], force_terminal=True, color_system="standard")) == ["6.00"]
+    assert bold.findall(printed(RIVALS[3:], force_terminal=True, color_system="standard")) == []
+
+
+def test_pairs_have_a_leaderboard_once_a_method_has_both_of_one(tmp_path):
+    store = Store(tmp_path)
+    for each, complete in ((record("alpha", "cub_aligned", 4.0), False), (record("alpha", "cub_all", 6.0), True)):
+        folder = store.cells / each.cell_id
+        folder.mkdir(parents=True)
+        (folder / "result.json").write_text(each.model_dump_json())
+        names = {path.name for path in write_leaderboards(store, [each.task], "mini")}
+        assert ("misalignment.mini.md" in names) == complete
+    page = (store.leaderboard / "misalignment.mini.md").read_text(encoding="utf-8")
+    assert page.startswith("### misalignment (mini profile)")
+    assert "×1.50" in page

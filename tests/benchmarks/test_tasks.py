@@ -149,3 +149,11 @@ def test_a_dataset_is_opened_once(tmp_path):
 
 def test_suites_hold_tasks():
     assert {task for tasks in SUITES.values() for task in tasks} == TASKS.keys()
+
+
+def test_misalignment_pairs_each_aligned_task_with_a_wild_one_of_the_same_measure():
+    pairs = list(zip(SUITES["misalignment"][::2], SUITES["misalignment"][1::2], strict=True))
+    assert [aligned for aligned, _ in pairs] == list(SUITES["aligned"])
+    assert {wild for _, wild in pairs} <= set(SUITES["wild"])
+    for aligned, wild in pairs:
+        assert TASKS[aligned].protocols == TASKS[wild].protocols

@@ -5,7 +5,8 @@ import pytest
 from leaderboard.errors import LeaderboardError
 from leaderboard.load import load_records, load_results, save_results
 from leaderboard.records import Failure
-from tests.leaderboard.synthetic import record
+from leaderboard.tables import render, rows
+from tests.leaderboard.synthetic import record, score_of
 
 
 def write_cell(runs, name, text):
@@ -103,3 +104,17 @@ def test_a_broken_committed_list_is_an_error(tmp_path, text):
     (tmp_path / "wild.json").write_text(text, encoding="utf-8")
     with pytest.raises(LeaderboardError, match=r"wild\.json is not a list of records"):
         load_results(tmp_path)
+
+
+def test_committed_lists_are_short_and_say_what_the_tables_need(tmp_path):
+    headline = score_of(100 / 3, per_landmark=(1 / 3, None))
+    other = score_of(1e-7 / 3, protocol="strict/side", per_landmark=(2 / 3, 0.5))
+    full = record("alpha", "cub_001", 7.0).model_copy(update={"scores": (headline, other)})
+    save_results([full], tmp_path / "wild.json")
+    (back,) = load_results(tmp_path)
+    assert back.scores[0].value == 33.333333
+    assert back.scores[0].per_landmark == (0.33333333, None)
+    assert back.scores[1].value == 3.3333333e-8
+    assert back.scores[1].per_landmark == ()
+    assert (back.scores[1].rows, back.scores[1].rank) == (other.rows, other.rank)
+    assert render(rows([back], ["cub_001"], "mini", "all")) == render(rows([full], ["cub_001"], "mini", "all"))

@@ -7,6 +7,7 @@ import pytest
 
 from leaderboard.errors import LeaderboardError
 from leaderboard.tables import FIELDS, Format, render, rows
+from metrics.protocols import PROTOCOLS
 from tests.leaderboard.synthetic import record, score_of
 
 TASKS = ("cub_001", "cub_002", "deepfashion")
@@ -44,7 +45,7 @@ def test_a_row_has_every_field_and_only_the_asked_tasks_and_profile():
         "label": "Alpha",
         "task": "cub_001",
         "profile": "mini",
-        "kind": "measured",
+        "kind": "trained",
     }
     expected |= {"protocol": "sk/side", "value": 7.0, "unit": "% side", "higher_is_better": False, "seeds": 1}
     expected |= {"ci_low": 6.5, "ci_high": 7.5, "n_fit": 30, "n_test": 28, "seconds": 4.5, "status": "done"}
@@ -115,6 +116,14 @@ def test_best_is_bold_in_its_direction_a_floor_may_be_best_and_a_limited_row_nev
         ("Beta", "deepfashion (PCK@6px %) ↑"),
     }
     assert table["Gamma (limit 20)"]["cub_001 (% side) ↓"] == "1.00 ±0.50"
+
+
+def test_a_floor_is_never_best_at_being_predicted():
+    score = {"protocol": "sanchez/backward", "protocol_version": PROTOCOLS["sanchez/backward"].version}
+    found = [record("grid", "cub_001", 0.0, score=score), record("alpha", "cub_001", 3.0, score=score)]
+    table = cells(render(rows(found, TASKS, "mini", "sanchez/backward")))
+    assert table["Grid"]["cub_001 (% side) ↓"] == "0.00 ±0.50"
+    assert table["Alpha"]["cub_001 (% side) ↓"] == "**3.00** ±0.50"
 
 
 def test_floors_come_last_under_their_own_heading():
@@ -211,7 +220,7 @@ def test_reported_rows_stand_apart_and_only_in_the_paper_profile():
     assert "**" not in reported.split("\n\n")[1]
     assert "10.5 (" in reported
     assert "AutoLink" not in markdown(RECORDS)
-    assert {row["kind"] for row in rows(RECORDS, TASKS, "mini")} == {"measured"}
+    assert {row["kind"] for row in rows(RECORDS, TASKS, "mini")} == {"trained"}
 
 
 def test_every_metric_of_a_reported_task_has_its_column():

@@ -1,0 +1,1 @@
+"""What ``describe`` prints, one file for each kind of thing."""

@@ -1,0 +1,103 @@
+"""Methods, formats of others' outputs, and systems of the literature in words."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.cards.task import PROFILES
+from benchmarks.cards.text import columns
+from benchmarks.registry import FORMATS, IMPORTED, METHODS, method_class
+from benchmarks.tasks import Profile
+from leaderboard.literature import UNKNOWN, systems
+from leaderboard.published import AS_PRINTED, published_facts
+
+if TYPE_CHECKING:
+    from leaderboard.literature import SystemCard
+    from methods.base import MethodConfig
+
+
+def method_card(name: str) -> str:
+    """All there is to know about a method: its card, its code and its settings."""
+    cls = method_class(name)
+    card = [(key, str(value)) for key, value in cls.card.model_dump().items() if value is not None]
+    card.append(("code", f"{METHODS.origin(name)}, version {cls.version}"))
+    configs = {profile: cls.config_for(profile, {}) for profile in PROFILES}
+    settings = [(f"{name}.{key}", _setting(key, configs)) for key in cls.Config.model_fields]
+    text = f"method {name}\n{columns(card)}"
+    if settings:
+        about = inspect.getdoc(cls.Config) or ""
+        text += f"\n\nsettings (--set name=value)\n{columns(settings)}\n\n{about}"
+    return text
+
+
+def _setting(key: str, configs: Mapping[Profile, MethodConfig]) -> str:
+    """A setting's default, for each profile where they differ."""
+    values = {profile: str(getattr(config, key)) for profile, config in configs.items()}
+    if len(set(values.values())) == 1:
+        return values[PROFILES[0]]
+    return ", ".join(f"{value} ({profile})" for profile, value in values.items())
+
+
+def format_card(name: str) -> str:
+    """All there is to know about a format of others' outputs: what it holds and how its numbers are read."""
+    cls = FORMATS.load(name)
+    card = {key: value for key, value in cls.card.model_dump().items() if value}
+    lines = [(key, ", ".join(value) if isinstance(value, tuple) else str(value)) for key, value in card.items()]
+    lines += [(f"--option {option}", meaning) for option, meaning in cls.options.items()]
+    lines.append(("read by", FORMATS.origin(name)))
+    return f"format {name}\n{columns(lines)}"
+
+
+def imported_card(name: str) -> str:
+    """What ``imported:FOLDER`` holds: whose keypoints, of which tasks. Raises MethodError where nothing is there."""
+    from methods.outputs.imported import records
+
+    found = records(Path(name.removeprefix(IMPORTED)))
+    lines = [("name", found[0].method), ("supervision", found[0].supervision)]
+    for record in found:
+        files = ", ".join(file.name for file in record.files[:4]) + (" ..." if len(record.files) > 4 else "")
+        task = f"{record.task} ({record.profile})"
+        lines.append((task, f"K={record.num_keypoints}, {record.format} from {files}"))
+        lines += [("", f"note: {note}") for note in record.notes]
+    return f"method {name}\n{columns(lines)}"
+
+
+def system_card(name: str) -> str:
+    """All there is to know about a system of the literature: its paper, its code, what reads it, what papers print."""
+    card = systems()[name]
+    lines = [
+        ("name", card.name),
+        ("title", card.title),
+        ("authors", card.authors),
+        ("published", " ".join(str(part) for part in (card.venue, card.year) if part != UNKNOWN) or UNKNOWN),
+        ("paper", card.paper),
+        ("supervision", card.supervision),
+        ("code", card.code),
+        ("licence of code", card.code_licence),
+        ("outputs read by", ", ".join(_adapters(name))),
+        ("trained here as", card.trained_here or "not yet: import its outputs, or score them"),
+    ]
+    lines += [("remark", card.remark)] if card.remark else []
+    return f"system {name}\n{columns(lines)}\n\npublished rows\n{columns(_rows(card))}"
+
+
+def _adapters(system: str) -> list[str]:
+    """The formats that a system's own code writes, and the neutral one, which anything can be brought into."""
+    return [name for name in FORMATS.entries if system in FORMATS.load(name).card.systems] + ["neutral"]
+
+
+def _rows(card: SystemCard) -> Iterator[tuple[str, str]]:
+    """What papers print of a system, a line each, and below it how that was computed, each thing said once."""
+    facts = [fact for fact in published_facts() if fact["method"] in card.rows]
+    notes = list(dict.fromkeys(fact["differs"] for fact in facts))
+    for fact in facts:
+        where = f"table {fact['table']}" if fact["table"].isdigit() else fact["table"]
+        known = "" if fact["protocol"] == AS_PRINTED else f", {fact['protocol']}"
+        task = f"{fact['task']} K={fact['K']}" if fact["K"] else fact["task"]
+        value = f"{fact['value']} {fact['unit']}{known}"
+        yield where, f"{fact['method']}, {fact['supervision']}, {task}: {value} ({notes.index(fact['differs']) + 1})"
+    for number, note in enumerate(notes, start=1):
+        yield f"({number})", note

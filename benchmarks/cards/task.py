@@ -1,0 +1,101 @@
+"""Tasks and suites in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import product
+from typing import TYPE_CHECKING, get_args
+
+from benchmarks.cards.protocol import protocol_error
+from benchmarks.cards.text import columns
+from benchmarks.plan import lack
+from benchmarks.registry import METHODS, method_class, open_dataset, opener
+from benchmarks.tasks import SUITES, TASKS, Profile, Task
+from leaderboard.misalignment import PAIR_SUITES
+from leaderboard.published import reported_rows
+from leaderboard.tables import VARIANT_SUITES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from datasets.base import DatasetCard
+
+PROFILES: tuple[Profile, ...] = get_args(Profile)
+
+
+def task_summary(task: Task) -> str:
+    """A task in a line."""
+    learned = f", keypoints learned on {task.fit_on}" if task.fit_on else ""
+    learned += f", learned on {task.fit_images} images" if task.fit_images is not None else ""
+    return f"{task.dataset}, K={task.num_keypoints}, {task.protocols[0]}{learned}"
+
+
+def suite_summary(name: str) -> str:
+    """A suite in a line."""
+    if name in PAIR_SUITES:
+        pairs = zip(SUITES[name][::2], SUITES[name][1::2], strict=True)
+        return "aligned against wild: " + ", ".join(f"{aligned} and {wild}" for aligned, wild in pairs)
+    return ", ".join(SUITES[name]) + (" with the ablations that a method names" if name in VARIANT_SUITES else "")
+
+
+def suite_card(name: str, root: Path | None) -> str:
+    """All there is to know about a suite: its tasks, and what can be run."""
+    lines = []
+    for task in (TASKS[task] for task in SUITES[name]):
+        runs = ", ".join(profile for profile in PROFILES if not _lacks(task, profile, root)) or "nowhere yet"
+        lines.append((task.id, f"{task_summary(task)}; can be run here: {runs}"))
+    text = f"suite {name}\n{columns(lines)}"
+    return "\n\n".join([text, *_ablations(name)]) if name in VARIANT_SUITES else text
+
+
+def _ablations(suite: str) -> Iterator[str]:
+    """The ablations of every method that has any, under each profile and for the K of the suite's tasks."""
+    classes = {name: method_class(name) for name in METHODS.entries}
+    for task, (name, cls), profile in product(SUITES[suite], classes.items(), PROFILES):
+        found = () if cls.card.is_floor else cls.ablations(cls.config_for(profile, {}), TASKS[task].num_keypoints)
+        if found:
+            settings = (
+                (each.name, ", ".join(f"{name}.{key}={value}" for key, value in each.settings.items()))
+                for each in found
+            )
+            yield f"ablations of {name} on {task} ({profile} profile)\n{columns(settings)}"
+
+
+def task_card(task: Task, root: Path | None) -> str:
+    """All there is to know about a task: its errors, its data, and what papers report."""
+    lines = [("keypoints", f"K={task.num_keypoints}")]
+    if task.fit_images is not None:
+        lines.append(("learned on", f"{task.fit_images} of the fit images, drawn by the seed; fewer are among more"))
+    lines += [("error", f"{protocol}: {protocol_error(protocol)}") for protocol in task.protocols]
+    for profile in PROFILES:
+        lacks = _lacks(task, profile, root)
+        lines.append((profile, f"cannot be run: {lacks}" if lacks else _data(task, profile, root)))
+    lines.append(("suites", ", ".join(name for name, tasks in SUITES.items() if task.id in tasks) or "none"))
+    lines += _reported(task)
+    return f"task {task.id}\n{columns(lines)}"
+
+
+def _reported(task: Task) -> Iterator[tuple[str, str]]:
+    """What papers print, and below it why that cannot be compared."""
+    found = reported_rows([task.id])
+    notes = list(dict.fromkeys(row["note"] for row in found if row["note"]))
+    for row in found:
+        mark = f" ({notes.index(row['note']) + 1})" if row["note"] else ""
+        yield "reported", f"{row['label']}, {row['supervision']}: {row['printed']} {row['unit']}{mark}"
+    for number, note in enumerate(notes, start=1):
+        yield f"({number})", note
+
+
+def _data(task: Task, profile: Profile, root: Path | None) -> str:
+    """Where keypoints are learned, where regressed and tested, and on how many images."""
+    target, source = task.dataset_id(profile), task.fit_dataset_id(profile)
+    learned = f"keypoints learned on {source} (fit {open_dataset(source, root).card.counts['fit']}), "
+    return f"{learned if source != target else ''}{target} ({_counts(open_dataset(target, root).card)})"
+
+
+def _lacks(task: Task, profile: Profile, root: Path | None) -> str:
+    return lack(task, profile, opener(root))
+
+
+def _counts(card: DatasetCard) -> str:
+    return ", ".join(f"{split} {count}" for split, count in card.counts.items())

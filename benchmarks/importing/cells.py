@@ -1,0 +1,109 @@
+"""Cells of imported keypoints: which tasks a folder has imports of, and what a row of the leaderboard says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from benchmarks.cells import Cell
+from benchmarks.errors import UserError
+from benchmarks.registry import IMPORTED
+from benchmarks.tasks import options as task_options
+
+if TYPE_CHECKING:
+    from benchmarks.registry import Open
+    from benchmarks.tasks import Profile, Task
+    from datasets.base import KeypointDataset, Split
+    from methods.outputs.neutral import ImportRecord
+
+SPLITS: tuple[Split, ...] = ("regress", "test")
+
+
+@dataclass(frozen=True)
+class ImportedMethod:
+    """A folder of imports: ``name`` is ``imported:FOLDER``, ``records`` are those beside the keypoints."""
+
+    name: str
+    records: tuple[ImportRecord, ...]
+
+    @property
+    def label(self) -> str:
+        """What tables print."""
+        return self.records[0].method
+
+    @property
+    def folder(self) -> Path:
+        """Where the keypoints are kept."""
+        return Path(self.name.removeprefix(IMPORTED))
+
+    def record(self, task: Task, profile: Profile) -> ImportRecord | None:
+        """The record of a task's import, None where there is none."""
+        return next((found for found in self.records if (found.task, found.profile) == (task.id, profile)), None)
+
+    def lack(self, task: Task, profile: Profile, datasets: Open) -> str:
+        """Why a task's keypoints cannot be scored, or ''. Raises MethodError where they are gone."""
+        from methods.outputs.imported import predictions_sha256
+
+        record = self.record(task, profile)
+        options = f"{task_options(task)} --profile {profile} --method {quote(self.label)}"
+        command = f"python -m benchmarks import FORMAT PATH {options}"
+        again = f"import again: {command}"
+        if record is None:
+            there = ", ".join(f"{found.task} ({found.profile})" for found in self.records)
+            return f"{self.folder} has imports of {there}; make this one with: {command}"
+        dataset = datasets(task.dataset_id(profile))
+        found, reason = dataset.annotated()
+        if not found:
+            return reason
+        changed = [split for split in SPLITS if record.digests.get(split) != dataset.digest(split)]
+        if record.dataset != dataset.card.id or changed:
+            what = (
+                f"images of {record.dataset}" if record.dataset != dataset.card.id else f"another split '{changed[0]}'"
+            )
+            return f"the keypoints in {self.folder} are for {what}, not those of {dataset.card.id} today; {again}"
+        if record.predictions_sha256 != predictions_sha256(self.folder, task.id, profile):
+            return f"the keypoints of {task.id} in {self.folder} have changed since they were imported; {again}"
+        return ""
+
+    def cell(self, task: Task, profile: Profile, limit: int | None, dataset: KeypointDataset) -> Cell:
+        """The cell of a task that the folder has an import of."""
+        from methods.outputs.imported import Imported
+
+        record = self.record(task, profile)
+        if record is None:
+            raise UserError(f"{self.folder} has no import of {task.id}")
+        return Cell(
+            method=self.name,
+            label=self.label,
+            version=Imported.version,
+            settings={"task": task.id},
+            config={},
+            identity={"predictions": record.predictions_sha256},
+            is_floor=False,
+            supervision=record.supervision,
+            made_by={"format": record.format, "files": [file.model_dump() for file in record.files]},
+            task=task,
+            profile=profile,
+            seed=0,
+            limit=limit,
+            digests={"fit": "", **{split: dataset.digest(split) for split in SPLITS}},
+        )
+
+
+def imports(names: Iterable[str]) -> list[ImportedMethod]:
+    """The imported methods of these names. Raises MethodError without imports, UserError for two of one name."""
+    from methods.outputs.imported import imported_method, records
+
+    found: dict[str, ImportedMethod] = {}
+    for name in dict.fromkeys(names):
+        folder = Path(name.removeprefix(IMPORTED))
+        label = imported_method(folder).card.name
+        if label in found:
+            raise UserError(
+                f"{found[label].folder} and {folder} are both called '{label}'; import one under another name"
+            )
+        found[label] = ImportedMethod(name, tuple(records(folder)))
+    return list(found.values())

@@ -1,0 +1,80 @@
+"""Whether keypoints are (x, y), and of the scale said, as far as the task's landmarks can tell.
+
+Landmarks follow keypoints: x that of x, y that of y. Each coordinate of the landmarks is regressed on the same
+coordinate of the keypoints, on half of the images, and predicted on the others; then on the other coordinate. Where the
+other predicts far more, the two have changed places.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from methods.outputs.base import SplitTruth
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+MOST_IMAGES = 4000
+LITTLE = 0.02
+SLIGHTLY = 0.05
+CLEARLY = 0.15
+
+
+def check_order(keypoints: Floats, truth: SplitTruth) -> tuple[bool, str]:
+    """Whether keypoints (N, K, 2) of these images look as if y stood before x, and what was measured.
+
+    The text is '' where there is nothing to say: they look right, or there are too few images to tell.
+    """
+    step = max(1, len(keypoints) // MOST_IMAGES)
+    points, landmarks, visible = keypoints[::step], truth.landmarks[::step], truth.visible[::step]
+    if len(points) < 4 * (points.shape[1] + 1):
+        return False, ""
+    as_written, swapped = (explained(found, landmarks, visible) for found in (points, points[..., ::-1]))
+    measured = f"read as (y, x) they explain {swapped:.0%} of where landmarks are, as (x, y) {as_written:.0%}"
+    if swapped > as_written + CLEARLY and swapped > 2 * as_written:
+        return True, measured
+    if swapped > as_written + SLIGHTLY:
+        return False, f"the order of x and y is in doubt: {measured}"
+    if max(as_written, swapped) < LITTLE:
+        return False, (
+            "the keypoints say nothing of where landmarks are, in either order: they may be the same for every image, "
+            "or their rows in another order than the images"
+        )
+    return False, ""
+
+
+def check_scale(keypoints: Floats, truth: SplitTruth) -> str:
+    """What there is to say of keypoints (N, K, 2) of these images that all keep to the quarter next to their origin.
+
+    So do pixels that were divided by the side of a larger frame than theirs; '' where there is nothing to say, as where
+    all landmarks lie there too.
+    """
+    farthest, landmarks = float(keypoints.max()), truth.landmarks[truth.visible]
+    if farthest > 0.5 or not len(landmarks) or float(landmarks.max()) <= 0.5:
+        return ""
+    return (
+        f"no keypoint lies beyond {farthest:.2f} of the image in x or y, landmarks do (up to {landmarks.max():.2f}): "
+        "they may be pixels of a smaller frame than was said"
+    )
+
+
+def explained(points: Floats, landmarks: Floats, visible: NDArray[np.bool_]) -> float:
+    """The part, at least 0, of the variance of held-out landmarks that the same coordinate of keypoints explains."""
+    left, total = 0.0, 0.0
+    for landmark in range(landmarks.shape[1]):
+        rows = np.flatnonzero(visible[:, landmark])
+        fit, held_out = rows[::2], rows[1::2]
+        if len(fit) < 2 * (points.shape[1] + 1) - 1:
+            continue
+        for axis in (0, 1):
+            wanted = landmarks[:, landmark, axis]
+            mean = wanted[fit].mean()
+            design = points[..., axis] - points[fit, :, axis].mean(axis=0)
+            weights = np.linalg.lstsq(design[fit], wanted[fit] - mean, rcond=1e-6)[0]
+            left += float(((wanted[held_out] - mean - design[held_out] @ weights) ** 2).sum())
+            total += float(((wanted[held_out] - mean) ** 2).sum())
+    return max(0.0, 1 - left / total) if total else 0.0

@@ -1,0 +1,1 @@
+"""Writes a working plugin to begin a new method with."""

@@ -1,0 +1,40 @@
+"""Template: each keypoint is the centre of one of the K colours of the fit images."""
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from methods.arrays import ArrayMethod
+from methods.base import ImageBatch, ImageStream, MethodCard, MethodConfig, Report
+
+
+class TemplateConfig(MethodConfig):
+    sharpness: float = 100.0  # in colour; changed by --set template.sharpness=50
+
+
+class Template(ArrayMethod):
+    card: ClassVar[MethodCard] = MethodCard(
+        id="template",
+        name="Template",
+        summary="centres of the K colours of the fit images",
+        paper="unpublished",
+        year=2026,
+        licence="Apache-2.0",
+        trained_on="the fit images",
+    )
+    Config: ClassVar[type[MethodConfig]] = TemplateConfig
+
+    def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
+        from scipy.cluster.vq import kmeans2
+
+        sample = np.concatenate([batch.pixels[:, :, ::8, ::8].swapaxes(0, 1).reshape(3, -1).T for batch in images])
+        self.learned["colours"], _ = kmeans2(sample.astype(np.float64), num_keypoints, minit="++", seed=seed)  # (K, 3)
+        report(1, 1)
+
+    def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
+        distance = ((batch.pixels[:, None] - self.array("colours")[:, :, None, None]) ** 2).sum(axis=2)  # (B, K, H, W)
+        weight = np.exp(-self.config.sharpness * distance) + 1e-9
+        weight /= weight.sum(axis=(2, 3), keepdims=True)
+        place = (np.arange(weight.shape[-1]) + 0.5) / weight.shape[-1]  # centres of the pixels
+        return np.stack([weight.sum(axis=2) @ place, weight.sum(axis=3) @ place], axis=-1)  # (x, y)

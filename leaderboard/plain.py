@@ -1,0 +1,23 @@
+"""Rows as csv and json, for programs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def to_csv(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> str:
+    """The rows with the fields in this order and a heading; None is nothing."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def to_json(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as a list of objects. Raises ValueError for a number that json has not."""
+    return json.dumps(list(rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -1,0 +1,47 @@
+"""The base of a method that learns a few numpy arrays: it keeps them by name, saves them and loads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from methods.base import Method, MethodConfig, MethodError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_FILE = "learned.safetensors"
+
+
+class ArrayMethod(Method):
+    """A method of which ``fit`` fills ``learned`` and ``predict`` asks for ``array(name)``; the rest is done here."""
+
+    def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
+        super().__init__(config, device)
+        self.learned: dict[str, NDArray[Any]] = {}
+
+    def array(self, name: str) -> NDArray[Any]:
+        """What was learned under a name, of any shape. Raises MethodError before ``fit`` or ``load``."""
+        if name not in self.learned:
+            raise MethodError(f"{self.card.id}: '{name}' has not been learned yet; call fit or load first")
+        return self.learned[name]
+
+    def save(self, folder: Path) -> None:
+        """Write all arrays to ``learned.safetensors``. Raises MethodError before ``fit`` or ``load``."""
+        import numpy as np
+        from safetensors.numpy import save_file
+
+        if not self.learned:
+            raise MethodError(f"{self.card.id}: there is nothing to save yet; call fit or load first")
+        arrays = {name: np.ascontiguousarray(values) for name, values in self.learned.items()}
+        save_file(arrays, folder / _FILE)
+
+    def load(self, folder: Path) -> None:
+        """Take up what ``save`` wrote. Raises MethodError where it is not there or not readable."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            self.learned = load_file(folder / _FILE)
+        except (OSError, SafetensorError) as error:
+            raise MethodError(f"{self.card.id}: cannot load {folder / _FILE}: {error!r}; fit again") from error

@@ -1,0 +1,197 @@
+"""AutoLink as a method of the benchmark."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from methods.autolink.config import AutoLinkConfig
+from methods.base import ImageStream, MethodCard, MethodConfig, MethodError, Report
+from methods.training import perceptual
+from methods.training.base import TrainedMethod
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn, optim
+
+    from methods.autolink.network import Network
+    from methods.training.features import Features
+
+LEAST_KEYPOINTS = 2  # an edge has two ends
+CELL = 4  # pixels a side of a cell of the detector's maps
+
+# After each block's last ReLU but the deepest block's; what the other features compare is a choice of ours.
+LAYERS: dict[str, tuple[str, ...] | None] = {
+    "vgg16": ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
+    "vgg19": ("conv1_2", "conv2_2", "conv3_4", "conv4_4"),
+}
+
+
+class AutoLink(TrainedMethod):
+    """Paints a masked image anew from the lines between its keypoints: the lines carry what the mask took away.
+
+    Source: He, Wandt and Rhodin, NeurIPS 2022, and the released code.
+    """
+
+    card: ClassVar[MethodCard] = MethodCard(
+        id="autolink",
+        name="AutoLink",
+        summary="keypoints linked by learned edges, from whose picture a masked image is painted anew",
+        paper="AutoLink: Self-supervised Learning of Human Skeletons and Object Outlines by Linking Keypoints, "
+        "He et al., NeurIPS 2022",
+        year=2022,
+        licence="own code, Apache-2.0",
+        supervision="unsupervised",
+        trained_on="the fit images; the features of its loss were trained on ImageNet (VGG) or on drawings (mini VAE)",
+    )
+    Config: ClassVar[type[MethodConfig]] = AutoLinkConfig
+
+    def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
+        super().__init__(config, device)
+        self._features: Features | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Which features the loss compares, with the sha256 of their weights, or that of the ``weights`` taken.
+
+        Raises MethodError where they are missing.
+        """
+        config = self.config
+        if config.weights is not None:
+            return {"weights_sha256": _sha256(Path(config.weights).expanduser())}
+        return perceptual.identity(config.features, config.features_weights, self.card.id)
+
+    def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
+        """Train detector, edges and painter; with ``weights`` set, take the detector from there and learn nothing.
+
+        Raises MethodError for fewer than 2 keypoints, no images, a loss that diverges, or weights that do not fit.
+        """
+        if num_keypoints < LEAST_KEYPOINTS:
+            raise MethodError(f"{self.card.id}: got {num_keypoints} keypoints, expected at least 2: edges link them")
+        if self.config.weights is None:
+            super().fit(images, num_keypoints, seed, report)
+            return
+        self._take(
+            self._with_detector(Path(self.config.weights).expanduser(), num_keypoints, seed), num_keypoints, seed
+        )
+        report(1, 1)
+
+    def build(self, num_keypoints: int) -> nn.Module:
+        """Detector, weights of the edges, and painter."""
+        from methods.autolink.network import Detector, Network
+
+        config = self.config
+        detector = Detector(num_keypoints, config.width, config.levels, config.reach)
+        return Network(detector, num_keypoints, config.width, config.edge_rate, config.edge_start)
+
+    def optimiser(self, network: nn.Module) -> optim.Optimizer:
+        """Adam with decoupled weight decay, the detector at its own rate."""
+        from torch.optim import AdamW
+
+        config = self.config
+        detector = list(cast("Network", network).detector.parameters())
+        others = [parameter for name, parameter in network.named_parameters() if not name.startswith("detector.")]
+        groups = [{"params": others}, {"params": detector, "lr": config.learning_rate * config.detector_rate}]
+        return AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
+
+    def losses(self, network: nn.Module, pixels: Tensor, generator: np.random.Generator) -> dict[str, Tensor]:
+        """Distance in features between the images and those painted from their edges and what the mask leaves."""
+        import torch
+
+        from methods.training.features import layer_distances
+
+        pixels = self._flipped(pixels, generator)
+        target = self._resized(pixels, self.config.painted_size)
+        masked = (2 * target - 1) * self._visible(target, generator)
+        seen = 2 * self._recoloured(pixels, generator) - 1
+        painted = (network(seen, masked, self.config.thickness) + 1) / 2
+        ours, theirs = self._compared(painted), self._compared(target)
+        loss = torch.stack(layer_distances(theirs, ours, distance="l1")).sum()
+        weights = cast("Network", network).edge_weights.detach()
+        return {
+            "loss": loss,
+            "pixel error": (painted.detach() - target).square().mean(),
+            "strongest edge": weights.max(),
+            "weakest edge": weights.min(),
+        }
+
+    def locate(self, network: nn.Module, pixels: Tensor) -> Tensor:
+        """Keypoints (B, K, 2), (x, y) in [0, 1]: -1 is the centre of the first of a map's cells, 1 that of the last."""
+        cells = pixels.shape[-1] // CELL
+        places = (cast("Network", network).detector(2 * pixels - 1) + 1) / 2
+        return (places.flip(2) * (cells - 1) + 0.5) / cells
+
+    def _with_detector(self, file: Path, num_keypoints: int, seed: int) -> nn.Module:
+        """A network with the detector of a released checkpoint. Raises MethodError where it does not fit."""
+        from methods.outputs.autolink import load_detector
+        from methods.outputs.base import OutputError
+
+        network = cast("Network", self._new_network(num_keypoints, seed))
+        try:
+            network.detector.load_state_dict(load_detector(file, num_keypoints).state_dict())
+        except OutputError as error:
+            raise MethodError(f"{self.card.id}: {error}") from error
+        except RuntimeError as error:
+            raise MethodError(
+                f"{self.card.id}: {file} holds a detector of another width than {self.config.width}; "
+                f"set {self.card.id}.preset=paper"
+            ) from error
+        return network
+
+    def _flipped(self, pixels: Tensor, generator: np.random.Generator) -> Tensor:
+        """Half of the images, drawn at random, seen in a mirror."""
+        if not self.config.flip:
+            return pixels
+        import torch
+
+        mirrored = torch.tensor(generator.random(len(pixels)) < 0.5, device=pixels.device)
+        return torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(3), pixels)
+
+    def _recoloured(self, pixels: Tensor, generator: np.random.Generator) -> Tensor:
+        """Images whose channels are put in another order, each as it is or as its negative, drawn for each image."""
+        if not self.config.recolour:
+            return pixels
+        import numpy as np
+        import torch
+
+        order = torch.tensor(generator.permuted(np.tile(np.arange(3), (len(pixels), 1)), axis=1), device=pixels.device)
+        negative = torch.tensor(generator.random((len(pixels), 3, 1, 1)) < 0.5, device=pixels.device)
+        mixed = pixels.gather(1, order.view(-1, 3, 1, 1).expand_as(pixels))
+        return torch.where(negative, 1 - mixed, mixed)
+
+    def _visible(self, pixels: Tensor, generator: np.random.Generator) -> Tensor:
+        """What the mask leaves of each image, (B, 1, H, H) of 0 and 1, in square blocks."""
+        import torch
+        from torch.nn.functional import interpolate
+
+        blocks = generator.random((len(pixels), 1, self.config.mask_blocks, self.config.mask_blocks))
+        kept = torch.tensor(blocks >= self.config.masked).to(pixels)
+        return interpolate(kept, size=pixels.shape[-1], mode="nearest")
+
+    def _compared(self, pixels: Tensor) -> list[Tensor]:
+        """The features of images (B, 3, H, H) in [0, 1] that the loss compares."""
+        config = self.config
+        if self._features is None:
+            layers = config.features_layers or LAYERS.get(config.features)
+            self._features = perceptual.load(
+                config.features, config.features_weights, layers, self.device, self.card.id
+            )
+        return self._features(self._resized(pixels, config.features_size))
+
+    @staticmethod
+    def _resized(pixels: Tensor, size: int) -> Tensor:
+        """Images at another size; 0 leaves them at theirs."""
+        from torch.nn.functional import interpolate
+
+        if size in (0, pixels.shape[-1]):
+            return pixels
+        return interpolate(pixels, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def _sha256(file: Path) -> str:
+    """sha256 of a file. Raises MethodError where it cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise MethodError(f"autolink: cannot read weights {file}: {error.strerror or error}") from error

@@ -1,0 +1,93 @@
+"""IMM as a method of the benchmark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from methods.base import MethodCard, MethodConfig
+from methods.imm.config import IMMConfig
+from methods.training import perceptual
+from methods.training.base import TrainedMethod
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from methods.imm.network import Network
+    from methods.training.features import Features
+
+
+class IMM(TrainedMethod):
+    """Draws one view of an image from another view and K points of the first: the points carry the geometry.
+
+    Source: Jakab, Gupta, Bilen and Vedaldi, NeurIPS 2018, and their released code.
+    """
+
+    card: ClassVar[MethodCard] = MethodCard(
+        id="imm",
+        name="IMM",
+        summary="points through which one view of an image is drawn from another",
+        paper=(
+            "Unsupervised Learning of Object Landmarks through Conditional Image Generation, Jakab et al., NeurIPS 2018"
+        ),
+        year=2018,
+        licence="own code, Apache-2.0; the released code names none",
+        supervision="unsupervised",
+        trained_on="the fit images; features of its loss were trained on ImageNet or on drawings",
+    )
+    Config: ClassVar[type[MethodConfig]] = IMMConfig
+
+    def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
+        super().__init__(config, device)
+        self._loaded: Features | None = None
+
+    def identity(self) -> dict[str, Any]:
+        """Which features the loss compares, with the sha256 of their weights. Raises MethodError without them."""
+        return perceptual.identity(self.config.features, self.config.features_weights, self.card.id)
+
+    def build(self, num_keypoints: int) -> nn.Module:
+        """The two encoders, the decoder, and the moving averages of the loss."""
+        import torch
+
+        from methods.imm.network import Network, begin_gaussian
+
+        layers = self.config.features_layers or perceptual.LAYERS[self.config.features]
+        network = Network(self.config, num_keypoints, len(layers))
+        if self.config.initial_deviation:
+            begin_gaussian(network, self.config.initial_deviation)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def losses(self, network: nn.Module, pixels: Tensor, generator: np.random.Generator) -> dict[str, Tensor]:
+        """The perceptual loss of targets drawn anew from random warps of the images."""
+        config, features = self.config, self._features()
+        source, target, weight = self._pairs(pixels, generator)
+        drawn, _ = network(source, target)
+        balanced = cast("Network", network).balanced(features(target), features(drawn), weight, config.distance)
+        return {
+            "loss": config.reconstruction_weight * balanced,
+            "pixel error": ((drawn - target).square() * weight).mean(),
+        }
+
+    def locate(self, network: nn.Module, pixels: Tensor) -> Tensor:
+        """Points (B, K, 2), (x, y) in [0, 1]."""
+        return (cast("Network", network).points(pixels) + 1) / 2
+
+    def _pairs(self, pixels: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Source, target and the target's mask of images, warped anew."""
+        from methods.imm.warps import border_mask, draw, pairs, sampling_grid
+
+        config, side = self.config, pixels.shape[-1]
+        grids = [
+            sampling_grid(draw(warp, config.control_points, len(pixels), generator), side).to(pixels)
+            for warp in (config.target_warp, config.source_warp)
+        ]
+        mask = border_mask(side, config.mask_margin, config.mask_step).to(pixels)
+        return pairs(pixels, mask, (grids[0], grids[1]), config.outside)
+
+    def _features(self) -> Features:
+        if self._loaded is None:
+            config = self.config
+            self._loaded = perceptual.load(
+                config.features, config.features_weights, config.features_layers, self.device, self.card.id
+            )
+        return self._loaded

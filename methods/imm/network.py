@@ -1,0 +1,134 @@
+"""The networks of IMM: encoders of pose and of appearance, the Gaussian bottleneck between, and the decoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+from methods.imm.warps import centres
+from methods.training.features import BalancedLoss
+
+if TYPE_CHECKING:
+    from methods.imm.config import IMMConfig
+
+
+def marginal_means(heatmaps: Tensor) -> Tensor:
+    """Points (B, K, 2), (x, y) in [-1, 1], of heatmaps (B, K, h, w).
+
+    Each coordinate is the mean under a softmax over its axis of the heatmap averaged along the other. Source: the
+    released code.
+    """
+    over_y, over_x = heatmaps.mean(3).softmax(2), heatmaps.mean(2).softmax(2)
+    x = (over_x * centres(heatmaps.shape[3], heatmaps.device)).sum(2)
+    y = (over_y * centres(heatmaps.shape[2], heatmaps.device)).sum(2)
+    return torch.stack([x, y], dim=2)
+
+
+def plane_means(heatmaps: Tensor) -> Tensor:
+    """As ``marginal_means``, under one softmax over the plane. Source: the paper's text, section 3.1."""
+    shares = heatmaps.flatten(2).softmax(2).view_as(heatmaps)
+    x = (shares.sum(2) * centres(heatmaps.shape[3], heatmaps.device)).sum(2)
+    y = (shares.sum(3) * centres(heatmaps.shape[2], heatmaps.device)).sum(2)
+    return torch.stack([x, y], dim=2)
+
+
+def gaussian_maps(points: Tensor, side: int, sigma: float) -> Tensor:
+    """Gaussians (B, K, side, side) of height 1 around points (B, K, 2); sigma in [-1, 1], half of the image is 1."""
+    axis = centres(side, points.device)
+    lines = torch.exp(-((axis - points[..., None]) ** 2) / (2 * sigma**2))
+    return lines[:, :, 1, :, None] * lines[:, :, 0, None, :]
+
+
+def normalisation(kind: str, channels: int) -> nn.Module:
+    """Batch normalisation, or groups of eight channels of one image (which ``predict`` treats as ``fit`` does)."""
+    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(max(1, channels // 8), channels)
+
+
+def convolution(taken: int, given: int, kind: str, size: int = 3, stride: int = 1) -> nn.Sequential:
+    """Convolution, normalisation and ReLU."""
+    convolve = nn.Conv2d(taken, given, size, stride, padding=size // 2)
+    return nn.Sequential(convolve, normalisation(kind, given), nn.ReLU())
+
+
+def encoder(config: IMMConfig) -> nn.Sequential:
+    """Blocks of two convolutions from the image's side down to ``map_size``; each halves it and doubles channels."""
+    channels, side = config.channels, config.image_size
+    layers = [convolution(3, channels, config.normalisation, 7), convolution(channels, channels, config.normalisation)]
+    while side > config.map_size:
+        layers.append(convolution(channels, 2 * channels, config.normalisation, stride=2))
+        channels, side = 2 * channels, side // 2
+        layers.append(convolution(channels, channels, config.normalisation))
+    return nn.Sequential(*layers)
+
+
+def encoded_channels(config: IMMConfig) -> int:
+    """Channels that an encoder ends with."""
+    return config.channels * config.image_size // config.map_size
+
+
+class Decoder(nn.Module):
+    """Blocks of two convolutions from ``map_size`` up to the image's side; each doubles it and halves channels."""
+
+    def __init__(self, taken: int, config: IMMConfig) -> None:
+        super().__init__()
+        given, side = config.decoder_channels, config.map_size
+        blocks = []
+        while True:
+            blocks.append(
+                nn.Sequential(
+                    convolution(taken, given, config.normalisation), convolution(given, given, config.normalisation)
+                )
+            )
+            if side >= config.image_size:
+                break
+            taken, given, side = given, max(given // 2, config.least_channels), 2 * side
+        self.blocks = nn.ModuleList(blocks)
+        self.colours = nn.Conv2d(given, 3, 3, padding=1)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        for number, block in enumerate(self.blocks):
+            if number:
+                hidden = interpolate(hidden, scale_factor=2, mode="bilinear", align_corners=False)
+            hidden = block(hidden)
+        colours: Tensor = self.colours(hidden)
+        return colours
+
+
+class Network(nn.Module):
+    """Draws the target from what the source looks like and where the target's K points are.
+
+    ``balanced`` is the loss of that drawing over so many ``layers``, kept here for its moving averages.
+    """
+
+    def __init__(self, config: IMMConfig, num_keypoints: int, layers: int) -> None:
+        super().__init__()
+        self.map_size, self.sigma, self.sharpness = config.map_size, config.sigma, config.sharpness
+        self.means = marginal_means if config.softmax == "marginal" else plane_means
+        width = encoded_channels(config)
+        self.pose = nn.Sequential(encoder(config), nn.Conv2d(width, num_keypoints, 1))
+        self.appearance = encoder(config)
+        self.decoder = Decoder(width + num_keypoints, config)
+        self.balanced = BalancedLoss(layers, config.average_decay)
+
+    def points(self, pixels: Tensor) -> Tensor:
+        """Points (B, K, 2), (x, y) in [-1, 1], of images (B, 3, H, W)."""
+        return self.means(self.sharpness * self.pose(pixels))
+
+    def forward(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The target (B, 3, H, W) as it is drawn anew, and its points (B, K, 2)."""
+        points = self.points(target)
+        maps = gaussian_maps(points, self.map_size, self.sigma)
+        drawn: Tensor = self.decoder(torch.cat([self.appearance(source), maps], dim=1))
+        return drawn, points
+
+
+def begin_gaussian(network: nn.Module, deviation: float) -> None:
+    """Draw the weights of all convolutions anew from a Gaussian; biases become 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.normal_(module.weight, std=deviation)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

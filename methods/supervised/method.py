@@ -1,0 +1,146 @@
+"""Supervised landmarks as a method of the benchmark: its card, its settings, and how it learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from methods.base import SUPERVISED, ImageBatch, ImageStream, LabelledBatch, MethodCard, MethodConfig, MethodError
+from methods.training.base import TrainedConfig, TrainedMethod
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+GROUPS = 8  # of channels that are normalised together
+
+# For images of 64 pixels and some seconds on one core: a narrow network, and few steps with a high rate that falls.
+MINI: dict[str, Any] = {
+    "image_size": 64,
+    "width": 16,
+    "stem_stride": 2,
+    "levels": 3,
+    "steps": 250,
+    "batch_size": 16,
+    "learning_rate": 4e-3,
+    "schedule": "cosine",
+    "warmup": 20,
+    "sigma": 1.0,
+}
+
+
+class SupervisedConfig(TrainedConfig):
+    """Settings of the regressor; the defaults are for images of 128 pixels and a GPU.
+
+    The network halves the image by ``stem_stride`` (1, 2 or 4) and then ``levels`` times, from ``width`` channels to
+    at most ``max_width``, and comes back up with skip connections to heatmaps of ``image_size / stem_stride`` pixels.
+    ``sigma`` of the Gaussian targets is in pixels of the heatmap; the loss is ``heatmap_weight`` times the
+    cross-entropy of target and heatmap plus ``coordinate_weight`` times the distance, in image sides, of landmark and
+    soft-argmax. Images are rotated by up to ``rotation_degrees``, drawn at a size between those of ``scale_range``
+    and moved by up to ``translation`` of half their width, either way; their contrast is changed by up to ``colour``
+    and their brightness by up to half of it. They are never mirrored, as that would swap left and right.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
+
+    batch_size: PositiveInt = 32
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: NonNegativeFloat = 1e-4
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup: int = Field(default=200, ge=0)
+    clip_gradient: NonNegativeFloat = 1.0
+
+    width: PositiveInt = 64
+    max_width: PositiveInt = 256
+    levels: PositiveInt = 4
+    stem_stride: PositiveInt = 2
+    sigma: PositiveFloat = 1.5
+    heatmap_weight: NonNegativeFloat = 1.0
+    coordinate_weight: NonNegativeFloat = 1.0
+
+    rotation_degrees: float = Field(default=20.0, ge=0)
+    scale_range: tuple[float, float] = (0.8, 1.25)
+    translation: float = Field(default=0.1, ge=0)
+    colour: float = Field(default=0.2, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _check_ranges(self) -> SupervisedConfig:
+        low, high = self.scale_range
+        if not 0 < low <= high:
+            raise ValueError(f"scale_range is ({low}, {high}), expected 0 < low <= high")
+        if self.width % GROUPS or self.max_width % GROUPS:
+            raise ValueError(f"width is {self.width} and max_width {self.max_width}, expected multiples of {GROUPS}")
+        smallest = self.stem_stride * 2**self.levels
+        if self.image_size % smallest:
+            raise ValueError(
+                f"image_size is {self.image_size}, expected a multiple of {smallest} (stem_stride x 2^levels)"
+            )
+        return self
+
+
+class Supervised(TrainedMethod):
+    """Heatmaps of the annotated landmarks, learned from the fit images, and their soft-argmax: not a fair rival.
+
+    What is learned is Sun et al., ECCV 2018: the expectation of a heatmap, trained jointly with the heatmap itself.
+    The network is a small one of our own, trained from scratch, without batch statistics. Landmarks that are not
+    visible, or leave the image when it is warped, do not count.
+    """
+
+    card: ClassVar[MethodCard] = MethodCard(
+        id="supervised",
+        name="Supervised heatmaps",
+        summary="a small heatmap regressor that learns from landmarks: the ceiling, no rival",
+        paper="Integral Human Pose Regression, Sun et al., ECCV 2018",
+        year=2018,
+        licence="Apache-2.0",
+        supervision=SUPERVISED,
+        trained_on="the fit images and their landmarks",
+    )
+    Config: ClassVar[type[MethodConfig]] = SupervisedConfig
+
+    def begin(self, images: ImageStream, num_keypoints: int, seed: int) -> None:
+        """Look whether the images come with ``num_keypoints`` landmarks. Raises MethodError where they do not."""
+        batch = images.load([0])
+        if not isinstance(batch, LabelledBatch):
+            raise MethodError(
+                f"{self.card.id}: the fit images came without landmarks, expected {num_keypoints} of each; fit on a "
+                "dataset with annotations"
+            )
+        if batch.landmarks.shape[1] != num_keypoints:
+            raise MethodError(
+                f"{self.card.id}: {num_keypoints} keypoints were asked for, images have {batch.landmarks.shape[1]} "
+                "landmarks; ask for one keypoint a landmark"
+            )
+
+    def build(self, num_keypoints: int) -> nn.Module:
+        """A heatmap a landmark."""
+        from methods.supervised.network import HeatmapNetwork
+
+        config = self.config
+        return HeatmapNetwork(num_keypoints, config.width, config.max_width, config.levels, config.stem_stride, GROUPS)
+
+    def losses_of(
+        self, network: nn.Module, batch: ImageBatch, pixels: Tensor, generator: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Losses of images and landmarks that are warped together."""
+        from methods.supervised.learning import Landmarks, augmented, heatmap_losses
+
+        if not isinstance(batch, LabelledBatch):
+            raise MethodError(f"{self.card.id}: images {', '.join(batch.ids[:3])} came without landmarks")
+        landmarks = Landmarks.of(batch, pixels.device)
+        pixels, landmarks = augmented(self.config, batch.ids, pixels, landmarks, int(generator.integers(2**62)))
+        heatmap, distance = heatmap_losses(network(pixels), landmarks, self.config.sigma)
+        loss = self.config.heatmap_weight * heatmap + self.config.coordinate_weight * distance
+        return {"loss": loss, "heatmap": heatmap, "distance": distance}
+
+    def losses(self, network: nn.Module, pixels: Tensor, generator: np.random.Generator) -> dict[str, Tensor]:
+        """Nothing can be learned from images alone. Raises MethodError."""
+        raise MethodError(f"{self.card.id}: images came without landmarks; fit on a dataset with annotations")
+
+    def locate(self, network: nn.Module, pixels: Tensor) -> Tensor:
+        """Soft-argmax (B, L, 2) of the heatmaps, (x, y) in [0, 1]."""
+        from methods.supervised.learning import soft_argmax
+
+        return soft_argmax(network(pixels))

@@ -1,0 +1,224 @@
+"""A method that trains a network: it states the network, the losses and where the keypoints are; the rest is here."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from methods.base import ImageBatch, ImageStream, Method, MethodConfig, MethodError, Report
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor, nn, optim
+
+    from methods.training.checkpoints import CheckpointFile
+
+NETWORK = "network.safetensors"
+STATE = "state.json"
+
+
+class TrainedConfig(MethodConfig):
+    """Settings that every trained method has. Defaults are for a subclass to replace by those of its paper.
+
+    ``preset`` fills in what is not given from the subclass's ``presets``. Images are ``image_size`` square; a fit
+    takes ``steps`` steps of ``batch_size`` images, with ``learning_rate`` and ``weight_decay`` of the optimiser; the
+    learning rate stays (``schedule='constant'``) or falls to 0 along half a cosine wave (``'cosine'``), after
+    ``warmup`` steps in which it rises. A gradient that is longer, over all parameters together, than
+    ``clip_gradient`` is shortened to it; 0 leaves it.
+
+    ``predict_batch`` images go through the network at once in ``predict``. ``checkpoint_every`` is after how many
+    steps a fit is kept, so that it can go on after it was broken off; 0 keeps none. Neither identifies a fit.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": {}}
+
+    preset: Literal["paper", "mini"] = "paper"
+
+    image_size: PositiveInt = 128
+    steps: int = Field(default=20_000, ge=0)
+    batch_size: PositiveInt = 64
+    learning_rate: PositiveFloat = 1e-4
+    weight_decay: NonNegativeFloat = 0.0
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup: int = Field(default=0, ge=0)
+    clip_gradient: NonNegativeFloat = 0.0
+
+    predict_batch: PositiveInt = Field(default=32, exclude=True)
+    checkpoint_every: int = Field(default=500, ge=0, exclude=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, given: Any) -> Any:
+        """Put what is given on top of its preset; an unknown preset is left for the field to refuse."""
+        if not isinstance(given, dict):
+            return given
+        preset = given.get("preset") or cls.model_fields["preset"].default
+        return cls.settle({**cls.presets.get(preset, {}), **given, "preset": preset})
+
+    @classmethod
+    def settle(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """What a subclass decides on this machine, such as which features are at hand; here nothing."""
+        return settings
+
+
+class TrainedMethod(Method):
+    """Trains a network on the fit images by gradient descent: a fit, its checkpoints, ``predict``, ``save``, ``load``.
+
+    A subclass states ``build``, ``losses`` and ``locate``. Same seed, same bits on the CPU: weights are drawn under
+    the seed, images come in an order that the seed gives, and the draws of a step depend on seed and step alone, so
+    neither the batches in which the images arrive nor a fit broken off in between changes them.
+    """
+
+    Config: ClassVar[type[MethodConfig]] = TrainedConfig
+
+    def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
+        super().__init__(config, device)
+        self._network: nn.Module | None = None
+        self._num_keypoints = 0
+        self._seed = 0
+
+    @abstractmethod
+    def build(self, num_keypoints: int) -> nn.Module:
+        """A new network, on the CPU; called under the seed, so that torch's own draws are the same each time."""
+
+    @abstractmethod
+    def losses(self, network: nn.Module, pixels: Tensor, generator: np.random.Generator) -> dict[str, Tensor]:
+        """``loss``, a scalar to descend, and scalars worth a curve, of images (B, 3, H, W) in [0, 1].
+
+        Draw from ``generator`` (of this step), or from torch's global one, which is seeded for this step.
+        """
+
+    @abstractmethod
+    def locate(self, network: nn.Module, pixels: Tensor) -> Tensor:
+        """Keypoints (B, K, 2), (x, y) in [0, 1], of images (B, 3, H, W); the network is in eval mode, no gradient."""
+
+    def losses_of(
+        self, network: nn.Module, batch: ImageBatch, pixels: Tensor, generator: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """``losses``, for a method that must know which images these are; ``pixels`` are the batch's on the device."""
+        return self.losses(network, pixels, generator)
+
+    def optimiser(self, network: nn.Module) -> optim.Optimizer:
+        """Adam with decoupled weight decay, of all parameters that learn."""
+        from torch.optim import AdamW
+
+        learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        return AdamW(learning, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
+
+    def begin(self, images: ImageStream, num_keypoints: int, seed: int) -> None:
+        """What a subclass looks at or prepares before the first step of a fit; nothing here."""
+
+    @classmethod
+    def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
+        """An explicit preset wins; else the mini profile means ``mini`` and every other ``paper``."""
+        default = {"preset": "mini"} if profile == "mini" else {}
+        return cls.Config(**{**default, **settings})
+
+    @property
+    def image_size(self) -> int:
+        """``image_size`` of the config."""
+        return int(self.config.image_size)
+
+    def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
+        """Train a new network, or go on from what is in ``checkpoints``; ``report`` gets the scalars of every step.
+
+        Raises MethodError for no images, fewer than 1 keypoint or a loss that diverges.
+        """
+        from methods.training.course import train
+
+        if len(images) == 0:
+            raise MethodError(f"{self.card.id}: there are no images to fit, expected at least 1")
+        network = self._new_network(num_keypoints, seed)
+        self.begin(images, num_keypoints, seed)
+        train(self, network, images, seed, report, self._checkpoint_file(images, num_keypoints, seed))
+        self._take(network, num_keypoints, seed)
+        if not self.config.steps:
+            report(1, 1)
+
+    def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
+        """Keypoints (B, K, 2), (x, y) in [0, 1]. Raises MethodError before ``fit`` or ``load``, or where one is NaN."""
+        import torch
+
+        network = self._learned().eval()
+        found = [torch.empty((0, self._num_keypoints, 2), dtype=torch.float64)]
+        with torch.no_grad():
+            for pixels in torch.tensor(batch.pixels).split(self.config.predict_batch):
+                found.append(self.locate(network, pixels.to(self.device)).double().cpu())
+        keypoints = torch.cat(found)
+        if not torch.isfinite(keypoints).all():
+            raise MethodError(f"{self.card.id}: keypoints are not finite; fit again with a lower learning_rate")
+        return keypoints.clamp(0, 1).numpy()
+
+    def save(self, folder: Path) -> None:
+        """Write the network as safetensors; K, seed and config as JSON. Raises MethodError before ``fit``."""
+        from safetensors.torch import save_file
+
+        network = self._learned()
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items()}
+        save_file(tensors, folder / NETWORK)
+        state = {
+            "method": self.card.id,
+            "version": self.version,
+            "num_keypoints": self._num_keypoints,
+            "seed": self._seed,
+            "config": self.config.model_dump(mode="json"),
+        }
+        (folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
+
+    def load(self, folder: Path) -> None:
+        """Take up what ``save`` wrote with the same config. Raises MethodError where it is missing or broken.
+
+        Tensors of other names or shapes are refused; a setting that changes none of them is not noticed.
+        """
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        try:
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+            num_keypoints, seed = int(state["num_keypoints"]), int(state["seed"])
+            network = self._new_network(num_keypoints, seed)
+            network.load_state_dict(load_file(folder / NETWORK))
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            raise MethodError(f"{self.card.id}: cannot load {folder} ({reason}); fit again") from error
+        self._take(network.to(self.device), num_keypoints, seed)
+
+    def _new_network(self, num_keypoints: int, seed: int) -> nn.Module:
+        """A network with the weights that the seed gives, on the device. Raises MethodError where K is below 1."""
+        from methods.training.course import seeded
+
+        if num_keypoints < 1:
+            raise MethodError(f"{self.card.id}: got {num_keypoints} keypoints, expected at least 1")
+        with seeded(self.device, seed, "weights"):
+            return self.build(num_keypoints).to(self.device)
+
+    def _take(self, network: nn.Module, num_keypoints: int, seed: int) -> None:
+        self._network, self._num_keypoints, self._seed = network.eval(), num_keypoints, seed
+
+    def _learned(self) -> nn.Module:
+        if self._network is None:
+            raise MethodError(f"{self.card.id}: nothing is learned yet; call fit or load first")
+        return self._network
+
+    def _checkpoint_file(self, images: ImageStream, num_keypoints: int, seed: int) -> CheckpointFile | None:
+        """Where this fit is kept on its way, if it is."""
+        from methods.training.checkpoints import CheckpointFile, digest
+
+        if self.checkpoints is None or not self.config.checkpoint_every:
+            return None
+        fit = {
+            "method": self.card.id,
+            "version": self.version,
+            "config": self.config.model_dump(mode="json", exclude=set(self.config.of_predict)),
+            "identity": self.identity(),
+            "images": digest(images.ids),
+            "num_keypoints": num_keypoints,
+            "seed": seed,
+        }
+        return CheckpointFile(self.checkpoints, fit)

@@ -1,0 +1,25 @@
+"""Settings with which the conformance suite runs a method: as small as shows what it must show.
+
+A method that is not here runs as its mini profile has it.
+"""
+
+from typing import Any
+
+# Stable Keypoints, and what is built on it, on a tiny random pipeline.
+STABLE_KEYPOINTS: dict[str, Any] = {
+    "preset": "mini",
+    "num_tokens": 16,
+    "steps": 4,
+    "batch_size": 2,
+    "map_size": 32,
+    "kappa": 8,
+    "selection_images": 6,
+    "test_augmentations": 3,
+}
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "autolink": {"steps": 4, "batch_size": 2, "width": 4, "image_size": 32},
+    "imm": {"steps": 4, "batch_size": 2, "image_size": 32, "channels": 8, "decoder_channels": 16},
+    "dift_kmeans": {"ensemble": 1, "vectors_per_image": 50},
+    "supervised": {"steps": 4, "batch_size": 2, "image_size": 32, "width": 8, "levels": 2},
+}

@@ -1,0 +1,102 @@
+"""The cards of the literature: complete, and one for every published row."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from benchmarks.registry import FORMATS, METHODS
+from leaderboard.errors import LeaderboardError
+from leaderboard.literature import UNKNOWN, SystemCard, system_of, systems
+from leaderboard.published import published_facts, reported_rows
+
+CARDS = systems()
+
+
+def test_every_published_row_belongs_to_exactly_one_card_and_no_card_is_without_rows():
+    names = {fact["method"] for fact in published_facts()}
+    claimed = [name for card in CARDS.values() for name in card.rows]
+    assert sorted(claimed) == sorted(names)
+    counts = {id: sum(fact["method"] in card.rows for fact in published_facts()) for id, card in CARDS.items()}
+    assert sum(counts.values()) == len(published_facts()) == 145
+    # Counted by hand in the paper's tables.
+    assert (counts["lorenz2019"], counts["thewlis2017"], counts["he2021"]) == (6, 3, 14)
+    assert (counts["hung2019"], counts["newell2016"], counts["sun2022"], counts["uld"]) == (9, 1, 1, 3)
+
+
+@pytest.mark.parametrize("card", CARDS.values(), ids=lambda card: card.id)
+def test_a_card_says_who_when_where_and_under_which_licence(card: SystemCard):
+    for field in ("name", "title", "authors", "venue", "paper", "supervision", "code", "code_licence"):
+        text = getattr(card, field)
+        assert text, field
+        assert text == text.strip(), field
+    for link in (card.paper, card.code):
+        assert link == UNKNOWN or link.startswith("https://")
+    assert (card.code == UNKNOWN) == (card.code_licence == UNKNOWN)
+    years = re.findall(r"\d{4}", card.id)
+    assert not years or years == [str(card.year)]
+    assert card.summary
+
+
+def test_authors_years_and_licences_that_the_sources_state():
+    assert (CARDS["lorenz2019"].year, CARDS["lorenz2019"].venue) == (2019, "CVPR")
+    assert CARDS["hung2019"].code_licence == "CC BY-NC-SA 4.0"
+    assert CARDS["siarohin2020"].code_licence == "CC BY-NC 4.0"
+    assert CARDS["he2022autolink"].code_licence == "MIT"
+    assert CARDS["zhang_videos"].summary == "Zhang et al."
+    assert CARDS["uld"].summary.startswith("unsupervised landmark discovery")
+    assert CARDS["lorenz2019"].summary.startswith("Lorenz, Bereska, Milbich and Ommer, 2019 CVPR: Unsupervised Part")
+
+
+def test_methods_trained_here_and_systems_that_formats_name_exist():
+    trained = {card.trained_here for card in CARDS.values() if card.trained_here}
+    assert trained <= METHODS.entries.keys()
+    for name in FORMATS.entries:
+        assert set(FORMATS.load(name).card.systems) <= CARDS.keys(), name
+
+
+def test_a_reported_row_carries_the_id_of_its_system():
+    found = {(row["label"], row["method"]) for row in reported_rows(["human36m", "celeba_wild_k8_fit100"])}
+    assert ("Lorenz [30]", "lorenz2019") in found
+    assert ("Stable Keypoints", "hedlin2024") in found
+    assert ("AutoLink, thickness tuned [13]", "he2022autolink") in found
+
+
+def test_a_name_that_no_card_has_is_refused():
+    with pytest.raises(LeaderboardError, match="no card .* has the rows 'Nobody'"):
+        system_of("Nobody")
+
+
+GOOD = """
+[{id}]
+name = "A"
+title = "T"
+authors = "B"
+year = 2020
+venue = "V"
+paper = "unknown"
+supervision = "unsupervised"
+code = "unknown"
+code_licence = "unknown"
+rows = ["A [1]"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.format(id="one") + GOOD.format(id="two"), r"rows 'A \[1\]' belong to one and to two"),
+        (GOOD.format(id="one").replace("year = 2020", "year = 'soon'"), "card one: year"),
+        (GOOD.format(id="one") + 'colour = "blue"\n', "card one: colour"),
+        (GOOD.format(id="one").replace('name = "A"\n', ""), "card one: name"),
+        ("[one", "is not a list of cards"),
+        ("one = 3\n", "is not a list of cards"),
+    ],
+)
+def test_a_broken_list_of_cards_is_one_line_that_says_where(tmp_path, text, message):
+    path = tmp_path / "cards.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(LeaderboardError, match=message) as caught:
+        systems(path)
+    assert "\n" not in str(caught.value)

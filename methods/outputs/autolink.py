@@ -151,8 +151,8 @@ def _state_dict(path: Path) -> Mapping[str, Any]:
         name = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"an object of {name[1]}" if name else "more than tensors"
         raise OutputError(
-            f"{path}: holds {what}, and code in a file is never run; where you trust it, keep its weights alone: "
-            "torch.save({'state_dict': torch.load(PATH, weights_only=False)['state_dict']}, 'weights.ckpt')"
+            f"{path}: holds {what}, and code in a file is never run; where AutoLink's own code loads it as model, "
+            "keep its weights alone: torch.save({'state_dict': model.state_dict()}, 'weights.ckpt')"
         ) from error
     except Exception as error:  # torch raises half a dozen kinds for a broken file
         raise OutputError(f"{path}: no checkpoint that could be read ({type(error).__name__})") from error

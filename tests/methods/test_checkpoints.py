@@ -89,7 +89,7 @@ def steps_kept(folder: Path) -> int:
 @pytest.fixture(scope="module")
 def whole(pipeline: Path) -> tuple[tuple[bytes, list[int]], Seen]:
     """What a fit comes to that nothing breaks off and that keeps nothing."""
-    torch.set_num_threads(torch.get_num_threads())  # said once, it binds MKL too, whose sums then round otherwise
+    torch.set_num_threads(torch.get_num_threads())  # as the other process does, lest sums be split otherwise
     seen: Seen = []
     return bits(learn(pipeline, None, seen)), seen
 

@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from leaderboard.records import ResultRecord
 
 Kind = Literal["reported", "scored", "trained"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 MEASURED: tuple[Kind, ...] = ("scored", "trained")  # here, on the same images by the same code
 
 SCORED_MARK = "◊"

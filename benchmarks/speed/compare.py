@@ -82,7 +82,7 @@ class Ours:
         """Put the parts, which the rendering of the released code may have used, into the state they are loaded in."""
         for module in (self.parts.unet, self.parts.autoencoder):
             module.set_attn_processor(AttnProcessor2_0())
-            module.to(memory_format=torch.channels_last)
+            module.to(memory_format=self.backbone.memory_format)
 
 
 class Bench:

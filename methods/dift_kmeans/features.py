@@ -79,7 +79,7 @@ class Features:
         handle = self._block.register_forward_hook(_stop)
         try:
             backbone.unet(
-                latents.to(backbone.dtype, memory_format=torch.channels_last),
+                latents.to(backbone.dtype, memory_format=backbone.memory_format),
                 self.config.timestep,
                 encoder_hidden_states=tokens.to(backbone.dtype).expand(len(latents), -1, -1),
                 **backbone.parts.conditions,

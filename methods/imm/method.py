@@ -47,15 +47,14 @@ class IMM(TrainedMethod):
 
     def build(self, num_keypoints: int) -> nn.Module:
         """The two encoders, the decoder, and the moving averages of the loss."""
-        import torch
-
         from methods.imm.network import Network, begin_gaussian
+        from methods.layout import memory_format
 
         layers = self.config.features_layers or perceptual.LAYERS[self.config.features]
         network = Network(self.config, num_keypoints, len(layers))
         if self.config.initial_deviation:
             begin_gaussian(network, self.config.initial_deviation)
-        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return network.to(memory_format=memory_format(self.device))  # type: ignore[call-overload]
 
     def losses(self, network: nn.Module, pixels: Tensor, generator: np.random.Generator) -> dict[str, Tensor]:
         """The perceptual loss of targets drawn anew from random warps of the images."""

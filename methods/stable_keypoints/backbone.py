@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from methods.base import MethodError
+from methods.layout import memory_format
 from methods.stable_keypoints.attention import Recorder, checkpoint_blocks, choose_layers, compile_blocks
 from methods.stable_keypoints.config import StableKeypointsConfig
 from methods.stable_keypoints.loading import Parts, load
@@ -24,6 +25,7 @@ class Backbone:
     def __init__(self, config: StableKeypointsConfig, device: str, parts: Parts | None = None) -> None:
         self.config = config
         self.device = torch.device(device)
+        self.memory_format = memory_format(self.device)
         self.dtype: torch.dtype = getattr(torch, config.dtype)
         self.map_dtype = torch.promote_types(self.dtype, torch.float32)
         self.parts = load(config, self.device, self.dtype) if parts is None else parts
@@ -83,7 +85,7 @@ class Backbone:
         recorder = Recorder(self.layers)
         with recorder.attached():
             self.unet(
-                latents.to(self.dtype, memory_format=torch.channels_last),
+                latents.to(self.dtype, memory_format=self.memory_format),
                 self.config.timestep,
                 encoder_hidden_states=context.expand(len(latents), -1, -1),
                 **self.parts.conditions,
@@ -93,7 +95,7 @@ class Backbone:
 
     def _encode(self, pixels: Tensor) -> Tensor:
         autoencoder = self.autoencoder
-        pixels = (2 * pixels - 1).to(autoencoder.dtype, memory_format=torch.channels_last)
+        pixels = (2 * pixels - 1).to(autoencoder.dtype, memory_format=self.memory_format)
         posterior = autoencoder.encode(pixels).latent_dist
         return (posterior.mean * autoencoder.config.scaling_factor).to(self.map_dtype)
 

@@ -11,6 +11,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import Tensor
 
 from methods.base import MethodError
+from methods.layout import memory_format
 from methods.stable_keypoints import weights
 from methods.stable_keypoints.config import StableKeypointsConfig
 
@@ -95,8 +96,8 @@ class _Files:
         lacking = sorted(found["missing_keys"])
         if lacking:
             raise self._unusable(part, f"the file lacks {len(lacking)} of its tensors, such as {lacking[0]}")
-        memory_format = torch.channels_last if part in ("unet", "vae") else torch.preserve_format
-        return module.to(device, memory_format=memory_format).requires_grad_(False).eval()
+        layout = memory_format(device) if part in ("unet", "vae") else torch.preserve_format
+        return module.to(device, memory_format=layout).requires_grad_(False).eval()
 
     def read(self, kind: Any, part: str, **options: Any) -> Any:
         """``kind.from_pretrained`` of a part, its errors in one line. Raises MethodError."""

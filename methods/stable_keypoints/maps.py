@@ -14,7 +14,7 @@ from torch import Tensor
 Rows = slice | Tensor
 
 # Scores held at once, in elements: on a CPU what fits its cache, on a GPU what keeps it busy (256 MiB).
-TILE = {"cpu": 2**21, "cuda": 2**26}
+TILE = {"cpu": 2**19, "cuda": 2**26}
 
 
 @lru_cache

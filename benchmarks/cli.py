@@ -171,7 +171,12 @@ def leaderboard(
     ] = None,
     format: Annotated[Format, typer.Option(help="Markdown, CSV, or a JSON list of rows.")] = Format.md,
     output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
-    check: Annotated[Path | None, typer.Option(help="Fail with 1 where this file's tables are stale.")] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fail with 1 where this file's tables are stale, or committed results not of one clean commit."
+        ),
+    ] = None,
     update: Annotated[
         Path | None, typer.Option(help="Write this file's tables anew, from committed results or those of --runs.")
     ] = None,

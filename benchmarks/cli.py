@@ -214,7 +214,9 @@ def show(
 ) -> None:
     """Draw attention maps, loss curves and how tokens were chosen, as PNG.
 
-    Exit status: 0 all is drawn, 1 something is missing (a line says what), 2 a mistake you can mend, 130 interrupted.
+    Where a dataset knows the object's box, say how many of the kept keypoints lie inside it, and how often each.
+
+    Exit status: 0 all is shown, 1 something is missing (a line says what), 2 a mistake you can mend, 130 interrupted.
     """
     from benchmarks.interrupt import exit_status, terminable
     from benchmarks.show.command import ShowOptions, show_command

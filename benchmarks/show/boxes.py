@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 def inside(keypoints: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Which keypoints (N, K, 2) lie inside or on the box (N, 4), x0, y0, x1, y1, of their image: (N, K)."""
     low, high = boxes[:, None, :2], boxes[:, None, 2:]
-    found: NDArray[np.bool_] = ((keypoints >= low) & (keypoints <= high)).all(axis=-1)
-    return found
+    return np.all((keypoints >= low) & (keypoints <= high), axis=-1)
 
 
 def box_lines(folder: Path, dataset: KeypointDataset) -> list[str]:

@@ -87,8 +87,9 @@ def test_the_terminal_says_where_results_are_not_of_one_clean_commit():
     line = "1 of 3 results was measured with uncommitted changes; results of 2 commits: 1a2b3c4 (2), 5d6e7f8 (1)"
     assert line in printed([*clean, late]).splitlines()
     full = clean[0].model_copy(update={"method_config": {"beak": True}})
-    less = {"method_config": {"beak": False}, "variant": Variant(name="no beak", full={"beak": True})}
-    ablation = record("alpha", "cub_001", 8.0, provenance=late.provenance, **less)
+    variant = Variant(name="no beak", full={"beak": True})
+    less = {"beak": False}
+    ablation = record("alpha", "cub_001", 8.0, provenance=late.provenance, method_config=less, variant=variant)
     assert printed([full, ablation]).count("commit") == 2  # in one line, under the table of ablations
     assert "1 of 2 results was measured with uncommitted changes" in printed([full, ablation])
 

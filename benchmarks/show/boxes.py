@@ -10,11 +10,12 @@ from benchmarks.errors import UserError
 from benchmarks.store import predictions_path, read_predictions
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from datasets.base import KeypointDataset
+    from datasets.base import Box
 
 
 def inside(keypoints: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -23,15 +24,15 @@ def inside(keypoints: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArra
     return np.all((keypoints >= low) & (keypoints <= high), axis=-1)
 
 
-def box_lines(folder: Path, dataset: KeypointDataset) -> list[str]:
-    """What to say of the test keypoints kept in the folder of a cell; nothing where the dataset knows no boxes.
+def box_lines(folder: Path, object_box: Callable[[str], Box | None]) -> list[str]:
+    """What to say of the test keypoints kept in the folder of a cell; nothing where ``object_box`` knows no box.
 
     A keypoint is judged in every test image that has a box. Raises UserError without kept keypoints.
     """
     if not predictions_path(folder, "test").exists():
         raise UserError(f"no keypoints are kept in {predictions_path(folder, 'test')}; run the cell again")
     ids, keypoints = read_predictions(folder, "test")
-    found = [dataset.object_box(image_id) for image_id in ids]
+    found = [object_box(image_id) for image_id in ids]
     boxed = [row for row, box in enumerate(found) if box is not None]
     if not boxed:
         return []

@@ -132,7 +132,8 @@ class _Show:
             dataset = datasets(record.dataset)
             if not dataset.card.has_boxes and not dataset.available()[0]:
                 return  # without its files nothing tells whether it knows boxes
-            lines = box_lines(self._run / "cells" / record.cell_id, open_same(datasets, record, record.dataset, "test"))
+            dataset = open_same(datasets, record, record.dataset, "test")
+            lines = box_lines(self._run / "cells" / record.cell_id, dataset.object_box)
         except mendable() as error:
             self._lacks(f"{record.cell_id}: no count inside the object's box: {first_line(error)}")
             return

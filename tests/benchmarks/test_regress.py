@@ -34,7 +34,7 @@ def grid(monkeypatch):
 @pytest.fixture(autouse=True)
 def changed(monkeypatch):
     """The files with uncommitted changes; a test may add some."""
-    files = []
+    files: list[str] = []
     monkeypatch.setattr(command, "changed_files", lambda: files)
     return files
 

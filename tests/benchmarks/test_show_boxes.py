@@ -14,16 +14,6 @@ from benchmarks.show.boxes import box_lines, inside
 TASK, LIMIT = "cub_001", 8
 
 
-class Boxed:
-    """Images 'a' to 'd' that have the box of this name, or none."""
-
-    def __init__(self, **boxes):
-        self._boxes = boxes
-
-    def object_box(self, image_id):
-        return self._boxes.get(image_id)
-
-
 def kept(folder, ids, keypoints):
     storage.write_predictions(folder, "test", ids, np.asarray(keypoints, dtype=np.float64))
     return folder
@@ -51,7 +41,7 @@ def test_the_lines_count_points_keypoints_and_images(tmp_path):
     boxes = {"a": (0.0, 0.0, 0.5, 0.5), "b": (0.5, 0.5, 1.0, 1.0), "c": (0.0, 0.0, 1.0, 0.5), "d": (0.0, 0.0, 1.0, 1.0)}
     near, far = (0.25, 0.25), (0.75, 0.75)
     keypoints = [[near, far, far], [far, near, near], [near, near, far], [far, near, near]]
-    lines = box_lines(kept(tmp_path, "abcd", keypoints), Boxed(**boxes))
+    lines = box_lines(kept(tmp_path, "abcd", keypoints), boxes.get)
     # The areas are 1/4, 1/4, 1/2 and 1.
     assert lines == [
         "inside the object's box: 58.3 % of keypoints (7 of 12), worst keypoint 25 %; uniformly random points 50.0 %",
@@ -61,9 +51,9 @@ def test_the_lines_count_points_keypoints_and_images(tmp_path):
 
 def test_images_without_a_box_are_left_out_and_a_dataset_without_any_says_nothing(tmp_path):
     folder = kept(tmp_path, "abc", [[(0.1, 0.1)], [(0.9, 0.9)], [(0.9, 0.9)]])
-    first, second = box_lines(folder, Boxed(a=(0.0, 0.0, 0.5, 0.5), c=(0.0, 0.0, 0.5, 0.5)))
+    first, second = box_lines(folder, {"a": (0.0, 0.0, 0.5, 0.5), "c": (0.0, 0.0, 0.5, 0.5)}.get)
     assert "50.0 % of keypoints (1 of 2)" in first and "outside it in most of 2 test images: 0 of 1" in second
-    assert box_lines(folder, Boxed()) == []
+    assert box_lines(folder, {}.get) == []
 
 
 def test_the_annotated_box_is_the_object_s_cut_to_the_image(toys):
@@ -101,8 +91,8 @@ def centre(tmp_path, capsys):
 
 def test_show_counts_the_boxes_that_hold_the_centre_where_that_is_predicted(centre, capsys):
     dataset = open_dataset(f"mini_{TASK}", None)
-    boxes = [dataset.object_box(image_id) for image_id in dataset.split("test")[:LIMIT]]
-    hits = sum(box[0] <= 0.5 <= box[2] and box[1] <= 0.5 <= box[3] for box in boxes)
+    boxes = np.array([dataset.object_box(image_id) for image_id in dataset.split("test")[:LIMIT]])
+    hits = sum(x0 <= 0.5 <= x1 and y0 <= 0.5 <= y1 for x0, y0, x1, y1 in boxes)
     status, out, err = call(capsys, "show", centre.parent.parent)
     assert (status, err) == (0, "")
     first, second = out.splitlines()

@@ -53,7 +53,7 @@ def test_images_without_a_box_are_left_out_and_a_dataset_without_any_says_nothin
     folder = kept(tmp_path, "abc", [[(0.1, 0.1)], [(0.9, 0.9)], [(0.9, 0.9)]])
     first, second = box_lines(folder, {"a": (0.0, 0.0, 0.5, 0.5), "c": (0.0, 0.0, 0.5, 0.5)}.get)
     assert "50.0 % of keypoints (1 of 2)" in first and "outside it in most of 2 test images: 0 of 1" in second
-    assert box_lines(folder, {}.get) == []
+    assert box_lines(folder, lambda image_id: None) == []
 
 
 def test_the_annotated_box_is_the_object_s_cut_to_the_image(toys):

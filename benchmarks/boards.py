@@ -134,24 +134,43 @@ def _sections(board: Board, records: Sequence[ResultRecord], profile: Profile) -
 
 
 def check_readme(path: Path) -> int:
-    """0 where the tables of a README are those of the committed results, else 1 with their names on stderr."""
-    stale = readme.check(path, SUITES)
+    """0 where the tables of a README are those of the committed results and these are of one clean commit, else 1.
+
+    What is wrong is named on stderr.
+    """
+    stale, unclean = readme.check(path, SUITES), readme.unclean()
     if stale:
         cure = f"renew them with python -m benchmarks leaderboard --update {path}"
         typer.echo(f"{path}: stale tables {', '.join(stale)}; {cure}", err=True)
+    if unclean:
+        cure = (
+            "commit all changes, run everything again with that commit into a new folder, then python -m benchmarks "
+            f"leaderboard --update {path} --runs FOLDER"
+        )
+        typer.echo(f"committed results must come from one clean commit: {unclean}; {cure}", err=True)
+    if stale or unclean:
         return 1
-    typer.echo(f"{path}: tables are up to date")
+    typer.echo(f"{path}: tables are up to date, their results of one clean commit")
     return 0
 
 
 def update_readme(path: Path, runs: Path | None) -> int:
-    """Write the tables of a README anew, after making the records of ``runs``, where given, the committed results."""
+    """Write the tables of a README anew, after making the records of ``runs``, where given, the committed results.
+
+    First a warning goes to stderr where the results are not all of one clean commit.
+    """
     if runs is not None:
-        for file, count in readme.commit(path, load_records(runs), SUITES).items():
+        for file, count in readme.commit(path, load_records(runs), SUITES, warn=_warn).items():
             typer.echo(f"{file}: {count} records{_missing(readme.gaps(load_results(file.parent, file.stem)))}")
+    elif unclean := readme.unclean():
+        _warn(unclean)
     changed = readme.update(path, SUITES)
     typer.echo(f"{path}: {'tables renewed' if changed else 'tables were up to date'}")
     return 0
+
+
+def _warn(unclean: str) -> None:
+    typer.echo(f"warning: {unclean}; leaderboard --check takes results of one clean commit alone", err=True)
 
 
 def _missing(gaps: Sequence[str]) -> str:

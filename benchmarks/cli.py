@@ -171,7 +171,12 @@ def leaderboard(
     ] = None,
     format: Annotated[Format, typer.Option(help="Markdown, CSV, or a JSON list of rows.")] = Format.md,
     output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
-    check: Annotated[Path | None, typer.Option(help="Fail with 1 where this file's tables are stale.")] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fail with 1 where this file's tables are stale, or committed results not of one clean commit."
+        ),
+    ] = None,
     update: Annotated[
         Path | None, typer.Option(help="Write this file's tables anew, from committed results or those of --runs.")
     ] = None,
@@ -209,7 +214,9 @@ def show(
 ) -> None:
     """Draw attention maps, loss curves and how tokens were chosen, as PNG.
 
-    Exit status: 0 all is drawn, 1 something is missing (a line says what), 2 a mistake you can mend, 130 interrupted.
+    Where a dataset knows the object's box, say how many of the kept keypoints lie inside it, and how often each.
+
+    Exit status: 0 all is shown, 1 something is missing (a line says what), 2 a mistake you can mend, 130 interrupted.
     """
     from benchmarks.interrupt import exit_status, terminable
     from benchmarks.show.command import ShowOptions, show_command

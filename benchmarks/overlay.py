@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Draw = Callable[["Canvas", int], None]
 
 GAP, MARGIN = 8, 28
+TITLE, TITLE_LINE = 22, 28  # size of a heading's letters, and the height in pixels of each of its lines
 LARGE, LARGE_COLUMNS, LARGE_ROWS = 224, 6, 2  # keypoints: side of an image in pixels of the picture, and the grid
 SMALL, SMALL_COLUMNS = 166, 8  # landmarks: one row as wide
 SMOOTH = 3  # dots are drawn this much larger, then reduced
@@ -135,14 +136,38 @@ def _panel(photos: Sequence[Image.Image], side: int, columns: int, draw: Draw) -
     return panel
 
 
+def heading_lines(heading: str, width: float) -> list[str]:
+    """A heading in lines of at most ``width`` pixels, broken at spaces, and within a word that is wider than a line."""
+    font, lines = ImageFont.load_default(size=TITLE), [""]
+    for word in heading.split():
+        joined = f"{lines[-1]} {word}".lstrip()
+        if font.getlength(joined) <= width:
+            lines[-1] = joined
+            continue
+        lines += [""] if lines[-1] else []
+        for letter in word:
+            if lines[-1] and font.getlength(lines[-1] + letter) > width:
+                lines.append("")
+            lines[-1] += letter
+    return lines
+
+
+def write_heading(draw: ImageDraw.ImageDraw, lines: Sequence[str]) -> int:
+    """Write the lines of a heading at the top of a page; gives the y in pixels at which what is below it begins."""
+    font = ImageFont.load_default(size=TITLE)
+    for row, line in enumerate(lines):
+        draw.text((MARGIN, MARGIN - 6 + row * TITLE_LINE), line, fill=INK, font=font)
+    return MARGIN + 6 + len(lines) * TITLE_LINE
+
+
 def _page(heading: str, panels: Sequence[tuple[str, Image.Image]]) -> Image.Image:
-    large, small = ImageFont.load_default(size=22), ImageFont.load_default(size=15)
-    width = max(panel.width for _, panel in panels) + 2 * MARGIN
-    height = MARGIN + 34 + sum(panel.height + 26 + MARGIN for _, panel in panels)
-    page = Image.new("RGB", (width, height), PAPER)
+    small = ImageFont.load_default(size=15)
+    width = max(panel.width for _, panel in panels)
+    lines = heading_lines(heading, width)
+    height = MARGIN + 6 + len(lines) * TITLE_LINE + sum(panel.height + 26 + MARGIN for _, panel in panels)
+    page = Image.new("RGB", (width + 2 * MARGIN, height), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, MARGIN - 6), heading, fill=INK, font=large)
-    top = MARGIN + 34
+    top = write_heading(draw, lines)
     for caption, panel in panels:
         draw.text((MARGIN, top), caption, fill=GREY, font=small)
         page.paste(panel, (MARGIN, top + 26))

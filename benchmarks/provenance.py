@@ -13,8 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = ("torch", "numpy", "scipy", "diffusers", "transformers", "pillow")
+_CODE = tuple(f"{package}/*.py" for package in ("benchmarks", "datasets", "leaderboard", "methods", "metrics"))
 _STATUS = Path("/proc/self/status")
 
 
@@ -36,12 +37,27 @@ def provenance(device: str) -> dict[str, Any]:
 
 @cache
 def git_state() -> dict[str, Any]:
-    """The commit that runs and whether the tree differs from it; None where this is no git checkout."""
-    try:
-        sha = _git("rev-parse", "HEAD")
-        return {"git_sha": sha, "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no"))}
-    except (OSError, subprocess.CalledProcessError):
+    """The commit that runs, and whether the code differs from it (``changed_files``); None without git."""
+    changed = changed_files()
+    if changed is None:
         return {"git_sha": None, "git_dirty": None}
+    return {"git_sha": _git("rev-parse", "HEAD"), "git_dirty": bool(changed)}
+
+
+def changed_files() -> list[str] | None:
+    """Paths, from the repository's root, in which the working tree differs from its commit.
+
+    These are tracked files with uncommitted changes, and Python files of the packages that git neither tracks nor
+    ignores; other untracked files, such as results, do not count. None where git does not track this code, as in a
+    downloaded archive.
+    """
+    try:
+        _git("ls-files", "--error-unmatch", "--", "benchmarks/provenance.py")
+        tracked = _git("diff", "--name-only", "--no-renames", "--relative", "-z", "HEAD")
+        untracked = _git("ls-files", "--others", "--exclude-standard", "-z", "--", *_CODE)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return sorted(path for path in f"{tracked}\0{untracked}".split("\0") if path)
 
 
 def reset_peak_memory(device: str) -> None:
@@ -72,7 +88,7 @@ def peak_memory_mb(device: str) -> float:
 
 
 def _git(*arguments: str) -> str:
-    command = ["git", "-C", str(_ROOT), *arguments]
+    command = ["git", "-C", str(ROOT), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603
     return done.stdout.strip()
 

@@ -21,6 +21,7 @@ from leaderboard.kinds import LEGEND, MEASURED, marks, shown
 from leaderboard.load import load_records, write_atomically
 from leaderboard.markdown import change_text, counts
 from leaderboard.misalignment import PAIR_SUITES, misalignment_rows, render_misalignment
+from leaderboard.origins import table_line
 from leaderboard.records import ResultRecord
 from leaderboard.tables import VARIANT_SUITES, render, rows
 
@@ -68,8 +69,7 @@ def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequen
     if table.row_count:
         console.print()
         console.print(table)
-        console.print(_caption(found, profile), style="italic", soft_wrap=True)
-        console.print()
+        _print_below(console, _caption(found, profile), found)
     _print_variants(console, rows(records, tasks, profile, variants=True), profile)
 
 
@@ -89,7 +89,14 @@ def _print_variants(console: Console, found: Sequence[Row], profile: Profile) ->
         table.add_row(_task_heading(row["task"], [row]), label, _value(line, shown(row)), change_text(row))
     console.print(table)
     text = f"ablations, {_caption(measured, profile)}; change: from the same method as it is"
-    console.print(text, style="italic", soft_wrap=True)
+    _print_below(console, text, measured)
+
+
+def _print_below(console: Console, caption: str, found: Sequence[Row]) -> None:
+    """The caption of a table, and a line where its results are not all of one clean commit."""
+    console.print(caption, style="italic", soft_wrap=True)
+    if origins := table_line(found):
+        console.print(Text(origins, style="yellow"), soft_wrap=True)
     console.print()
 
 

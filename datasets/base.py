@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+Box = tuple[float, float, float, float]  # x0, y0, x1, y1 in [0, 1]
 Split = Literal["fit", "regress", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
 
@@ -120,6 +121,18 @@ class KeypointDataset(ABC):
     @abstractmethod
     def annotation(self, image_id: str) -> Annotation:
         """Landmarks of an image. Raises DatasetError for an id without annotations."""
+
+    def object_box(self, image_id: str) -> Box | None:
+        """The object's box in an image, None where the dataset knows none; that of the annotation, cut to the image.
+
+        Raises DatasetError for an id without annotations.
+        """
+        box = self.annotation(image_id).box
+        if box is None:
+            return None
+        x, y, width, height = (float(value) for value in box)
+        x0, y0, x1, y1 = (min(max(value, 0.0), 1.0) for value in (x, y, x + width, y + height))
+        return x0, y0, x1, y1
 
     def files(self, image_id: str) -> tuple[Path, ...]:
         """The files that an image (and an annotation that has a file of its own) is read from, where there are any."""

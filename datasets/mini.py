@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from datasets.base import Annotation, DatasetCard, DatasetError, KeypointDataset, Split
+from datasets.base import Annotation, Box, DatasetCard, DatasetError, KeypointDataset, Split
 from datasets.mini_world import birds, faces, people
 from datasets.mini_world.canvas import SIZE
 from datasets.mini_world.scene import Drawing, View
@@ -100,6 +100,14 @@ class MiniDataset(KeypointDataset):
         low, high = seen.min(axis=0), seen.max(axis=0)
         box = np.concatenate([low, high - low]) if self.card.has_boxes else None
         return Annotation(drawing.landmarks, drawing.visible, self._identity(image_id), box)
+
+    def object_box(self, image_id: str) -> Box:
+        """The smallest box around all that is drawn of the object, whether hidden or not, cut to the image.
+
+        It has hair, shoulders, tail and limbs in it, unlike the annotated box around visible landmarks.
+        """
+        x0, y0, x1, y1 = self._drawing(image_id).box.tolist()
+        return x0, y0, x1, y1
 
     def digest(self, name: Split) -> str:
         """sha256 over renderer version, specification and ids."""

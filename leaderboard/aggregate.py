@@ -10,6 +10,7 @@ from typing import Any
 
 from leaderboard.intervals import half_width
 from leaderboard.kinds import is_supervised, kind_of
+from leaderboard.origins import origin_of
 from leaderboard.published import belongs
 from leaderboard.records import ResultRecord, ScoreRecord
 from leaderboard.variants import change, fields, full_key, with_variants, without_variants
@@ -121,7 +122,11 @@ def _cell_rows(
             by_protocol.setdefault(score.protocol, {})[record.seed] = score
     if not done:
         return [common]
-    return [common | _over_seeds(scores) | change(name, done, full) for name, scores in by_protocol.items()]
+    origins = {record.seed: origin_of(record) for record in done}
+    return [
+        common | _over_seeds(scores) | change(name, done, full) | {"commits": [origins[seed] for seed in scores]}
+        for name, scores in by_protocol.items()
+    ]
 
 
 def _chosen(scores: Sequence[ScoreRecord], protocol: str | None) -> Sequence[ScoreRecord]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from leaderboard.kinds import LEGEND, MEASURED, shown
+from leaderboard.origins import table_line
 from metrics.protocols import PROTOCOLS
 
 Row = dict[str, Any]
@@ -49,7 +50,8 @@ def _measured_table(rows: Sequence[Row]) -> str:
         lines += [_measured_line(label, rows, best, changed) for label in _ranked_labels(group, rows, columns)]
     table = grid(header, lines)
     notes = dict.fromkeys(row["note"] for row in rows if row["note"])
-    return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend(table), *notes])])
+    origins = [line] if (line := table_line(rows)) else []
+    return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend(table), *notes, *origins])])
 
 
 def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:

@@ -17,6 +17,7 @@ from leaderboard.errors import LeaderboardError
 from leaderboard.intervals import half_width
 from leaderboard.kinds import shown
 from leaderboard.markdown import MISSING, grid, groups, legend
+from leaderboard.origins import table_line
 from leaderboard.plain import to_csv, to_json
 from leaderboard.records import ResultRecord
 
@@ -33,6 +34,7 @@ FIELDS = (
     *_OF_METHOD,
     *("aligned_task", "wild_task", "protocol", "unit", "seeds", "aligned_error", "wild_error"),
     *(f"{name}{end}" for name in _MEASURES for end in ("", "_low", "_high")),
+    "commits",
 )
 
 
@@ -44,8 +46,9 @@ def misalignment_rows(
     ``tasks`` are pairs one after the other, aligned and wild; ``protocol`` is as in ``leaderboard.tables.rows``.
     ``aligned`` and ``wild`` are the errors in percent of the mean pose's (None where that was not run), ``loss`` is
     the error on the wild task over that on the aligned one, seed by seed; each with its 95 % interval over seeds
-    (Student's t) and test images. A method that has all pairs has a last row named 'all', with the geometric
-    means. What cannot be compared (--limit, another version of the protocol) is left out.
+    (Student's t) and test images. ``commits`` are those of the results on both tasks. A method that has all pairs has
+    a last row named 'all', with the geometric means. What cannot be compared (--limit, another version of the
+    protocol) is left out.
     """
     found = [row for row in measured_rows(records, tasks, profile, protocol) if _counts(row)]
     pairs = list(zip(tasks[::2], tasks[1::2], strict=True))
@@ -87,6 +90,12 @@ def _pair(aligned: Row, wild: Row, floors: dict[tuple[str, str], float]) -> Row:
         floor = floors.get((row["task"], row["protocol"]))
         if floor:
             line |= {f"{name}{end}": 100 * row[key] / floor for end, key in _ENDS}
+    line["commits"] = [
+        origin
+        for row in (aligned, wild)
+        for seed, origin in zip(row["by_seed"], row["commits"], strict=True)
+        if seed in wild["by_seed"] and seed in aligned["by_seed"]
+    ]
     return line | _loss([(aligned, wild)])
 
 
@@ -145,12 +154,14 @@ def _table(rows: Sequence[Row]) -> str:
             own = {_column(row): row for row in group if shown(row) == label}
             lines.append([label, *_cells(own, columns, whole), _seed_counts(own.values())])
     table = grid(header, lines)
+    origins = table_line([row for row in rows if row["aligned_task"] != ALL], ("aligned_task", "wild_task"))
     notes = [
         "Errors in percent of the mean pose's, whose own interval is left out. Loss: the error in the wild over the "
         "aligned one, seed by seed, with its 95 % interval over seeds and test images.",
         "What is far off on aligned images already has little left to lose: read a loss beside the errors.",
         *(["Loss, all: the geometric mean over the pairs."] * len(whole)),
         *legend(table),
+        *([origins] if origins else []),
     ]
     return "\n\n".join([table, "  \n".join(notes)])
 

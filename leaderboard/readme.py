@@ -8,7 +8,7 @@ of its profile, and has a file of its own only for tasks that no other block sho
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from leaderboard.errors import LeaderboardError
 from leaderboard.kinds import MEASURED
 from leaderboard.load import RESULTS, load_results, save_results, write_atomically
 from leaderboard.misalignment import PAIR_SUITES, misalignment_rows, render_misalignment
+from leaderboard.origins import origin_of, origins_line
 from leaderboard.records import ResultRecord
 from leaderboard.tables import VARIANT_SUITES, render, rows
 from leaderboard.variants import with_variants, without_variants
@@ -25,26 +26,42 @@ _END = "<!-- /leaderboard -->"
 
 
 def commit(
-    path: Path, records: Iterable[ResultRecord], suites: Mapping[str, Sequence[str]], results: Path = RESULTS
+    path: Path,
+    records: Iterable[ResultRecord],
+    suites: Mapping[str, Sequence[str]],
+    results: Path = RESULTS,
+    warn: Callable[[str], None] | None = None,
 ) -> dict[Path, int]:
     """Make the records the committed results of the file's blocks; gives the files written, with their records.
 
     A record counts where it is done, without a --limit, and of a task and profile that a block shows; the results
-    of a block without any such record stay as they are. Raises LeaderboardError where that is every block, for a
+    of a block without any such record stay as they are. Before anything is written, ``warn`` is told where the
+    committed results will not be of one clean commit. Raises LeaderboardError where no block has a record, for a
     missing file, one without a block, and an unknown suite.
     """
     whole = [record for record in records if record.status == "done" and record.n_images_limit is None]
-    written = {}
+    lists = {}
     blocks = _blocks(path, _read(path), suites)
     for profile, suite in blocks:
         chosen = _shown(whole, suite, _own_tasks(suite, profile, blocks, suites), profile)
         if chosen:
-            file = results / f"{suite}.{profile}.json"
-            save_results(chosen, file)
-            written[file] = len(chosen)
-    if not written:
+            lists[results / f"{suite}.{profile}.json"] = chosen
+    if not lists:
         raise LeaderboardError(f"none of the records is a finished cell, without --limit, of a block in {path}")
-    return written
+    if warn and (line := unclean(results, lists)):
+        warn(line)
+    for file, chosen in lists.items():
+        save_results(chosen, file)
+    return {file: len(chosen) for file, chosen in lists.items()}
+
+
+def unclean(results: Path = RESULTS, instead: Mapping[Path, Sequence[ResultRecord]] | None = None) -> str:
+    """One line where the committed results are not all of one clean commit, '' where they are.
+
+    A result counts once for each file that has it. ``instead`` maps files to the records that will be in them.
+    """
+    lists = {file: load_results(results, file.stem) for file in sorted(results.glob("*.json"))} | dict(instead or {})
+    return origins_line(origin_of(record) for records in lists.values() for record in records)
 
 
 def gaps(records: Iterable[ResultRecord]) -> list[str]:

@@ -48,6 +48,7 @@ FIELDS = (
     "change",
     "change_low",
     "change_high",
+    "commits",
 )
 VARIANT_SUITES = ("ablation",)  # their tables hold the ablations of methods, and no other table does
 
@@ -67,7 +68,8 @@ def rows(
     in the 'paper' profile only), as ``leaderboard.kinds`` says; ``supervised`` is true where landmarks were seen in
     training. ``method`` of a reported row is the id of its card in ``literature.toml``. ``seeds`` counts those the
     value is a mean of, ``limit`` is the --limit that keeps a row out of any comparison, ``outdated`` says that the
-    protocol has changed since, and ``seconds`` are those of fit, predict and score.
+    protocol has changed since, and ``seconds`` are those of fit, predict and score. ``commits`` has for each seed of
+    the value the short commit it was measured with, as ``leaderboard.origins.origin_of`` words it.
 
     Without ``variants`` ablations are left out. With it there are only methods that have some, the ablations by
     their name in ``variant``, and floors; ``change`` is what the value has more than that of the method as it is,

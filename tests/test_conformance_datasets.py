@@ -121,6 +121,10 @@ def test_annotations_have_the_contract_shapes_and_ranges(name: str) -> None:
         if annotation.box is not None:
             assert (annotation.box.shape, annotation.box.dtype) == ((4,), np.float64)
             assert (annotation.box[2:] > 0).all()
+            assert dataset.object_box(image_id) is not None
+        if box := dataset.object_box(image_id):
+            x0, y0, x1, y1 = box
+            assert 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1
 
 
 @every_dataset

@@ -101,6 +101,33 @@ def test_misalignment_spreads_the_position() -> None:
     assert spread(0.0) < spread(0.5) < spread(1.0)
 
 
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_box_is_that_of_the_object_s_pixels(world: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On black, with nothing in front; a bird's perch is left out of its box, and here of its picture."""
+    view = View(0.0, aligned_scale=0.6, surroundings="black")
+    boxes = []
+    for perched in (True, False):
+        if not perched:
+            monkeypatch.setattr(birds, "_draw_perch", lambda canvas, bird: None)
+        drawings = [WORLDS[world](view, *map(np.random.default_rng, (seed, 10_000 + seed))) for seed in range(20)]
+        boxes.append([each.box for each in drawings])
+    np.testing.assert_array_equal(boxes[0], boxes[1])
+    for each in drawings:
+        rows, columns = np.nonzero(each.image.max(axis=-1) > 0)
+        pixels = np.array([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1])
+        np.testing.assert_allclose(each.box * SIZE, pixels, atol=1.5)
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_box_holds_every_landmark_that_is_in_the_image(world: str) -> None:
+    for seed in range(60):
+        each = drawing(world, seed)
+        x0, y0, x1, y1 = each.box
+        assert 0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1
+        for x, y in each.landmarks[each.visible]:
+            assert x0 <= x <= x1 and y0 <= y <= y1
+
+
 def test_camera_is_a_similarity() -> None:
     camera = Camera(10.0, 0.3, (5.0, 7.0), mirror=True)
     points = np.random.default_rng(0).normal(size=(2, 2))

@@ -17,7 +17,9 @@ def regress(
             metavar="PART|PATTERN", help="settings, protocols, floors, fits, or ids: 'floors/grid/*'; repeatable."
         ),
     ] = None,
-    update: Annotated[bool, typer.Option("--update", help="Rewrite the references of parts that moved.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update", help="Rewrite the references of parts that moved, from a clean tree.")
+    ] = False,
     reason: Annotated[
         str | None, typer.Option(metavar="TEXT", help="With --update: why they moved, kept in log.json.")
     ] = None,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from benchmarks.errors import UserError, near_match
-from benchmarks.provenance import provenance
+from benchmarks.provenance import ROOT, changed_files, provenance
 from benchmarks.regress.bench import DEVICE, opened
 from benchmarks.regress.cells import fit_cases, floor_cases, setting_cases
 from benchmarks.regress.judge import Verdict, judge
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from benchmarks.regress.bench import Bench
     from benchmarks.regress.measures import Case, Grid
 
+NAMED = 10  # changed files that the refusal of an update names, at most
 _ABOUT = ("python", "platform", "cpu", "versions")
 
 
@@ -43,16 +44,19 @@ class RegressOptions:
 def regress_command(options: RegressOptions) -> int:
     """Measure the grid and compare it, or rewrite the references; 0 where all is well, else 1.
 
-    Raises UserError for options that do not go together, a pattern that names no cell, and unreadable references.
+    Raises UserError for options that do not go together, a pattern that names no cell, unreadable references, and an
+    update from a working tree with uncommitted changes.
     """
     reason = _reason(options)
+    console = console_for_tables()
+    if options.update:
+        _check_clean(console, options.references)
     references = read_references(options.references)
     with opened() as bench:
         grid = the_grid(bench)
         chosen = choose(grid, references, options.only)
         if options.update:
             _check_whole_parts(grid, references, chosen)
-        console = console_for_tables()
         verdict = _measure(console, grid, references, chosen)
     made_with = {name: value for name, value in provenance(DEVICE).items() if name in _ABOUT}
     print_versions(console, references, made_with, {part_of(cell) for cell in chosen})
@@ -91,6 +95,22 @@ def _reason(options: RegressOptions) -> str:
     if reason and not options.update:
         raise UserError("--reason goes with --update; without it nothing is rewritten")
     return reason
+
+
+def _check_clean(console: Console, folder: Path) -> None:
+    """Raise UserError where files other than the references differ from their commit."""
+    changed = changed_files()
+    if changed is None:
+        console.print("no git checkout: nothing tells which commit these references belong to", style="yellow")
+        return
+    own = folder.resolve()
+    others = [path for path in changed if not (ROOT / path).is_relative_to(own)]
+    if others:
+        more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
+        raise UserError(
+            f"--update refuses uncommitted changes in {', '.join(others[:NAMED])}{more}: references are kept for a "
+            "commit; commit or stash these files, then update"
+        )
 
 
 def _check_whole_parts(grid: Grid, references: References, chosen: Iterable[str]) -> None:

@@ -1,1 +1,1 @@
-"""Pictures of finished cells: attention maps of the chosen tokens, loss curves, and how tokens were chosen."""
+"""What show makes of finished cells: attention maps, loss curves, the choice of tokens, keypoints inside the object."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.overlay import GAP, GREY, INK, MARGIN, PAPER, WHITE, Canvas, palette
+from benchmarks.overlay import (
+    GAP,
+    GREY,
+    INK,
+    MARGIN,
+    PAPER,
+    TITLE_LINE,
+    WHITE,
+    Canvas,
+    heading_lines,
+    palette,
+    write_heading,
+)
 from benchmarks.show.figures import write_whole
 
 if TYPE_CHECKING:
@@ -19,8 +30,8 @@ if TYPE_CHECKING:
     from benchmarks.overlay import Colour
 
 PAGE_WIDTH, SMALLEST, LARGEST = 2000, 116, 192
-TITLE, TEXT, SMALL = 22, 15, 12
-HEAD, LABELS, CAPTION = 78, 26, 18  # heights in pixels of title, column labels, and the line below an image
+TEXT, SMALL = 15, 12
+HEAD, LABELS, CAPTION = 78, 26, 18  # heights in pixels of a title of one line, column labels, the line below an image
 COLOURS = "turbo"
 STRENGTH = 0.85  # of the tint, where a map is at its maximum
 BAR = (150, 10)
@@ -60,11 +71,11 @@ def write_attention(
     """Draw for each photo (id and square image) its keypoints, and the map (K, S, S) of each chosen token."""
     side, colours = photos[0][1].width, palette(len(chosen))
     step, line = side + GAP, side + CAPTION + GAP
-    page = _page(heading, len(chosen), side, len(photos) * line)
+    page, start = _page(heading, len(chosen), side, len(photos) * line)
     draw = ImageDraw.Draw(page)
-    _label_columns(page, chosen, colours, side)
+    _label_columns(page, chosen, colours, side, start)
     for row, ((image_id, photo), attention) in enumerate(zip(photos, maps, strict=True)):
-        top = MARGIN + HEAD + LABELS + row * line
+        top = start + LABELS + row * line
         points = [maximum(each) for each in attention]
         page.paste(_with_keypoints(photo, points, colours), (MARGIN, top))
         _text_below(draw, _shortened(image_id, side), MARGIN, top + side)
@@ -77,20 +88,22 @@ def write_attention(
     write_whole(path, lambda partial: page.save(partial, format="PNG"))
 
 
-def _page(heading: str, num_keypoints: int, side: int, height: int) -> Image.Image:
-    title, text = ImageFont.load_default(size=TITLE), ImageFont.load_default(size=TEXT)
-    width = max((num_keypoints + 1) * (side + GAP) - GAP, math.ceil(title.getlength(heading)), EXPLANATION)
-    page = Image.new("RGB", (width + 2 * MARGIN, height + HEAD + LABELS + 2 * MARGIN - GAP), PAPER)
+def _page(heading: str, num_keypoints: int, side: int, height: int) -> tuple[Image.Image, int]:
+    """A page with its title, and the y in pixels at which the column labels begin; ``height`` is the grid's."""
+    text = ImageFont.load_default(size=TEXT)
+    width = max((num_keypoints + 1) * (side + GAP) - GAP, EXPLANATION)
+    lines = heading_lines(heading, width)
+    start = MARGIN + HEAD + (len(lines) - 1) * TITLE_LINE
+    page = Image.new("RGB", (width + 2 * MARGIN, start + height + LABELS + MARGIN - GAP), PAPER)
     draw = ImageDraw.Draw(page)
-    draw.text((MARGIN, MARGIN - 6), heading, fill=INK, font=title)
+    top = write_heading(draw, lines)
     explained = f"attention of the {num_keypoints} chosen tokens, its maximum ringed;  0"
-    top = MARGIN + 34
     draw.text((MARGIN, top), explained, fill=GREY, font=text)
     left = round(MARGIN + draw.textlength(explained, font=text) + 8)
     ramp = np.tile(np.linspace(0, 1, BAR[0]), (BAR[1], 1)).astype(np.float32)
     page.paste(_ramp(ramp), (left, top + 5))
     draw.text((left + BAR[0] + 8, top), "each map's own maximum", fill=GREY, font=text)
-    return page
+    return page, start
 
 
 def _ramp(share: NDArray[np.float32]) -> Image.Image:
@@ -100,9 +113,8 @@ def _ramp(share: NDArray[np.float32]) -> Image.Image:
     return Image.fromarray(mixed.round().astype(np.uint8), "RGB")
 
 
-def _label_columns(page: Image.Image, chosen: Sequence[int], colours: Sequence[Colour], side: int) -> None:
+def _label_columns(page: Image.Image, chosen: Sequence[int], colours: Sequence[Colour], side: int, top: int) -> None:
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=TEXT - 1)
-    top = MARGIN + HEAD
     draw.text((MARGIN, top), "keypoints", fill=INK, font=font)
     for column, (token, colour) in enumerate(zip(chosen, colours, strict=True), start=1):
         left = MARGIN + column * (side + GAP)

@@ -1,4 +1,4 @@
-"""The ``show`` command: which cells, which pictures of each, and what is missing where one cannot be drawn."""
+"""The ``show`` command: which cells, which pictures and numbers of each, and what is missing where there are none."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -15,11 +16,15 @@ from rich.text import Text
 from benchmarks.errors import UserError, first_line, mendable, near_match
 from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_device
+from benchmarks.show.boxes import box_lines
 from benchmarks.show.curves import label, read_curves, write_curves
-from benchmarks.show.pictures import Artist, attends, chooses, heading
+from benchmarks.show.pictures import Artist, attends, chooses, heading, open_same
 from benchmarks.store import HISTORY, RESULT
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
+
+if TYPE_CHECKING:
+    from benchmarks.registry import Open
 
 ATTENTION, CHOICES, LOSSES = "attention.png", "choices.png", "losses.png"
 TOGETHER = "pictures"
@@ -40,10 +45,10 @@ class ShowOptions:
 
 
 def show_command(options: ShowOptions) -> int:
-    """Draw what there is of each cell and name every picture; the exit status: 1 where something is missing.
+    """Draw what there is of each cell, name every picture, and say how many keypoints lie inside the object's box.
 
-    Raises UserError for a cell that is not there and where there is nothing to draw, LeaderboardError for a run that
-    is not there.
+    Gives the exit status: 1 where something is missing. Raises UserError for a cell that is not there and where there
+    is nothing to show, LeaderboardError for a run that is not there.
     """
     run, names = _run_and_cells(options)
     records = _choose(load_records(run), names, run)
@@ -51,8 +56,8 @@ def show_command(options: ShowOptions) -> int:
     for record in records:
         show.cell(record)
     show.together(records)
-    if not show.pictures:
-        why = "the lines above say why" if show.missing else "they have neither tokens nor curves"
+    if not show.pictures and not show.numbers:
+        why = "the lines above say why" if show.missing else "they have neither tokens, curves nor object boxes"
         raise UserError(f"no picture could be drawn of {len(records)} cells in {run}; {why}")
     if options.mlflow and options.output is None:
         show.to_mlflow(records)
@@ -93,16 +98,20 @@ class _Show:
         self._run = run
         self._out, self._err = Console(highlight=False), Console(stderr=True, highlight=False)
         self.pictures: list[Path] = []
+        self.numbers = 0
         self.missing = 0
 
     @cached_property
+    def _datasets(self) -> Open:
+        return opener(choose_data_root(self._options.data_root)[0])
+
+    @cached_property
     def _artist(self) -> Artist:
-        options = self._options
-        datasets = opener(choose_data_root(options.data_root)[0])
-        return Artist(self._run, datasets, choose_device(options.device), options.images, options.selection_images)
+        options, device = self._options, choose_device(self._options.device)
+        return Artist(self._run, self._datasets, device, options.images, options.selection_images)
 
     def cell(self, record: ResultRecord) -> None:
-        """The pictures of one cell; a cell that failed, and a floor without tokens or curve, has none."""
+        """The pictures and numbers of one cell; one that failed has none."""
         if record.failure:
             self._lacks(f"{record.cell_id}: it failed: {record.failure.message}")
             return
@@ -114,6 +123,23 @@ class _Show:
                 self._draw(record, folder / CHOICES, partial(artist.choices, record))
         if self._curves_file(record).is_file():
             self._draw(record, folder / LOSSES, partial(self._losses, [record], heading(record)))
+        self._boxes(record)
+
+    def _boxes(self, record: ResultRecord) -> None:
+        """Say how many of the cell's test keypoints lie inside the object's box, where the dataset knows it."""
+        datasets = self._datasets  # a bad data root ends the command
+        try:
+            dataset = datasets(record.dataset)
+            if not dataset.card.has_boxes and not dataset.available()[0]:
+                return  # without its files nothing tells whether it knows boxes
+            dataset = open_same(datasets, record, record.dataset, "test")
+            lines = box_lines(self._run / "cells" / record.cell_id, dataset.object_box)
+        except mendable() as error:
+            self._lacks(f"{record.cell_id}: no count inside the object's box: {first_line(error)}")
+            return
+        self.numbers += len(lines)
+        for line in lines:
+            self._out.print(Text(f"{record.cell_id}: {line}"), soft_wrap=True)
 
     def together(self, records: Sequence[ResultRecord]) -> None:
         """The curves of all cells of a task in one picture: its seeds, settings and methods."""

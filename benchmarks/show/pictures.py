@@ -49,6 +49,21 @@ def heading(record: ResultRecord) -> str:
     return f"{label(record)}, {record.task}, {record.profile} profile, seed {record.seed}"
 
 
+def open_same(datasets: Open, record: ResultRecord, name: str, split: Split) -> KeypointDataset:
+    """The dataset of that name. Raises UserError where it is not there, or its split is not that of the record."""
+    dataset = datasets(name)
+    found, reason = dataset.available()
+    if not found:
+        raise UserError(reason)
+    digest, expected = dataset.digest(split), record.dataset_digests[split]
+    if digest != expected:
+        raise UserError(
+            f"{name} is not what the cell was run on: digest of its {split} split is {digest[:8]}, "
+            f"expected {expected[:8]}; run it again"
+        )
+    return dataset
+
+
 class Artist:
     """Draws what takes the model, for cells of one run directory; the model stays loaded from cell to cell.
 
@@ -94,16 +109,7 @@ class Artist:
 
     def _images(self, record: ResultRecord, name: str, split: Split) -> tuple[KeypointDataset, Sequence[str]]:
         """A dataset and the ids of a split, which must be those the cell was run on."""
-        dataset = self._open(name)
-        found, reason = dataset.available()
-        if not found:
-            raise UserError(reason)
-        digest, expected = dataset.digest(split), record.dataset_digests[split]
-        if digest != expected:
-            raise UserError(
-                f"{name} is not what the cell was run on: digest of its {split} split is {digest[:8]}, "
-                f"expected {expected[:8]}; run it again"
-            )
+        dataset = open_same(self._open, record, name, split)
         ids = dataset.split(split)
         if split == "fit" and record.task in TASKS:
             ids = TASKS[record.task].choose_fit(ids, record.seed)

@@ -99,7 +99,9 @@ def draw(
     extent = np.concatenate([np.array(list(places.values())), feet, bird.tail_line()[1][None], bird.wing()])
     camera = place(view, extent, rng, mirror)
     canvas = backdrop(view, camera, rng)
+    _draw_perch(Canvas(canvas.picture, camera), bird)  # on a canvas of its own: it is not in the bird's box
     _draw(canvas, bird)
+    box = canvas.box()
     occluder = occlude(canvas, camera.project(extent), rng, 0.3 * view.misalignment)
     landmarks, visible = np.full((15, 2), SIZE / 2.0), np.zeros(15, dtype=bool)
     for name, point in places.items():
@@ -115,13 +117,17 @@ def draw(
         visible=visible,
         caption=tuple(f"{bird.colour[part]}{part}" for part in PARTS),
         parts=np.column_stack([camera.project(centres), radii * camera.scale]) / SIZE,
+        box=box,
     )
+
+
+def _draw_perch(canvas: Canvas, bird: _Bird) -> None:
+    perch = max(bird.leg(False)[2, 1], bird.leg(True)[2, 1]) + 0.03
+    canvas.limb((-0.75, perch + 0.02), (0.8, perch), (0.05, 0.035), (118, 96, 80))
 
 
 def _draw(canvas: Canvas, bird: _Bird) -> None:
     colour = {part: COLOURS[name] for part, name in bird.colour.items()}
-    perch = max(bird.leg(False)[2, 1], bird.leg(True)[2, 1]) + 0.03
-    canvas.limb((-0.75, perch + 0.02), (0.8, perch), (0.05, 0.035), (118, 96, 80))
     if bird.lift > 0.35:
         canvas.blob(bird.wing() + (-0.16, -0.02), shade(colour["wing"], -0.3))
     for far in (True, False):

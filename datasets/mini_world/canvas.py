@@ -66,14 +66,16 @@ class Canvas:
     picture: Image.Image
     camera: Camera
     pen: ImageDraw.ImageDraw = field(init=False)
+    _outlines: list[Points] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.pen = ImageDraw.Draw(self.picture)
 
     def polygon(self, points: ArrayLike, colour: Colour) -> None:
         """Fill the polygon with these (n, 2) corners."""
-        corners = (self.camera.project(points) * OVERSAMPLING).ravel().tolist()
-        self.pen.polygon(corners, fill=colour)
+        outline = self.camera.project(points)
+        self._outlines.append(outline)
+        self.pen.polygon((outline * OVERSAMPLING).ravel().tolist(), fill=colour)
 
     def ellipse(self, centre: ArrayLike, radii: ArrayLike, colour: Colour, angle: float = 0.0) -> None:
         """Fill an ellipse with half axes ``radii`` turned by ``angle`` radians."""
@@ -95,6 +97,11 @@ class Canvas:
     def blob(self, points: ArrayLike, colour: Colour) -> None:
         """Fill the smooth closed curve through these (n, 2) points."""
         self.polygon(smooth(points), colour)
+
+    def box(self) -> NDArray[np.float64]:
+        """The smallest box around all shapes drawn on this canvas: (4,) x0, y0, x1, y1, cut to the image's [0, 1]."""
+        points = np.concatenate(self._outlines) / SIZE
+        return np.clip(np.concatenate([points.min(axis=0), points.max(axis=0)]), 0.0, 1.0)
 
     def finish(self) -> NDArray[np.uint8]:
         """The picture at its final size, (SIZE, SIZE, 3) uint8."""

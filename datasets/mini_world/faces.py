@@ -63,6 +63,7 @@ def draw(view: View, identity: np.random.Generator, rng: np.random.Generator) ->
     points = face.landmarks()
     _draw_head(canvas, face)
     _draw_features(canvas, face, points)
+    box = canvas.box()
     occlude(canvas, camera.project(_EXTENT), rng, 0.15 * view.misalignment)
     centres, radii = _part_places(face, points)
     pixels = camera.project(centres)
@@ -72,6 +73,7 @@ def draw(view: View, identity: np.random.Generator, rng: np.random.Generator) ->
         visible=np.ones(5, dtype=bool),
         caption=tuple(f"{face.skin if part == 'skin' else face.colour[part]}{part}" for part in PARTS),
         parts=np.column_stack([pixels, radii * camera.scale]) / SIZE,
+        box=box,
     )
 
 

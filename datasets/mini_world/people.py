@@ -126,6 +126,7 @@ def draw(
     camera = place(view, extent, rng)
     canvas = backdrop(view, camera, rng)
     _draw(canvas, figure)
+    box = canvas.box()
     occluder = occlude(canvas, camera.project(extent), rng, 0.3 * view.misalignment)
     landmarks = camera.project([joints[name.partition(" (")[0]] for name in skeleton])
     visible = ~hidden_by(occluder, landmarks)
@@ -143,6 +144,7 @@ def draw(
         visible=np.ones_like(visible) if all_visible else visible,
         caption=tuple(f"{figure.colour[part]}{part}" for part in PARTS),
         parts=np.column_stack([camera.project(centres), radii * camera.scale]) / SIZE,
+        box=box,
     )
 
 

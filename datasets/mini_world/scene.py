@@ -28,7 +28,8 @@ class Drawing:
 
     ``image`` is (SIZE, SIZE, 3) uint8, ``landmarks`` (L, 2) float64 (x, y) in [0, 1], ``visible`` (L,) bool,
     ``caption`` one word a coloured part ("redbeak"), ``parts`` (P, 3) float64 with x, y and radius in [0, 1] of
-    the places those words speak of.
+    the places those words speak of, ``box`` (4,) float64 x0, y0, x1, y1 in [0, 1] around all that is drawn of the
+    object, hidden parts too.
     """
 
     image: NDArray[np.uint8]
@@ -36,6 +37,7 @@ class Drawing:
     visible: NDArray[np.bool_]
     caption: tuple[str, ...]
     parts: NDArray[np.float64]
+    box: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def place(view: View, extent: ArrayLike, rng: np.random.Generator, mirror: bool 
 
 
 def backdrop(view: View, camera: Camera, rng: np.random.Generator) -> Canvas:
-    """A canvas with what lies behind the object."""
+    """A canvas with what lies behind the object; its box is that of the shapes drawn from then on."""
     side = SIZE * OVERSAMPLING
     if view.surroundings == "black":
         return Canvas(Image.new("RGB", (side, side), (0, 0, 0)), camera)
@@ -75,16 +77,14 @@ def backdrop(view: View, camera: Camera, rng: np.random.Generator) -> Canvas:
     grain = 8.0 if view.surroundings == "plain" else 30.0
     cells = np.clip(base + rng.normal(0.0, grain, (4, 4, 1)) + rng.normal(0.0, grain / 4, (4, 4, 3)), 0, 255)
     picture = Image.fromarray(cells.astype(np.uint8)).resize((side, side), Image.Resampling.BICUBIC)
-    canvas = Canvas(picture, camera)
     if view.surroundings == "clutter":
-        _clutter(canvas, rng)
-    return canvas
+        _clutter(Canvas(picture, Camera(1.0, 0.0, (0.0, 0.0))), rng)
+    return Canvas(picture, camera)
 
 
 def _clutter(canvas: Canvas, rng: np.random.Generator) -> None:
     """Muted leaves, stones and boards strewn over the background."""
-    camera, names = canvas.camera, list(COLOURS)
-    canvas.camera = Camera(1.0, 0.0, (0.0, 0.0))
+    names = list(COLOURS)
     for _ in range(int(rng.integers(3, 8))):
         colour = blend(COLOURS[names[rng.integers(len(names))]], (170, 176, 172), rng.uniform(0.45, 0.75))
         centre, angle = rng.uniform(0, SIZE, 2), rng.uniform(0, np.pi)
@@ -98,7 +98,6 @@ def _clutter(canvas: Canvas, rng: np.random.Generator) -> None:
             corners = np.array([[-1, -0.6], [1, -0.6], [1, 0.6], [-1, 0.6]]) * size * 0.8
             turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
             canvas.polygon(corners @ turn + centre, colour)
-    canvas.camera = camera
 
 
 def occlude(canvas: Canvas, extent: Points, rng: np.random.Generator, chance: float) -> NDArray[np.float64] | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.boards import Board, audit_text, board_text, update_readme
+from benchmarks.boards import Board, audit_text, board_text, check_readme, update_readme
 from benchmarks.errors import UserError
 from benchmarks.tasks import SUITES
 from tests.leaderboard.synthetic import record, score_of
@@ -130,3 +130,36 @@ def test_committing_results_says_what_is_missing_among_them(twins, tmp_path, mon
     said = capsys.readouterr().out
     assert "5 records; not there: Alpha on cub_001 with seed 0, Alpha on cub_001 with seed 1, " in said
     assert "and 27 more" in said
+
+
+def test_check_fails_and_update_warns_where_results_are_not_of_one_clean_commit(tmp_path, monkeypatch, capsys):
+    from leaderboard import readme
+
+    page, runs, results = tmp_path / "README.md", tmp_path / "runs", tmp_path / "results"
+    page.write_text("<!-- leaderboard:mini:wild -->\n<!-- /leaderboard -->\n", encoding="utf-8")
+    for name in ("commit", "update", "check"):
+        monkeypatch.setattr(readme, name, partial(getattr(readme, name), results=results))
+    unclean = readme.unclean
+    monkeypatch.setattr(readme, "unclean", lambda folder=results, instead=None: unclean(folder, instead))
+
+    def run(dirty):
+        each = record("alpha", "cub_001", 7.0, provenance={"git_sha": "1a2b3c4d", "git_dirty": dirty})
+        folder = runs / "cells" / each.cell_id
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "result.json").write_text(each.model_dump_json())
+
+    found = "1 of 1 result was measured with uncommitted changes; commit: 1a2b3c4"
+    run(dirty=True)
+    for source in (runs, None):
+        assert update_readme(page, source) == 0
+        assert capsys.readouterr().err.startswith(f"warning: {found}; ")
+    assert found in page.read_text(encoding="utf-8")
+    assert check_readme(page) == 1
+    said = capsys.readouterr().err
+    assert f"one clean commit: {found}; commit all changes, run everything again" in said
+    assert f"leaderboard --update {page} --runs FOLDER" in said and "stale" not in said
+    run(dirty=False)
+    assert update_readme(page, runs) == 0
+    assert check_readme(page) == 0
+    assert capsys.readouterr().err == ""
+    assert "commit" not in page.read_text(encoding="utf-8")

@@ -31,6 +31,14 @@ def grid(monkeypatch):
     return values
 
 
+@pytest.fixture(autouse=True)
+def changed(monkeypatch):
+    """The files with uncommitted changes; a test may add some."""
+    files: list[str] = []
+    monkeypatch.setattr(command, "changed_files", lambda: files)
+    return files
+
+
 @pytest.fixture
 def gate(tmp_path, capsys):
     class Gate:
@@ -144,6 +152,37 @@ def test_update_refuses_while_a_cell_fails(grid, written):
     status, out = written(update=True, reason="in a hurry")
     assert (status, "references stay" in out) == (1, True)
     assert {path.name: path.read_bytes() for path in written.folder.iterdir()} == before
+
+
+def test_update_refuses_uncommitted_changes_and_names_them(grid, written, changed):
+    before = {path.name: path.read_bytes() for path in written.folder.iterdir()}
+    grid["first/a"] = 9.0
+    changed += ["README.md", "metrics/errors.py"]
+    with pytest.raises(UserError, match=r"in README\.md, metrics/errors\.py: .*; commit or stash these files"):
+        written(update=True, reason="from an edited tree")
+    assert {path.name: path.read_bytes() for path in written.folder.iterdir()} == before
+    assert written()[0] == 1  # measuring alone is allowed
+    changed += [f"metrics/m{index:02d}.py" for index in range(12)]
+    with pytest.raises(UserError, match=r"metrics/m07\.py and 4 more: "):
+        written(update=True, reason="from an edited tree")
+
+
+def test_update_is_allowed_where_only_the_references_themselves_have_changed(grid, written, changed, monkeypatch):
+    monkeypatch.setattr(command, "ROOT", written.folder.parent)
+    grid["first/a"] = 9.0
+    changed += ["reference/first.json", "reference/log.json"]
+    assert written(update=True, reason="a second part")[0] == 0
+    changed.append("reference.py")
+    with pytest.raises(UserError, match=r"in reference\.py: "):
+        written(update=True, reason="a third")
+
+
+def test_update_without_git_says_that_the_commit_is_unknown(grid, written, monkeypatch):
+    monkeypatch.setattr(command, "changed_files", lambda: None)
+    grid["first/a"] = 9.0
+    status, out = written(update=True, reason="from an archive")
+    assert (status, "no git checkout" in out) == (0, True)
+    assert "no git checkout" not in written()[1]
 
 
 def test_update_of_a_piece_of_a_part_is_refused(written):

@@ -66,6 +66,11 @@ def show(capsys):
     return shown
 
 
+def pictures(out):
+    """The pictures that were named; the other lines begin with a cell's id."""
+    return [line for line in out.splitlines() if line.startswith("/")]
+
+
 def cells(output):
     return sorted(path for path in (output / "cells").iterdir())
 
@@ -91,8 +96,8 @@ def test_every_picture_is_drawn_and_named(runs, show):
     status, out, err = show(runs, "--images", "3")
     assert (status, err) == (0, "")
     drawn = [str(folder / name) for folder in cells(runs) for name in PICTURES]
-    assert out.splitlines() == [*drawn, str(runs / "pictures" / f"losses--{TASK}--mini.png")]
-    for line in out.splitlines():
+    assert pictures(out) == [*drawn, str(runs / "pictures" / f"losses--{TASK}--mini.png")]
+    for line in pictures(out):
         with Image.open(line) as picture:
             assert picture.format == "PNG"
             assert len(np.unique(np.asarray(picture.convert("RGB")).reshape(-1, 3), axis=0)) > 50
@@ -131,9 +136,9 @@ def test_the_tokens_counted_most_often_are_those_the_fit_chose(runs):
 def test_one_cell_by_its_folder_by_its_id_or_by_a_pattern(runs, show):
     first, second = cells(runs)
     status, out, _ = show(second)
-    assert status == 0 and out.splitlines() == [str(second / name) for name in PICTURES]
-    assert show(runs, first.name)[1].splitlines() == [str(first / name) for name in PICTURES]
-    assert show(runs, f"*{TASK}*{first.name[-8:]}")[1].splitlines() == [str(first / name) for name in PICTURES]
+    assert status == 0 and pictures(out) == [str(second / name) for name in PICTURES]
+    assert pictures(show(runs, first.name)[1]) == [str(first / name) for name in PICTURES]
+    assert pictures(show(runs, f"*{TASK}*{first.name[-8:]}")[1]) == [str(first / name) for name in PICTURES]
 
 
 def test_pictures_may_go_elsewhere(runs, show, tmp_path):
@@ -141,7 +146,7 @@ def test_pictures_may_go_elsewhere(runs, show, tmp_path):
     folder = cells(runs)[0]
     status, out, _ = show(runs, folder.name, "--output", tmp_path / "drawn")
     assert status == 0
-    assert out.splitlines() == [str(tmp_path / "drawn" / folder.name / name) for name in PICTURES]
+    assert pictures(out) == [str(tmp_path / "drawn" / folder.name / name) for name in PICTURES]
     assert set(runs.rglob("*")) == before
 
 
@@ -150,7 +155,7 @@ def test_a_fit_that_is_gone_is_one_line_and_leaves_the_curves(runs, show):
     folder = cells(runs)[0]
     status, out, err = show(folder)
     assert status == 1
-    assert out.splitlines() == [str(folder / "losses.png")]
+    assert pictures(out) == [str(folder / "losses.png")]
     lines = err.splitlines()
     assert [line.split(":")[0] for line in lines] == [folder.name] * 2
     assert all("what the fit learned is gone" in line and "--overwrite all" in line for line in lines)
@@ -186,22 +191,12 @@ def test_keypoints_on_record_that_are_elsewhere_are_remarked_on(runs, show):
     assert "8 of 8 keypoints are not where the record has them" in err
 
 
-def test_floors_have_no_pictures_and_failures_are_named(runs, show, tmp_path):
+def test_failures_are_named(runs, show):
     edit(cells(runs)[0], status="failed", failure={"type": "ValueError", "message": "it broke", "traceback": ""})
     status, out, err = show(runs)
     assert status == 1
     assert err.splitlines() == [f"{cells(runs)[0].name}: it failed: it broke"]
-    assert len(out.splitlines()) == 3
-    assert (
-        call(
-            *("run", "--profile", "mini", "--task", TASK, "--limit", LIMIT, "--method", "centre", "--no-floors"),
-            *("--no-mlflow", "--device", "cpu", "--output", tmp_path / "floor"),
-        )
-        == 0
-    )
-    status, out, err = show(tmp_path / "floor")
-    assert (status, out) == (2, "")
-    assert "no picture could be drawn of 1 cells" in err and "neither tokens nor curves" in err
+    assert len(pictures(out)) == 3
 
 
 def test_mistakes_are_one_line(runs, show, tmp_path):

@@ -9,6 +9,7 @@ from rich.console import Console
 from benchmarks.store import Store
 from benchmarks.summary import print_table, write_leaderboards
 from benchmarks.tasks import SUITES
+from leaderboard.records import Variant
 from tests.leaderboard.synthetic import record
 
 FLOORS = ("Image centre", "Mean pose (constant grid)", "Random points")
@@ -76,6 +77,21 @@ def test_the_best_is_in_bold_a_supervised_or_cut_or_outdated_value_never():
     old = record("gamma", "cub_001", 0.1, score={"protocol_version": 7})
     assert bold.findall(printed([*RIVALS, cut, old], force_terminal=True, color_system="standard")) == ["6.00"]
     assert bold.findall(printed(RIVALS[3:], force_terminal=True, color_system="standard")) == []
+
+
+def test_the_terminal_says_where_results_are_not_of_one_clean_commit():
+    origin = {"git_sha": "1a2b3c4d", "git_dirty": False}
+    clean = [record("alpha", "cub_001", 7.0, provenance=origin), record("grid", "cub_001", 9.0, provenance=origin)]
+    assert "commit" not in printed(clean)
+    late = record("beta", "cub_001", 6.0, provenance={"git_sha": "5d6e7f8a", "git_dirty": True})
+    line = "1 of 3 results was measured with uncommitted changes; results of 2 commits: 1a2b3c4 (2), 5d6e7f8 (1)"
+    assert line in printed([*clean, late]).splitlines()
+    full = clean[0].model_copy(update={"method_config": {"beak": True}})
+    variant = Variant(name="no beak", full={"beak": True})
+    less = {"beak": False}
+    ablation = record("alpha", "cub_001", 8.0, provenance=late.provenance, method_config=less, variant=variant)
+    assert printed([full, ablation]).count("commit") == 2  # in one line, under the table of ablations
+    assert "1 of 2 results was measured with uncommitted changes" in printed([full, ablation])
 
 
 def test_pairs_have_a_leaderboard_once_a_method_has_both_of_one(tmp_path):

@@ -16,7 +16,7 @@ from benchmarks.errors import UserError, first_line
 from benchmarks.executor import InProcess
 from benchmarks.plan import Plan, Request, make_plan
 from benchmarks.progress import Progress
-from benchmarks.provenance import peak_memory_mb
+from benchmarks.provenance import git_state, peak_memory_mb
 from benchmarks.ranks import Lead, help_out, is_helper
 from benchmarks.registry import full_name, is_own, method_class, opener
 from benchmarks.runner import Outcome, Overwrite, drive
@@ -71,6 +71,7 @@ def run_command(options: RunOptions) -> int:
         return 0
     device = choose_device(options.device)
     store.prepare()
+    git_state()  # the commit that starts the run, whatever is checked out while it goes on
     progress = Progress(console, len(plan.cells), lambda: peak_memory_mb(device))
     lead = Lead(device)
     executor = InProcess(store, request.datasets, device, progress, lead, refit=options.overwrite == "all")

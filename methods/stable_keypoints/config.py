@@ -31,11 +31,10 @@ OFFICIAL: dict[str, Any] = {
 MINI: dict[str, Any] = {
     "model": "mini",
     "timestep": 150,
-    "keep_null_tokens": True,
     "num_tokens": 48,
     "token_scale": 2.0,
     "learning_rate": 0.03,
-    "steps": 60,
+    "steps": 80,
     "batch_size": 4,
     "map_size": 64,
     "sigma": 4.0,

@@ -288,8 +288,9 @@ _HUMAN36M = (
     _EITHER_CORNER,
     replace(
         _by_autolink(_EITHER_CORNER),
-        source=f"{_AUTOLINK}, released code, which swaps the test landmarks where here the prediction is swapped",
+        version=2,  # 2: the test landmarks are swapped, as in the released code; before, the prediction was
         sides="either_mistyped",
+        test_swap="landmarks",
     ),
 )
 

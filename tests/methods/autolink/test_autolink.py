@@ -145,10 +145,8 @@ def test_a_peak_in_a_map_is_where_the_released_evaluation_puts_its_cell() -> Non
     peaks = torch.zeros(1, 1, 8, 8)
     peaks[0, 0, 2, 5] = 1e4
     network.detector.stages = nn.Sequential(Fixed(peaks))
-    found = method.locate(network, torch.zeros(1, 3, 32, 32))
-    assert found.flatten().tolist() == pytest.approx(
-        [5 / 7, 2 / 7], abs=1e-6
-    )  # from 0 in the first cell to 1 in the last
+    (found,) = method.locate(network, torch.zeros(1, 3, 32, 32))[0].tolist()
+    assert found == pytest.approx([5 / 7, 2 / 7], abs=1e-6)  # from 0 in the first cell to 1 in the last
 
 
 def test_a_keypoint_follows_an_image_that_is_turned_over() -> None:

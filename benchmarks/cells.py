@@ -22,8 +22,10 @@ def content_hash(content: dict[str, Any]) -> str:
 
 
 class Cell(BaseModel):
-    """What is to be run. ``settings`` are the user's own; ``config`` is what they make of the profile's defaults.
+    """What is to be run. ``config`` is what ``settings`` make of the profile's defaults.
 
+    ``settings`` are the user's own, on top of those that the method has for the fit dataset alone
+    (``Method.settings_on``); ``by_dataset`` has what other datasets have in place of the latter, where they apply.
     ``variant`` says what an ablation changed, None for a method as it is; ``of_predict`` names the settings on which
     what is learned does not depend. ``made_by`` is None for a method that runs here; of keypoints that another system
     made and that are only scored here, it says what they were read from. Protocols are no part of a cell's identity:
@@ -41,6 +43,7 @@ class Cell(BaseModel):
     is_floor: bool
     supervision: str
     variant: Variant | None = None
+    by_dataset: dict[str, Any] = {}
     of_predict: tuple[str, ...] = ()
     made_by: dict[str, Any] | None = None
     task: Task
@@ -48,6 +51,12 @@ class Cell(BaseModel):
     seed: int
     limit: int | None
     digests: dict[str, str]
+
+    @property
+    def title(self) -> str:
+        """The label, with the settings that the method has for the fit dataset alone."""
+        own = ", ".join(f"{name}={self.config[name]}" for name in self.by_dataset)
+        return f"{self.label} ({own})" if own else self.label
 
     @property
     def dataset(self) -> str:
@@ -113,6 +122,7 @@ class Cell(BaseModel):
             profile=self.profile,
             seed=self.seed,
             variant=self.variant,
+            by_dataset=self.by_dataset,
             n_images_limit=self.limit,
             scores=scores,
             seconds=seconds or {},

@@ -51,7 +51,7 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
         for point, colour in zip(keypoints[shown[row]], colours, strict=True):
             canvas.dot(point, colour, radius=6.0)
 
-    heading = f"{cell.label}, {cell.task.id}, {cell.profile} profile, seed {cell.seed}"
+    heading = f"{cell.title}, {cell.task.id}, {cell.profile} profile, seed {cell.seed}"
     panel = _panel(photos, LARGE, LARGE_COLUMNS, draw_keypoints)
     panels = [(f"{keypoints.shape[1]} discovered keypoints", panel)]
     if score is not None:

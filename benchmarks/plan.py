@@ -6,7 +6,7 @@ take the dataset's annotations, and no images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +91,7 @@ def make_plan(request: Request) -> Plan:
     request = replace(request, methods=[full_method_name(name) for name in request.methods])
     settings = request.settings()
     templates = [
-        _template(name, _config(name, request.profile, settings.get(name, {})), request.profile, settings.get(name, {}))
+        _template(name, request.profile, settings.get(name, {}))
         for name in request.all_methods()
         if not is_imported(name)
     ]
@@ -101,8 +101,9 @@ def make_plan(request: Request) -> Plan:
     for task in request.tasks:
         lacking = lack(task, request.profile, request.datasets)
         if not lacking:
-            variants = _variants(task, request, settings) if task.id in request.ablated() else []
-            cells.extend(_cells(task, request, [*templates, *variants]))
+            here = [_on(task.fit_dataset_id(request.profile), template, request.profile) for template in templates]
+            variants = _variants(task, request, here) if task.id in request.ablated() else []
+            cells.extend(_cells(task, request, [*here, *variants]))
         elif templates:
             skipped[task.id] = lacking
         for method in imported:
@@ -117,22 +118,34 @@ def make_plan(request: Request) -> Plan:
     return Plan(cells, skipped)
 
 
-def _variants(task: Task, request: Request, settings: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def _on(fit_dataset: str, template: dict[str, Any], profile: Profile) -> dict[str, Any]:
+    """The template with the settings that its method has for the dataset it is fitted on, where there are any."""
+    name, settings = template["method"], template["settings"]
+    own = method_class(name).settings_on(fit_dataset, _config(name, profile, settings))
+    if not own:
+        return template
+    rest = {key: value for key, value in settings.items() if key not in own}
+    elsewhere, usual = (_config(name, profile, {**rest, **more}).model_dump(mode="json") for more in ({}, own))
+    found = _template(name, profile, settings, own)
+    config = found["config"]
+    return found | {"by_dataset": {key: elsewhere[key] for key in own if config[key] == usual[key] != elsewhere[key]}}
+
+
+def _variants(task: Task, request: Request, templates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Templates of the ablations that the methods name, floors aside.
 
     Raises UserError where there are none, and for one that changes nothing or has another's settings.
     """
     found = []
     runs_here = [name for name in request.methods if not is_imported(name)]
-    for name in runs_here:
-        cls = method_class(name)
-        if cls.card.is_floor:
+    for plain in templates:
+        name = plain["method"]
+        if name not in runs_here or plain["is_floor"]:
             continue
-        own = settings.get(name, {})
-        config = _config(name, request.profile, own)
+        config = _config(name, request.profile, plain["settings"])
         seen = {content_hash(config.model_dump(mode="json")): "the method as it is"}
-        for ablation in cls.ablations(config, task.num_keypoints):
-            template = _ablated(_template(name, config, request.profile, own), ablation, request.profile)
+        for ablation in method_class(name).ablations(config, task.num_keypoints):
+            template = _ablated(plain, ablation, request.profile)
             twin = seen.setdefault(content_hash(template["config"]), f"'{ablation.name}'")
             if twin != f"'{ablation.name}'":
                 raise UserError(f"{name}: ablation '{ablation.name}' is the same as {twin}; change one of them")
@@ -147,17 +160,22 @@ def _variants(task: Task, request: Request, settings: dict[str, dict[str, Any]])
 def _ablated(template: dict[str, Any], ablation: Ablation, profile: Profile) -> dict[str, Any]:
     """The template of a method with an ablation's settings on top of the user's."""
     settings = {**template["settings"], **ablation.settings}
-    config = _config(template["method"], profile, settings)
-    changed = _template(template["method"], config, profile, settings)
+    changed = _template(template["method"], profile, settings)
     full = {name: value for name, value in template["config"].items() if changed["config"].get(name) != value}
     variant = Variant(name=ablation.name, full=full, note=ablation.note)
-    return changed | {"label": f"{template['label']}, {ablation.name}", "variant": variant}
+    by_dataset = {key: value for key, value in template["by_dataset"].items() if key not in ablation.settings}
+    return changed | {"label": f"{template['label']}, {ablation.name}", "variant": variant, "by_dataset": by_dataset}
 
 
-def _template(name: str, config: MethodConfig, profile: Profile, settings: dict[str, Any]) -> dict[str, Any]:
+def _template(
+    name: str, profile: Profile, settings: Mapping[str, Any], own: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """What the cells of a method have in common; ``own`` are settings of the fit dataset, below the user's."""
     cls = method_class(name)
+    whole = {**(own or {}), **settings}
+    config = _config(name, profile, whole)
     plain = config.model_dump(mode="json")
-    defaults = _config(name, profile, {}).model_dump(mode="json")
+    defaults = _config(name, profile, own or {}).model_dump(mode="json")
     shown = [key for key in plain if key in cls.Config.of_label]
     shown += [key for key in settings if plain.get(key) != defaults.get(key) and key not in shown]
     changed = [f"{key}={_shown(plain[key])}" for key in shown]
@@ -165,8 +183,9 @@ def _template(name: str, config: MethodConfig, profile: Profile, settings: dict[
         "method": name,
         "label": cls.card.name + (f" ({', '.join(changed)})" if changed else ""),
         "version": cls.version,
-        "settings": settings,
+        "settings": whole,
         "config": plain,
+        "by_dataset": {},
         "identity": cls(config=config).identity(),
         "is_floor": cls.card.is_floor,
         "supervision": cls.card.supervision,
@@ -179,7 +198,7 @@ def _shown(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
-def _config(name: str, profile: Profile, settings: dict[str, Any]) -> MethodConfig:
+def _config(name: str, profile: Profile, settings: Mapping[str, Any]) -> MethodConfig:
     cls = method_class(name)
     try:
         return cls.config_for(profile, settings)

@@ -61,6 +61,8 @@ _CARD = bird_card(
         "what the published crops show beyond the image's border is unknown; it is mid-grey here",
         "published rows may stand on other images: the public script that makes AutoLink's cub.h5, from which Stable "
         "Keypoints reads CUB-aligned, cuts CMR's 5964 and 2874 images of all classes and mirrors none",
+        "cub.h5 has images of 128 pixels, which Stable Keypoints enlarges four times to 512 and so blurs; here images "
+        "are cut from the photographs",
         "the classes of CUB-001, CUB-002 and CUB-003 are among the 42 that are left out",
     ),
 )

@@ -8,8 +8,8 @@ side s, grown by a margin of 100 pixels a side (less where s comes within 100 of
 by a whole number from -100 to 99, then cut off at the image's border, so that it need not stay square; squashed to
 a square. Three things differ. The released shift is drawn anew whenever an image is looked at; here it follows from
 the image's id. The released landmarks live in the crop before its sides are cut to whole pixels; here image and
-landmarks share the whole pixels, less than a pixel away. The released code scales x by the image's height and y by
-its width; here each has its own.
+landmarks share the whole pixels, up to 1.81 pixels of the photograph away (measured on 400 random frames). The released
+code scales x by the image's height and y by its width; here each has its own.
 """
 
 from __future__ import annotations

@@ -59,6 +59,8 @@ CARD = DatasetCard(
         "where frames share a video",
         "the released code of Stable Keypoints, AutoLink and Siarohin et al. regresses on the 5,000 train frames and "
         "tests on the 300 test frames; the text of Stable Keypoints speaks of 300 for training and 500 for testing",
+        "Stable Keypoints' code learns and chooses tokens on every frame of the train videos, half of them mirrored at "
+        "random; here keypoints are learned on the 5,000 evaluation frames as they are",
         "Stable Keypoints counts only joints with both coordinates above 0, which leaves out 56 train and 3 test "
         "joints on the frame's border",
         "one published column holds two metrics: Stable Keypoints sums l2 distances over visible joints, the methods "

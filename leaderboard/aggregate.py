@@ -31,8 +31,9 @@ def measured_rows(
 
     Methods as they are, or with ``variants`` those that have ablations, these, and floors.
 
-    Cells belong together when all but the seed is equal. Where a seed was run again on data that changed
-    since, the record of the latest date counts. A task whose seeds all failed has one row of status 'failed'.
+    Cells belong together when all but the seed is equal, aside from settings that the method has by dataset. Where
+    a seed was run again on data, or with settings by dataset, that changed since, the record of the latest date
+    counts. A task whose seeds all failed has one row of status 'failed'.
     """
     chosen = (record for record in records if record.task in suite_tasks and record.profile == profile)
     wanted = sorted(
@@ -51,7 +52,7 @@ def measured_rows(
         full = {full_key(latest): seeds for seeds in cells.values() if not (latest := [*seeds.values()][-1]).variant}
         for variant, seeds in cells.items():
             latest = [*seeds.values()][-1]
-            group = [record for record in seeds.values() if record.dataset_digests == latest.dataset_digests]
+            group = [record for record in seeds.values() if _made_on(record) == _made_on(latest)]
             beside = full.get(full_key(latest), {}) if latest.variant else {}
             table.extend(_cell_rows(labels[variant], group, protocol, beside))
     return table
@@ -62,17 +63,30 @@ def _variant(record: ResultRecord) -> Variant:
     return kind_of(record), record.method, record.method_label, record.n_images_limit, settings
 
 
+def _made_on(record: ResultRecord) -> tuple[dict[str, str], dict[str, Any]]:
+    """What the seeds of a row must have in common."""
+    return record.dataset_digests, record.by_dataset
+
+
 def _settings(record: ResultRecord) -> dict[str, Any]:
-    """What tells variants of a method apart; the files of scored predictions differ from task to task, so not they."""
+    """What tells variants of a method apart.
+
+    The files of scored predictions differ from task to task, so not they; settings by dataset are as elsewhere.
+    """
     identity = {} if kind_of(record) == "scored" else record.method_identity
-    return {**record.method_config, **identity, "version": record.method_version}
+    return {**record.method_config, **record.by_dataset, **identity, "version": record.method_version}
 
 
 def _labels(records: Iterable[ResultRecord]) -> dict[Variant, str]:
-    """What to call each variant: the label, the limit, and the settings that tell it from its namesakes of its kind."""
+    """What to call each variant: the label, the limit, and the settings that tell it from its namesakes of its kind.
+
+    Settings that vary by dataset are named too.
+    """
+    by_dataset: dict[Variant, set[str]] = {}
     namesakes: dict[tuple[str, str, int | None], dict[Variant, dict[str, Any]]] = {}
     for record in records:
         called = kind_of(record), record.method_label, record.n_images_limit
+        by_dataset.setdefault(_variant(record), set()).update(record.by_dataset)
         namesakes.setdefault(called, {})[_variant(record)] = {"method": record.method, **_settings(record)}
     labels = {}
     for (_, label, limit), variants in namesakes.items():
@@ -80,7 +94,9 @@ def _labels(records: Iterable[ResultRecord]) -> dict[Variant, str]:
         differing = [name for name in names if len({repr(s.get(name)) for s in variants.values()}) > 1]
         for variant, settings in variants.items():
             told_apart = ", ".join(f"{name}={_short(settings.get(name))}" for name in differing)
-            marks = [f"[{told_apart}]"] * bool(told_apart) + [f"(limit {limit})"] * (limit is not None)
+            varying = ", ".join(sorted(by_dataset[variant]))
+            marks = [f"[{told_apart}]"] * bool(told_apart) + [f"({varying} by dataset)"] * bool(varying)
+            marks += [f"(limit {limit})"] * (limit is not None)
             labels[variant] = " ".join([label, *marks])
     return labels
 

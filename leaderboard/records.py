@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class ScoreRecord(BaseModel):
@@ -64,7 +64,8 @@ class ResultRecord(BaseModel):
     ``method_label`` is what tables print: the method's name with a mark where settings differ from the
     profile's own (such as a mini model on real images). ``n_images_limit`` is None, or the ``--limit`` that
     keeps the cell out of any comparison. ``seconds`` has fit, predict and score. ``variant`` says what an ablation
-    changed, None for a method as it is; it came with schema_version 2.
+    changed, None for a method as it is; it came with schema_version 2. ``by_dataset`` names the settings that the
+    method has for its fit dataset alone, each with the value it has elsewhere; it came with schema_version 3.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -88,6 +89,7 @@ class ResultRecord(BaseModel):
     profile: Literal["mini", "paper"]
     seed: int
     variant: Variant | None = None
+    by_dataset: dict[str, Any] = {}
     n_images_limit: int | None
     scores: tuple[ScoreRecord, ...] = ()
     seconds: dict[str, float] = {}

@@ -67,5 +67,10 @@ def _value(record: ResultRecord, protocol: str) -> float | None:
 
 
 def fields(record: ResultRecord) -> dict[str, Any]:
-    """What a row says of its variant."""
-    return {"variant": record.variant.name, "note": record.variant.note or None} if record.variant else {}
+    """What a row says of its variant and of the settings that its method has for the fit dataset alone."""
+    notes = [record.variant.note] if record.variant and record.variant.note else []
+    where = f"{record.method_label}, learned on {record.fit_dataset}"
+    notes += [
+        f"{where}: {name}={record.method_config[name]}, elsewhere {value}" for name, value in record.by_dataset.items()
+    ]
+    return {"variant": record.variant.name if record.variant else None, "note": "; ".join(notes) or None}

@@ -142,6 +142,14 @@ class Method(ABC):
         return cls.Config(**settings)
 
     @classmethod
+    def settings_on(cls, fit_dataset: str, config: Any) -> Mapping[str, Any]:
+        """Settings that ``config`` should have for a fit on this dataset alone; one that the user sets wins.
+
+        For a method whose paper states other settings for some datasets; here there are none.
+        """
+        return {}
+
+    @classmethod
     def ablations(cls, config: Any, num_keypoints: int) -> tuple[Ablation, ...]:
         """What the suite ``ablation`` runs beside the method with this config; each must change the config."""
         return ()

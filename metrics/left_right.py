@@ -166,7 +166,25 @@ def _without_outliers(design: Design, labels: _Labels, weights: Floats, origin: 
 
 
 def better_side(predicted: Floats, landmarks: Floats, order: Order) -> Floats:
-    """Of each image's prediction (L, 2) and its swap, the one with the smaller mean error."""
+    """Of each image's prediction (L, 2) and its swap, the one with the smaller mean error.
+
+    Source: the released code of Stable Keypoints.
+    """
     swapped = predicted[:, order]
     wins = distances(swapped, landmarks).mean(axis=1) < distances(predicted, landmarks).mean(axis=1)
     return np.where(wins[:, None, None], swapped, predicted)
+
+
+def better_labels(predicted: Floats, landmarks: Floats, order: Order) -> Floats:
+    """Test landmarks (N, L, 2) of which those of an image are swapped where that makes its mean error smaller.
+
+    As in fitting they are swapped again and again, until at most 10 images want it; those stay as they are. For an
+    order that undoes itself, the errors of all other images are those of ``better_side``. Each swap makes an image's
+    error smaller, so that the loop ends. Source: the released code of AutoLink.
+    """
+    while True:
+        swapped = landmarks[:, order]
+        wants = distances(predicted, swapped).mean(axis=1) < distances(predicted, landmarks).mean(axis=1)
+        if wants.sum() <= LEFTOVER_ROWS:
+            return landmarks
+        landmarks = np.where(wants[:, None, None], swapped, landmarks)

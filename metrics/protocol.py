@@ -22,7 +22,8 @@ class Protocol:
     The regression goes from keypoints to landmarks, or the other way where the ``direction`` is backward; there
     keypoints take the landmarks' part in all that follows. ``origin``, ``intercept``, ``solver``, ``ridge`` and
     ``singular_ridge`` are those of ``metrics.regression.Estimator``. ``sides``: left and right are as annotated, or
-    either way round, by the card's pairs or by the mistyped list of the released code for Human3.6M.
+    either way round, by the card's pairs or by the mistyped list of the released code for Human3.6M; of a test image
+    the better way counts, and ``test_swap`` says whether its prediction or its landmarks are swapped for that.
     ``drop_outliers`` fits again without images more than three standard deviations worse than the mean.
 
     A landmark's error is the distance (l2), or the sum of both axes' absolute differences (l1), times ``scale``
@@ -49,6 +50,7 @@ class Protocol:
     ridge: float = 0.0
     singular_ridge: float = 0.0
     sides: Literal["annotated", "either", "either_mistyped"] = "annotated"
+    test_swap: Literal["prediction", "landmarks"] = "prediction"
     drop_outliers: bool = False
     error: Literal["l2", "l1"] = "l2"
     threshold: float | None = None

@@ -20,7 +20,7 @@ from metrics.errors import (
     means_over_visible,
     totals_over_visible,
 )
-from metrics.left_right import Order, better_side, fit_either_side, mistyped_order, swapped_order
+from metrics.left_right import Order, better_labels, better_side, fit_either_side, mistyped_order, swapped_order
 from metrics.points import Points, checked, from_frame, positive, seen_by, turned
 from metrics.protocol import Protocol
 from metrics.regression import Regression, fit_regression
@@ -29,7 +29,7 @@ from metrics.variants import PROTOCOLS
 
 _REGRESSION = (
     *("frame", "grid", "landmarks", "rows", "direction", "origin", "intercept", "solver", "ridge"),
-    *("singular_ridge", "sides", "drop_outliers"),
+    *("singular_ridge", "sides", "test_swap", "drop_outliers"),
 )
 
 
@@ -157,7 +157,7 @@ def _measure(
     scales = [_scale(protocol, test, tested, card) for protocol in protocols]
     if first.direction == "backward":
         fitted, tested = turned(fitted), turned(tested)
-    regression, predicted = _regress(first, fitted, tested, card)
+    regression, predicted, tested = _regress(first, fitted, tested, card)
     shown = from_frame(first, predicted, test, "test")
     for protocol, scale in zip(protocols, scales, strict=True):
         errors = _errors(protocol, predicted, tested, scale)
@@ -166,14 +166,17 @@ def _measure(
         yield protocol, _Measured(regression, shown, errors, tested.visible, ratio, curve)
 
 
-def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple[Regression, Floats]:
-    """The regression, and what it predicts for the test images."""
+def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple[Regression, Floats, Points]:
+    """The regression, what it predicts for the test images, and these with the landmarks to compare it with."""
     if not protocol.either_side:
         regression = fit_regression(fit.keypoints, fit.landmarks, fit.visible, protocol.estimator)
-        return regression, regression.predict(test.keypoints)
+        return regression, regression.predict(test.keypoints), test
     order = _order(protocol, fit.landmarks.shape[1], card.left_right_pairs)
     regression = fit_either_side(fit.keypoints, fit.landmarks, order, protocol.estimator, protocol.drop_outliers)
-    return regression, better_side(regression.predict(test.keypoints), test.landmarks, order)
+    predicted = regression.predict(test.keypoints)
+    if protocol.test_swap == "landmarks":
+        return regression, predicted, replace(test, landmarks=better_labels(predicted, test.landmarks, order))
+    return regression, better_side(predicted, test.landmarks, order), test
 
 
 def _order(protocol: Protocol, count: int, pairs: Sequence[tuple[int, int]]) -> Order:

@@ -62,6 +62,8 @@ def _landmarks(protocol: Protocol) -> str:
     if protocol.either_side:
         pairs = "the mistyped pairs of the released code" if protocol.sides == "either_mistyped" else "the card's pairs"
         parts.append(f"left and right may change places, if that suits an image better, by {pairs}")
+        if protocol.test_swap == "landmarks":
+            parts.append("in a test image the landmarks do, not the prediction, if more than 10 images want it")
     return "; ".join(parts)
 
 

@@ -65,6 +65,10 @@ class AutoLinkConfig(TrainedConfig):
     at hand, else what is, and the record says which. ``features_weights`` is a file or hub id, ``features_layers``
     names other layers than the paper's, and images are resized to ``features_size`` first unless it is 0.
 
+    Keypoints are the detector's numbers halved and moved by 0.5, as the released evaluation has them. -1 and 1 are the
+    centres of the outer cells of its maps (32 a side at 128 pixels), so that a keypoint as drawn lies up to half a cell
+    (1/64 of the side) off at the border. Errors of regressions about the centre or with a bias do not depend on it.
+
     ``weights`` is a checkpoint of the released code (``model.ckpt``): its detector is taken and nothing is learned.
 
     ``mini`` is the preset of the mini profile, for less than a minute on one CPU core: small images and networks, and

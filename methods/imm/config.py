@@ -58,12 +58,19 @@ class IMMConfig(TrainedConfig):
     all parameters together is clipped. Its Gaussians are exp(-d^2 / sigma^2), here they have the usual 2 in the
     denominator: ``sigma=0.0707`` gives the code's. Its coordinates run from the centre of the first pixel to that of
     the last, here from border to border. The network of its loss was trained to colourise grey images and is not to
-    be had as safetensors; ``features`` are ImageNet's.
+    be had as safetensors; ``features`` are ImageNet's. Other differences from that code:
+
+    - the decoder doubles its maps bilinearly about pixel centres, there without the half pixel (TensorFlow 1);
+    - a convolution of stride 2 is padded by a pixel on either side, there at the right and below only ("SAME");
+    - images that are encoded and drawn have values in [0, 1], there in [0, 255];
+    - every warp is drawn anew, there it comes from a cache of 1,000;
+    - the learning rate stays, there it falls to 0.95 of itself every 100,000 steps, which this preset does not reach.
 
     Networks: ``channels`` of an encoder's first block, ``decoder_channels`` of the decoder's first and
     ``least_channels`` of its last; ``normalisation`` over a batch, or over groups of channels of one image;
-    ``initial_deviation`` of the Gaussian that weights begin with, 0 for PyTorch's; ``map_size`` the side of heatmaps;
-    ``sigma`` of the Gaussians, half of the image being 1; ``sharpness`` multiplies heatmaps before their softmax.
+    ``initial_deviation`` of the truncated Gaussian of the first weights, 0 for PyTorch's own; ``map_size`` the side of
+    heatmaps; ``sigma`` of the Gaussians, half of the image being 1; ``sharpness`` multiplies heatmaps before their
+    softmax.
 
     Loss: ``features`` are ``vgg16``, ``vgg19``, ``mini_vae`` (the encoder of the small model's autoencoder),
     ``pixels``, or ``auto``: VGG-16 where its weights are at hand, else ``mini_vae``; the config keeps what came of it.

@@ -36,6 +36,7 @@ class IMM(TrainedMethod):
         trained_on="the fit images; features of its loss were trained on ImageNet or on drawings",
     )
     Config: ClassVar[type[MethodConfig]] = IMMConfig
+    version: ClassVar[str] = "2"  # 2: a convolution less in the decoder; normalisation and first weights as released
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
         super().__init__(config, device)
@@ -47,13 +48,13 @@ class IMM(TrainedMethod):
 
     def build(self, num_keypoints: int) -> nn.Module:
         """The two encoders, the decoder, and the moving averages of the loss."""
-        from methods.imm.network import Network, begin_gaussian
+        from methods.imm.network import Network, begin_truncated
         from methods.layout import memory_format
 
         layers = self.config.features_layers or perceptual.LAYERS[self.config.features]
         network = Network(self.config, num_keypoints, len(layers))
         if self.config.initial_deviation:
-            begin_gaussian(network, self.config.initial_deviation)
+            begin_truncated(network, self.config.initial_deviation)
         return network.to(memory_format=memory_format(self.device))  # type: ignore[call-overload]
 
     def losses(self, network: nn.Module, pixels: Tensor, generator: np.random.Generator) -> dict[str, Tensor]:

@@ -43,8 +43,13 @@ def gaussian_maps(points: Tensor, side: int, sigma: float) -> Tensor:
 
 
 def normalisation(kind: str, channels: int) -> nn.Module:
-    """Batch normalisation, or groups of eight channels of one image (which ``predict`` treats as ``fit`` does)."""
-    return nn.BatchNorm2d(channels) if kind == "batch" else nn.GroupNorm(max(1, channels // 8), channels)
+    """Batch normalisation, or groups of eight channels of one image (which ``predict`` treats as ``fit`` does).
+
+    Epsilon and the averages' decay of 0.99 are those of the released code: the defaults of tf.layers.
+    """
+    if kind == "batch":
+        return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
+    return nn.GroupNorm(max(1, channels // 8), channels)
 
 
 def convolution(taken: int, given: int, kind: str, size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -70,21 +75,24 @@ def encoded_channels(config: IMMConfig) -> int:
 
 
 class Decoder(nn.Module):
-    """Blocks of two convolutions from ``map_size`` up to the image's side; each doubles it and halves channels."""
+    """Blocks of convolutions from ``map_size`` up to the image's side; each doubles it and halves channels.
+
+    A block has two convolutions, the last one, at the image's side, a single one before that to colours: 8 in all at
+    the paper's size. Source: the released code.
+    """
 
     def __init__(self, taken: int, config: IMMConfig) -> None:
         super().__init__()
         given, side = config.decoder_channels, config.map_size
         blocks = []
-        while True:
+        while side < config.image_size:
             blocks.append(
                 nn.Sequential(
                     convolution(taken, given, config.normalisation), convolution(given, given, config.normalisation)
                 )
             )
-            if side >= config.image_size:
-                break
             taken, given, side = given, max(given // 2, config.least_channels), 2 * side
+        blocks.append(nn.Sequential(convolution(taken, given, config.normalisation)))
         self.blocks = nn.ModuleList(blocks)
         self.colours = nn.Conv2d(given, 3, 3, padding=1)
 
@@ -125,10 +133,13 @@ class Network(nn.Module):
         return drawn, points
 
 
-def begin_gaussian(network: nn.Module, deviation: float) -> None:
-    """Draw the weights of all convolutions anew from a Gaussian; biases become 0."""
+def begin_truncated(network: nn.Module, deviation: float) -> None:
+    """Draw the weights of all convolutions anew from a Gaussian cut off at two deviations; biases become 0.
+
+    Source: the released code. The cut leaves 0.88 of the deviation.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.normal_(module.weight, std=deviation)
+            nn.init.trunc_normal_(module.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -7,7 +7,8 @@ detector in it is run over the images of both splits, at 128 x 128 pixels in [-1
 
 The released code writes no keypoints; ``det_keypoints`` (or ``keypoints``) of its test step, saved with numpy.savez or
 torch.save, are read too. Either way a keypoint is the mean of a softmax over 32 x 32 cells, whose coordinates run from
--1 in the first to 1 in the last: (y, x), -1 and 1 at the centres of the outer cells.
+-1 in the first to 1 in the last: (y, x). It is kept as the released evaluation has it, value / 2 + 0.5, though -1 and 1
+are the centres of the outer cells: a regression about the corner without bias depends on that.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from methods.outputs.arrays import from_endpoints, read_named, split_of, whole_number
+from methods.outputs.arrays import read_named, split_of
 from methods.outputs.base import SPLITS, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
-from methods.outputs.checks import check_points, check_range
+from methods.outputs.checks import check_points, check_range, to_unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,11 +54,13 @@ class AutoLinkOutputs(OutputFormat):
         files="model.ckpt; or train.npz and test.npz (.npy, .pt, .mat) with det_keypoints (N, K, 2) in split order",
         order="yx",
         range="[-1, 1]",
-        pixels=f"-1 and 1 are the centres of the first and last of {CELLS} cells (--option cells=N)",
+        pixels="value / 2 + 0.5, as the released evaluation has it",
+        remark=f"-1 and 1 are the centres of the first and last of {CELLS} cells, so that a point as drawn lies up to "
+        f"half a cell (1/{2 * CELLS} of the side) off at the border; regressions about the centre or with a bias are "
+        "unaffected",
         code="https://github.com/xingzhehe/AutoLink-Self-supervised-Learning-of-Human-Skeletons-and-Object-Outlines-by-"
         "Linking-Keypoints",
     )
-    options: ClassVar[Mapping[str, str]] = {"cells": f"side of the map that keypoints are found on; default {CELLS}"}
     runs_models: ClassVar[bool] = True
 
     def read(self, request: ImportRequest) -> list[Outputs]:
@@ -73,8 +76,7 @@ class AutoLinkOutputs(OutputFormat):
         values = read_named(request, path, "det_keypoints", "keypoints")
         values = check_points(str(path), values, request.num_keypoints)
         check_range(str(path), values, -1.0, 1.0, self.card.range)
-        cells = whole_number(request, "cells", CELLS, 2, 4096)
-        return Outputs(path.name, from_endpoints(values, cells), split_of(request, path))
+        return Outputs(path.name, to_unit(values, "yx", -1.0, 1.0), split_of(request, path))
 
     def _run(self, request: ImportRequest, path: Path) -> list[Outputs]:
         detector = load_detector(path, request.num_keypoints).to(request.device)
@@ -83,7 +85,7 @@ class AutoLinkOutputs(OutputFormat):
         for split in SPLITS:
             ids, keypoints = _locate(detector, request.images(split, SIDE), request.device)
             check_points(f"{path}, run over split '{split}'", keypoints, request.num_keypoints)
-            outputs.append(Outputs(path.name, from_endpoints(keypoints, CELLS), split, ids, notes=notes))
+            outputs.append(Outputs(path.name, to_unit(keypoints, "yx", -1.0, 1.0), split, ids, notes=notes))
         return outputs
 
 

@@ -27,6 +27,13 @@ Split = Literal["regress", "test"]
 SPLITS: tuple[Split, ...] = ("regress", "test")
 
 
+# The remark of a format whose points are stretched about the image's centre.
+MOVED = (
+    "points are moved into the frame of the whole image, and a regression about its corner without bias (autolink/*) "
+    "depends on that: in the file's own frame it gives other numbers"
+)
+
+
 class OutputError(Exception):
     """A mistake that the user can mend (files of another format, rows that fit nothing): shown as one line."""
 
@@ -35,7 +42,8 @@ class FormatCard(BaseModel):
     """What a format is, and the conventions that its adapter checks.
 
     ``systems`` are ids of the systems that write it; ``files`` says what to hand over; ``order`` is that of a
-    point's two numbers in the file; ``range`` and ``pixels`` say what the numbers mean ('[-1, 1]'; 'pixel i is i').
+    point's two numbers in the file; ``range`` and ``pixels`` say what the numbers mean ('[-1, 1]'; 'pixel i is i');
+    ``remark`` is what a reader of the numbers must know beside that.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +56,7 @@ class FormatCard(BaseModel):
     order: Literal["xy", "yx"]
     range: str
     pixels: str
+    remark: str = ""
     code: str | None = None
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from methods.outputs.arrays import ROWS, in_order, measured_order, names_in, number
-from methods.outputs.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split, SplitTruth
+from methods.outputs.base import MOVED, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split, SplitTruth
 from methods.outputs.checks import check_count, check_points, check_range, to_unit
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ class GanSeg(OutputFormat):
         order="yx",
         range="[0, 128], pixels of the image (--option side=N for another size)",
         pixels="pixel i of n is i * n / (n - 1)",
+        remark=MOVED,
         code="https://github.com/xingzhehe/GANSeg",
     )
     options: ClassVar[Mapping[str, str]] = {

@@ -33,7 +33,7 @@ from methods.outputs.arrays import (
     split_of,
     whole_number,
 )
-from methods.outputs.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
+from methods.outputs.base import MOVED, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
 from methods.outputs.checks import check_count, check_points, check_range
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Imm(OutputFormat):
         order="yx",
         range="[-1, 1] of the central 0.8 of the image (--option crop=1 for the whole image)",
         pixels="-1 and 1 are the centres of the first and last of 16 cells (--option cells=N)",
+        remark=MOVED,
         code="https://github.com/tomasjakab/imm",
     )
     options: ClassVar[Mapping[str, str]] = {

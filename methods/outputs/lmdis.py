@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from methods.outputs.arrays import CENTRAL, from_middle, number, split_of
-from methods.outputs.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
+from methods.outputs.base import MOVED, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
 from methods.outputs.checks import check_count, check_points, check_range, to_unit
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ class Lmdis(OutputFormat):
         order="yx",
         range="[0, 1] of the central 0.8 of the image (--option crop=1 for the whole image)",
         pixels="pixel i of n is (i + 0.5) / n",
+        remark=MOVED,
         code="https://github.com/YutingZhang/lmdis-rep",
     )
     options: ClassVar[Mapping[str, str]] = {"crop": f"{CENTRAL}; default {MIDDLE:g}"}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from methods.outputs.arrays import CENTRAL, from_middle, measured_order, number, read_named, split_of
-from methods.outputs.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
+from methods.outputs.base import MOVED, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
 from methods.outputs.checks import check_count, check_points, check_range, to_unit
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Scops(OutputFormat):
         range=".npy: [0, 256), pixels of the image (--option side=N for another size); .mat: (y, x) in [-0.5, 0.5] of "
         "the central 0.8 of the image (--option crop=1 for the whole image)",
         pixels=".npy: pixel i is i; .mat: fractions of height and width",
+        remark=MOVED,
         code="https://github.com/NVlabs/SCOPS",
     )
     options: ClassVar[Mapping[str, str]] = {

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from methods.outputs.arrays import from_endpoints, names_in, read_named, split_of, whole_number
-from methods.outputs.base import SPLITS, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
+from methods.outputs.base import MOVED, SPLITS, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
 from methods.outputs.checks import check_count, check_points, check_range
 
 KEY, REGRESSED = "keypoints_predicted", "regressed_keypoints"
@@ -37,6 +37,7 @@ class UnsupervisedDisentangling(OutputFormat):
         order="yx",
         range="[-1, 1]",
         pixels=f"-1 and 1 are the centres of the first and last of {CELLS} cells (--option cells=N)",
+        remark=MOVED,
         code="https://github.com/theRealSuperMario/unsupervised-disentangling",
     )
     options: ClassVar[Mapping[str, str]] = {"cells": f"side of the part maps; default {CELLS}"}

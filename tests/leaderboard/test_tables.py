@@ -90,6 +90,44 @@ def test_other_settings_are_another_row_that_says_which():
     ]
 
 
+def test_a_setting_that_the_method_has_by_dataset_makes_no_second_row():
+    some = [record("alpha", "cub_001", 7.0, method_config={"steps": 9})]
+    some += [
+        record("alpha", "cub_002", value, seed, method_config={"steps": 5}, by_dataset={"steps": 9})
+        for seed, value in enumerate((5.0, 6.0))
+    ]
+    found = rows(some, TASKS, "mini")
+    assert [(row["label"], row["value"], row["seeds"]) for row in found] == [
+        ("Alpha (steps by dataset)", 7.0, 1),
+        ("Alpha (steps by dataset)", 5.5, 2),
+    ]
+    assert [row["note"] for row in found] == [None, "Alpha, learned on mini_cub_002: steps=5, elsewhere 9"]
+    text = markdown(some)
+    assert list(cells(text)) == ["Alpha (steps by dataset)"]
+    assert text.count("Alpha, learned on mini_cub_002: steps=5, elsewhere 9") == 1
+    set_by_hand = record("alpha", "cub_002", 1.0, method_config={"steps": 2}, method_label="Alpha (steps=2)")
+    labels = [row["label"] for row in rows([*some, set_by_hand], TASKS, "mini")]
+    assert labels == ["Alpha (steps by dataset)", "Alpha (steps by dataset)", "Alpha (steps=2)"]
+
+
+def test_seeds_that_ran_before_the_method_had_a_setting_by_dataset_are_not_averaged_with_later_ones():
+    old = [
+        record("alpha", "cub_001", 1.0, seed, method_config={"steps": 9}, provenance={"date": "2026-01-01"})
+        for seed in range(2)
+    ]
+    new = record(
+        "alpha",
+        "cub_001",
+        7.0,
+        method_config={"steps": 5},
+        by_dataset={"steps": 9},
+        provenance={"date": "2026-01-02"},
+    )
+    for order in ([*old, new], [new, *old]):
+        (row,) = rows(order, TASKS, "mini")
+        assert (row["value"], row["seeds"]) == (7.0, 1)
+
+
 def test_other_weights_are_told_apart_by_the_first_digits_of_their_hash():
     some = [record("alpha", "cub_001", 1.0, method_identity={"weights_sha256": digit * 64}) for digit in "ab"]
     labels = [row["label"] for row in rows(some, TASKS, "mini")]

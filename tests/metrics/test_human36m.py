@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from metrics.left_right import mistyped_order, swapped_order
-from metrics.protocols import Points, score, score_all
+from metrics.protocols import PROTOCOLS, Points, score, score_all
 from tests.metrics import oracle
 from tests.metrics.test_left_right import naive_loop
 from tests.metrics.worlds import HUMAN36M_PAIRS, PAIRS, shuffled_sides, world
@@ -54,11 +54,51 @@ def test_variants_of_human36m_agree_with_the_naive_loop():
     found = score("autolink/human36m", fit, test, **HUMAN36M)
     assert found.value == pytest.approx(100 * mean_error(weights, correct, 0.0), rel=1e-9)
     assert found.rows.tolist() == [kept] * 32
+
+
+def smaller_of_two(weights: np.ndarray, test: Points, order: np.ndarray, of: str) -> float:
+    """100 times the mean over images of the smaller of two mean errors about the corner, in loops.
+
+    The second is that of the swapped ``of``: the prediction, or the landmarks.
+    """
+    errors = []
+    for keypoints, landmarks in zip(test.keypoints, test.landmarks, strict=True):
+        predicted = (keypoints.ravel() @ weights).reshape(-1, 2)
+        other = {"prediction": predicted, "landmarks": landmarks}[of][order]
+        pairs = [(predicted, landmarks), (other, landmarks) if of == "prediction" else (predicted, other)]
+        errors.append(min(np.mean([np.hypot(*(p - q)) for p, q in zip(*pair, strict=True)]) for pair in pairs))
+    return 100 * float(np.mean(errors))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_released_autolink_takes_the_smaller_error_over_swapped_landmarks(seed):
+    correct, released = swapped_order(32, HUMAN36M_PAIRS), mistyped_order(32)
+    fit, test = (shuffled_sides(world(start, n=300, landmarks=32), correct, 0.3, start) for start in (seed, seed + 50))
     weights, kept = naive_loop(fit.keypoints, fit.landmarks, released, origin=0.0, drop_outliers=True)
-    found = score("autolink_released/human36m", fit, test)
-    assert found.value == pytest.approx(100 * mean_error(weights, released, 0.0), rel=1e-3)  # solved in float32
-    assert found.rows.tolist() == [kept] * 32
-    assert found.value != pytest.approx(100 * mean_error(weights, correct, 0.0), rel=1e-2)
+    exact = replace(PROTOCOLS["autolink_released/human36m"], id="exact", solver="gelsd", singular_ridge=0.0)
+    found, single = score_all([exact, "autolink_released/human36m"], fit, test)
+    expected = smaller_of_two(weights, test, released, "landmarks")
+    assert found.value == pytest.approx(expected, rel=1e-9)
+    assert single.value == pytest.approx(expected, rel=1e-3)  # solved in float32
+    assert single.rows.tolist() == [kept] * 32
+    assert single.protocol_version == 2
+    # What version 1 had, the swapped prediction, is another number under this list, and the same under one that
+    # only exchanges.
+    assert abs(smaller_of_two(weights, test, released, "prediction") / found.value - 1) > 1e-4
+    assert smaller_of_two(weights, test, correct, "prediction") == pytest.approx(
+        smaller_of_two(weights, test, correct, "landmarks"), rel=1e-12
+    )
+
+
+@pytest.mark.parametrize("name", ["autolink/human36m", "sk/human36m", "strict/human36m"])
+def test_by_a_correct_list_it_is_all_one_which_of_the_two_is_swapped(name):
+    order = swapped_order(32, HUMAN36M_PAIRS)
+    fit, test = (shuffled_sides(world(seed, n=200, landmarks=32), order, 0.3, seed) for seed in (4, 54))
+    plain = PROTOCOLS[name]
+    assert plain.test_swap == "prediction"
+    found, other = score_all([plain, replace(plain, id="other", test_swap="landmarks")], fit, test, **HUMAN36M)
+    assert other.value == pytest.approx(found.value, rel=1e-12)
+    np.testing.assert_allclose(other.per_image, found.per_image, rtol=1e-12)
 
 
 def test_seventeen_joints_are_scored_as_if_there_were_no_others():

@@ -3,7 +3,7 @@ import pytest
 
 from metrics import left_right
 from metrics.errors import MetricError
-from metrics.left_right import better_side, fit_either_side, mistyped_order, swapped_order
+from metrics.left_right import better_labels, better_side, fit_either_side, mistyped_order, swapped_order
 from metrics.regression import Design, Estimator, fit_regression
 from tests.metrics.worlds import HUMAN36M_PAIRS, PAIRS, shuffled_sides, world
 
@@ -150,6 +150,39 @@ def test_at_test_each_image_takes_its_better_side():
     truth = world(1, n=6).landmarks
     mixed = np.where(np.arange(6)[:, None, None] < 3, truth, truth[:, SWAP])
     assert np.array_equal(better_side(mixed, truth, SWAP), truth)
+
+
+def released_labels(predicted, landmarks, order):
+    """The published loop over the test images, image by image."""
+    labels = [list(range(len(order))) for _ in landmarks]
+
+    def error(row, taken):
+        return np.mean([np.hypot(*(predicted[row, j] - landmarks[row, taken[j]])) for j in range(len(order))])
+
+    while True:
+        swapped = [[taken[place] for place in order] for taken in labels]
+        wants = [row for row in range(len(labels)) if error(row, labels[row]) > error(row, swapped[row])]
+        if len(wants) <= 10:
+            return np.stack([landmarks[row, taken] for row, taken in enumerate(labels)])
+        for row in wants:
+            labels[row] = swapped[row]
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("count", [8, 60])
+def test_labels_are_swapped_as_in_the_published_loop(seed, count):
+    order = mistyped_order(32)
+    truth = world(seed, n=count, landmarks=32).landmarks
+    # Two swaps of the mistyped list do not undo each other: some images are best after one of them, some after two.
+    times = np.arange(count) % 3
+    swapped = [truth, truth[:, order], truth[:, order[order]]]
+    predicted = np.select([(times == some)[:, None, None] for some in range(3)], swapped)
+    mixed = predicted + np.random.default_rng(seed).normal(0, 0.01, truth.shape)
+    before = truth.copy()
+    found = better_labels(mixed, truth, order)
+    assert np.array_equal(found, released_labels(mixed, truth, order))
+    assert np.array_equal(found, truth) == (count == 8)  # at most 10 that want it stay as they are
+    assert np.array_equal(truth, before)
 
 
 def test_the_callers_landmarks_are_not_touched():

@@ -45,6 +45,7 @@ def test_regressions_that_differ_in_anything_are_not_shared():
         *({"direction": "backward"}, {"origin": "corner"}, {"intercept": True}, {"ridge": 0.1}),
         *({"solver": "inverse_float32", "singular_ridge": ridge} for ridge in (1.0, 2.0)),
         *({"sides": "either"}, {"sides": "either_mistyped"}, {"sides": "either", "drop_outliers": True}),
+        {"sides": "either_mistyped", "test_swap": "landmarks"},
     ]
     several = [replace(plain, id=str(number), **change) for number, change in enumerate(changes)]
     values = [found.value for found in score_all(several, fit, test, **HUMAN36M)]
@@ -210,6 +211,7 @@ def test_ids_and_records_are_frozen_and_complete():
     assert {name: protocol.version for name, protocol in PROTOCOLS.items() if protocol.version > 1} == {
         "sk/cumulative": 2,
         "sk/relative": 2,
+        "autolink_released/human36m": 2,
     }
     # What is named otherwise is otherwise.
     told_apart = {replace(protocol, id="", summary="", source="", version=1) for protocol in PROTOCOLS.values()}

@@ -112,7 +112,7 @@ def test_a_released_checkpoint_finds_the_keypoints_of_the_published_layers(check
     assert learn(method) == [{}]
     pixels = blobs(3, 128, seed=2)
     expected = released_keypoints(released_state(K, 4), torch.tensor(2 * pixels - 1))
-    places = ((expected.flip(2) + 1) / 2 * 31 + 0.5) / 32  # -1 and 1 are the centres of the first and last cell
+    places = expected.flip(2) * 0.5 + 0.5  # as the released evaluation has them
     found = method.predict(ArrayImages(pixels).load(range(3)))
     assert np.abs(found - places.numpy()).max() < 1e-5
     assert np.ptp(found, axis=(0, 1)).min() > 1e-3
@@ -139,14 +139,14 @@ class Fixed(nn.Module):
         return self.maps
 
 
-def test_a_peak_in_a_map_is_a_keypoint_at_the_centre_of_its_cell() -> None:
+def test_a_peak_in_a_map_is_where_the_released_evaluation_puts_its_cell() -> None:
     method = make()
     network = new_network(method, 1).eval()
     peaks = torch.zeros(1, 1, 8, 8)
     peaks[0, 0, 2, 5] = 1e4
     network.detector.stages = nn.Sequential(Fixed(peaks))
-    found = method.locate(network, torch.zeros(1, 3, 32, 32))
-    assert found.flatten().tolist() == pytest.approx([5.5 / 8, 2.5 / 8], abs=1e-6)
+    (found,) = method.locate(network, torch.zeros(1, 3, 32, 32))[0].tolist()
+    assert found == pytest.approx([5 / 7, 2 / 7], abs=1e-6)  # from 0 in the first cell to 1 in the last
 
 
 def test_a_keypoint_follows_an_image_that_is_turned_over() -> None:

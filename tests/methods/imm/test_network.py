@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import erf
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,16 @@ import pytest
 import torch
 
 from methods.imm.config import IMMConfig
-from methods.imm.network import Decoder, Network, begin_gaussian, encoder, gaussian_maps, marginal_means, plane_means
+from methods.imm.network import (
+    Decoder,
+    Network,
+    begin_truncated,
+    encoder,
+    gaussian_maps,
+    marginal_means,
+    normalisation,
+    plane_means,
+)
 
 
 def naive_means(heatmap: np.ndarray) -> tuple[float, float]:
@@ -80,7 +90,9 @@ def test_paper_preset_has_the_papers_shapes(normalisation: Any) -> None:
     assert strides == [1, 1, 2, 1, 2, 1, 2, 1] and sizes == [7, 3, 3, 3, 3, 3, 3, 3]
     decoder = Decoder(266, config)
     widths = [module.out_channels for module in decoder.modules() if isinstance(module, torch.nn.Conv2d)]
-    assert widths == [256, 256, 128, 128, 64, 64, 32, 32, 3]
+    assert widths == [256, 256, 128, 128, 64, 64, 32, 3]  # two a block of 16, 32 and 64 px, then one, then colours
+    assert {module.kernel_size for module in decoder.modules() if isinstance(module, torch.nn.Conv2d)} == {(3, 3)}
+    assert sum(isinstance(module, torch.nn.ReLU) for module in decoder.modules()) == 7
     assert decoder(torch.rand(2, 266, 16, 16)).shape == (2, 3, 128, 128)
 
 
@@ -115,11 +127,23 @@ def test_sharper_heatmaps_move_points_from_the_middle() -> None:
     assert weak.abs().max() < 0.1 * strong.abs().max()
 
 
-def test_weights_begin_with_the_deviation_asked_for() -> None:
+def test_batch_normalisation_is_that_of_tf_layers() -> None:
+    layer: Any = normalisation("batch", 32).train()
+    given = torch.rand(5, 32, 4, 4, generator=torch.Generator().manual_seed(0)) / 100
+    mean, variance = given.mean((0, 2, 3)), given.var((0, 2, 3), correction=0)
+    expected = (given - mean.view(1, -1, 1, 1)) / (variance.view(1, -1, 1, 1) + 0.001).sqrt()
+    torch.testing.assert_close(layer(given), expected)
+    torch.testing.assert_close(layer.running_mean, 0.01 * mean)
+
+
+def test_weights_begin_with_the_deviation_asked_for_cut_off_at_two() -> None:
     network = small(channels=16, decoder_channels=64)
-    begin_gaussian(network, 0.01)
+    begin_truncated(network, 0.01)
     convolutions = [module for module in network.modules() if isinstance(module, torch.nn.Conv2d)]
     weights = torch.cat([module.weight.detach().flatten() for module in convolutions])
-    assert weights.std().item() == pytest.approx(0.01, rel=0.02)
+    density = np.exp(-2) / np.sqrt(2 * np.pi)
+    expected = 0.01 * np.sqrt(1 - 4 * density / erf(np.sqrt(2)))  # a normal variable between -2 and 2
+    assert weights.std().item() == pytest.approx(expected, rel=0.02)
+    assert 0.0199 < weights.abs().max().item() <= 0.02
     assert weights.mean().item() == pytest.approx(0, abs=2e-4)
     assert not any(module.bias.any() for module in convolutions if module.bias is not None)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from benchmarks.importing.joining import join
 from methods.base import ImageBatch
 from methods.outputs.autolink import AutoLinkOutputs
-from tests.methods.outputs.foreign import K, Trap, in_cells, keypoints, splits, swapped
+from tests.methods.outputs.foreign import K, Trap, keypoints, splits, swapped
 from tests.methods.outputs.requests import refusal, request
 
 WIDTHS = (3, 4, 8, 16, 32, 16, 8)  # the released ones are 16 times these
@@ -136,8 +136,7 @@ def test_a_checkpoint_is_run_over_both_splits_as_the_released_encoder_would(tmp_
     assert sizes == [128, 128]
     for split, truth in made.items():
         values = released_keypoints(state, Pictures(truth.ids).load(range(len(truth.ids))).pixels)
-        index = (swapped(values) + 1) / 2 * 31  # of the 32 cells whose first is -1 and whose last is 1
-        expected = (index + 0.5) / 32
+        expected = swapped(values) * 0.5 + 0.5  # as the released evaluation has it
         assert np.ptp(expected, axis=0).max() > 0.01, split
         np.testing.assert_allclose(joined.of(truth.ids), expected, atol=2e-6)
 
@@ -148,7 +147,7 @@ def test_arrays_in_the_order_of_the_split(tmp_path: Path, form: str) -> None:
     points = {"train": keypoints(20), "test": keypoints(12, seed=4)}
     paths = [tmp_path / f"{name}.{form}" for name in points]
     for path, values in zip(paths, points.values(), strict=True):
-        written = in_cells(swapped(values), 32).astype(np.float32)
+        written = (2 * swapped(values) - 1).astype(np.float32)
         if form == "npz":
             np.savez(path, det_keypoints=written, keypoints=np.zeros((len(values), 5, 2)))
         elif form == "npy":
@@ -160,10 +159,10 @@ def test_arrays_in_the_order_of_the_split(tmp_path: Path, form: str) -> None:
     np.testing.assert_allclose(joined.of(made["test"].ids), points["test"], atol=1e-6)
 
 
-def test_endpoints_are_the_centres_of_the_outer_cells(tmp_path: Path) -> None:
+def test_the_ends_of_the_range_are_the_borders_as_in_the_released_evaluation(tmp_path: Path) -> None:
     np.save(tmp_path / "test.npy", np.tile([[-1.0, 1.0], [1.0, -1.0]], (12, 2, 1)))
     (found,) = AutoLinkOutputs().read(request(tmp_path / "test.npy"))
-    np.testing.assert_allclose(found.keypoints[0, :2], [[31.5 / 32, 0.5 / 32], [0.5 / 32, 31.5 / 32]])
+    np.testing.assert_allclose(found.keypoints[0, :2], [[1.0, 0.0], [0.0, 1.0]])
 
 
 def _transposed(state: dict[str, torch.Tensor]) -> None:
@@ -234,7 +233,7 @@ def test_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
     ],
 )
 def test_refuses_arrays(tmp_path: Path, spoil: Any, message: str) -> None:
-    np.savez(tmp_path / "test.npz", det_keypoints=spoil(in_cells(swapped(keypoints(12)), 32)))
+    np.savez(tmp_path / "test.npz", det_keypoints=spoil(2 * swapped(keypoints(12)) - 1))
     assert message in refusal(AutoLinkOutputs(), request(tmp_path / "test.npz"))
 
 

@@ -25,7 +25,7 @@ def train(
         int | None, typer.Option(help="Updates of the UNet; 1500 unless --minutes is given.", min=1)
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Minutes for the UNet, if --steps does not end it before.", min=0)
+        float | None, typer.Option(help="Minutes for the UNet, if --steps does not end it before.", min=0.01)
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Drawings in an update of the UNet.", min=1)] = 256,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate of the UNet.", min=0)] = 1.5e-3,

@@ -1,4 +1,8 @@
-"""Captioned drawings on a device, and everything random of an update drawn there, so that no update waits for a copy."""
+"""Captioned drawings on a device, and random draws made there, so that no update waits for a copy.
+
+What an update calls must not copy a number to the device, or it cannot be recorded as a CUDA graph: ``masked_fill`` and
+``fill_`` take a number as an argument, ``torch.where`` copies it.
+"""
 
 from __future__ import annotations
 
@@ -72,8 +76,8 @@ class Drawings:
         order = draws.uniform(*words.shape).masked_fill(~keep, 2.0).argsort(1)
         words, keep = words.gather(1, order), keep.gather(1, order)
         tokens = torch.full((len(words), self.length), self.pad, device=words.device)
-        tokens[:, 0] = self.bos
-        tokens[:, 1 : 1 + words.shape[1]] = torch.where(keep, words, self.pad)
+        tokens[:, 0].fill_(self.bos)
+        tokens[:, 1 : 1 + words.shape[1]] = words.masked_fill(~keep, self.pad)
         return tokens.scatter(1, keep.sum(1, keepdim=True) + 1, self.eos)
 
 

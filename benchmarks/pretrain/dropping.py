@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from benchmarks.pretrain.drawings import Draws
@@ -20,18 +19,18 @@ class CrossAttentionDrop:
     def __init__(self, unet: nn.Module, probability: float) -> None:
         self.probability = probability
         self.layers = [name for name, _ in unet.named_modules() if name.endswith("attn2")]
-        self.keep: Tensor | None = None
+        self.dropped: Tensor | None = None
         for index, name in enumerate(self.layers):
             unet.get_submodule(name).register_forward_hook(self._hook(index))
 
     def draw(self, batch: int, draws: Draws) -> None:
-        """Choose for the next pass what each layer keeps: (layers, batch) in {0, 1}."""
-        self.keep = draws.uniform(len(self.layers), batch) >= self.probability
+        """Choose for the next pass which images each layer drops: ``dropped`` (layers, batch)."""
+        self.dropped = draws.uniform(len(self.layers), batch) < self.probability
 
     def _hook(self, index: int) -> Any:
         def drop(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-            if self.keep is None or not module.training:
+            if self.dropped is None or not module.training:
                 return output
-            return torch.where(self.keep[index, :, None, None], output, 0.0)
+            return output.masked_fill(self.dropped[index, :, None, None], 0.0)
 
         return drop

@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Budget:
-    """Updates, minutes, or both: then what ends first counts. Raises UserError where there is neither."""
+    """Updates, minutes, or both, whichever end first. Raises UserError without either, or where one is not positive."""
 
     steps: int | None = None
     minutes: float | None = None
@@ -30,13 +30,15 @@ class Budget:
     def __post_init__(self) -> None:
         if self.steps is None and self.minutes is None:
             raise UserError("training has no budget: give steps, minutes or both")
+        for name, value in (("steps", self.steps), ("minutes", self.minutes)):
+            if value is not None and value <= 0:
+                raise UserError(f"the training's budget has {name} {value}, expected more than 0")
 
     def used(self, step: int, seconds: float) -> float:
         """Share of the budget that ``step`` updates in ``seconds`` have used; training ends at 1."""
-        shares = [step / self.steps if self.steps else float(self.steps == 0)]
-        if self.minutes is not None:
-            shares.append(seconds / (60 * self.minutes) if self.minutes > 0 else 1.0)
-        return max(shares)
+        of_steps = step / self.steps if self.steps is not None else 0.0
+        of_time = seconds / (60 * self.minutes) if self.minutes is not None else 0.0
+        return max(of_steps, of_time)
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,8 @@ class Loop:
         """Seconds of training, those before an interruption included."""
         return self.before + time.monotonic() - self.started
 
-    def run(self, on_save: Callable[[], None] = lambda: None) -> None:
-        """Train to the end; ``on_save`` is called after every checkpoint."""
+    def run(self, on_save: Callable[[int, float], None] = lambda step, seconds: None) -> None:
+        """Train to the end; after every checkpoint and at the end ``on_save`` gets the updates and seconds so far."""
         self._resume()
         stage = self.stage
         while (share := stage.budget.used(self.step, self.seconds)) < 1:
@@ -155,10 +157,10 @@ class Loop:
                 self._report()
             if now - self.saved >= self.save_seconds:
                 self._save()
-                on_save()
+                on_save(self.step, self.seconds)
         if self.step > self.saved_step:
             self._save()
-            on_save()
+        on_save(self.step, self.seconds)
 
     def _report(self) -> None:
         """Write the mean loss since the last line, images a second, and the time left."""
@@ -175,8 +177,8 @@ class Loop:
         left = [(stage.budget.steps - self.step) / rate] if stage.budget.steps is not None else []
         left += [60 * stage.budget.minutes - self.seconds] if stage.budget.minutes is not None else []
         self.say(
-            f"{stage.name}: {self.step} updates, {min(share, 1):.0%}, loss {loss:.4f}, {rate * stage.batch:.1f} images/s, "
-            f"{max(min(left), 0) / 60:.1f} min left"
+            f"{stage.name}: {self.step} updates, {min(share, 1):.0%}, loss {loss:.4f}, "
+            f"{rate * stage.batch:.1f} images/s, {max(min(left), 0) / 60:.1f} min left"
         )
         new = not self.table.exists()
         with self.table.open("a", newline="") as file:

@@ -36,7 +36,7 @@ class Pointing:
         self.uniform = 0.0
 
     def add(self, caption: Sequence[str], maps: Tensor, parts: np.ndarray, others: np.ndarray) -> None:
-        """Add one drawing: ``maps`` (n, R, R) of its tokens, begin of text first; ``parts`` (MAX_PARTS, 3) of its words.
+        """Add one drawing: ``maps`` (n, R, R) of its tokens, begin of text first; ``parts`` (P, 3) of its words.
 
         ``others`` are the parts of another drawing: the distance to them is what chance gives.
         """
@@ -113,9 +113,9 @@ class Inspector:
 
     @torch.no_grad()
     def colour_swap(self, count: int = 48, start: int = 800, steps: int = 20) -> dict[str, float]:
-        """Redraw ``count`` drawings from noise at ``start`` with one colour word changed: change in the part and outside.
+        """Redraw drawings from noise at ``start`` with one colour word changed: change inside its part and outside.
 
-        Both redraws share their noise and take ``steps`` steps; changes are mean absolute differences in [0, 255].
+        Both redraws share their noise; changes are mean absolute differences in [0, 255] over ``count`` drawings.
         """
         inside, outside = [], []
         for row, caption in enumerate(self.pool.captions[:count]):

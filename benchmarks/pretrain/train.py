@@ -110,8 +110,8 @@ class Trainer:
             """Warm-up over 300 updates, then constant, then down over the last 35 % of the budget."""
             return settings.learning_rate * min(1.0, (step + 1) / 300) * min(1.0, max(0.01, (1.0 - share) / 0.35))
 
-        def export() -> None:
-            self._export(weights, loop, len(drawings))
+        def export(updates: int, seconds: float) -> None:
+            self._export(weights, updates, seconds, len(drawings))
 
         unet.train()
         text.train()
@@ -124,8 +124,7 @@ class Trainer:
             rate,
             settings.averaging,
         )
-        loop = Loop(stage, draws, self.folder, self.say, self._signature(drawings), **self.loop)
-        loop.run(export)
+        Loop(stage, draws, self.folder, self.say, self._signature(drawings), **self.loop).run(export)
 
     def loss(self, drawings: Drawings, latents: Tensor, draws: Draws) -> Tensor:
         """Weighted squared error of the predicted velocity for a new batch of drawings, timesteps and noise."""
@@ -163,7 +162,7 @@ class Trainer:
         torch._dynamo.config.suppress_errors = True  # what does not compile runs as it is, and a warning says so
         self.pipeline.unet.compile(dynamic=False)
 
-    def _export(self, weights: Weights, loop: Loop, images: int) -> None:
+    def _export(self, weights: Weights, updates: int, seconds: float, images: int) -> None:
         """Write the pipeline with averaged weights as float16 safetensors, loss.csv and training.json beside them."""
         folder, averages = self.folder / "pipeline", weights.averaged()
         every = [parameter for model in self.models for parameter in model.parameters()]
@@ -176,9 +175,9 @@ class Trainer:
             for parameter, data in zip(every, kept, strict=True):
                 parameter.data = data
         record = {
-            "updates": loop.step,
-            "samples": loop.step * self.settings.batch_size,
-            "seconds": round(loop.seconds, 1),
+            "updates": updates,
+            "samples": updates * self.settings.batch_size,
+            "seconds": round(seconds, 1),
             "images": images,
             "weights": sum(parameter.numel() for parameter in self.pipeline.unet.parameters()),
             "device": describe(self.device),

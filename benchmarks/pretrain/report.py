@@ -21,7 +21,8 @@ from methods.stable_keypoints.config import StableKeypointsConfig
 
 HELD_OUT_SEED = 1_000_003
 SAMPLES = 32
-
+SAMPLING_STEPS = 40
+SWAP_STEPS = 20
 AVERAGE = "average of the layers"
 NEAR = 0.08
 
@@ -112,7 +113,7 @@ class Inspector:
         return {"average_of_layers": average, "layers": layers}
 
     @torch.no_grad()
-    def colour_swap(self, count: int = 48, start: int = 800, steps: int = 20) -> dict[str, float]:
+    def colour_swap(self, count: int = 48, start: int = 800) -> dict[str, float]:
         """Redraw drawings from noise at ``start`` with one colour word changed: change inside its part and outside.
 
         Both redraws share their noise; changes are mean absolute differences in [0, 255] over ``count`` drawings.
@@ -125,7 +126,7 @@ class Inspector:
             other = "blue" if colour != "blue" else "red"
             swapped = [*caption]
             swapped[index] = caption[index].replace(colour, other, 1)
-            pair = [self._redraw(row, words, start, steps) for words in (caption, swapped)]
+            pair = [self._redraw(row, words, start) for words in (caption, swapped)]
             change = np.abs(pair[0] - pair[1]).mean(-1)
             centres = (np.arange(change.shape[0]) + 0.5) / change.shape[0]
             x, y, radius = self.pool.parts[row, index]
@@ -134,9 +135,9 @@ class Inspector:
             outside.append(float(change[near > 2 * radius + 0.08].mean()))
         return {"inside": round(float(np.mean(inside)), 2), "outside": round(float(np.mean(outside)), 2)}
 
-    def _redraw(self, row: int, words: Any, start: int, steps: int) -> np.ndarray:
+    def _redraw(self, row: int, words: Any, start: int) -> np.ndarray:
         scheduler, latent = self.pipeline.scheduler, self.latent(row)
-        scheduler.set_timesteps(1000 * steps // start)
+        scheduler.set_timesteps(1000 * SWAP_STEPS // start)
         timesteps = [t for t in scheduler.timesteps if t <= start]
         latent = scheduler.add_noise(latent, self.noise(row, latent), timesteps[0])
         context = torch.stack([self.context(""), self.context(" ".join(words))])
@@ -151,7 +152,9 @@ class Inspector:
         """A sheet of images generated from held-out captions, each twice its size."""
         texts = [" ".join(caption) for caption in self.pool.captions[:SAMPLES]]
         generator = torch.Generator().manual_seed(0)
-        images = self.pipeline(texts, num_inference_steps=40, guidance_scale=3.0, generator=generator).images
+        images = self.pipeline(
+            texts, num_inference_steps=SAMPLING_STEPS, guidance_scale=3.0, generator=generator
+        ).images
         side = 2 * self.backbone.image_size
         sheet = Image.new("RGB", (8 * side, SAMPLES // 8 * side))
         for index, image in enumerate(images):

@@ -30,7 +30,8 @@ class Weights:
         self, groups: Sequence[Group], dtype: torch.dtype, decay: float, betas: tuple[float, float] = (0.9, 0.999)
     ) -> None:
         self.live = [parameter for parameters, _ in groups for parameter in parameters]
-        self.masters = [nn.Parameter(parameter.detach().float().clone()) for parameter in self.live]
+        masters = [[nn.Parameter(each.detach().float().clone()) for each in parameters] for parameters, _ in groups]
+        self.masters = [master for group in masters for master in group]
         self.averages = [master.detach().clone() for master in self.masters]
         for master, parameter in zip(self.masters, self.live, strict=True):
             master.grad = torch.zeros_like(master)
@@ -38,10 +39,8 @@ class Weights:
         device = self.masters[0].device
         self.factors = [factor for _, factor in groups]
         self.renewal = torch.ones((), device=device)
-        ends = torch.tensor([len(parameters) for parameters, _ in groups]).cumsum(0).tolist()
-        starts = [0, *ends[:-1]]
         self.optimiser = torch.optim.AdamW(
-            [{"params": self.masters[start:end]} for start, end in zip(starts, ends, strict=True)],
+            [{"params": group} for group in masters],
             lr=torch.zeros((), device=device),
             betas=betas,
             weight_decay=decay,

@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Budget:
-    """Updates, minutes, or both, whichever end first. Raises UserError where both are missing, or one is not above 0."""
+    """Updates, minutes, or both, whichever end first. Raises UserError where both are missing or one is 0 or less."""
 
     steps: int | None = None
     minutes: float | None = None

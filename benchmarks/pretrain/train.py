@@ -174,6 +174,7 @@ class Trainer:
         finally:
             for parameter, data in zip(every, kept, strict=True):
                 parameter.data = data
+        load_as_float32(folder / "text_encoder" / "config.json")
         record = {
             "updates": updates,
             "samples": updates * self.settings.batch_size,
@@ -195,6 +196,12 @@ def prepare(device: str) -> None:
         torch.set_float32_matmul_precision("high")
         torch.backends.cudnn.allow_tf32 = True
         torch.backends.cudnn.benchmark = True
+
+
+def load_as_float32(config: Path) -> None:
+    """Make transformers load a float16 text encoder as float32, as diffusers loads the other parts."""
+    settings = json.loads(config.read_text())
+    config.write_text(json.dumps({**settings, "dtype": "float32"}, indent=2) + "\n")
 
 
 def describe(device: str) -> str:

@@ -119,7 +119,7 @@ def test_cross_attention_is_dropped_by_layer_and_image_in_training_alone() -> No
     assert not silent().any()  # nothing was drawn yet
     drop.draw(4, Draws(0, "cpu"))
     assert drop.dropped is not None and 0.2 < float(drop.dropped.float().mean()) < 0.8
-    assert all(0 < len(layer.unique()) for layer in drop.dropped) and len(drop.dropped.unique(dim=1).T) == 4
+    assert len(drop.dropped.unique(dim=0)) > 1 and len(drop.dropped.unique(dim=1).T) == 4
     assert torch.equal(silent(), drop.dropped)
     unet.eval()
     assert not silent().any()
@@ -145,7 +145,7 @@ def test_masters_learn_what_bfloat16_would_round_away() -> None:
     torch.testing.assert_close(weights.masters[0].data, reference.data)
     assert parameter.dtype == torch.bfloat16
     assert torch.equal(parameter.data, weights.masters[0].data.bfloat16())
-    assert float(parameter[0]) < 1.0
+    assert bool((parameter < 1.0).all())
     assert (weights.averages[0] - weights.masters[0] - 2e-4).abs().max() < 1e-5  # a lag of one step: (1 - r) / r
 
 

@@ -33,8 +33,9 @@ class Weights:
         masters = [[nn.Parameter(each.detach().float().clone()) for each in parameters] for parameters, _ in groups]
         self.masters = [master for group in masters for master in group]
         self.averages = [master.detach().clone() for master in self.masters]
-        for master, parameter in zip(self.masters, self.live, strict=True):
-            master.grad = torch.zeros_like(master)
+        self.gradients = [torch.zeros_like(average) for average in self.averages]
+        for master, gradient, parameter in zip(self.masters, self.gradients, self.live, strict=True):
+            master.grad = gradient
             parameter.data = parameter.data.to(dtype)
         device = self.masters[0].device
         self.factors = [factor for _, factor in groups]
@@ -59,7 +60,7 @@ class Weights:
     def step(self) -> None:
         """Update masters, parameters and averages from the gradients, whose norm is cut to 1."""
         masters = [master.detach() for master in self.masters]
-        torch._foreach_copy_([master.grad for master in self.masters], [parameter.grad for parameter in self.live])
+        torch._foreach_copy_(self.gradients, [p.grad for p in self.live if p.grad is not None])
         nn.utils.clip_grad_norm_(self.masters, 1.0)
         self.optimiser.step()
         torch._foreach_copy_([parameter.detach() for parameter in self.live], masters)

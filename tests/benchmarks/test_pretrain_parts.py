@@ -158,7 +158,8 @@ def toy(draws: Draws, budget: Budget, during: Callable[[], None] = lambda: None)
         during()
         return (model(draws.normal(torch.empty(4, 3))) - 1).square().mean()
 
-    weights = Weights([([model.weight], 1.0), ([model.bias], 2.0)], torch.float32, decay=1e-3)
+    weight, bias = model.parameters()
+    weights = Weights([([weight], 1.0), ([bias], 2.0)], torch.float32, decay=1e-3)
     return Stage("toy", weights, loss, 4, budget, lambda step, share: 0.01 * (1 - share), 0.9)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from benchmarks.pretrain.pool import Pool
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -16,53 +19,74 @@ def train(
     output: Annotated[Path, typer.Option(help="Folder of checkpoints, loss.csv and the exported pipeline.")] = Path(
         "runs/pretrain"
     ),
-    images: Annotated[int, typer.Option(help="Drawings to train on.")] = 30_000,
-    vae_steps: Annotated[int, typer.Option(help="Updates of the autoencoder.")] = 1500,
-    steps: Annotated[int, typer.Option(help="Updates of the UNet; a run that was stopped goes on.")] = 6000,
-    batch_size: Annotated[int, typer.Option(help="Images an update.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Peak learning rate of the UNet.")] = 1e-3,
+    images: Annotated[int, typer.Option(help="Drawings to train on.", min=1)] = 60_000,
+    vae_steps: Annotated[int, typer.Option(help="Updates of the autoencoder.", min=1)] = 1500,
+    steps: Annotated[
+        int | None, typer.Option(help="Updates of the UNet; 1500 unless --minutes is given.", min=1)
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Minutes for the UNet, if --steps does not end it before.", min=0.01)
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Drawings in an update of the UNet.", min=1)] = 256,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate of the UNet.", min=0)] = 1.5e-3,
     seed: Annotated[int, typer.Option(help="Seed of drawings, weights and draws.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="Device: cpu, cuda, or auto.")] = "auto",
+    graph: Annotated[bool, typer.Option(help="Replay updates as a CUDA graph on a GPU.")] = True,
+    compile: Annotated[bool, typer.Option("--compile", help="Compile the UNet on a GPU, which takes minutes.")] = False,
 ) -> None:
-    """Draw captioned images, fit the autoencoder, then the UNet; export the pipeline as safetensors."""
+    """Draw captioned images, fit the autoencoder, then the UNet, and export the pipeline; a stopped run goes on."""
     import torch
 
+    from benchmarks.errors import UserError
+    from benchmarks.pretrain.drawings import Drawings
+    from benchmarks.pretrain.loop import Budget
     from benchmarks.pretrain.pipeline import IMAGE_SIZE, build_pipeline
-    from benchmarks.pretrain.pool import draw_pool, join
-    from benchmarks.pretrain.train import CsvLog, Settings, Trainer
+    from benchmarks.pretrain.train import Settings, Trainer
 
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = Settings(vae_steps=vae_steps, steps=steps, batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+    settings = Settings(batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+    budget = Budget(1500 if steps is None and minutes is None else steps, minutes)
+    pipeline = build_pipeline(seed)
+    trainer = Trainer(pipeline, settings, output, device, say, graph, compile)
+    drawings = Drawings(_draw(images, IMAGE_SIZE, seed), pipeline.tokenizer, device)
+    try:
+        trainer.train_vae(drawings, Budget(vae_steps))
+        trainer.train_unet(drawings, budget)
+    except UserError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def say(line: str) -> None:
+    """Print a line of progress at once."""
+    print(line, flush=True)
+
+
+def _draw(count: int, size: int, seed: int) -> Pool:
+    from benchmarks.pretrain.pool import draw_pool, join
+
     chunks = []
-    for chunk in draw_pool(images, IMAGE_SIZE, seed, os.cpu_count() or 1):
+    for chunk in draw_pool(count, size, seed, os.cpu_count() or 1):
         chunks.append(chunk)
         if len(chunks) % 20 == 0:
-            print(f"drawn {sum(len(chunk.captions) for chunk in chunks)}/{images}", flush=True)
-    trainer = Trainer(build_pipeline(seed), settings, output, device, CsvLog(output))
-    pool = join(chunks)
-    trainer.train_vae(pool)
-    trainer.train_unet(pool)
+            say(f"drawn {sum(len(chunk.captions) for chunk in chunks)}/{count}")
+    return join(chunks)
 
 
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of the exported pipeline.")],
-    losses: Annotated[
-        Path | None, typer.Option(help="loss.csv of the training, for the picture of its curves.")
-    ] = None,
     timestep: Annotated[int, typer.Option(help="Timestep at which attention is read.")] = 150,
     count: Annotated[int, typer.Option(help="Unseen drawings to measure on.")] = 200,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Measure where words point, attention entropy and colour swaps; write report.json, samples.png, losses.png."""
+    """Measure where each layer's words point and what a colour word changes; draw samples and loss curves."""
     import json
 
-    from benchmarks.pretrain.report import plot_losses, write_report
+    from benchmarks.pretrain.report import write_report
 
     print(json.dumps(write_report(folder, device, timestep, count), indent=2))
-    if losses is not None:
-        plot_losses(losses, folder / "losses.png")
 
 
 if __name__ == "__main__":

@@ -1,43 +1,22 @@
 """The mini pipeline's parts, untrained: Stable Diffusion's layout with every number made small.
 
-The UNet keeps Stable Diffusion's pattern (plain innermost blocks, cross-attention outside them) on three levels of
-32, 16 and 8 cells, so that its first four cross-attention maps of the up path measure 16, 16, 32 and 32.
+The UNet keeps Stable Diffusion's pattern (plain innermost blocks, cross-attention outside them, two residual blocks a
+level) on three levels of 32, 16 and 8 cells, so that its first four cross-attention maps of the up path measure 16, 16,
+16 and 32 cells a side, as in Stable Diffusion 1.5.
 """
 
 from __future__ import annotations
 
-import json
-
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
-from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from benchmarks.pretrain.pool import vocabulary
+from benchmarks.pretrain.tokenizer import MAX_WORDS, build_tokenizer
 from datasets.mini_world.canvas import COLOURS
 
 IMAGE_SIZE = 64
 TEXT_WIDTH = 64
-MAX_WORDS = 16
-
-
-def build_tokenizer() -> CLIPTokenizer:
-    """A CLIP tokenizer to which each word of the captions is a single token."""
-    words = vocabulary()
-    trained = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
-    trained.pre_tokenizer = pre_tokenizers.Whitespace()
-    special = ["<|startoftext|>", "<|endoftext|>"]
-    trainer = trainers.BpeTrainer(
-        vocab_size=20000, special_tokens=special, end_of_word_suffix="</w>", show_progress=False
-    )
-    trained.train_from_iterator(words, trainer)
-    model = json.loads(trained.to_str())["model"]
-    tokenizer = CLIPTokenizer(vocab=model["vocab"], merges=[tuple(pair) for pair in model["merges"]])
-    tokenizer.model_max_length = MAX_WORDS
-    split = [word for word in words if len(tokenizer(word).input_ids) != 3]
-    if split:
-        raise ValueError(f"the tokenizer splits {len(split)} of {len(words)} caption words, such as {split[0]!r}")
-    return tokenizer
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
@@ -80,16 +59,19 @@ def build_vae() -> AutoencoderKL:
 
 
 def build_unet() -> UNet2DConditionModel:
-    """Three levels; the outermost has no self-attention, whose cost grows with the fourth power of the side."""
+    """A UNet of three levels; the outermost has no self-attention, whose cost grows with the fourth power of the side.
+
+    Both attentions of a block there read the text (``only_cross_attention``); elsewhere the second one does.
+    """
     return UNet2DConditionModel(
         sample_size=IMAGE_SIZE // 2,
-        layers_per_block=1,
-        block_out_channels=(48, 64, 96),
+        layers_per_block=2,
+        block_out_channels=(64, 96, 128),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
         only_cross_attention=(True, False, False),
         cross_attention_dim=TEXT_WIDTH,
-        attention_head_dim=2,
+        attention_head_dim=4,  # diffusers takes this for the number of heads
         norm_num_groups=8,
     )
 

@@ -1,8 +1,10 @@
-"""What a trained mini model understands: do its words point at parts, and does a colour word change that part alone."""
+"""Measure a trained mini model: do its words point at parts, and does a colour word change that part alone?"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,49 @@ from methods.stable_keypoints.config import StableKeypointsConfig
 
 HELD_OUT_SEED = 1_000_003
 SAMPLES = 32
+SAMPLING_STEPS = 40
+SWAP_STEPS = 20
+AVERAGE = "average of the layers"
+NEAR = 0.08
+
+
+class Pointing:
+    """Distances from a word's attention maximum to the part that it names, as fractions of the image side."""
+
+    def __init__(self) -> None:
+        self.distances: dict[str, list[float]] = {}
+        self.chance: list[float] = []
+        self.entropies: list[float] = []
+        self.uniform = 0.0
+
+    def add(self, caption: Sequence[str], maps: Tensor, parts: np.ndarray, others: np.ndarray) -> None:
+        """Add one drawing: ``maps`` (n, R, R) of its tokens, begin of text first; ``parts`` (P, 3) of its words.
+
+        ``others`` are the parts of another drawing: the distance to them is what chance gives.
+        """
+        share = maps / maps.sum(0, keepdim=True)
+        self.entropies.append(float(-(share * share.clamp_min(1e-12).log()).sum(0).mean()))
+        self.uniform, side = float(np.log(len(maps))), maps.shape[-1]
+        peaks = maps[1 : len(caption) + 1].flatten(1).argmax(1)
+        points = torch.stack([peaks % side, peaks // side], 1).add(0.5).div(side).cpu().numpy()
+        for word, point, part, other in zip(caption, points, parts, others, strict=False):
+            name = word.removeprefix(next(colour for colour in COLOURS if word.startswith(colour)))
+            self.distances.setdefault(name, []).append(float(np.linalg.norm(point - part[:2])))
+            self.chance.append(float(np.linalg.norm(point - other[:2])))
+
+    def summary(self) -> dict[str, Any]:
+        """Medians of the distances, the share of words near their part, and the mean entropy over tokens in nats."""
+        every = np.concatenate(list(self.distances.values()))
+        return {
+            "word_to_part_distance_median": round(float(np.median(every)), 4),
+            f"share_of_words_within_{NEAR}": round(float((every < NEAR).mean()), 4),
+            "word_to_other_image_part_median": round(float(np.median(self.chance)), 4),
+            "attention_entropy_nats": round(float(np.mean(self.entropies)), 4),
+            "attention_entropy_uniform_nats": round(self.uniform, 4),
+            "word_to_part_distance": {
+                name: round(float(np.median(each)), 4) for name, each in sorted(self.distances.items())
+            },
+        }
 
 
 class Inspector:
@@ -49,50 +94,39 @@ class Inspector:
 
     @torch.no_grad()
     def attention(self) -> dict[str, Any]:
-        """Distance from a word's attention maximum to its part, as a fraction of the image side, and entropies.
+        """Where each layer's words point: one summary a layer by its name, and one of the average over the layers.
 
-        Read at the layer of the mini preset, all of a caption's tokens in the softmax.
+        The softmax runs over all of a caption's tokens; maps are read at the map size of the mini preset.
         """
-        distances: dict[str, list[float]] = {}
-        chance, entropy, most = [], [], 0.0
+        sides: dict[str, int] = {}
+        found = {name: Pointing() for name in (*self.backbone.layers, AVERAGE)}
         for row, caption in enumerate(self.pool.captions):
             latent = self.latent(row)
-            maps = self.backbone.maps(latent, self.noise(row, latent), self.context(" ".join(caption)))[0]
-            share = maps / maps.sum(0, keepdim=True)
-            entropy.append(float(-(share * share.clamp_min(1e-12).log()).sum(0).mean()))
-            most, side = float(np.log(len(maps))), maps.shape[-1]
-            peaks = maps[1 : len(caption) + 1].flatten(1).argmax(1)
-            points = torch.stack([peaks % side, peaks // side], 1).add(0.5).div(side).cpu().numpy()
+            both = self.backbone.project(latent, self.noise(row, latent), self.context(" ".join(caption)))
+            each = [replace(both, queries=(q,), keys=(k,)) for q, k in zip(both.queries, both.keys, strict=True)]
             other = self.pool.parts[(row + 3) % len(self.pool.captions)]
-            for word, point, part, wrong in zip(caption, points, self.pool.parts[row], other, strict=False):
-                name = word.removeprefix(next(colour for colour in COLOURS if word.startswith(colour)))
-                distances.setdefault(name, []).append(float(np.linalg.norm(point - part[:2])))
-                chance.append(float(np.linalg.norm(point - wrong[:2])))
-        return {
-            "word_to_part_distance": {
-                name: round(float(np.median(each)), 4) for name, each in sorted(distances.items())
-            },
-            "word_to_part_distance_median": round(float(np.median(np.concatenate(list(distances.values())))), 4),
-            "word_to_other_image_part_median": round(float(np.median(chance)), 4),
-            "attention_entropy_nats": round(float(np.mean(entropy)), 4),
-            "attention_entropy_uniform_nats": round(most, 4),
-        }
+            for (name, pointing), layer in zip(found.items(), (*each, both), strict=True):
+                sides[name] = layer.queries[0].shape[2]
+                pointing.add(caption, layer.maps()[0], self.pool.parts[row], other)
+        average = found.pop(AVERAGE).summary()
+        layers = {name: {"map_side": sides[name], **pointing.summary()} for name, pointing in found.items()}
+        return {"average_of_layers": average, "layers": layers}
 
     @torch.no_grad()
-    def colour_swap(self, start: int = 800, steps: int = 20) -> dict[str, float]:
-        """Redraw drawings from noise at ``start`` with one colour word changed: change inside the part and outside.
+    def colour_swap(self, count: int = 48, start: int = 800) -> dict[str, float]:
+        """Redraw drawings from noise at ``start`` with one colour word changed: change inside its part and outside.
 
-        Both redraws share their noise; changes are mean absolute differences in [0, 255].
+        Both redraws share their noise; changes are mean absolute differences in [0, 255] over ``count`` drawings.
         """
         inside, outside = [], []
-        for row, caption in enumerate(self.pool.captions[:48]):
+        for row, caption in enumerate(self.pool.captions[:count]):
             sizes = self.pool.parts[row, : len(caption), 2]
             index = int(np.argsort(sizes)[row % 4])
             colour = next(name for name in COLOURS if caption[index].startswith(name))
             other = "blue" if colour != "blue" else "red"
             swapped = [*caption]
             swapped[index] = caption[index].replace(colour, other, 1)
-            pair = [self._redraw(row, words, start, steps) for words in (caption, swapped)]
+            pair = [self._redraw(row, words, start) for words in (caption, swapped)]
             change = np.abs(pair[0] - pair[1]).mean(-1)
             centres = (np.arange(change.shape[0]) + 0.5) / change.shape[0]
             x, y, radius = self.pool.parts[row, index]
@@ -101,9 +135,9 @@ class Inspector:
             outside.append(float(change[near > 2 * radius + 0.08].mean()))
         return {"inside": round(float(np.mean(inside)), 2), "outside": round(float(np.mean(outside)), 2)}
 
-    def _redraw(self, row: int, words: Any, start: int, steps: int) -> np.ndarray:
+    def _redraw(self, row: int, words: Any, start: int) -> np.ndarray:
         scheduler, latent = self.pipeline.scheduler, self.latent(row)
-        scheduler.set_timesteps(1000 * steps // start)
+        scheduler.set_timesteps(1000 * SWAP_STEPS // start)
         timesteps = [t for t in scheduler.timesteps if t <= start]
         latent = scheduler.add_noise(latent, self.noise(row, latent), timesteps[0])
         context = torch.stack([self.context(""), self.context(" ".join(words))])
@@ -118,7 +152,9 @@ class Inspector:
         """A sheet of images generated from held-out captions, each twice its size."""
         texts = [" ".join(caption) for caption in self.pool.captions[:SAMPLES]]
         generator = torch.Generator().manual_seed(0)
-        images = self.pipeline(texts, num_inference_steps=40, guidance_scale=3.0, generator=generator).images
+        images = self.pipeline(
+            texts, num_inference_steps=SAMPLING_STEPS, guidance_scale=3.0, generator=generator
+        ).images
         side = 2 * self.backbone.image_size
         sheet = Image.new("RGB", (8 * side, SAMPLES // 8 * side))
         for index, image in enumerate(images):
@@ -127,24 +163,29 @@ class Inspector:
 
 
 def plot_losses(losses: Path, path: Path) -> None:
-    """The two loss curves of ``loss.csv``, smoothed over 50 updates."""
+    """Draw the two loss curves of ``loss.csv``: means over the updates between two of its rows."""
     import pandas as pd
     from matplotlib.figure import Figure
 
-    table = pd.read_csv(losses, names=["stage", "step", "loss"])
+    table = pd.read_csv(losses)
     figure = Figure(figsize=(9, 3), layout="constrained")
     for axis, stage in zip(figure.subplots(1, 2), ("autoencoder", "diffusion"), strict=True):
         curve = table[table.stage == stage]
-        axis.plot(curve.step, curve.loss.rolling(50, min_periods=1).mean())
+        axis.plot(curve.step, curve.loss)
         axis.set(title=stage, xlabel="update", ylabel="loss", yscale="log")
         axis.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 
 
 def write_report(folder: Path, device: str, timestep: int, count: int) -> dict[str, Any]:
-    """Measure the pipeline in ``folder``; write ``report.json`` and ``samples.png`` into it."""
+    """Measure the pipeline in ``folder``; write ``report.json``, ``samples.png`` and ``losses.png`` into it.
+
+    ``losses.png`` needs a ``loss.csv`` in the same folder, where ``train`` exports one.
+    """
     inspector = Inspector(folder, device, timestep, count)
     report = {"timestep": timestep, "drawings": count, **inspector.attention(), "colour_swap": inspector.colour_swap()}
     (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     inspector.samples(folder / "samples.png")
+    if (folder / "loss.csv").exists():
+        plot_losses(folder / "loss.csv", folder / "losses.png")
     return report

@@ -1,0 +1,226 @@
+"""The loop of a stage of training: budget, updates, progress and checkpoints."""
+
+from __future__ import annotations
+
+import csv
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.errors import UserError
+from benchmarks.pretrain.drawings import Draws
+from benchmarks.pretrain.weights import Weights
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Updates, minutes, or both, whichever end first. Raises UserError where both are missing or one is 0 or less."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.steps is None and self.minutes is None:
+            raise UserError("training has no budget: give steps, minutes or both")
+        for name, value in (("steps", self.steps), ("minutes", self.minutes)):
+            if value is not None and value <= 0:
+                raise UserError(f"the training's budget has {name} {value}, expected more than 0")
+
+    def used(self, step: int, seconds: float) -> float:
+        """Share of the budget that ``step`` updates in ``seconds`` have used; training ends at 1."""
+        of_steps = step / self.steps if self.steps is not None else 0.0
+        of_time = seconds / (60 * self.minutes) if self.minutes is not None else 0.0
+        return max(of_steps, of_time)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One model to fit: its ``loss`` of a new batch of ``batch`` drawings, and the ``rate`` of a step and share used.
+
+    ``averaging`` is the most that one update leaves of the running averages; 0 keeps the newest weights alone.
+    """
+
+    name: str
+    weights: Weights
+    loss: Callable[[], Tensor]
+    batch: int
+    budget: Budget
+    rate: Callable[[int, float], float]
+    averaging: float
+
+
+class Update:
+    """One update of a stage; with ``graph`` recorded as a CUDA graph after a few, and replayed from then on.
+
+    A graph starts all kernels of an update at once; one by one, the CPU takes longer to start them than a GPU to run
+    them. Where recording fails, the reason is said and updates go on without it.
+    """
+
+    WARM_UP = 5
+
+    def __init__(self, stage: Stage, draws: Draws, graph: bool, say: Say) -> None:
+        self.stage, self.draws, self.say = stage, draws, say
+        self.total = torch.zeros((), device=draws.device)  # of the losses since it was last read
+        self.wanted, self.done = graph and draws.device.type == "cuda", 0
+        self.side = torch.cuda.Stream(draws.device) if self.wanted else None
+        self.graph: Any = None
+
+    def __call__(self) -> None:
+        if self.wanted and self.graph is None and self.done >= self.WARM_UP:
+            self._record()
+        if self.graph is not None:
+            self.graph.replay()
+        elif self.side is not None:
+            self.side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self.side):
+                self._plain()
+            torch.cuda.current_stream().wait_stream(self.side)
+        else:
+            self._plain()
+        self.done += 1
+
+    def _plain(self) -> None:
+        self.stage.weights.drop_gradients()
+        loss = self.stage.loss()
+        loss.backward()
+        self.stage.weights.step()
+        self.total += loss.detach()
+
+    def _record(self) -> None:
+        self.wanted = False
+        state = self.draws.generator.get_state()
+        try:
+            graph = torch.cuda.CUDAGraph()
+            graph.register_generator_state(self.draws.generator)
+            with torch.cuda.graph(graph, stream=self.side):
+                self._plain()
+        except RuntimeError as error:
+            self.say(f"{self.stage.name}: no CUDA graph, updates are started kernel by kernel ({error})")
+            self.draws.restart(state)
+        else:
+            self.graph = graph
+
+
+class Loop:
+    """Runs a stage to the end of its budget, from its last checkpoint ``<name>.pt`` in ``folder`` where there is one.
+
+    Losses go to ``loss.csv`` as means over the updates since the row before. The device is waited for, one number a
+    time, every ``report_every`` updates or ten seconds. ``signature`` are the settings that a checkpoint must share.
+    Raises UserError where it does not, and where the loss is no longer a number.
+    """
+
+    SECONDS_BETWEEN_LINES = 10.0
+
+    def __init__(
+        self,
+        stage: Stage,
+        draws: Draws,
+        folder: Path,
+        say: Say,
+        signature: dict[str, Any],
+        graph: bool = True,
+        report_every: int = 25,
+        save_seconds: float = 120.0,
+    ) -> None:
+        self.stage, self.draws, self.say, self.signature = stage, draws, say, signature
+        self.report_every, self.save_seconds = report_every, save_seconds
+        self.update = Update(stage, draws, graph, say)
+        self.path, self.table = folder / f"{stage.name}.pt", folder / "loss.csv"
+        self.step = self.lined_step = self.saved_step = 0
+        self.before = 0.0
+        self.started = self.lined = self.saved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training, those before an interruption included."""
+        return self.before + time.monotonic() - self.started
+
+    def run(self, on_save: Callable[[int, float], None] = lambda step, seconds: None) -> None:
+        """Train to the end; after every checkpoint and at the end ``on_save`` gets the updates and seconds so far."""
+        self._resume()
+        stage = self.stage
+        while (share := stage.budget.used(self.step, self.seconds)) < 1:
+            keep = min(stage.averaging, (self.step + 2) / (self.step + 11))
+            stage.weights.schedule(stage.rate(self.step, share), 1 - keep)
+            self.update()
+            self.step += 1
+            now = time.monotonic()
+            if self.step - self.lined_step >= self.report_every or now - self.lined >= self.SECONDS_BETWEEN_LINES:
+                self._report()
+            if now - self.saved >= self.save_seconds:
+                self._save()
+                on_save(self.step, self.seconds)
+        if self.step > self.saved_step:
+            self._save()
+        on_save(self.step, self.seconds)
+
+    def _report(self) -> None:
+        """Write the mean loss since the last line, images a second, and the time left."""
+        stage, count = self.stage, self.step - self.lined_step
+        loss = float(self.update.total) / count
+        if not math.isfinite(loss):
+            raise UserError(
+                f"{stage.name}: the loss became {loss} at update {self.step}, expected a number; lower --learning-rate "
+                "and train in another --output, or delete the checkpoints"
+            )
+        self.update.total.zero_()
+        now = time.monotonic()
+        rate, share = count / max(now - self.lined, 1e-9), stage.budget.used(self.step, self.seconds)
+        left = [(stage.budget.steps - self.step) / rate] if stage.budget.steps is not None else []
+        left += [60 * stage.budget.minutes - self.seconds] if stage.budget.minutes is not None else []
+        self.say(
+            f"{stage.name}: {self.step} updates, {min(share, 1):.0%}, loss {loss:.4f}, "
+            f"{rate * stage.batch:.1f} images/s, {max(min(left), 0) / 60:.1f} min left"
+        )
+        new = not self.table.exists()
+        with self.table.open("a", newline="") as file:
+            csv.writer(file).writerows([["stage", "step", "loss"]] * new + [[stage.name, self.step, f"{loss:.5f}"]])
+        self.lined, self.lined_step = time.monotonic(), self.step
+
+    def _save(self) -> None:
+        if self.step > self.lined_step:
+            self._report()
+        state = {
+            "step": self.step,
+            "seconds": self.seconds,
+            "signature": self.signature,
+            "weights": self.stage.weights.state(),
+            "generator": self.draws.generator.get_state(),
+        }
+        partial = self.path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self.path)
+        self.saved, self.saved_step = time.monotonic(), self.step
+
+    def _resume(self) -> None:
+        if self.path.exists():
+            state = torch.load(self.path, weights_only=True, map_location=self.draws.device)
+            for name, value in self.signature.items():
+                if state["signature"].get(name) != value:
+                    raise UserError(
+                        f"{self.path} was trained with {name} {state['signature'].get(name)}, got {value}; "
+                        "give the same settings or another --output"
+                    )
+            self.stage.weights.load(state["weights"])
+            self.draws.restart(state["generator"])
+            self.step = self.lined_step = self.saved_step = state["step"]
+            self.before = state["seconds"]
+            self.say(f"{self.stage.name}: goes on after {self.step} updates")
+        self._drop_later_rows()
+        self.started = self.lined = self.saved = time.monotonic()
+
+    def _drop_later_rows(self) -> None:
+        """Take out of loss.csv the updates that are done again."""
+        if self.table.exists():
+            with self.table.open(newline="") as file:
+                rows = [row for row in csv.reader(file) if row[0] != self.stage.name or int(row[1]) <= self.step]
+            with self.table.open("w", newline="") as file:
+                csv.writer(file).writerows(rows)

@@ -1,4 +1,4 @@
-"""What every test needs: no telemetry, and the toy plugins of tests/plugins."""
+"""What every test needs: OpenMP threads that sleep while they wait, no telemetry, and the toys of tests/plugins."""
 
 import os
 from collections.abc import Iterator
@@ -6,6 +6,8 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+import benchmarks  # noqa: F401 - sets OMP_WAIT_POLICY before any test loads torch
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_TRACKING_URI", None)

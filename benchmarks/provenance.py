@@ -120,4 +120,9 @@ def _torch(device: str) -> dict[str, Any]:
     import torch
 
     gpu = torch.cuda.get_device_name(device) if device.startswith("cuda") else None
-    return {"gpu": gpu, "threads": torch.get_num_threads(), "dtype": str(torch.get_default_dtype())}
+    return {
+        "gpu": gpu,
+        "threads": torch.get_num_threads(),
+        "thread_wait_policy": os.environ.get("OMP_WAIT_POLICY"),  # None: OpenMP's own, which spins for a while
+        "dtype": str(torch.get_default_dtype()),
+    }

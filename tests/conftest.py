@@ -1,11 +1,14 @@
-"""What every test needs: no telemetry, and the toy plugins of tests/plugins."""
+"""What every test needs: OpenMP threads that sleep while they wait, no telemetry, and the toys of tests/plugins."""
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+import benchmarks  # noqa: F401 - sets OMP_WAIT_POLICY before any test loads torch
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.pop("MLFLOW_TRACKING_URI", None)
@@ -18,6 +21,17 @@ PLUGINS = ROOT / "tests" / "plugins"
 def repository() -> Path:
     """The root of the checkout."""
     return ROOT
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Take Ctrl-C as in a terminal, in this process and its children, even where the shell has tests ignore it.
+
+    A shell without job control starts ``pytest &`` with SIGINT ignored, and every child inherits that.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from methods.stable_keypoints.attention import Recorder, choose_layers
 
 STATUS = Path("/proc/self/statm")
 SAMPLE_EVERY = 0.01  # seconds between looks at the memory of this process
+SMALLEST = 128  # side of the first matrix product that is timed
 
 
 class Peak:
@@ -79,12 +80,37 @@ def seconds(work: Callable[[], object], device: str) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - processor_start
 
 
-def matmul_rate(device: str, dtype: torch.dtype, side: int = 4096, repeats: int = 10) -> float:
-    """FLOP a second of square matrix products: the fastest of some, as a floor wants."""
-    side = side if device.startswith("cuda") else min(side, 2048)
-    left, right = (torch.randn(side, side, device=device, dtype=torch.float32).to(dtype) for _ in range(2))
-    times = [seconds(lambda: left @ right, device)[0] for _ in range(repeats)]
-    return 2 * side**3 / min(times)
+def matmul_rate(device: str, dtype: torch.dtype, side: int = 4096) -> float:
+    """FLOP a second of the largest square matrix products, up to ``side``, that half a second is enough for."""
+
+    def timed(side: int) -> float:
+        left, right = (torch.randn(side, side, device=device, dtype=torch.float32).to(dtype) for _ in range(2))
+        return seconds(lambda: left @ right, device)[0]
+
+    timed(SMALLEST)  # sets up the library
+    return fastest_rate(timed, side if device.startswith("cuda") else min(side, 2048))
+
+
+def fastest_rate(timed: Callable[[int], float], side: int, budget: float = 0.5, repeats: int = 10) -> float:
+    """FLOP a second of the fastest of some products at the largest side that ``budget`` seconds are enough for.
+
+    ``timed`` gives the seconds of one product of square matrices of a side. Sides double from ``SMALLEST`` up to
+    ``side`` as long as eight times the last product, the least that the next one can take, is left of the budget:
+    a CPU without float16 units takes 3 s for a side of 1024, and minutes for one of 4096.
+    """
+    tried = SMALLEST
+    fastest = spent = timed(tried)
+    while tried < side and spent + 8 * fastest <= budget:
+        tried = min(2 * tried, side)
+        fastest = timed(tried)
+        spent += fastest
+    for _ in range(repeats - 1):
+        if spent + fastest > budget:
+            break
+        again = timed(tried)
+        fastest = min(fastest, again)
+        spent += again
+    return 2 * tried**3 / fastest
 
 
 def flops(size: Size) -> dict[str, float]:

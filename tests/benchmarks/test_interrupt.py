@@ -10,6 +10,8 @@ import pytest
 
 from tests.benchmarks.toy_process import records, toy_command
 
+pytestmark = pytest.mark.usefixtures("interruptible")
+
 
 def command(folder: Path, repository: Path, *settings: str) -> list[str]:
     return toy_command(repository, folder, "--overwrite", "failed", *settings)

@@ -72,6 +72,7 @@ def test_a_fit_that_fails_in_one_is_recorded_and_the_next_cell_runs(tmp_path, re
     assert second[2].splitlines() == ["process 1: the toy crashed in one of two processes"] * 2  # one for each seed
 
 
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_told_to_stop_all_of_them_end_without_a_traceback(tmp_path, repository, number):
     slow = ["--set", "toy_shared.pause=0.1", "--set", "toy_shared.steps=1000"]

@@ -1,9 +1,9 @@
 """A run that is killed while it predicts goes on after the last whole batch, and ends with the same bytes."""
 
+import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from contextlib import ExitStack
 from types import SimpleNamespace
@@ -15,7 +15,6 @@ from benchmarks.predictions import PartialPredictions
 from tests.benchmarks.test_predictions import no_file_longer_than
 from tests.benchmarks.toy_process import records, toy_command
 
-SLOW = ["--no-floors", "--set", "toy_colours.batch_pause=0.3"]
 HEADER = len('{"format": 1, "predictions": ""}\n') + 64
 IMAGE = 3 * 2 * 8  # bytes of 3 keypoints
 FRAME_HEAD = 24
@@ -43,16 +42,13 @@ def files(folder):
     return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in folder.glob("runs/cells/*/*.parquet")}
 
 
-def stopped_when(command, repository, number, condition):
-    """Run a command until a condition holds, then send a signal; gives its exit status."""
-    process = subprocess.Popen(command, cwd=repository, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    process.send_signal(number)
-    return process.wait(timeout=60)
+def stopped(folder, repository, number, begun, *options):
+    """Run the toy on a folder until it has predicted ``begun`` batches, then send it a signal; its exit status."""
+    environment = os.environ | {"KEYPOINT_TOYS_SIGNAL": f"{int(number)} {sum(begun) + 1}"}
+    command = toy_command(repository, folder, "--no-floors", *options, task="toy_many")
+    status = subprocess.run(command, cwd=repository, env=environment, capture_output=True, check=False).returncode
+    assert batches(folder) == begun
+    return status
 
 
 def batches(folder):
@@ -75,12 +71,11 @@ def images(folder):
     [(signal.SIGKILL, -9, [1]), (signal.SIGKILL, -9, [3, 1]), (signal.SIGTERM, 143, [3, 1])],
 )
 def test_only_the_missing_images_are_predicted(tmp_path, repository, run, number, status, begun):
-    broken = toy_command(repository, tmp_path, *SLOW, task="toy_many")
-    assert stopped_when(broken, repository, number, lambda: batches(tmp_path) >= begun) == status
+    assert stopped(tmp_path, repository, number, begun) == status
     assert not records(tmp_path)
     made = images(tmp_path)
-    assert made >= 16 * sum(begun) - 8 * (len(begun) - 1)
-    again = run(tmp_path, *SLOW)
+    assert made == 16 * sum(begun) - 8 * (len(begun) - 1)
+    again = run(tmp_path, "--no-floors")
     assert again.status == 0, again.err
     predicted = [name.split() for name in again.called if name.startswith("predict")]
     assert sum(int(number) * again.called[f"predict {number}"] for _, number in predicted) == 84 - made
@@ -91,32 +86,30 @@ def test_only_the_missing_images_are_predicted(tmp_path, repository, run, number
 
     whole = tmp_path / "whole"
     whole.mkdir()
-    run(whole, *SLOW)
+    run(whole, "--no-floors")
     assert files(tmp_path) == files(whole)
     assert len(files(whole)) == 4
 
 
 def test_the_seconds_are_those_of_all_its_runs(tmp_path, repository, run):
-    broken = toy_command(repository, tmp_path, *SLOW, task="toy_many")
-    stopped_when(broken, repository, signal.SIGKILL, lambda: batches(tmp_path) >= [3, 2])
-    run(tmp_path, *SLOW)
+    slow = ["--set", "toy_colours.batch_pause=0.3"]
+    stopped(tmp_path, repository, signal.SIGKILL, [3, 2], *slow)
+    run(tmp_path, "--no-floors", *slow)
     assert records(tmp_path)["toy_colours"]["seconds"]["predict"] > 6 * 0.3
 
 
 def test_predictions_of_an_earlier_fit_are_not_gone_on_from(tmp_path, repository, run):
-    broken = toy_command(repository, tmp_path, *SLOW, task="toy_many")
-    stopped_when(broken, repository, signal.SIGKILL, lambda: batches(tmp_path) >= [3, 1])
+    stopped(tmp_path, repository, signal.SIGKILL, [3, 1])
     (state,) = tmp_path.glob("runs/fits/*/state.json")
     state.write_text("not json")
-    again = run(tmp_path, *SLOW)
+    again = run(tmp_path, "--no-floors")
     assert again.called["fit"] == 1
     assert again.called["predict 16"] == 4
 
 
 def test_overwrite_all_predicts_anew(tmp_path, repository, run):
-    broken = toy_command(repository, tmp_path, *SLOW, task="toy_many")
-    stopped_when(broken, repository, signal.SIGKILL, lambda: batches(tmp_path) >= [3, 1])
-    again = run(tmp_path, *SLOW, "--overwrite", "all")
+    stopped(tmp_path, repository, signal.SIGKILL, [3, 1])
+    again = run(tmp_path, "--no-floors", "--overwrite", "all")
     assert again.called["fit"] == 1
     assert again.called["predict 16"] == 4
 

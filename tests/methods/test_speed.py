@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from benchmarks.speed.__main__ import app
 from benchmarks.speed.compare import Bench, Options
-from benchmarks.speed.measure import flops, peak_memory
+from benchmarks.speed.measure import fastest_rate, flops, peak_memory
 from benchmarks.speed.models import STABLE_DIFFUSION
 
 
@@ -41,6 +41,30 @@ def test_counts_at_the_size_of_stable_diffusion():
     counted = {name: count / 1e12 for name, count in flops(STABLE_DIFFUSION).items()}
     known = {"encode": 1.117, "unet": 0.839, "unet_to_last_map": 0.500, "maps": 0.073}
     assert counted == pytest.approx(known, abs=0.003)
+
+
+@pytest.mark.parametrize(
+    ("rate", "power", "reached"),
+    [
+        (1e14, 3, 4096),  # a GPU
+        (6e10, 3, 2048),  # a CPU core: 0.29 s for the last, and 2.3 s for 4096
+        (3e9, 3, 512),  # 0.09 s for the last, and 0.72 s for 1024
+        (3e9, 4, 512),  # emulated half precision out of the cache: 0.36 s for the last where 0.18 s was foreseen
+        (1e6, 3, 128),  # 4 s for the smallest
+    ],
+)
+def test_a_rate_is_that_of_the_largest_product_that_there_is_time_for(rate: float, power: int, reached: int):
+    """On a machine whose product of side s takes 2 * 128^3 / rate * (s / 128)^power seconds."""
+    taken: list[tuple[int, float]] = []
+
+    def timed(side: int) -> float:
+        taken.append((side, 2 * 128**3 / rate * (side / 128) ** power))
+        return taken[-1][1]
+
+    assert fastest_rate(timed, 4096) == pytest.approx(2 * reached**3 / (2 * 128**3 / rate * (reached / 128) ** power))
+    sides, times = zip(*taken, strict=True)
+    assert max(sides) == reached
+    assert sum(times[1:]) <= 0.5 * 2 ** (power - 3)
 
 
 def test_memory_is_watched_while_it_is_held():

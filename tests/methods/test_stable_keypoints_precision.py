@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,14 @@ from methods.stable_keypoints import StableKeypoints, StableKeypointsConfig
 from methods.stable_keypoints.attention import compile_blocks
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.learning import Learner
+from tests.methods.rounding import cut, round_all
 from tests.methods.tiny_pipeline import ArrayImages, blobs
 
 K = 4
 SMALL: dict[str, Any] = {"preset": "official", "num_tokens": 16, "kappa": 8, "map_size": 32, "timestep": 200}
+# Every token counts and none is ranked, and no target lies at a maximum: without these choices, which fall one way or
+# the other by the last digit, the loss is smooth and its gradient is off by no more than rounding makes it.
+SMOOTH: dict[str, Any] = {"loss_on": "candidates", "kappa": SMALL["num_tokens"], "sharpening_weight": 0.0}
 KEYS = [(5, "fit", name, 0) for name in ("one", "two", "three")]
 IDS = ("one", "two", "three")
 CELL = 1 / 128
@@ -89,20 +94,45 @@ def test_compiling_leaves_recorded_blocks_alone(pipeline: Path):
         assert backbone.maps(torch.zeros(1, 4, 32, 32), None, tokens).shape == (1, 16, 32, 32)
 
 
-@pytest.mark.parametrize(("dtype", "error"), [("bfloat16", 0.1), ("float16", 0.02)])
-def test_gradients_in_half_precision_point_the_same_way(pipeline: Path, dtype: str, error: float):
-    expected = accumulated(make_learner(pipeline))[1].flatten()
-    found = accumulated(make_learner(pipeline, dtype=dtype))[1].flatten()
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_the_model_of_rounding_rounds_as_the_dtype_does(dtype: torch.dtype):
+    values = torch.randn(10_000, generator=torch.Generator().manual_seed(0))
+    bits = {torch.bfloat16: 8, torch.float16: 11}[dtype]
+    assert torch.equal(cut(values, bits), values.to(dtype).float())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_gradients_in_half_precision_are_off_by_what_rounding_costs(pipeline: Path, dtype: torch.dtype):
+    found, expected, model = smooth_gradients(pipeline, dtype)
     assert found.dtype == torch.float32
-    assert float(torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected)) < error
+    assert 0 < off(found, expected) < 2 * off(model, expected)
 
 
 def test_tiny_gradients_survive_float16(pipeline: Path):
-    """Weights of the losses so small that their gradients are 0 in float16, unless they are scaled."""
-    weights = {"sharpening_weight": 1e-7, "equivariance_weight": 1e-6}
-    expected = accumulated(make_learner(pipeline, **weights))[1].flatten()
-    found = accumulated(make_learner(pipeline, dtype="float16", **weights))[1].flatten()
-    assert float(torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected)) < 0.02
+    """A weight of the loss so small that its gradients are 0 in float16, unless they are scaled."""
+    found, expected, model = smooth_gradients(pipeline, torch.float16, equivariance_weight=1e-6)
+    assert not expected.half().any()
+    assert off(found, expected) < 2 * off(model, expected)
+
+
+def smooth_gradients(pipeline: Path, dtype: torch.dtype, **settings) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The gradient in a dtype, in float32, and in a float32 model that rounds to the digits of the dtype.
+
+    What is tested may be twice as far off as the model, since some processors round within a layer too.
+    """
+    settings = SMOOTH | settings
+    half, plain, model = (
+        make_learner(pipeline, dtype=name, **settings)
+        for name in (str(dtype).removeprefix("torch."), "float32", "float32")
+    )
+    round_all(model.backbone, dtype)
+    found, expected, rounded = (accumulated(learner)[1].flatten() for learner in (half, plain, model))
+    return found, expected, rounded
+
+
+def off(found: torch.Tensor, expected: torch.Tensor) -> float:
+    """Size of the difference, relative to what is expected."""
+    return float(torch.linalg.vector_norm(found - expected) / torch.linalg.vector_norm(expected))
 
 
 @pytest.fixture(scope="module")
@@ -125,15 +155,28 @@ def drawn_faces(count: int, side: int) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dtype", "share"), [("float16", 0.01), ("bfloat16", 0.08)])
-def test_half_precision_moves_few_keypoints(learned: Path, dtype: str, share: float):
-    """By more than a cell of 128, on the model shipped: float16 under 1 %, bfloat16, with 3 digits fewer, under 8 %."""
-    found = {}
-    for precision in ("float32", dtype):
-        method = StableKeypoints(StableKeypointsConfig(preset="mini", dtype=precision))
-        images = ArrayImages(drawn_faces(60, method.image_size), prefix="test")
-        method.load(learned)
-        found[precision] = method.predict(images.load(range(60)))
-    moved = np.abs(found[dtype] - found["float32"]).max(-1) > 1.001 * CELL
-    assert moved.mean() < share
-    assert not np.array_equal(found["float32"][0], found["float32"][1])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_moves_few_keypoints(learned: Path, dtype: torch.dtype):
+    """By more than a cell of 128, on the model shipped: no more of them than a float32 model that rounds moves.
+
+    Which maxima fall the other way is chance, so both are counts of rare events: their difference has a variance of
+    about the sum of the two, and three standard deviations are allowed.
+    """
+    plain = located(learned, "float32")
+    found, model = (
+        int((np.abs(keypoints - plain).max(-1) > 1.001 * CELL).sum())
+        for keypoints in (located(learned, str(dtype).removeprefix("torch.")), located(learned, "float32", dtype))
+    )
+    assert found <= model + 3 * math.sqrt(2 * (model + 1))
+    assert not np.array_equal(plain[0], plain[1])
+
+
+def located(folder: Path, dtype: str, rounded_to: torch.dtype | None = None) -> np.ndarray:
+    """Keypoints (60, 6, 2) of drawn faces by the tokens of a folder."""
+    method = StableKeypoints(StableKeypointsConfig(preset="mini", dtype=dtype))
+    images = ArrayImages(drawn_faces(60, method.image_size), prefix="test")
+    method.load(folder)
+    if rounded_to is not None:
+        assert method._learner is not None
+        round_all(method._learner.backbone, rounded_to)
+    return method.predict(images.load(range(60)))

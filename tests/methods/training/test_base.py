@@ -187,6 +187,7 @@ def test_a_fit_broken_off_goes_on_bit_for_bit(tmp_path: Path, broken_at: int) ->
     assert not (tmp_path / "kept").exists()
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_a_signal_keeps_the_step_at_hand(tmp_path: Path) -> None:
     method = toy(checkpoint_every=100)
     method.checkpoints = tmp_path / "kept"

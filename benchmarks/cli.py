@@ -211,6 +211,10 @@ def show(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")] = "auto",
     output: Annotated[Path | None, typer.Option(help="Folder for the pictures (default: beside each record).")] = None,
     mlflow: Annotated[bool, typer.Option(help="Hand the pictures to MLflow too (not with --output).")] = True,
+    rows: Annotated[
+        Path | None,
+        typer.Option(help="Write this picture alone: for each cell a row of test images with its keypoints."),
+    ] = None,
 ) -> None:
     """Draw attention maps, loss curves and how tokens were chosen, as PNG.
 
@@ -230,6 +234,7 @@ def show(
         device=device,
         output=output,
         mlflow=mlflow,
+        rows=rows,
     )
     try:
         with terminable():

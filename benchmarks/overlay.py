@@ -45,20 +45,24 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
     ids, keypoints = read_predictions(folder, "test")
     shown = np.unique(np.linspace(0, len(ids) - 1, LARGE_COLUMNS * LARGE_ROWS).round().astype(int))
     photos = [Image.fromarray(dataset.image(ids[index], LARGE)) for index in shown]
-    colours = palette(keypoints.shape[1])
-
-    def draw_keypoints(canvas: Canvas, row: int) -> None:
-        for point, colour in zip(keypoints[shown[row]], colours, strict=True):
-            canvas.dot(point, colour, radius=6.0)
-
     heading = f"{cell.title}, {cell.task.id}, {cell.profile} profile, seed {cell.seed}"
-    panel = _panel(photos, LARGE, LARGE_COLUMNS, draw_keypoints)
-    panels = [(f"{keypoints.shape[1]} discovered keypoints", panel)]
+    panels = [(f"{keypoints.shape[1]} discovered keypoints", keypoint_panel(photos, keypoints[shown]))]
     if score is not None:
         annotations = [dataset.annotation(ids[index]) for index in shown[:SMALL_COLUMNS]]
         panel = _landmark_panel(photos, annotations, score.predicted[shown])
         panels.append((f"landmarks: annotated (ring), regressed (dot); {score.value:.2f} {score.unit}", panel))
     _page(heading, panels).save(path)
+
+
+def keypoint_panel(photos: Sequence[Image.Image], keypoints: Points) -> Image.Image:
+    """Images in rows of ``LARGE_COLUMNS``, with keypoints (N, K, 2), each of its own colour in all images."""
+    colours = palette(keypoints.shape[1])
+
+    def draw(canvas: Canvas, row: int) -> None:
+        for point, colour in zip(keypoints[row], colours, strict=True):
+            canvas.dot(point, colour, radius=6.0)
+
+    return _panel(photos, LARGE, LARGE_COLUMNS, draw)
 
 
 def palette(count: int) -> list[Colour]:

@@ -19,6 +19,7 @@ from benchmarks.settings import choose_data_root, choose_device
 from benchmarks.show.boxes import box_lines
 from benchmarks.show.curves import label, read_curves, write_curves
 from benchmarks.show.pictures import Artist, attends, chooses, heading, open_same
+from benchmarks.show.rows import write_rows
 from benchmarks.store import HISTORY, RESULT
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
@@ -42,6 +43,7 @@ class ShowOptions:
     device: str = "auto"
     output: Path | None = None
     mlflow: bool = True
+    rows: Path | None = None
 
 
 def show_command(options: ShowOptions) -> int:
@@ -53,6 +55,9 @@ def show_command(options: ShowOptions) -> int:
     run, names = _run_and_cells(options)
     records = _choose(load_records(run), names, run)
     show = _Show(options, run)
+    if options.rows is not None:
+        show.rows(records, options.rows)
+        return 0
     for record in records:
         show.cell(record)
     show.together(records)
@@ -140,6 +145,14 @@ class _Show:
         self.numbers += len(lines)
         for line in lines:
             self._out.print(Text(f"{record.cell_id}: {line}"), soft_wrap=True)
+
+    def rows(self, records: Sequence[ResultRecord], path: Path) -> None:
+        """One picture with a row of test images for each cell. Raises UserError for a cell that failed."""
+        failed = next((record for record in records if record.failure), None)
+        if failed is not None:
+            raise UserError(f"{failed.cell_id} failed and has no keypoints to draw; name cells that are done")
+        write_rows(path, self._run, records, self._datasets)
+        self._out.print(Text(str(path)), soft_wrap=True)
 
     def together(self, records: Sequence[ResultRecord]) -> None:
         """The curves of all cells of a task in one picture: its seeds, settings and methods."""

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import overlay
 from benchmarks import store as storage
 from benchmarks.cli import main
 from benchmarks.images import DatasetImages, ImageCache
@@ -139,6 +140,21 @@ def test_one_cell_by_its_folder_by_its_id_or_by_a_pattern(runs, show):
     assert status == 0 and pictures(out) == [str(second / name) for name in PICTURES]
     assert pictures(show(runs, first.name)[1]) == [str(first / name) for name in PICTURES]
     assert pictures(show(runs, f"*{TASK}*{first.name[-8:]}")[1]) == [str(first / name) for name in PICTURES]
+
+
+def test_rows_of_images_with_their_keypoints(runs, show, tmp_path):
+    path = tmp_path / "new" / "rows.png"
+    assert show(runs, "--rows", path)[:2] == (0, f"{path}\n")
+    picture = np.asarray(Image.open(path))
+    side, step = overlay.LARGE, overlay.LARGE + overlay.GAP
+    records = load_records(runs)
+    assert picture.shape == (len(records) * step - overlay.GAP, LIMIT * step - overlay.GAP, 3)
+    for row, record in enumerate(records):
+        _, keypoints = storage.read_predictions(runs / "cells" / record.cell_id, "test")
+        for column, points in enumerate(keypoints):
+            x, y = points[-1] * side  # the last keypoint lies on top of the others
+            pixel = picture[min(int(y), side - 1) + row * step, min(int(x), side - 1) + column * step]
+            assert np.abs(pixel.astype(int) - overlay.palette(len(points))[-1]).max() < 30
 
 
 def test_pictures_may_go_elsewhere(runs, show, tmp_path):

@@ -1,0 +1,41 @@
+"""One picture of several cells: a row of test images for each, with the keypoints that the cell discovered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.overlay import GAP, LARGE, LARGE_COLUMNS, PAPER, keypoint_panel
+from benchmarks.show.pictures import open_same
+from benchmarks.store import read_predictions
+from leaderboard.records import ResultRecord
+
+if TYPE_CHECKING:
+    from benchmarks.registry import Open
+
+
+def write_rows(path: Path, run: Path, records: Sequence[ResultRecord], datasets: Open) -> None:
+    """Draw ``LARGE_COLUMNS`` test images of each cell, spread evenly over the split, from kept predictions.
+
+    A keypoint keeps its colour along its row. Raises UserError for a dataset that is not there or is another one
+    than that of the record.
+    """
+    rows = []
+    for record in records:
+        ids, keypoints = read_predictions(run / "cells" / record.cell_id, "test")
+        dataset = open_same(datasets, record, record.dataset, "test")
+        shown = np.unique(np.linspace(0, len(ids) - 1, LARGE_COLUMNS).round().astype(int))
+        photos = [Image.fromarray(dataset.image(ids[index], LARGE)) for index in shown]
+        rows.append(keypoint_panel(photos, keypoints[shown]))
+    height = sum(row.height + GAP for row in rows) - GAP
+    page = Image.new("RGB", (max(row.width for row in rows), height), PAPER)
+    top = 0
+    for row in rows:
+        page.paste(row, (0, top))
+        top += row.height + GAP
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.save(path)

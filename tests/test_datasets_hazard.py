@@ -40,7 +40,7 @@ def python(code, *arguments, cwd, **environment):
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=600,
         env=os.environ | environment,
     )
 

@@ -19,7 +19,7 @@ def call(repository, *arguments, code="from benchmarks.cli import main; main()")
     environment = {name: value for name, value in os.environ.items() if name != "KEYPOINTS_DATA_ROOT"}
     command = [sys.executable, "-c", code, "data", *arguments]
     return subprocess.run(
-        command, cwd=repository, capture_output=True, text=True, check=False, timeout=120, env=environment
+        command, cwd=repository, capture_output=True, text=True, check=False, timeout=600, env=environment
     )
 
 

@@ -37,7 +37,7 @@ def interrupted(
     process.send_signal(number)
     if again:
         process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 128 + number, err
     return out, err
 
@@ -66,7 +66,7 @@ def test_interrupt(tmp_path, repository, number):
     assert not list(tmp_path.glob("runs/fits/toy_colours*"))
 
     done = subprocess.run(
-        command(tmp_path, repository), cwd=repository, capture_output=True, text=True, check=False, timeout=60
+        command(tmp_path, repository), cwd=repository, capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("finished before") == 3

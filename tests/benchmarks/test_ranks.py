@@ -32,7 +32,7 @@ def launched(repository, arguments, size=2, stop=None):
             assert any(" fit " in line for line in processes[0].stdout or ())
             for process in processes:
                 process.send_signal(stop)
-        spoken = [process.communicate(timeout=120) for process in processes]
+        spoken = [process.communicate(timeout=600) for process in processes]
     finally:
         for process in processes:
             process.kill()

@@ -219,7 +219,7 @@ main()
 
 def call(repository, *arguments):
     return subprocess.run(
-        [sys.executable, *arguments], cwd=repository, capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, *arguments], cwd=repository, capture_output=True, text=True, check=False, timeout=600
     )
 
 

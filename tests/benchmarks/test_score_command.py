@@ -279,6 +279,6 @@ def test_help_imports_nothing_heavy(repository):
         "    print([n for n in 'torch scipy pyarrow pandas rich.table'.split() if n in sys.modules])"
     )
     command = [sys.executable, "-c", code, "score", "--help"]
-    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True, timeout=600)
     assert "FILE[:KEY]" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"

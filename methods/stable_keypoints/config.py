@@ -29,8 +29,9 @@ OFFICIAL: dict[str, Any] = {
     "selection_images": 100,
 }
 
-# The released code's settings on the small model of the mini profile. What follows the model differs with its size;
-# ensembling is off because ten views of an image take longer than the fit and gain nothing here.
+# The released code's settings on the small model of the mini profile, but for what scales with a model's size, and for
+# ensembling: with ten views the error on cub_all is 5.35 instead of 4.97 % of the side (three seeds, --suite ablation),
+# and they take twice as long as the fit.
 MINI: dict[str, Any] = {
     **OFFICIAL,
     "model": "mini",

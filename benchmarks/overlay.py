@@ -43,7 +43,7 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
     alone.
     """
     ids, keypoints = read_predictions(folder, "test")
-    shown = np.unique(np.linspace(0, len(ids) - 1, LARGE_COLUMNS * LARGE_ROWS).round().astype(int))
+    shown = spread_out(len(ids), LARGE_COLUMNS * LARGE_ROWS)
     photos = [Image.fromarray(dataset.image(ids[index], LARGE)) for index in shown]
     heading = f"{cell.title}, {cell.task.id}, {cell.profile} profile, seed {cell.seed}"
     panels = [(f"{keypoints.shape[1]} discovered keypoints", keypoint_panel(photos, keypoints[shown]))]
@@ -52,6 +52,11 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
         panel = _landmark_panel(photos, annotations, score.predicted[shown])
         panels.append((f"landmarks: annotated (ring), regressed (dot); {score.value:.2f} {score.unit}", panel))
     _page(heading, panels).save(path)
+
+
+def spread_out(total: int, count: int) -> NDArray[np.int64]:
+    """At most ``count`` of ``total`` positions, evenly spaced from the first to the last."""
+    return np.unique(np.linspace(0, total - 1, count).round().astype(np.int64))
 
 
 def keypoint_panel(photos: Sequence[Image.Image], keypoints: Points) -> Image.Image:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from benchmarks.errors import UserError, bad_settings
 from benchmarks.images import DatasetImages, ImageCache
+from benchmarks.overlay import spread_out
 from benchmarks.registry import METHODS, method_class
 from benchmarks.show.attention import maximum, tile_side, write_attention
 from benchmarks.show.choices import Choices, write_choices
@@ -83,7 +84,7 @@ class Artist:
     def attention(self, record: ResultRecord, path: Path) -> str:
         """Draw the maps over test images spread over the split; '' or a remark. Raises what the user can mend."""
         dataset, ids = self._images(record, record.dataset, "test")
-        shown = [ids[index] for index in np.unique(np.linspace(0, len(ids) - 1, self._count).round().astype(int))]
+        shown = [ids[index] for index in spread_out(len(ids), self._count)]
         tokens, size = self._tokens(record)
         batch = DatasetImages(dataset, shown, size, self._cache).load(range(len(shown)))
         maps = list(tokens.maps(batch))

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from PIL import Image
 
-from benchmarks.overlay import GAP, LARGE, LARGE_COLUMNS, PAPER, keypoint_panel
+from benchmarks.overlay import GAP, LARGE, LARGE_COLUMNS, PAPER, keypoint_panel, spread_out
 from benchmarks.show.pictures import open_same
 from benchmarks.store import read_predictions
 from leaderboard.records import ResultRecord
@@ -28,7 +27,7 @@ def write_rows(path: Path, run: Path, records: Sequence[ResultRecord], datasets:
     for record in records:
         ids, keypoints = read_predictions(run / "cells" / record.cell_id, "test")
         dataset = open_same(datasets, record, record.dataset, "test")
-        shown = np.unique(np.linspace(0, len(ids) - 1, LARGE_COLUMNS).round().astype(int))
+        shown = spread_out(len(ids), LARGE_COLUMNS)
         photos = [Image.fromarray(dataset.image(ids[index], LARGE)) for index in shown]
         rows.append(keypoint_panel(photos, keypoints[shown]))
     height = sum(row.height + GAP for row in rows) - GAP

@@ -97,8 +97,8 @@ def run(
 
     Exit status: 0 all cells are done, 1 a cell failed, 2 a mistake you can mend, 130 interrupted, 143 terminated.
     """
-    from benchmarks.command import RunOptions, run_command
-    from benchmarks.interrupt import exit_status, terminable
+    from benchmarks.run.command import RunOptions, run_command
+    from benchmarks.signals import exit_status, terminable
 
     options = RunOptions(
         methods=method,
@@ -136,7 +136,7 @@ def list_command(
     ] = None,
 ) -> None:
     """List what can be run and described: also formats of others' outputs, and systems with published rows."""
-    from benchmarks.catalogue import listing
+    from benchmarks.describe.catalogue import listing
 
     typer.echo(listing(kind))
 
@@ -149,7 +149,7 @@ def describe(
     data_root: DataRoot = None,
 ) -> None:
     """Say all about one of them."""
-    from benchmarks.catalogue import description
+    from benchmarks.describe.catalogue import description
 
     typer.echo(description(name, data_root))
 
@@ -182,7 +182,7 @@ def leaderboard(
     ] = None,
 ) -> None:
     """Print tables, or renew those of a README."""
-    from benchmarks.boards import Board, audit_text, board_text, check_readme, update_readme
+    from benchmarks.tables.command import Board, audit_text, board_text, check_readme, update_readme
     from leaderboard.load import write_atomically
 
     if check or update:
@@ -222,8 +222,8 @@ def show(
 
     Exit status: 0 all is shown, 1 something is missing (a line says what), 2 a mistake you can mend, 130 interrupted.
     """
-    from benchmarks.interrupt import exit_status, terminable
     from benchmarks.show.command import ShowOptions, show_command
+    from benchmarks.signals import exit_status, terminable
 
     options = ShowOptions(
         run=run,
@@ -254,7 +254,7 @@ def export(
 
     The other way round, --set stable_keypoints.tokens=FOLDER takes such files, or a fit, as they are.
     """
-    from benchmarks.export import export
+    from benchmarks.records.export import export
 
     typer.echo(export(source, destination))
 
@@ -268,7 +268,7 @@ app.command()(new_method)
 @app.command()
 def mirror(output: Output = Path("runs")) -> None:
     """Bring MLflow up to date with the records."""
-    from benchmarks.tracking import mirror, store_uri
+    from benchmarks.records.mlflow_mirror import mirror, store_uri
 
     typer.echo(f"{mirror(output)} records written to {store_uri(output)}")
 
@@ -279,7 +279,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = UI_PORT,
 ) -> None:
     """Serve MLflow's pages on loopback."""
-    from benchmarks.tracking import serve
+    from benchmarks.records.mlflow_mirror import serve
 
     serve(output, port)
 

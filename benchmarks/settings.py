@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks.errors import UserError, near_match, unknown
-from benchmarks.interrupt import held_back
+from benchmarks.signals import held_back
 from benchmarks.tasks import SUITES, TASKS, Profile, Task
 
 DATA_ROOT = "KEYPOINTS_DATA_ROOT"

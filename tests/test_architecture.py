@@ -15,7 +15,7 @@ MAY_IMPORT = {
 HEAVY = {"torch", "diffusers", "transformers", "mlflow", "matplotlib", "pandas", "pyarrow", "scipy"}
 LIGHT = [
     "benchmarks/cli.py",
-    "benchmarks/catalogue.py",
+    "benchmarks/describe/catalogue.py",
     "benchmarks/data/cli.py",
     "benchmarks/importing/cli.py",
     "benchmarks/regress/cli.py",

@@ -17,9 +17,9 @@ from rich.console import Console
 from benchmarks.data.status import find
 from benchmarks.data.verified import Verified, cache_folder, stamp
 from benchmarks.errors import UserError, first_line
-from benchmarks.images import available_cpus
 from benchmarks.progress import Progress
 from benchmarks.registry import full_name, open_dataset
+from benchmarks.run.images import available_cpus
 from benchmarks.settings import choose_data_root
 from datasets.base import SPLITS, DatasetError, KeypointDataset
 

@@ -133,7 +133,7 @@ def _truth(data: TaskData, split: Split) -> SplitTruth:
 
 def _images(data: TaskData) -> Callable[[Split, int], ImageStream]:
     """What decodes the images of a split. Raises DatasetError, when called, where they are not there."""
-    from benchmarks.images import DatasetImages, ImageCache
+    from benchmarks.run.images import DatasetImages, ImageCache
     from datasets.base import DatasetError
 
     def images(split: Split, size: int) -> ImageStream:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
+from benchmarks.records.store import write_table
 from benchmarks.registry import IMPORTED
-from benchmarks.store import write_table
 from leaderboard.load import write_atomically
 from methods.base import MethodError
 from methods.outputs.imported import paths, predictions_sha256, read_record, slug

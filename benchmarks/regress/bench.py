@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.errors import UserError
 
 if TYPE_CHECKING:
-    from benchmarks.executor import InProcess
     from benchmarks.regress.measures import Rows
+    from benchmarks.run.executor import InProcess
     from leaderboard.records import ResultRecord
 
 DEVICE = "cpu"
@@ -30,7 +30,7 @@ class Ran:
     @cached_property
     def history(self) -> dict[str, list[float]]:
         """Scalars of every step by name; none where the method reports none."""
-        from benchmarks.store import HISTORY, read_columns
+        from benchmarks.records.store import HISTORY, read_columns
 
         path = self._folder / HISTORY
         return read_columns(path) if path.exists() else {}
@@ -38,7 +38,7 @@ class Ran:
     @cached_property
     def keypoints(self) -> Rows:
         """A row (x0, y0, x1, y1, ...) for each test image."""
-        from benchmarks.store import read_predictions
+        from benchmarks.records.store import read_predictions
 
         found = read_predictions(self._folder, "test")[1]
         return tuple(tuple(row) for row in found.reshape(len(found), -1).tolist())
@@ -52,8 +52,8 @@ class Bench:
 
     def run(self, method: str, task: str, settings: Mapping[str, Any] | None = None, limit: int | None = None) -> Ran:
         """Run a method on a mini task with seed 0. Raises UserError where it fails, naming the reason."""
-        from benchmarks.plan import Request, make_plan
         from benchmarks.registry import opener
+        from benchmarks.run.plan import Request, make_plan
         from benchmarks.tasks import TASKS
 
         request = Request(
@@ -78,11 +78,11 @@ class Bench:
     def _executor(self) -> InProcess:
         from rich.console import Console
 
-        from benchmarks.executor import InProcess
         from benchmarks.progress import Progress
-        from benchmarks.ranks import Lead
+        from benchmarks.records.store import Store
         from benchmarks.registry import opener
-        from benchmarks.store import Store
+        from benchmarks.run.distributed import Lead
+        from benchmarks.run.executor import InProcess
 
         store = Store(self._output)
         store.prepare()

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from benchmarks.plan import FLOORS
 from benchmarks.regress import tolerances
 from benchmarks.regress.measures import Case, Measure
 from benchmarks.regress.protocols import score_tolerance
+from benchmarks.run.plan import FLOORS
 from benchmarks.tasks import TASKS
 from metrics.variants import PROTOCOLS
 

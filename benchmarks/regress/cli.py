@@ -32,8 +32,8 @@ def regress(
     steps; on the CPU, without data. Exit status: 0 all is as it was, 1 something moved, is new, is gone or failed,
     2 a mistake you can mend, 130 interrupted.
     """
-    from benchmarks.interrupt import exit_status, terminable
     from benchmarks.regress.command import RegressOptions, regress_command
+    from benchmarks.signals import exit_status, terminable
 
     options = RegressOptions(references, tuple(only or ()), update, reason, every_row)
     try:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from benchmarks.errors import UserError, near_match
-from benchmarks.provenance import ROOT, changed_files, provenance
+from benchmarks.records.provenance import ROOT, changed_files, provenance
 from benchmarks.regress.bench import DEVICE, opened
 from benchmarks.regress.cells import fit_cases, floor_cases, setting_cases
 from benchmarks.regress.judge import Verdict, judge

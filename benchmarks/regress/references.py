@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.cells import content_hash
 from benchmarks.errors import UserError, first_line
 from benchmarks.regress.measures import BY_HAND, GONE, NEW, Finding, Value
+from benchmarks.run.cells import content_hash
 from leaderboard.load import write_atomically
 
 LOG = "log.json"

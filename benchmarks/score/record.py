@@ -10,12 +10,12 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cells import Cell
 from benchmarks.errors import UserError
-from benchmarks.provenance import provenance
+from benchmarks.records.provenance import provenance
+from benchmarks.records.store import Store, write_predictions, write_record
+from benchmarks.run.cells import Cell
+from benchmarks.run.scoring import score_records, write_errors
 from benchmarks.score.arrays import parse_source
-from benchmarks.scoring import score_records, write_errors
-from benchmarks.store import Store, write_predictions, write_record
 
 if TYPE_CHECKING:
     from benchmarks.score.inputs import Inputs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from benchmarks.overlay import (
+from benchmarks.run.overlay import (
     GAP,
     GREY,
     INK,
@@ -27,7 +27,7 @@ from benchmarks.show.figures import write_whole
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.overlay import Colour
+    from benchmarks.run.overlay import Colour
 
 PAGE_WIDTH, SMALLEST, LARGEST = 2000, 116, 192
 TEXT, SMALL = 15, 12

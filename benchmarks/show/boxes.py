@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.store import predictions_path, read_predictions
+from benchmarks.records.store import predictions_path, read_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.overlay import GREY, INK, palette
+from benchmarks.run.overlay import GREY, INK, palette
 from benchmarks.show.figures import RULE, new_figure, quieten, write_figure
 
 if TYPE_CHECKING:

@@ -14,13 +14,13 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import UserError, first_line, mendable, near_match
+from benchmarks.records.store import HISTORY, RESULT
 from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_device
 from benchmarks.show.boxes import box_lines
 from benchmarks.show.curves import label, read_curves, write_curves
 from benchmarks.show.pictures import Artist, attends, chooses, heading, open_same
 from benchmarks.show.rows import write_rows
-from benchmarks.store import HISTORY, RESULT
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
 
@@ -168,7 +168,7 @@ class _Show:
 
     def to_mlflow(self, records: Sequence[ResultRecord]) -> None:
         """Hand the pictures to the runs of these cells in MLflow, where there is a store."""
-        from benchmarks.tracking import Tracker, has_store
+        from benchmarks.records.mlflow_mirror import Tracker, has_store
 
         if not has_store(self._run):
             return

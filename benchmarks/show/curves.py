@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from benchmarks.overlay import GREY, INK
+from benchmarks.records.store import HISTORY, read_columns
+from benchmarks.run.overlay import GREY, INK
 from benchmarks.show.figures import LINES, RULE, new_figure, quieten, write_figure
-from benchmarks.store import HISTORY, read_columns
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

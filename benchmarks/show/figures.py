@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.overlay import GREY, INK, PAPER
+from benchmarks.run.overlay import GREY, INK, PAPER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,13 +11,13 @@ from PIL import Image
 from pydantic import ValidationError
 
 from benchmarks.errors import UserError, bad_settings
-from benchmarks.images import DatasetImages, ImageCache
-from benchmarks.overlay import spread_out
+from benchmarks.records.store import predictions_path, read_predictions
 from benchmarks.registry import METHODS, method_class
+from benchmarks.run.images import DatasetImages, ImageCache
+from benchmarks.run.overlay import spread_out
 from benchmarks.show.attention import maximum, tile_side, write_attention
 from benchmarks.show.choices import Choices, write_choices
 from benchmarks.show.curves import label
-from benchmarks.store import predictions_path, read_predictions
 from benchmarks.tasks import TASKS
 from methods.stable_keypoints import StableKeypoints
 

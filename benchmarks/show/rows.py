@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from benchmarks.overlay import GAP, LARGE, LARGE_COLUMNS, PAPER, keypoint_panel, spread_out
+from benchmarks.records.store import read_predictions
+from benchmarks.run.overlay import GAP, LARGE, LARGE_COLUMNS, PAPER, keypoint_panel, spread_out
 from benchmarks.show.pictures import open_same
-from benchmarks.store import read_predictions
 from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:

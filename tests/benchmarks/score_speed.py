@@ -26,7 +26,7 @@ _TIMED = """
 import sys, time
 import numpy, scipy.linalg, pyarrow.parquet, rich.table, benchmarks.score.command
 from benchmarks.cli import main
-from benchmarks.provenance import peak_memory_mb
+from benchmarks.records.provenance import peak_memory_mb
 started = time.perf_counter()
 try:
     main()

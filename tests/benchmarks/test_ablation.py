@@ -9,11 +9,11 @@ import sys
 import pytest
 from rich.console import Console
 
-from benchmarks.boards import Board, board_text
 from benchmarks.cli import main
 from benchmarks.errors import UserError
-from benchmarks.plan import Request, make_plan
-from benchmarks.summary import print_table
+from benchmarks.run.plan import Request, make_plan
+from benchmarks.run.summary import print_table
+from benchmarks.tables.command import Board, board_text
 from benchmarks.tasks import SUITES, TASKS
 from leaderboard.load import load_records
 from leaderboard.records import Variant

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.boards import Board, audit_text, board_text, check_readme, update_readme
 from benchmarks.errors import UserError
+from benchmarks.tables.command import Board, audit_text, board_text, check_readme, update_readme
 from benchmarks.tasks import SUITES
 from tests.leaderboard.synthetic import record, score_of
 

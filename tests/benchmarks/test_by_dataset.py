@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.plan import Request, make_plan
+from benchmarks.run.plan import Request, make_plan
 from benchmarks.tasks import TASKS
 from tests.benchmarks.import_toys import records, run
 

@@ -131,7 +131,7 @@ def test_a_mini_run_and_its_leaderboard(repository, tmp_path):
 
 
 def test_a_stale_readme_is_named(repository, tmp_path, monkeypatch, capsys):
-    from benchmarks import boards
+    from benchmarks.tables import command as boards
 
     monkeypatch.setattr("leaderboard.readme.check", lambda path, suites: ["mini:wild"])
     assert boards.check_readme(tmp_path / "README.md") == 1

@@ -8,8 +8,8 @@ import pytest
 
 from benchmarks.cli import main
 from benchmarks.errors import UserError
-from benchmarks.plan import Request, make_plan
 from benchmarks.registry import open_dataset
+from benchmarks.run.plan import Request, make_plan
 from benchmarks.tasks import SUITES, TASKS, task_on
 from leaderboard.load import load_records
 from leaderboard.published import reported_rows

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from benchmarks.images import DatasetImages, ImageCache
+from benchmarks.run.images import DatasetImages, ImageCache
 from datasets.base import DatasetError
 
 SIDE = 32

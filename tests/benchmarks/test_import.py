@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.records.store import read_predictions
 from benchmarks.registry import method_class
-from benchmarks.store import read_predictions
 from methods.base import ImageBatch, MethodError
 from methods.outputs.base import Outputs
 from methods.outputs.neutral import ImportRecord, Neutral, NeutralRow

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from benchmarks.overlay import MARGIN, TITLE, Canvas, _page, heading_lines, palette
+from benchmarks.run.overlay import MARGIN, TITLE, Canvas, _page, heading_lines, palette
 
 
 def test_colours_are_distinct():

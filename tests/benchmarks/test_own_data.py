@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import store as storage
+from benchmarks.records import store as storage
 from benchmarks.cli import main
 from leaderboard.records import ResultRecord
 from tests.own_data import SQUARES_BOX, coco, corners_of, squares, write_coco, write_dlc

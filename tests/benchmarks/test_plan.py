@@ -2,9 +2,9 @@
 
 import pytest
 
-from benchmarks.cells import content_hash
 from benchmarks.errors import UserError
-from benchmarks.plan import Request, make_plan
+from benchmarks.run.cells import content_hash
+from benchmarks.run.plan import Request, make_plan
 from benchmarks.tasks import TASKS, Task
 from datasets.base import DatasetError
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import UserError
-from benchmarks.predictions import PartialPredictions
+from benchmarks.run.predictions import PartialPredictions
 
 IDS = [f"image/{index}" for index in range(10)]
 KEYPOINTS = np.random.default_rng(0).random((10, 3, 2))

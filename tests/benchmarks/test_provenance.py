@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from benchmarks import provenance
+from benchmarks.records import provenance
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 
@@ -26,7 +26,12 @@ def write(folder, name, text="x = 1\n"):
 def code(tmp_path, monkeypatch):
     """The root of some code that git does not know yet."""
     root = tmp_path / "code"
-    for name in ("benchmarks/provenance.py", "metrics/errors.py", "leaderboard/reference/fits.json", "README.md"):
+    for name in (
+        "benchmarks/records/provenance.py",
+        "metrics/errors.py",
+        "leaderboard/reference/fits.json",
+        "README.md",
+    ):
         write(root, name)
     write(root, ".gitignore", "/runs/\n")
     monkeypatch.setattr(provenance, "ROOT", root)

@@ -246,7 +246,7 @@ def test_much_that_moved_is_cut_short_unless_asked_for(monkeypatch, gate):
 
 
 def test_the_grid_has_every_protocol_every_task_and_the_methods():
-    from benchmarks.plan import FLOORS
+    from benchmarks.run.plan import FLOORS
 
     with opened() as bench:
         grid = the_grid(bench)

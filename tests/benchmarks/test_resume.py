@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from benchmarks.cli import main
-from benchmarks.predictions import PartialPredictions
+from benchmarks.run.predictions import PartialPredictions
 from tests.benchmarks.test_predictions import no_file_longer_than
 from tests.benchmarks.toy_process import records, toy_command
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import store as storage
+from benchmarks.records import store as storage
 from benchmarks.cli import main
 from leaderboard.records import ResultRecord
 from metrics.protocols import PROTOCOLS

@@ -113,7 +113,7 @@ def test_parquet_in_its_layouts(tmp_path):
 
 
 def test_the_predictions_of_a_run_are_read(tmp_path):
-    from benchmarks.store import predictions_path, write_predictions
+    from benchmarks.records.store import predictions_path, write_predictions
 
     write_predictions(tmp_path, "test", IDS, POINTS.astype(np.float64))
     found = read_array(str(predictions_path(tmp_path, "test")))

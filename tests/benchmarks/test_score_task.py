@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.cli import main
-from benchmarks.store import read_columns, read_predictions
+from benchmarks.records.store import read_columns, read_predictions
 from leaderboard.records import ResultRecord
 
 

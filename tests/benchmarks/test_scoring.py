@@ -9,10 +9,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from benchmarks.cells import Cell
 from benchmarks.errors import UserError
-from benchmarks.scoring import is_current, score_cell, score_records
-from benchmarks.store import ERRORS, read_columns, write_predictions
+from benchmarks.records.store import ERRORS, read_columns, write_predictions
+from benchmarks.run.cells import Cell
+from benchmarks.run.scoring import is_current, score_cell, score_records
 from benchmarks.tasks import Task
 from datasets.base import KeypointDataset
 from metrics.errors import MetricError

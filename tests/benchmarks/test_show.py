@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import overlay
-from benchmarks import store as storage
+from benchmarks.records import store as storage
 from benchmarks.cli import main
-from benchmarks.images import DatasetImages, ImageCache
 from benchmarks.registry import open_dataset
+from benchmarks.run import overlay
+from benchmarks.run.images import DatasetImages, ImageCache
 from benchmarks.show.attention import maximum
 from benchmarks.show.tokens import Tokens
 from leaderboard.load import load_records
@@ -229,7 +229,7 @@ def test_mistakes_are_one_line(runs, show, tmp_path):
 def test_pictures_reach_mlflow_with_the_next_show_or_mirror(runs, show, capsys):
     from mlflow import MlflowClient
 
-    from benchmarks.tracking import mirror, store_uri
+    from benchmarks.records.mlflow_mirror import mirror, store_uri
 
     def kept(cell_id):
         client = MlflowClient(store_uri(runs))

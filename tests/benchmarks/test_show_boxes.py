@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from benchmarks import store as storage
+from benchmarks.records import store as storage
 from benchmarks.cli import main
 from benchmarks.registry import open_dataset
 from benchmarks.show.boxes import box_lines, inside

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import overlay
-from benchmarks.overlay import palette
+from benchmarks.run import overlay
+from benchmarks.run.overlay import palette
 from benchmarks.show import attention, choices, curves
 from benchmarks.show.attention import maximum, tinted, write_attention
 from benchmarks.show.choices import Choices, write_choices

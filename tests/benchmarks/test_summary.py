@@ -6,8 +6,8 @@ import re
 import pytest
 from rich.console import Console
 
-from benchmarks.store import Store
-from benchmarks.summary import print_table, write_leaderboards
+from benchmarks.records.store import Store
+from benchmarks.run.summary import print_table, write_leaderboards
 from benchmarks.tasks import SUITES
 from leaderboard.records import Variant
 from tests.leaderboard.synthetic import record

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from benchmarks.cli import main
-from benchmarks.images import DatasetImages, ImageCache, LabelledImages
-from benchmarks.plan import Request, make_plan
-from benchmarks.ranks import fit_images
+from benchmarks.records.store import read_predictions
 from benchmarks.registry import METHODS, Entry, method_class, opener
-from benchmarks.store import read_predictions
-from benchmarks.supervision import is_supervised, keypoints_given
+from benchmarks.run.distributed import fit_images
+from benchmarks.run.images import DatasetImages, ImageCache, LabelledImages
+from benchmarks.run.plan import Request, make_plan
+from benchmarks.run.supervision import is_supervised, keypoints_given
 from benchmarks.tasks import TASKS
 from leaderboard.records import ResultRecord
 from methods.base import SUPERVISED, ImageBatch, LabelledBatch, Method, MethodCard, MethodError

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cells import Cell
 from benchmarks.errors import UserError
-from benchmarks.plan import Request, make_plan
 from benchmarks.registry import full_name, open_dataset, opener
+from benchmarks.run.cells import Cell
+from benchmarks.run.plan import Request, make_plan
 from benchmarks.tasks import SUITES, TASKS, plain_name, task_on
 from metrics.protocols import PROTOCOLS
 from tests.own_data import coco, photo, write_coco

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from benchmarks import store as storage
-from benchmarks.command import RunOptions, run_command
+from benchmarks.records import store as storage
 from benchmarks.errors import UserError
-from benchmarks.tracking import EXPERIMENT, mirror, serve
+from benchmarks.records.mlflow_mirror import EXPERIMENT, mirror, serve
+from benchmarks.run.command import RunOptions, run_command
 from leaderboard.load import load_records
 
 STARTING = 90

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.store import read_columns
+from benchmarks.records.store import read_columns
 
 PROGRAM = """
 import sys

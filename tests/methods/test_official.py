@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from benchmarks.cli import app
 from benchmarks.errors import UserError
-from benchmarks.export import export
-from benchmarks.plan import Request, make_plan
+from benchmarks.records.export import export
+from benchmarks.run.plan import Request, make_plan
 from benchmarks.tasks import TASKS
 from methods.base import MethodError
 from methods.floors import RandomTokens

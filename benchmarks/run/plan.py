@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from benchmarks.cells import Cell, content_hash
 from benchmarks.errors import UserError, bad_settings
-from benchmarks.importing.cells import imports
 from benchmarks.registry import DATASETS, full_method_name, is_imported, is_own, method_class, opener
+from benchmarks.run.cells import Cell, content_hash
+from benchmarks.run.imported import imports
+from benchmarks.run.supervision import keypoints_given
 from benchmarks.settings import parse_settings
-from benchmarks.supervision import keypoints_given
 from benchmarks.tasks import SUITES, Profile, Task, too_few
 from leaderboard.records import Variant
 from leaderboard.tables import VARIANT_SUITES

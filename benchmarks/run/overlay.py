@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
-from benchmarks.cells import Cell
-from benchmarks.store import read_predictions
+from benchmarks.records.store import read_predictions
+from benchmarks.run.cells import Cell
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

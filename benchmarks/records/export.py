@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from benchmarks.errors import UserError
-from benchmarks.store import RESULT, Store
+from benchmarks.records.store import RESULT, Store
 from methods.stable_keypoints import official
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from itertools import product
 from typing import TYPE_CHECKING, get_args
 
-from benchmarks.cards.protocol import protocol_error
-from benchmarks.cards.text import columns
-from benchmarks.plan import lack
+from benchmarks.describe.protocol import protocol_error
+from benchmarks.describe.text import columns
 from benchmarks.registry import METHODS, method_class, open_dataset, opener
+from benchmarks.run.plan import lack
 from benchmarks.tasks import SUITES, TASKS, Profile, Task
 from leaderboard.misalignment import PAIR_SUITES
 from leaderboard.published import reported_rows

@@ -13,16 +13,16 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import first_line
-from benchmarks.images import DatasetImages, ImageCache, LabelledImages
-from benchmarks.interrupt import exit_status
 from benchmarks.registry import method_class
-from benchmarks.supervision import is_supervised, keypoints_given
+from benchmarks.run.images import DatasetImages, ImageCache, LabelledImages
+from benchmarks.run.supervision import is_supervised, keypoints_given
+from benchmarks.signals import exit_status
 from methods.parallel import Team, own_device, world
 
 if TYPE_CHECKING:
-    from benchmarks.cells import Cell
-    from benchmarks.plan import Plan
     from benchmarks.registry import Open
+    from benchmarks.run.cells import Cell
+    from benchmarks.run.plan import Plan
     from methods.base import Method
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.cards.method import format_card, imported_card, method_card, system_card
-from benchmarks.cards.protocol import protocol_card, protocol_error
-from benchmarks.cards.task import suite_card, suite_summary, task_card, task_summary
-from benchmarks.cards.text import Pairs, columns
 from benchmarks.data.card import description as dataset_description
+from benchmarks.describe.method import format_card, imported_card, method_card, system_card
+from benchmarks.describe.protocol import protocol_card, protocol_error
+from benchmarks.describe.task import suite_card, suite_summary, task_card, task_summary
+from benchmarks.describe.text import Pairs, columns
 from benchmarks.errors import unknown
 from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Registry, full_name, is_imported, is_own
 from benchmarks.settings import choose_data_root

@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from benchmarks.cells import Cell
 from benchmarks.errors import first_line
-from benchmarks.images import DatasetImages, ImageCache
-from benchmarks.overlay import write_overlay
-from benchmarks.predictions import PartialPredictions, predict_all
 from benchmarks.progress import Progress
-from benchmarks.provenance import peak_memory_mb, provenance, reset_peak_memory
-from benchmarks.ranks import Lead, fit_images
+from benchmarks.records.provenance import peak_memory_mb, provenance, reset_peak_memory
+from benchmarks.records.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
 from benchmarks.registry import method_class
-from benchmarks.scoring import score_cell, score_records
-from benchmarks.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
-from benchmarks.supervision import keypoints_given
+from benchmarks.run.cells import Cell
+from benchmarks.run.distributed import Lead, fit_images
+from benchmarks.run.images import DatasetImages, ImageCache
+from benchmarks.run.overlay import write_overlay
+from benchmarks.run.predictions import PartialPredictions, predict_all
+from benchmarks.run.scoring import score_cell, score_records
+from benchmarks.run.supervision import keypoints_given
 from leaderboard.load import write_atomically
 from leaderboard.records import Failure, ResultRecord
 from methods.base import MethodError

@@ -52,7 +52,7 @@ def changed_files() -> list[str] | None:
     downloaded archive.
     """
     try:
-        _git("ls-files", "--error-unmatch", "--", "benchmarks/provenance.py")
+        _git("ls-files", "--error-unmatch", "--", "benchmarks/records/provenance.py")
         tracked = _git("diff", "--name-only", "--no-renames", "--relative", "-z", "HEAD")
         untracked = _git("ls-files", "--others", "--exclude-standard", "-z", "--", *_CODE)
     except (OSError, subprocess.CalledProcessError):

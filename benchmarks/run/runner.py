@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from benchmarks.cells import Cell
 from benchmarks.errors import mendable
-from benchmarks.executor import Executor
-from benchmarks.interrupt import exit_status
-from benchmarks.plan import Plan
 from benchmarks.progress import Progress, duration
-from benchmarks.scoring import is_current
-from benchmarks.store import Store
+from benchmarks.records.store import Store
+from benchmarks.run.cells import Cell
+from benchmarks.run.executor import Executor
+from benchmarks.run.plan import Plan
+from benchmarks.run.scoring import is_current
+from benchmarks.signals import exit_status
 from leaderboard.records import ResultRecord
 
 Overwrite = Literal["never", "failed", "all"]

@@ -8,9 +8,9 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from benchmarks.cells import Cell
 from benchmarks.errors import UserError
 from benchmarks.registry import IMPORTED
+from benchmarks.run.cells import Cell
 from benchmarks.tasks import options as task_options
 
 if TYPE_CHECKING:

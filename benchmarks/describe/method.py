@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.cards.task import PROFILES
-from benchmarks.cards.text import columns
+from benchmarks.describe.task import PROFILES
+from benchmarks.describe.text import columns
 from benchmarks.registry import FORMATS, IMPORTED, METHODS, method_class
 from benchmarks.tasks import Profile
 from leaderboard.literature import UNKNOWN, systems

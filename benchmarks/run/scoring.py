@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.cells import Cell
 from benchmarks.errors import UserError
-from benchmarks.store import ERRORS, read_predictions, write_table
+from benchmarks.records.store import ERRORS, read_predictions, write_table
+from benchmarks.run.cells import Cell
 from leaderboard.records import ResultRecord, ScoreRecord
 from metrics.protocols import PROTOCOLS, Points, score_all
 

@@ -13,18 +13,18 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import UserError, first_line
-from benchmarks.executor import InProcess
-from benchmarks.plan import Plan, Request, make_plan
 from benchmarks.progress import Progress
-from benchmarks.provenance import git_state, peak_memory_mb
-from benchmarks.ranks import Lead, help_out, is_helper
+from benchmarks.records.mlflow_mirror import Tracker
+from benchmarks.records.provenance import git_state, peak_memory_mb
+from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_own, method_class, opener
-from benchmarks.runner import Outcome, Overwrite, drive
+from benchmarks.run.distributed import Lead, help_out, is_helper
+from benchmarks.run.executor import InProcess
+from benchmarks.run.plan import Plan, Request, make_plan
+from benchmarks.run.runner import Outcome, Overwrite, drive
+from benchmarks.run.summary import print_files, print_plan, print_skipped, print_table, write_leaderboards
 from benchmarks.settings import DATA_ROOT, choose_data_root, choose_device, choose_profile, choose_tasks
-from benchmarks.store import Store
-from benchmarks.summary import print_files, print_plan, print_skipped, print_table, write_leaderboards
 from benchmarks.tasks import Profile, Task, task_on
-from benchmarks.tracking import Tracker
 from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from benchmarks.errors import UserError
 from methods.base import SUPERVISED
 
 if TYPE_CHECKING:
-    from benchmarks.cells import Cell
     from benchmarks.registry import Open
+    from benchmarks.run.cells import Cell
 
 
 def is_supervised(cell: Cell) -> bool:

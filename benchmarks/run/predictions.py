@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.cells import content_hash
 from benchmarks.errors import UserError
+from benchmarks.run.cells import content_hash
 from methods.base import MethodError
 
 if TYPE_CHECKING:

@@ -1,1 +1,0 @@
-"""What ``describe`` prints, one file for each kind of thing."""

@@ -1,0 +1,1 @@
+"""The ``list`` and ``describe`` commands."""

@@ -1,0 +1,1 @@
+"""What a run keeps, where it came from, and its mirror in MLflow."""

@@ -1,0 +1,1 @@
+"""The ``run`` command: plan, fit, predict and score."""

@@ -19,12 +19,12 @@ from benchmarks.errors import UserError, first_line, unknown
 from datasets import DATASETS as DATASET_TABLE
 from datasets import OWN as SOURCE_TABLE
 from methods import METHODS as METHOD_TABLE
-from methods.outputs import FORMATS as FORMAT_TABLE
+from methods.adapters import FORMATS as FORMAT_TABLE
 
 if TYPE_CHECKING:
     from datasets.base import KeypointDataset
+    from methods.adapters.base import OutputFormat
     from methods.base import Method
-    from methods.outputs.base import OutputFormat
 
     Open = Callable[[str], KeypointDataset]
 
@@ -95,14 +95,14 @@ class Registry:
 METHODS = Registry("method", METHOD_TABLE, "methods/__init__.py")
 DATASETS = Registry("dataset", DATASET_TABLE, "datasets/__init__.py")
 SOURCES = Registry("source", SOURCE_TABLE, "datasets/__init__.py")
-FORMATS = Registry("format", FORMAT_TABLE, "methods/outputs/__init__.py")
+FORMATS = Registry("format", FORMAT_TABLE, "methods/adapters/__init__.py")
 IMPORTED = "imported:"
 
 
 def method_class(name: str) -> type[Method]:
     """The class of a method; that of imported keypoints is made of their folder, ``imported:FOLDER``."""
     if is_imported(name):
-        from methods.outputs.imported import imported_method
+        from methods.imported import imported_method
 
         return imported_method(Path(name.removeprefix(IMPORTED)))
     cls: type[Method] = METHODS.load(name)

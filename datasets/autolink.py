@@ -19,9 +19,9 @@ import numpy as np
 
 from datasets.base import DatasetCard, DatasetError, Split
 from datasets.celeba import face_card
-from datasets.cub_files import bird_card
-from datasets.photos import square
-from datasets.table import Table, TableDataset
+from datasets.reading.cub_files import bird_card
+from datasets.reading.photos import square
+from datasets.reading.table import Table, TableDataset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from datasets.base import DatasetError
-from datasets.own import Contents, OwnDataset, distinct_names, refuse_entry, split_by
-from datasets.photos import MOST, Crop
-from datasets.table import Table
+from datasets.reading.custom import Contents, OwnDataset, distinct_names, refuse_entry, split_by
+from datasets.reading.photos import MOST, Crop
+from datasets.reading.table import Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -18,9 +18,9 @@ from functools import partial
 import numpy as np
 
 from datasets.cub import Cub
-from datasets.cub_files import PARTS, Birds, bird_card, cut_out
-from datasets.photos import FILL
-from datasets.table import Table
+from datasets.reading.cub_files import PARTS, Birds, bird_card, cut_out
+from datasets.reading.photos import FILL
+from datasets.reading.table import Table
 
 EXCLUDED = frozenset(
     (

@@ -21,10 +21,10 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from datasets.base import DatasetError, Split
-from datasets.own import Contents, OwnDataset, distinct_names, refuse_entry, split_by
-from datasets.photos import padded_square, photo_size
-from datasets.table import Table
-from datasets.text import read_lines, refuse
+from datasets.reading.custom import Contents, OwnDataset, distinct_names, refuse_entry, split_by
+from datasets.reading.photos import padded_square, photo_size
+from datasets.reading.table import Table
+from datasets.reading.text import read_lines, refuse
 
 CSV = "CollectedData_*.csv"
 HEADING = ("scorer", "bodyparts", "coords")

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from datasets.base import DatasetError
-from datasets.own import Contents, OwnDataset
-from datasets.photos import padded_square, read_photo, square
-from datasets.table import Table
+from datasets.reading.custom import Contents, OwnDataset
+from datasets.reading.photos import padded_square, read_photo, square
+from datasets.reading.table import Table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

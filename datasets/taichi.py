@@ -2,7 +2,7 @@
 
 Layout, under ``<data root>/taichi``: ``landmark/taichi_train_gt.pkl`` and ``taichi_test_gt.pkl`` (pickled data frames
 whose rows carry a frame's file name and its joints), the frames in ``eval_images/taichi-256/train`` and ``test`` (or
-``taichi-256/train`` and ``test``). The pickles are read by ``datasets.frames``, which runs nothing.
+``taichi-256/train`` and ``test``). The pickles are read by ``datasets.reading.frames``, which runs nothing.
 
 Joints are pixels (x, y) of a 256 x 256 frame; they are divided by 256 without a shift, as the loaders that Stable
 Keypoints and AutoLink released do. A joint of (-1, -1) was not found. Rows come in no order, so they are kept by file
@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from datasets.base import DatasetCard, DatasetError, Split
-from datasets.frames import read_frame
-from datasets.table import Table, TableDataset
-from datasets.text import refuse_entry
+from datasets.reading.frames import read_frame
+from datasets.reading.table import Table, TableDataset
+from datasets.reading.text import refuse_entry
 
 SIDE = 256
 JOINTS = (

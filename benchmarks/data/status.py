@@ -12,8 +12,8 @@ from benchmarks.errors import UserError
 from benchmarks.registry import DATASETS, full_name, open_dataset
 from benchmarks.settings import DATA_ROOT, choose_data_root
 from datasets.base import SPLITS, DatasetError, KeypointDataset, Split
-from datasets.own import OwnDataset
-from datasets.table import TableDataset
+from datasets.reading.custom import OwnDataset
+from datasets.reading.table import TableDataset
 
 State = Literal["found", "partly", "missing"]
 

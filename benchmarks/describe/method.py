@@ -53,7 +53,7 @@ def format_card(name: str) -> str:
 
 def imported_card(name: str) -> str:
     """What ``imported:FOLDER`` holds: whose keypoints, of which tasks. Raises MethodError where nothing is there."""
-    from methods.outputs.imported import records
+    from methods.imported import records
 
     found = records(Path(name.removeprefix(IMPORTED)))
     lines = [("name", found[0].method), ("supervision", found[0].supervision)]

@@ -16,11 +16,11 @@ from benchmarks.registry import output_format
 from benchmarks.score.arrays import Array, parse_source, read_array
 from benchmarks.score.tasks import open_task, open_task_on
 from benchmarks.tasks import options as task_options
-from datasets.frames import read_frame
-from methods.outputs.base import SPLITS, ImportRequest, OutputError, OutputFormat, Outputs, Split, SplitTruth
-from methods.outputs.checks import check_points
-from methods.outputs.imported import slug
-from methods.outputs.neutral import ImportRecord, SourceFile
+from datasets.reading.frames import read_frame
+from methods.adapters.base import SPLITS, ImportRequest, OutputError, OutputFormat, Outputs, Split, SplitTruth
+from methods.adapters.checks import check_points
+from methods.adapters.neutral import ImportRecord, SourceFile
+from methods.imported import slug
 
 if TYPE_CHECKING:
     from benchmarks.score.tasks import TaskData

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
-from methods.outputs.base import SPLITS, Outputs, Split, SplitTruth
-from methods.outputs.matching import match_landmarks
+from methods.adapters.base import SPLITS, Outputs, Split, SplitTruth
+from methods.adapters.matching import match_landmarks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from methods.outputs.base import SplitTruth
+from methods.adapters.base import SplitTruth
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,11 +13,11 @@ from benchmarks.records.store import write_table
 from benchmarks.registry import IMPORTED
 from leaderboard.load import write_atomically
 from methods.base import MethodError
-from methods.outputs.imported import paths, predictions_sha256, read_record, slug
+from methods.imported import paths, predictions_sha256, read_record, slug
 
 if TYPE_CHECKING:
     from benchmarks.importing.joining import Joined
-    from methods.outputs.neutral import ImportRecord
+    from methods.adapters.neutral import ImportRecord
 
 FOLDER = "imports"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from benchmarks.registry import Open
     from benchmarks.tasks import Profile, Task
     from datasets.base import KeypointDataset, Split
-    from methods.outputs.neutral import ImportRecord
+    from methods.adapters.neutral import ImportRecord
 
 SPLITS: tuple[Split, ...] = ("regress", "test")
 
@@ -45,7 +45,7 @@ class ImportedMethod:
 
     def lack(self, task: Task, profile: Profile, datasets: Open) -> str:
         """Why a task's keypoints cannot be scored, or ''. Raises MethodError where they are gone."""
-        from methods.outputs.imported import predictions_sha256
+        from methods.imported import predictions_sha256
 
         record = self.record(task, profile)
         options = f"{task_options(task)} --profile {profile} --method {quote(self.label)}"
@@ -70,7 +70,7 @@ class ImportedMethod:
 
     def cell(self, task: Task, profile: Profile, limit: int | None, dataset: KeypointDataset) -> Cell:
         """The cell of a task that the folder has an import of."""
-        from methods.outputs.imported import Imported
+        from methods.imported import Imported
 
         record = self.record(task, profile)
         if record is None:
@@ -95,7 +95,7 @@ class ImportedMethod:
 
 def imports(names: Iterable[str]) -> list[ImportedMethod]:
     """The imported methods of these names. Raises MethodError without imports, UserError for two of one name."""
-    from methods.outputs.imported import imported_method, records
+    from methods.imported import imported_method, records
 
     found: dict[str, ImportedMethod] = {}
     for name in dict.fromkeys(names):

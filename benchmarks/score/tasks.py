@@ -11,7 +11,7 @@ from benchmarks.errors import UserError
 from benchmarks.registry import full_name, is_own, open_dataset
 from benchmarks.settings import choose_data_root, choose_profile, choose_tasks
 from benchmarks.tasks import task_on
-from datasets.table import Table, TableDataset
+from datasets.reading.table import Table, TableDataset
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from methods import draws
 from methods.base import ImageBatch, ImageStream
-from methods.stable_keypoints import draws
-from methods.stable_keypoints.augment import average_unwarped, resize, warp
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.learning import Learner
 from methods.stable_keypoints.official import read
 from methods.stable_keypoints.selection import most_local, spread_out
+from methods.warps import average_unwarped, resize, warp
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

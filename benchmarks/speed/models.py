@@ -10,7 +10,7 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from numpy.typing import NDArray
 
-from methods.stable_keypoints.loading import Parts
+from methods.diffusion.loading import Parts
 
 # The schedule of Stable Diffusion 1.5 at its last step: sqrt(1 - 0.00085) of the image, sqrt(0.00085) of the noise.
 FIRST_BETA = 0.00085

@@ -18,12 +18,12 @@ import torch.nn.functional as F
 from diffusers.models.attention_processor import Attention, AttnProcessor
 from torch import Tensor
 
-from methods.stable_keypoints import draws
-from methods.stable_keypoints.augment import inverse, resize, warp
+from methods import draws
+from methods.diffusion.loading import Parts
 from methods.stable_keypoints.config import StableKeypointsConfig
-from methods.stable_keypoints.loading import Parts
 from methods.stable_keypoints.losses import equivariance, peak, sharpening
 from methods.stable_keypoints.selection import most_local, spread_out
+from methods.warps import inverse, resize, warp
 
 
 class PlainAttention:

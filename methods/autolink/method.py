@@ -127,8 +127,8 @@ class AutoLink(TrainedMethod):
 
     def _with_detector(self, file: Path, num_keypoints: int, seed: int) -> nn.Module:
         """A network with the detector of a released checkpoint. Raises MethodError where it does not fit."""
-        from methods.outputs.autolink import load_detector
-        from methods.outputs.base import OutputError
+        from methods.adapters.autolink import load_detector
+        from methods.adapters.base import OutputError
 
         network = cast("Network", self._new_network(num_keypoints, seed))
         try:

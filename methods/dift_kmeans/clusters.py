@@ -20,7 +20,7 @@ from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
 from methods.base import MethodError
-from methods.stable_keypoints.draws import generator
+from methods.draws import generator
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from methods import draws
 from methods.base import MethodError
 from methods.dift_kmeans.config import DiftKmeansConfig
 from methods.dift_kmeans.naming import named_after
-from methods.stable_keypoints import draws
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.config import StableKeypointsConfig
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
+from methods.diffusion import weights
 from methods.dift_kmeans.config import DiftKmeansConfig
 from methods.dift_kmeans.naming import named_after
-from methods.stable_keypoints import weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,7 +140,7 @@ class DiftKmeans(Method):
         """Features of the fit images that the seed draws."""
         import torch
 
-        from methods.stable_keypoints.draws import image_order
+        from methods.draws import image_order
 
         count = min(self.config.fit_images or len(images), len(images))
         order = image_order(seed, "clusters", len(images), count).tolist()

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from methods.base import MethodError
+from methods.diffusion.loading import Parts, load
 from methods.layout import memory_format
 from methods.stable_keypoints.attention import Recorder, checkpoint_blocks, choose_layers, compile_blocks
 from methods.stable_keypoints.config import StableKeypointsConfig
-from methods.stable_keypoints.loading import Parts, load
 from methods.stable_keypoints.maps import GradientScale, Projections
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from methods.training.checkpoints import FILE, SIGNALS, CheckpointFile, Stop, digest, held_back
+from methods.checkpoints import FILE, SIGNALS, CheckpointFile, Stop, digest, held_back
 
 __all__ = ["FILE", "SIGNALS", "Checkpoints", "State", "Stop", "digest", "fresh", "held_back"]
 

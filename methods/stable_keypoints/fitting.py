@@ -8,13 +8,13 @@ from concurrent.futures import Future
 import torch
 from torch import Tensor
 
+from methods import draws
 from methods.base import ImageBatch, ImageStream, MethodError, Report
 from methods.parallel import Team
-from methods.stable_keypoints import draws
+from methods.prefetch import loaded_ahead
 from methods.stable_keypoints.checkpoints import Checkpoints, State, Stop, fresh, held_back
 from methods.stable_keypoints.learning import Learner
 from methods.stable_keypoints.selection import most_frequent, most_local, spread_out
-from methods.training.loading import loaded_ahead
 
 LOSSES = ("loss", "sharpening", "equivariance")
 LOOK_EVERY = 10  # steps on a GPU between looks at the losses, each of which waits until it is done

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from methods import draws
 from methods.base import MethodError
-from methods.stable_keypoints import draws
-from methods.stable_keypoints.augment import average_unwarped, inverse, resize, warp
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.losses import equivariance, peak, sharpening
 from methods.stable_keypoints.maps import Projections
 from methods.stable_keypoints.selection import furthest_points, most_local
+from methods.warps import average_unwarped, inverse, resize, warp
 
 
 class Learner:

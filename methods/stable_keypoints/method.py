@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from methods.base import Ablation, ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
-from methods.stable_keypoints import official, weights
+from methods.diffusion import weights
+from methods.stable_keypoints import official
 from methods.stable_keypoints.config import HUMAN_POSE_STEPS, HUMAN_POSES, StableKeypointsConfig
 
 if TYPE_CHECKING:

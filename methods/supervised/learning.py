@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from methods.base import LabelledBatch
-from methods.stable_keypoints.augment import inverse, warp
-from methods.stable_keypoints.draws import affine, generator
+from methods.draws import affine, generator
+from methods.warps import inverse, warp
 
 if TYPE_CHECKING:
     from methods.supervised.method import SupervisedConfig

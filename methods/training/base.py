@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn, optim
 
-    from methods.training.checkpoints import CheckpointFile
+    from methods.checkpoints import CheckpointFile
 
 NETWORK = "network.safetensors"
 STATE = "state.json"
@@ -130,7 +130,7 @@ class TrainedMethod(Method):
 
         Raises MethodError for no images, fewer than 1 keypoint or a loss that diverges.
         """
-        from methods.training.course import train
+        from methods.training.loop import train
 
         if len(images) == 0:
             raise MethodError(f"{self.card.id}: there are no images to fit, expected at least 1")
@@ -191,7 +191,7 @@ class TrainedMethod(Method):
 
     def _new_network(self, num_keypoints: int, seed: int) -> nn.Module:
         """A network with the weights that the seed gives, on the device. Raises MethodError where K is below 1."""
-        from methods.training.course import seeded
+        from methods.training.loop import seeded
 
         if num_keypoints < 1:
             raise MethodError(f"{self.card.id}: got {num_keypoints} keypoints, expected at least 1")
@@ -208,7 +208,7 @@ class TrainedMethod(Method):
 
     def _checkpoint_file(self, images: ImageStream, num_keypoints: int, seed: int) -> CheckpointFile | None:
         """Where this fit is kept on its way, if it is."""
-        from methods.training.checkpoints import CheckpointFile, digest
+        from methods.checkpoints import CheckpointFile, digest
 
         if self.checkpoints is None or not self.config.checkpoint_every:
             return None

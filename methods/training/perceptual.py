@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from methods.base import MethodError
-from methods.stable_keypoints.weights import MINI_MODEL
+from methods.diffusion.weights import MINI_MODEL
 
 if TYPE_CHECKING:
     from methods.training.features import Features

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from benchmarks.cli import main
-from tests.benchmarks import data_toys
+from tests.benchmarks.data import toys as data_toys
 
 
 @pytest.fixture

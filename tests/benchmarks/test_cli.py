@@ -49,7 +49,7 @@ def test_list_names_everything(repository):
     from datasets import DATASETS
     from leaderboard.literature import systems
     from methods import METHODS
-    from methods.outputs import FORMATS
+    from methods.adapters import FORMATS
 
     text = call(repository, "list").stdout
     for name in [*METHODS, *DATASETS, *TASKS, *SUITES, *FORMATS, *systems()]:

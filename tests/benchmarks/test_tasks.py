@@ -10,7 +10,7 @@ from benchmarks.run.cells import Cell
 from benchmarks.run.plan import Request, make_plan
 from benchmarks.tasks import SUITES, TASKS, plain_name, task_on
 from metrics.protocols import PROTOCOLS
-from tests.own_data import coco, photo, write_coco
+from tests.custom_data import coco, photo, write_coco
 
 HEADLINES = {"celeba": "sk/interocular", "cub": "sk/side", "taichi": "sk/cumulative", "human36m": "sk/human36m"}
 

@@ -231,7 +231,7 @@ def test_a_full_disk(pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyP
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("methods.training.checkpoints.os.fsync", full)
+    monkeypatch.setattr("methods.checkpoints.os.fsync", full)
     with pytest.raises(MethodError, match=r"cannot write checkpoint .*: No space left on device; .*=0$") as caught:
         learn(pipeline, tmp_path)
     assert "\n" not in str(caught.value)

@@ -15,7 +15,7 @@ from methods.base import MethodError
 from methods.dift_kmeans import DiftKmeans, DiftKmeansConfig
 from methods.dift_kmeans.clusters import Candidates, candidates, centred, choose, cluster, locate, places
 from methods.dift_kmeans.features import Features
-from methods.stable_keypoints.draws import noise
+from methods.draws import noise
 from tests.methods.tiny_pipeline import ArrayImages, blobs, edit, loaded
 
 K = 3

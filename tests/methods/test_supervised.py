@@ -8,9 +8,9 @@ import torch
 from pydantic import ValidationError
 
 from methods.base import MethodError
-from methods.stable_keypoints.augment import warp
 from methods.supervised import Supervised, SupervisedConfig
 from methods.supervised.learning import Landmarks, augmented, gaussians, heatmap_losses, moved, soft_argmax
+from methods.warps import warp
 from tests.methods.labelled_images import LabelledArrayImages
 from tests.methods.tiny_pipeline import ArrayImages
 

@@ -22,8 +22,8 @@ from diffusers import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from methods.base import ImageBatch
+from methods.diffusion.loading import Parts, load
 from methods.stable_keypoints.config import StableKeypointsConfig
-from methods.stable_keypoints.loading import Parts, load
 
 TOKEN_WIDTH = 32
 IMAGE_SIDE = 64

@@ -15,9 +15,9 @@ import torch
 from pydantic import ValidationError
 
 from methods.base import ImageBatch, MethodCard, MethodError
+from methods.checkpoints import FILE
 from methods.training import TrainedConfig, TrainedMethod
-from methods.training.checkpoints import FILE
-from methods.training.course import rate
+from methods.training.loop import rate
 from tests.methods.tiny_pipeline import ArrayImages, blobs
 
 K = 2

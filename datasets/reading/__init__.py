@@ -1,0 +1,1 @@
+"""What the plugins share to read files: tables, images, pickles, text, a custom dataset."""

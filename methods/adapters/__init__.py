@@ -1,0 +1,31 @@
+"""Formats in which others' systems leave their keypoints, one file each, named after its id.
+
+``FORMATS`` maps an id to ``("module:attribute", summary)``; nothing is imported until a format is asked for.
+A package elsewhere adds its own through the entry point group ``keypoint_benchmarks.formats``.
+"""
+
+FORMATS: dict[str, tuple[str, str]] = {
+    "neutral": ("methods.adapters.neutral:Neutral", "keypoints by image id: parquet, npz or csv"),
+    "stable_keypoints": (
+        "methods.adapters.stable_keypoints:StableKeypointsFiles",
+        "source, target and visible .pt of Stable Keypoints (Hedlin et al. 2024)",
+    ),
+    "motion_cosegmentation": (
+        "methods.adapters.motion_cosegmentation:MotionCosegmentation",
+        "pickled data frames of file names and keypoints (Siarohin et al. 2020)",
+    ),
+    "autolink": (
+        "methods.adapters.autolink:AutoLinkOutputs",
+        "a checkpoint of the encoder, or det_keypoints (He et al. 2022)",
+    ),
+    "lmdis": ("methods.adapters.lmdis:Lmdis", "posterior_param.mat, whole or in pieces (Zhang et al. 2018)"),
+    "scops": ("methods.adapters.scops:Scops", "pred_kp.npy, or {train,test}_{pred,gt}_kp.mat (Hung et al. 2019)"),
+    "unsupervised_disentangling": (
+        "methods.adapters.unsupervised_disentangling:UnsupervisedDisentangling",
+        "keypoints_predicted.npz (Lorenz et al. 2019)",
+    ),
+    "imm": ("methods.adapters.imm:Imm", "gauss_yx and future_landmarks (Jakab et al. 2018)"),
+    "ganseg": ("methods.adapters.ganseg:GanSeg", "part centroids and landmarks of test_seg.py (He et al. 2022)"),
+    "coco_results": ("methods.adapters.coco_results:CocoResults", "a json list of COCO keypoint results"),
+    "dlc": ("methods.adapters.dlc:Dlc", "csv or h5 of DeepLabCut, with likelihoods"),
+}

@@ -1,0 +1,156 @@
+"""Keypoints of DeepLabCut: the table that it writes for a video, for a folder of images, or in an evaluation.
+
+A .csv has rows of heading (scorer, bodyparts, coords: x, y, likelihood) and a row a frame, named by its number in the
+video or by the path of its image (in one column or three). A .h5 is the same table as pandas writes it; the pickles
+that it holds for the names of columns are read as text and never executed. Keypoints are (x, y) in pixels of the
+frame; as in DeepLabCut's labels, pixel ``i`` is ``i``. Likelihoods are not used.
+
+The labels (``CollectedData_<scorer>.csv``, or .h5) say where the task's images lie in the frames, which are padded or
+cropped. Frames of a video that are known by number are the images ``<video>/img<number>.png`` of the task, as
+DeepLabCut extracts them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
+from methods.adapters.checks import check_points
+from methods.adapters.dlc_tables import DlcTable, read_table
+from methods.adapters.placing import SIZE, Frame, Labels, frames, match, place, size_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LABELS = "CollectedData"
+_EXTRACTED = re.compile(r"img(\d+)\.\w+")
+
+
+class Dlc(OutputFormat):
+    """Tables of one animal, and the labels of the project."""
+
+    card: ClassVar[FormatCard] = FormatCard(
+        id="dlc",
+        name="DeepLabCut",
+        summary="csv or h5 of scorer, bodyparts, coords (x, y, likelihood)",
+        files=f"<video>DLC_*.csv or .h5 (or tables of named images), and the labels {LABELS}_*.csv or .h5",
+        order="xy",
+        range="pixels of the frame",
+        pixels="pixel i is i",
+        code="https://github.com/DeepLabCut/DeepLabCut",
+    )
+    options: ClassVar[Mapping[str, str]] = {"size": SIZE}
+
+    def read(self, request: ImportRequest) -> list[Outputs]:
+        """Keypoints by name of image. Raises OutputError for labels alone, several animals, and frames unknown."""
+        tables = [read_table(path) for path in _files(request.paths)]
+        labels = [table for table in tables if not table.predicted]
+        predicted = [table for table in tables if table.predicted]
+        if not predicted:
+            raise OutputError(f"{request.paths[0]}: holds labels (x, y), expected a table with x, y, likelihood")
+        ids = [image_id for truth in request.splits.values() for image_id in truth.ids]
+        rows: dict[str, NDArray[np.float64]] = {}
+        for table in predicted:
+            found = _by_image(table, ids, request.num_keypoints)
+            twice = next((image_id for image_id in found if image_id in rows), None)
+            if twice is not None:
+                raise OutputError(f"{table.path}: image '{twice}' is in another table too; name tables of one scorer")
+            rows |= found
+        source = ", ".join(table.path.name for table in predicted)
+        keypoints = _complete(source, rows)
+        placed = place(source, keypoints, _frames(request, labels, source, list(keypoints)))
+        scorers = sorted({table.scorer for table in predicted})
+        notes = (f"scorer {', '.join(scorers)}; DeepLabCut's own keypoints are learned from labels",)
+        return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=notes)]
+
+
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    """The tables among the paths, and the labels in the folders of a project among them."""
+    files: list[Path] = []
+    for path in paths:
+        below = [
+            file for place in ("", "*/", "labeled-data/*/") for file in sorted(path.glob(f"{place}{LABELS}_*.csv"))
+        ]
+        if path.is_dir() and not below:
+            raise OutputError(f"{path}: holds no {LABELS}_*.csv, expected a project, or name the table itself")
+        files += below if path.is_dir() else [path]
+    return files
+
+
+def _by_image(table: DlcTable, ids: list[str], num_keypoints: int) -> dict[str, NDArray[np.float64]]:
+    """Keypoints (K, 2) in pixels, NaN where there is none, by image of the task.
+
+    Raises OutputError for another K, and where no row is of an image of the task.
+    """
+    count = table.points.shape[1]
+    if count != num_keypoints:
+        raise OutputError(f"{table.path}: got K={count} bodyparts, the task has K={num_keypoints}")
+    if table.names is None:
+        video = re.sub(r"(_filtered)?$", "", table.path.stem).removesuffix(table.scorer)
+        of_video = {image: number for image in ids if (number := _number(image, video)) is not None}
+        rows = {image: number for image, number in of_video.items() if number < len(table.points)}
+        if len(rows) < len(of_video):
+            most = max(of_video.values())
+            raise OutputError(
+                f"{table.path}: has {len(table.points):,} frames, the task has frame {most:,} of '{video}'"
+            )
+        looked_for = f"<video>/img<number>.png of '{video}'"
+    else:
+        row_of = {name: row for row, name in enumerate(table.names)}
+        if len(row_of) < len(table.names):
+            twice = next(name for row, name in enumerate(table.names) if row_of[name] != row)
+            raise OutputError(f"{table.path}: image '{twice}' has more than one row, expected one")
+        rows = {image: row_of[name] for name, image in match(table.names, ids).items()}
+        looked_for = f"such as '{table.names[0]}'"
+    if not rows:
+        raise OutputError(f"{table.path}: no image of the task among its rows ({looked_for}); the task has '{ids[0]}'")
+    return {image: table.points[row] for image, row in rows.items()}
+
+
+def _number(image: str, video: str) -> int | None:
+    """The number of the frame that an image was extracted from, None where it is of another video."""
+    folder, _, name = image.rpartition("/")
+    found = _EXTRACTED.fullmatch(name)
+    return int(found[1]) if found and folder.rpartition("/")[2] == video else None
+
+
+def _complete(source: str, rows: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """The rows, each of which has all keypoints, in pixels."""
+    for image, points in rows.items():
+        check_points(f"{source}, image '{image}'", points[None])
+    every = np.stack(list(rows.values()))
+    if np.abs(every).max() <= 2:
+        raise OutputError(
+            f"{source}: the values run from {every.min():.4g} to {every.max():.4g}, expected pixels of the frames"
+        )
+    return dict(rows)
+
+
+def _frames(request: ImportRequest, labels: list[DlcTable], source: str, images: list[str]) -> dict[str, Frame]:
+    """The frame of each image: of the size given, else as the labels have it."""
+    size = size_of(request)
+    if size is not None:
+        return dict.fromkeys(images, size)
+    stated = [
+        Labels(
+            str(table.path),
+            {
+                name: (np.nan_to_num(row), np.isfinite(row).all(axis=1))
+                for name, row in zip(table.names or (), table.points, strict=bool(table.names))
+            },
+        )
+        for table in labels
+    ]
+    found = frames(stated, request.splits)
+    missing = [image for image in images if image not in found]
+    if missing:
+        raise OutputError(
+            f"{source}: where image '{missing[0]}' of the task lies in its frame is not known; name the labels "
+            f"{LABELS}_*.csv too, or give --option size=WIDTH,HEIGHT where it is the whole frame"
+        )
+    return found

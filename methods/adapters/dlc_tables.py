@@ -1,0 +1,215 @@
+"""Tables as DeepLabCut writes them, csv and h5, without pandas: nothing in a file is executed."""
+
+from __future__ import annotations
+
+import csv
+import math
+import pickletools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from methods.adapters.base import OutputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+HEADING = ("scorer", "bodyparts", "coords")
+PREDICTED, LABELLED = ("x", "y", "likelihood"), ("x", "y")
+Column = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DlcTable:
+    """Points (N, K, 2) of each bodypart in pixels, NaN where there is none, by the names of N frames.
+
+    ``names`` is None where frames are numbered from 0; ``predicted`` says that there are likelihoods.
+    """
+
+    path: Path
+    scorer: str
+    bodyparts: tuple[str, ...]
+    names: tuple[str, ...] | None
+    points: NDArray[np.float64]
+    predicted: bool
+
+
+def read_table(path: Path) -> DlcTable:
+    """A table of one animal. Raises OutputError for a broken file, another heading, or several animals."""
+    suffix = path.suffix.lower()
+    if suffix not in (".csv", ".h5", ".hdf5"):
+        raise OutputError(f"{path}: expected a table of DeepLabCut, .csv or .h5")
+    if not path.is_file():
+        raise OutputError(f"no file {path}")
+    columns, index, values = _csv(path) if suffix == ".csv" else _h5(path)
+    return _table(path, columns, index, values)
+
+
+def _table(path: Path, columns: list[Column], index: list[str], values: NDArray[np.float64]) -> DlcTable:
+    if columns and len(columns[0]) == 4:
+        raise OutputError(f"{path}: holds several animals (individuals), expected a project of one animal")
+    if not columns or any(len(column) != 3 for column in columns):
+        raise OutputError(f"{path}: its columns are not named by {', '.join(HEADING)}, as DeepLabCut's are")
+    predicted = any(column[2] == "likelihood" for column in columns)
+    axes = PREDICTED if predicted else LABELLED
+    scorers = sorted({column[0] for column in columns})
+    parts = tuple(column[1] for column in columns[:: len(axes)])
+    if [column[1:] for column in columns] != [(part, axis) for part in parts for axis in axes]:
+        found = ", ".join(column[2] for column in columns[:6])
+        raise OutputError(f"{path}: its coords are {found}, expected {', '.join(axes)} of each bodypart in turn")
+    if len(scorers) > 1 or len(set(parts)) < len(parts):
+        raise OutputError(f"{path}: has several scorers, or a bodypart twice: {', '.join((*scorers, *parts))}")
+    if not len(values):
+        raise OutputError(f"{path}: holds no frames")
+    points = values.reshape(len(values), len(parts), len(axes))[..., :2]
+    return DlcTable(path, scorers[0], parts, _names(path, index), points, predicted)
+
+
+def _names(path: Path, index: list[str]) -> tuple[str, ...] | None:
+    """The names of rows, None where these are the numbers of all frames."""
+    if not all(name.isdecimal() for name in index):
+        return tuple(name.replace("\\", "/") for name in index)
+    if [int(name) for name in index] != list(range(len(index))):
+        raise OutputError(f"{path}: frames are numbered {index[0]} to {index[-1]} with gaps, expected all from 0")
+    return None
+
+
+def _csv(path: Path) -> tuple[list[Column], list[str], NDArray[np.float64]]:
+    """Columns, names of rows, and values (N, columns)."""
+    try:
+        rows = [row for row in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise OutputError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+    if [row[0] for row in rows[:4]][1:2] == ["individuals"]:
+        raise OutputError(f"{path}: holds several animals (individuals), expected a project of one animal")
+    if tuple(row[0] for row in rows[:3]) != HEADING:
+        found = ", ".join(row[0] for row in rows[:3])[:80]
+        raise OutputError(f"{path}: its first lines begin with {found!a}, expected {', '.join(HEADING)}")
+    first = next((column for column, axis in enumerate(rows[2]) if axis == "x"), len(rows[2]))
+    columns = list(zip(*(row[first:] for row in rows[:3]), strict=False))
+    index, values = [], []
+    for number, row in enumerate(rows[3:], start=4):
+        if len(row) != len(rows[0]):
+            raise OutputError(f"{path}, line {number}: got {len(row)} columns, expected {len(rows[0])}")
+        index.append("/".join(part for part in row[:first] if part))
+        values.append([_value(path, number, cell) for cell in row[first:]])
+    return columns, index, np.array(values, dtype=np.float64).reshape(len(values), len(columns))
+
+
+def _value(path: Path, number: int, cell: str) -> float:
+    try:
+        return float(cell.strip() or math.nan)
+    except ValueError:
+        raise OutputError(f"{path}, line {number}: got {cell!a:.40}, expected a number or nothing") from None
+
+
+def _h5(path: Path) -> tuple[list[Column], list[str], NDArray[np.float64]]:
+    """Columns, names of rows, and values (N, columns), of pandas' formats 'table' and 'fixed'."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            groups = [group for group in file.values() if isinstance(group, h5py.Group)]
+            group = next((group for group in groups if {"table", "block0_values"} & group.keys()), None)
+            if group is None:
+                raise OutputError(f"{path}: holds {', '.join(file) or 'nothing'}, expected a data frame of DeepLabCut")
+            return _table_format(group) if "table" in group else _fixed_format(group)
+    except OutputError:
+        raise
+    except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        reason = str(error).splitlines()[0][:200]
+        raise OutputError(
+            f"{path}: no table of DeepLabCut that could be read ({type(error).__name__}: {reason})"
+        ) from error
+
+
+def _table_format(group: Any) -> tuple[list[Column], list[str], NDArray[np.float64]]:
+    rows = group["table"]
+    if [name for name in rows.dtype.names if name.startswith("values_block_")] != ["values_block_0"]:
+        raise ValueError("columns of several kinds")
+    columns = texts(bytes(rows.attrs["values_block_0_kind"]))
+    return columns, _texts_of(rows["index"]), np.asarray(rows["values_block_0"], dtype=np.float64)
+
+
+def _fixed_format(group: Any) -> tuple[list[Column], list[str], NDArray[np.float64]]:
+    if int(group.attrs["nblocks"]) != 1:
+        raise ValueError("columns of several kinds")
+    columns = list(zip(*_levels(group, "block0_items"), strict=True))
+    index = (
+        _texts_of(group["axis1"][:])
+        if "axis1" in group
+        else ["/".join(row) for row in zip(*_levels(group, "axis1"), strict=True)]
+    )
+    return columns, index, np.asarray(group["block0_values"], dtype=np.float64)
+
+
+def _levels(group: Any, axis: str) -> list[list[str]]:
+    """The labels of each level of an index."""
+    levels = range(int(group.attrs[f"{axis}_nlevels"]))
+    known = [np.array(_texts_of(group[f"{axis}_level{level}"][:])) for level in levels]
+    return [found[group[f"{axis}_label{level}"][:]].tolist() for level, found in zip(levels, known, strict=True)]
+
+
+def _texts_of(values: NDArray[Any]) -> list[str]:
+    return [value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()]
+
+
+def texts(data: bytes) -> list[Column]:
+    """The list of tuples of text that a pickle holds, read without unpickling it.
+
+    Raises ValueError for a pickle that builds anything else.
+    """
+    stack: list[Any] = []
+    memo: dict[Any, Any] = {}
+    for opcode, argument, _ in pickletools.genops(data):
+        match opcode.name:
+            case "UNICODE" | "BINUNICODE" | "SHORT_BINUNICODE":
+                stack.append(str(argument))
+            case "MARK":
+                stack.append(_Mark)
+            case "LIST":
+                stack.append(_since_mark(stack))
+            case "EMPTY_LIST":
+                stack.append([])
+            case "TUPLE":
+                stack.append(tuple(_since_mark(stack)))
+            case "TUPLE3":
+                stack[-3:] = [tuple(stack[-3:])]
+            case "APPEND":
+                stack[-2].append(stack[-1])
+                del stack[-1]
+            case "APPENDS":
+                items = _since_mark(stack)
+                stack[-1].extend(items)
+            case "PUT" | "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
+                memo[len(memo) if argument is None else argument] = stack[-1]
+            case "GET" | "BINGET" | "LONG_BINGET":
+                stack.append(memo[argument])
+            case "PROTO" | "FRAME" | "STOP":
+                pass
+            case name:
+                raise ValueError(f"names of columns with the instruction {name}, which is not followed")
+    return _columns(stack)
+
+
+class _Mark:
+    """Stands on the stack where a pickle sets a mark."""
+
+
+def _since_mark(stack: list[Any]) -> list[Any]:
+    """What is on the stack above the last mark, taken off it with the mark."""
+    start = len(stack) - 1 - stack[::-1].index(_Mark)
+    items = stack[start + 1 :]
+    del stack[start:]
+    return items
+
+
+def _columns(stack: list[Any]) -> list[Column]:
+    (found,) = stack
+    if not isinstance(found, list) or not all(
+        isinstance(column, tuple) and all(isinstance(part, str) for part in column) for column in found
+    ):
+        raise ValueError("names of columns that are not texts")
+    return found

@@ -1,0 +1,101 @@
+"""What the evaluation of Motion-supervised Co-Part Segmentation leaves: pickled data frames of part centres.
+
+The released code of Siarohin et al. (ICPR 2020) writes ``landmarks/<dataset>_train_pred.pkl`` and
+``<dataset>_test_pred.pkl`` with the columns ``file_name`` and ``value`` (K, 2) float32. A centre is the mean of a
+part's map over the pixels of the frame, which it numbers from 0; so (x, y) runs from 0 to one less than the side (256),
+and pixel ``i`` is ``i``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
+from methods.adapters.checks import check_points, check_range, to_unit
+
+SIDE = 256
+COLUMNS = ("file_name", "value")
+_SPLITS: dict[str, Split] = {"_train_pred.pkl": "regress", "_test_pred.pkl": "test"}
+
+
+class MotionCosegmentation(OutputFormat):
+    """Data frames of one row a frame, joined to images by file name."""
+
+    card: ClassVar[FormatCard] = FormatCard(
+        id="motion_cosegmentation",
+        name="Motion-supervised Co-Part Segmentation",
+        summary="pickled data frames of file names and keypoints (Siarohin et al. 2020)",
+        systems=("siarohin2020",),
+        files="landmarks/<dataset>_train_pred.pkl and <dataset>_test_pred.pkl, or the folder that holds them",
+        order="xy",
+        range="[0, 255], pixels of the 256 x 256 frame (--option side=N for another)",
+        pixels="pixel i is i",
+        code="https://github.com/AliaksandrSiarohin/motion-cosegmentation",
+    )
+    options: ClassVar[Mapping[str, str]] = {"side": "pixels of a frame's side (default: 256)"}
+
+    def read(self, request: ImportRequest) -> list[Outputs]:
+        """Keypoints and file names of each frame. Raises OutputError for frames of landmarks, or of other columns."""
+        side = _side(request.options.get("side", str(SIDE)))
+        return [self._read(request, path, side) for path in _files(request.paths)]
+
+    def _read(self, request: ImportRequest, path: Path, side: int) -> Outputs:
+        columns = request.read_frame(path)
+        missing = [name for name in COLUMNS if name not in columns]
+        if missing:
+            there = ", ".join(map(str, columns)) or "none"
+            raise OutputError(f"{path}: no column '{missing[0]}', expected {' and '.join(COLUMNS)}; it has {there}")
+        names = _names(path, columns["file_name"])
+        keypoints = check_points(str(path), _stack(path, columns["value"]))
+        if (keypoints == -1).all(axis=2).any():
+            raise OutputError(f"{path}: has missing points (-1, -1), as landmarks have; expected a *_pred.pkl")
+        check_points(str(path), keypoints, request.num_keypoints)
+        check_range(str(path), keypoints, 0.0, side - 1.0, f"pixels of a frame of {side}, as --option side=N says")
+        split = request.split_of.get(path) or _split(path)
+        return Outputs(path.name, to_unit(keypoints, "xy", 0.0, side, shift=0.5), split, names)
+
+
+def _side(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise OutputError(f"--option side={text}: expected the pixels of a frame's side, such as {SIDE}")
+    return int(text)
+
+
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    """The frames of predictions among the paths and in the folders among them."""
+    files: list[Path] = []
+    for path in paths:
+        found = sorted(path.glob("*_pred.pkl")) if path.is_dir() else [path]
+        if not found:
+            raise OutputError(
+                f"{path}: holds no *_pred.pkl, expected <dataset>_train_pred.pkl and <dataset>_test_pred.pkl"
+            )
+        files += found
+    return files
+
+
+def _split(path: Path) -> Split | None:
+    return next((split for ending, split in _SPLITS.items() if path.name.endswith(ending)), None)
+
+
+def _names(path: Path, column: Any) -> tuple[str, ...]:
+    for row, name in enumerate(column):
+        if not isinstance(name, str) or not name:
+            raise OutputError(f"{path}: row {row} has file_name {name!a:.60}, expected the name of a frame")
+    return tuple(column)
+
+
+def _stack(path: Path, column: Any) -> np.ndarray[Any, Any]:
+    """The rows' values as one array (N, K, 2)."""
+    rows = [np.asarray(value) for value in column]
+    for row, value in enumerate(rows):
+        if value.dtype.kind not in "iuf" or value.shape != rows[0].shape:
+            got = f"{value.dtype} of shape {value.shape}"
+            raise OutputError(f"{path}: row {row} has a value of {got}, expected numbers of shape {rows[0].shape}")
+    if not rows:
+        raise OutputError(f"{path}: holds no rows, expected one a frame")
+    return np.stack(rows)

@@ -1,0 +1,134 @@
+"""The neutral format: keypoints by image id, as ``import`` writes it and as anybody may.
+
+A parquet file has one row an image: ``image_id``, ``split`` (may be left out), and ``keypoints``, a list of 2K numbers
+x0, y0, x1, y1, ...; (x, y) in [0, 1], pixel ``i`` of ``n`` at ``(i + 0.5) / n``. An .npz holds the arrays ``image_id``
+(N,) of text and ``keypoints`` (N, K, 2); a .csv has the columns image_id, x0, y0, x1, y1, ... The JSON schemas of a row
+and of the record beside an import are in ``neutral.schema.json``.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
+from methods.adapters.checks import check_points, check_range
+
+SCHEMA = Path(__file__).with_suffix(".schema.json")
+SUFFIXES = (".parquet", ".npz", ".csv")
+Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class NeutralRow(BaseModel):
+    """One image: its id in the dataset, the first split that lists it, and x0, y0, x1, y1, ... of its keypoints."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    image_id: Annotated[str, Field(min_length=1, description="as the dataset names the image, a relative path")]
+    split: Annotated[Literal["regress", "test"] | None, Field(description="the first split that lists it")] = None
+    keypoints: Annotated[
+        list[Number],
+        Field(min_length=2, description="(x, y) in [0, 1] of K keypoints in turn; pixel i of n is (i + 0.5) / n"),
+    ]
+
+
+class SourceFile(BaseModel):
+    """A file that keypoints were read from, by its name and sha256."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    sha256: str
+
+
+class ImportRecord(BaseModel):
+    """What stands beside imported keypoints, in ``<task>.<profile>.json``.
+
+    ``digests`` are the dataset's for the splits regress and test, so that keypoints of other images or crops are
+    refused later; ``predictions_sha256`` is that of the parquet file; ``counts`` are images a split.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: Literal[1] = 1
+    method: Annotated[str, Field(min_length=1)]
+    supervision: str = "unsupervised"
+    task: str
+    profile: Literal["mini", "paper"]
+    dataset: str
+    num_keypoints: Annotated[int, Field(ge=1)]
+    format: str
+    files: tuple[SourceFile, ...]
+    counts: dict[str, int]
+    digests: dict[str, str]
+    predictions_sha256: str
+    notes: tuple[str, ...] = ()
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schemas of a row and of the record beside an import, by name."""
+    models: dict[str, type[BaseModel]] = {"row": NeutralRow, "import_record": ImportRecord}
+    return {name: model.model_json_schema() for name, model in models.items()}
+
+
+def schema_text() -> str:
+    """What ``neutral.schema.json`` holds."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+class Neutral(OutputFormat):
+    """Keypoints by image id; several files are one."""
+
+    card: ClassVar[FormatCard] = FormatCard(
+        id="neutral",
+        name="Neutral predictions",
+        summary="keypoints by image id: parquet, npz or csv",
+        files="one or more files .parquet, .npz (image_id, keypoints) or .csv (image_id,x0,y0,x1,y1,...)",
+        order="xy",
+        range="[0, 1]",
+        pixels="pixel i of n is (i + 0.5) / n",
+    )
+
+    def read(self, request: ImportRequest) -> list[Outputs]:
+        """Keypoints and ids of each file. Raises OutputError for another suffix, missing ids, or values outside."""
+        return [self._read(request, path) for path in _files(request.paths)]
+
+    def _read(self, request: ImportRequest, path: Path) -> Outputs:
+        text = str(path)
+        found = request.read_array(text if path.suffix.lower() == ".csv" else f"{text}:keypoints")
+        if found.ids is None:
+            raise OutputError(f"{path}: names no images, expected image_id beside the keypoints")
+        if path.suffix.lower() == ".csv":
+            _check_heading(path)
+        values = found.values
+        if values.ndim == 2:
+            if values.shape[1] % 2:
+                raise OutputError(f"{path}: got {values.shape[1]} numbers an image, expected 2K: x0, y0, x1, y1, ...")
+            values = values.reshape(len(values), -1, 2)
+        keypoints = check_points(text, values, request.num_keypoints)
+        check_range(text, keypoints, 0.0, 1.0, self.card.range)
+        if len(found.ids) != len(keypoints):
+            raise OutputError(f"{path}: got {len(found.ids):,} ids, expected one for each of {len(keypoints):,} rows")
+        return Outputs(path.name, keypoints, request.split_of.get(path), tuple(found.ids))
+
+
+def _check_heading(path: Path) -> None:
+    """Raise OutputError where a table's columns are in another order, or others: their names alone tell."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        names = [name.strip().lower() for name in next(csv.reader(file), [])]
+    numbers = [name for name in names if name not in ("image_id", "split")]
+    if numbers != [f"{axis}{point}" for point in range((len(numbers) + 1) // 2) for axis in "xy"]:
+        raise OutputError(f"{path}: has the columns {', '.join(names[:8])}, expected image_id, x0, y0, x1, y1, ...")
+
+
+def _files(paths: tuple[Path, ...]) -> list[Path]:
+    """The files among the paths; every path must be one of a known suffix."""
+    for path in paths:
+        if path.suffix.lower() not in SUFFIXES:
+            what = "a folder" if path.is_dir() else f"a file '{path.suffix or path.name}'"
+            raise OutputError(f"{path}: is {what}, expected one that ends in {', '.join(SUFFIXES)}")
+    return list(paths)

@@ -1,0 +1,1 @@
+"""A frozen diffusion model: finding, reading and running its weights."""

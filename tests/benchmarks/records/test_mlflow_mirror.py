@@ -1,0 +1,185 @@
+"""The MLflow mirror, against real servers on loopback."""
+
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from mlflow import MlflowClient
+
+from benchmarks.errors import UserError
+from benchmarks.records import store as storage
+from benchmarks.records.mlflow_mirror import EXPERIMENT, mirror, serve
+from benchmarks.run.command import RunOptions, run_command
+from leaderboard.load import load_records
+
+STARTING = 90
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def server(command, port, cwd):
+    """A process that serves MLflow on a port, from its first healthy answer on."""
+    log = tempfile.TemporaryFile()  # noqa: SIM115  (a pipe that nobody reads would fill up)
+    process = subprocess.Popen([*command, "--port", str(port)], cwd=cwd, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + STARTING
+    try:
+        while True:
+            try:
+                with urllib.request.urlopen(f"{address}/health", timeout=2):
+                    break
+            except OSError:
+                assert process.poll() is None, log.seek(0) or log.read()
+                assert time.monotonic() < deadline
+                time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def tracking_server(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("server")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/store.db", "--artifacts-destination", str(folder / "kept")]
+    with server(command, free_port(), folder) as address:
+        yield address
+
+
+@pytest.fixture
+def run(toys, tmp_path):
+    """Run the toy method; gives the exit status."""
+
+    def call(*assignments, **changes):
+        options = {
+            "methods": ["toy_colours"],
+            "suites": [],
+            "tasks": ["toy"],
+            "profile": None,
+            "data_root": tmp_path,
+            "seeds": 1,
+            "limit": None,
+            "device": "cpu",
+            "output": tmp_path / "runs",
+            "assignments": list(assignments),
+            "overwrite": "failed",
+            "floors": False,
+            "mlflow": True,
+            "dry_run": False,
+        }
+        return run_command(RunOptions(**(options | changes)))
+
+    return call
+
+
+def runs(client):
+    """Parents and children in the store."""
+    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
+    parents = [one for one in found if "mlflow.parentRunId" not in one.data.tags]
+    return parents, [one for one in found if one not in parents]
+
+
+def test_a_server_gets_the_run_with_its_numbers_curves_files_and_data(run, tracking_server, monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_server)
+    assert run("toy_colours.shift=0.1", "toy_colours.steps=1000") == 0
+    client = MlflowClient(tracking_server)
+    (parent,), (child,) = runs(client)
+    (record,) = load_records(tmp_path / "runs")
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert (parent.info.status, child.info.status) == ("FINISHED", "FINISHED")
+    assert child.data.params.items() >= {"method": "toy_colours", "config.shift": "0.1", "num_keypoints": "3"}.items()
+    assert child.data.metrics["sk/side"] == record.scores[0].value
+    assert child.data.metrics["seconds/fit"] == record.seconds["fit"]
+    curve = client.get_metric_history(child.info.run_id, "fit/loss")
+    assert [(point.step, point.value) for point in curve[:2]] == [(1, 1.0), (4, 0.25)]
+    assert 300 <= len(curve) <= 400
+    digests = {each.dataset.name: each.dataset.digest for each in child.inputs.dataset_inputs}
+    assert digests["toy_squares"] in {digest[:36] for digest in record.dataset_digests.values()}
+    assert child.data.tags["digest.test"] == record.dataset_digests["test"]
+    folder = tmp_path / "runs" / "cells" / record.cell_id
+    kept = {item.path for item in client.list_artifacts(child.info.run_id)}
+    assert kept == {path.name for path in folder.iterdir()}
+    downloaded = client.download_artifacts(child.info.run_id, "result.json", str(tmp_path))
+    assert Path(downloaded).read_bytes() == (folder / "result.json").read_bytes()
+
+
+def test_a_failed_cell_is_a_failed_run(run, tracking_server, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_server)
+    assert run("toy_colours.crash=true") == 1
+    _, children = runs(MlflowClient(tracking_server))
+    (failed,) = [child for child in children if child.data.params["config.crash"] == "true"]
+    assert failed.info.status == "FAILED"
+
+
+def test_the_store_is_rebuilt_from_the_records_and_served(run, tmp_path, repository, capsys):
+    output = tmp_path / "runs"
+    assert run(floors=True, mlflow=False) == 0
+    assert not (output / "mlflow.db").exists()
+    with pytest.raises(UserError, match="mirror --output"):
+        serve(output, 5000)
+    assert mirror(output) == 4
+    assert mirror(output) == 0
+    assert run("toy_colours.shift=0.2", mlflow=False) == 0
+    assert run("toy_colours.shift=0.2", seeds=2) == 0  # seed 0 is finished, but was not logged
+    assert f"python -m benchmarks ui --output {output}" in capsys.readouterr().out
+    command = [sys.executable, "-m", "benchmarks", "ui", "--output", str(output)]
+    with server(command, free_port(), repository) as address:
+        parents, children = runs(MlflowClient(address))
+        assert len(parents) == 2
+        assert {child.data.tags["cell_id"] for child in children} == {record.cell_id for record in load_records(output)}
+        with urllib.request.urlopen(address, timeout=10) as page:
+            assert b"<title>MLflow</title>" in page.read()
+
+
+def test_ctrl_c_while_a_record_is_logged_leaves_the_cell_and_no_half_run(
+    run, tracking_server, monkeypatch, tmp_path, capsys
+):
+    def press(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_server)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowClient, "log_artifacts", press)
+        assert run("toy_colours.shift=0.3") == 130
+    assert "interrupted: 1 finished cells stay" in capsys.readouterr().out
+    (record,) = load_records(tmp_path / "runs")
+
+    def children():
+        found = runs(MlflowClient(tracking_server))[1]
+        return [child.info.status for child in found if child.data.tags["cell_id"] == record.cell_id]
+
+    assert children() == []
+    assert mirror(tmp_path / "runs") == 1
+    assert children() == ["FINISHED"]
+
+
+def test_infinite_and_missing_numbers_stay_out(run, tracking_server, monkeypatch, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_server)
+    assert run(mlflow=False) == 0
+    (record,) = load_records(tmp_path / "runs")
+    curve = {"step": [1.0, 2.0, 3.0], "loss": [1.0, float("nan"), float("inf")]}
+    storage.write_table(tmp_path / "runs" / "cells" / record.cell_id / "history.parquet", curve)
+    assert mirror(tmp_path / "runs") == 1
+    client = MlflowClient(tracking_server)
+    (child,) = [child for child in runs(client)[1] if child.data.tags["cell_id"] == record.cell_id]
+    points = client.get_metric_history(child.info.run_id, "fit/loss")
+    assert [(point.step, point.value) for point in points] == [(1, 1.0)]
+
+
+def test_a_tracker_that_cannot_be_reached_does_not_fail_the_run(run, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////dev/null/store.db")
+    assert run() == 0
+    assert "MLflow is left out" in capsys.readouterr().out

@@ -1,0 +1,205 @@
+"""A run that is killed while it predicts goes on after the last whole batch, and ends with the same bytes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks.cli import main
+from benchmarks.run.predictions import PartialPredictions
+from tests.benchmarks.run.test_predictions import no_file_longer_than
+from tests.benchmarks.run.toy_process import records, toy_command
+
+HEADER = len('{"format": 1, "predictions": ""}\n') + 64
+IMAGE = 3 * 2 * 8  # bytes of 3 keypoints
+FRAME_HEAD = 24
+FRAME = FRAME_HEAD + 16 * IMAGE
+
+
+@pytest.fixture
+def run(toys, monkeypatch, capsys, repository):
+    """Run the command line in this process, on what is in a folder; what it called and said."""
+
+    def call(folder, *options, task="toy_many"):
+        toys.CALLS.clear()
+        command = toy_command(repository, folder, *options, task=task)
+        monkeypatch.setattr(sys, "argv", ["benchmarks", *command[4:]])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        called = Counter(call.partition(" seed")[0] for call in toys.CALLS)
+        return SimpleNamespace(status=ended.value.code, called=called, **capsys.readouterr()._asdict())
+
+    return call
+
+
+def files(folder):
+    """The bytes of what a run keeps of its cells, but for the record, which has its date and seconds."""
+    return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in folder.glob("runs/cells/*/*.parquet")}
+
+
+def stopped(folder, repository, number, begun, *options):
+    """Run the toy on a folder until it has predicted ``begun`` batches, then send it a signal; its exit status."""
+    environment = os.environ | {"KEYPOINT_TOYS_SIGNAL": f"{int(number)} {sum(begun) + 1}"}
+    command = toy_command(repository, folder, "--no-floors", *options, task="toy_many")
+    status = subprocess.run(command, cwd=repository, env=environment, capture_output=True, check=False).returncode
+    assert batches(folder) == begun
+    return status
+
+
+def batches(folder):
+    """How many batches the unfinished predictions of a run have, the fullest file first."""
+    sizes = [path.stat().st_size for path in folder.glob("runs/partial/*/*")]
+    return sorted((-(-max(0, size - HEADER) // FRAME) for size in sizes), reverse=True)
+
+
+def images(folder):
+    """How many images they are."""
+    contents = [path.read_bytes() for path in folder.glob("runs/partial/*/*")]
+    assert all(content.index(b"\n") + 1 == HEADER for content in contents)
+    frames = [len(content) - HEADER for content in contents]
+    return sum((size - FRAME_HEAD * -(-size // FRAME)) // IMAGE for size in frames)
+
+
+# 40 regression images are batches of 16, 16 and 8; 44 test images are batches of 16, 16 and 12.
+@pytest.mark.parametrize(
+    ("number", "status", "begun"),
+    [(signal.SIGKILL, -9, [1]), (signal.SIGKILL, -9, [3, 1]), (signal.SIGTERM, 143, [3, 1])],
+)
+def test_only_the_missing_images_are_predicted(tmp_path, repository, run, number, status, begun):
+    assert stopped(tmp_path, repository, number, begun) == status
+    assert not records(tmp_path)
+    made = images(tmp_path)
+    assert made == 16 * sum(begun) - 8 * (len(begun) - 1)
+    again = run(tmp_path, "--no-floors")
+    assert again.status == 0, again.err
+    predicted = [name.split() for name in again.called if name.startswith("predict")]
+    assert sum(int(number) * again.called[f"predict {number}"] for _, number in predicted) == 84 - made
+    decoded = {name for name in again.called if name.startswith("decode regress")}
+    assert len(decoded) == max(0, 40 - made)
+    assert "fit" not in again.called
+    assert not (tmp_path / "runs" / "partial").exists()
+
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    run(whole, "--no-floors")
+    assert files(tmp_path) == files(whole)
+    assert len(files(whole)) == 4
+
+
+def test_the_seconds_are_those_of_all_its_runs(tmp_path, repository, run):
+    slow = ["--set", "toy_colours.batch_pause=0.3"]
+    stopped(tmp_path, repository, signal.SIGKILL, [3, 2], *slow)
+    run(tmp_path, "--no-floors", *slow)
+    assert records(tmp_path)["toy_colours"]["seconds"]["predict"] > 6 * 0.3
+
+
+def test_predictions_of_an_earlier_fit_are_not_gone_on_from(tmp_path, repository, run):
+    stopped(tmp_path, repository, signal.SIGKILL, [3, 1])
+    (state,) = tmp_path.glob("runs/fits/*/state.json")
+    state.write_text("not json")
+    again = run(tmp_path, "--no-floors")
+    assert again.called["fit"] == 1
+    assert again.called["predict 16"] == 4
+
+
+def test_overwrite_all_predicts_anew(tmp_path, repository, run):
+    stopped(tmp_path, repository, signal.SIGKILL, [3, 1])
+    again = run(tmp_path, "--no-floors", "--overwrite", "all")
+    assert again.called["fit"] == 1
+    assert again.called["predict 16"] == 4
+
+
+def test_a_failed_cell_keeps_what_it_has(tmp_path, run, toys, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(toys, "MIX", None)  # annotations fail, when all has been predicted
+        assert run(tmp_path, "--no-floors").status == 1
+    again = run(tmp_path, "--no-floors")
+    assert again.status == 0
+    assert not any(name.startswith("predict") for name in again.called)
+    assert not (tmp_path / "runs" / "partial").exists()
+
+
+def test_a_fit_finds_its_checkpoints_unless_all_is_run_again(tmp_path, run, toys, monkeypatch):
+    fit = toys.Colours.fit
+    found = []
+
+    def resumable(self, images, num_keypoints, seed, report):
+        kept = self.checkpoints / "step"
+        found.append(kept.read_text() if kept.exists() else "")
+        self.checkpoints.mkdir(exist_ok=True)
+        kept.write_text("7")
+        if len(found) % 2:
+            raise RuntimeError("broken off")
+        fit(self, images, num_keypoints, seed, report)
+        kept.unlink()
+        self.checkpoints.rmdir()
+
+    monkeypatch.setattr(toys.Colours, "fit", resumable)
+    for options, status in [((), 1), ((), 0), (("--overwrite", "all"), 1), (("--overwrite", "all"), 0)]:
+        assert run(tmp_path, "--no-floors", *options, task="toy").status == status
+        if options == () and status == 0:
+            assert records(tmp_path)["toy_colours"]["provenance"]["fit_resumed"]
+    assert found == ["", "7", "", ""]
+    assert not records(tmp_path)["toy_colours"]["provenance"]["fit_resumed"]
+    assert [path.suffix for path in tmp_path.glob("runs/fits/*")] == [""]
+
+
+def test_splits_of_the_same_images_are_predicted_once(tmp_path, run):
+    done = run(tmp_path, "--no-floors", task="toy_coinciding")
+    assert done.status == 0
+    assert {name: count for name, count in done.called.items() if name.startswith("predict")} == {
+        "predict 16": 1,
+        "predict 4": 1,
+    }
+    names = sorted(name.rpartition("/")[2] for name in files(tmp_path))
+    assert names == ["errors.parquet", "history.parquet", "predictions_regress.parquet", "predictions_test.parquet"]
+
+
+def test_tasks_that_share_a_fit_and_a_dataset_are_predicted_once(tmp_path, run):
+    done = run(tmp_path, "--task", "toy_transfer", "--no-floors", task="toy")
+    assert done.status == 0
+    assert (done.called["predict 12"], done.called["predict 8"]) == (1, 1)
+    assert len(files(tmp_path)) == 8
+
+
+def test_a_disk_that_is_full_for_the_record_too_is_one_line(tmp_path, run, toys, monkeypatch):
+    predict = toys.Colours.predict
+    with ExitStack() as full:
+
+        def fill_the_disk(self, batch):
+            full.enter_context(no_file_longer_than(600))
+            return predict(self, batch)
+
+        monkeypatch.setattr(toys.Colours, "predict", fill_the_disk)
+        done = run(tmp_path, "--no-floors")
+    assert done.status == 2
+    assert done.err.startswith("error: cannot write ")
+    assert done.err.strip().endswith("File too large")
+    assert len(done.err.strip().splitlines()) == 1
+
+
+def test_what_the_disk_took_before_it_was_full_is_gone_on_from(tmp_path, run, toys, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr(PartialPredictions, "add", full_at(16))
+        done = run(tmp_path, "--no-floors")
+    assert done.status == 2
+    assert len(done.err.strip().splitlines()) == 1
+    assert "cannot keep predictions in" in done.err
+    again = run(tmp_path, "--no-floors")
+    assert again.called["predict 16"] == 3
+
+
+def full_at(row):
+    """A disk that has no room for the batch that begins at a row."""
+    add = PartialPredictions.add
+
+    def adding(self, first, keypoints, seconds):
+        with no_file_longer_than(self._path.stat().st_size + (100 if first == row else 10**6)):
+            add(self, first, keypoints, seconds)
+
+    return adding

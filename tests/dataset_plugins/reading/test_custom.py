@@ -1,0 +1,48 @@
+"""What all own data shares: how it is split, and landmarks that are left and right of each other."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datasets.reading.custom import left_right_pairs, split_by
+
+NAMES = st.text("abcdefgh", min_size=1, max_size=5)
+
+
+@given(st.lists(NAMES, min_size=2, max_size=60), st.randoms())
+def test_a_fifth_of_the_groups_is_held_out_whatever_their_order(groups: list[str], order: random.Random) -> None:
+    if len(set(groups)) < 2:
+        return
+    rows = split_by(Path("x"), groups)
+    assert sorted([*rows["fit"], *rows["test"]]) == list(range(len(groups)))
+    tested, learned = ({groups[row] for row in rows[name]} for name in ("test", "fit"))
+    assert not tested & learned
+    assert abs(len(tested) - len(set(groups)) / 5) <= 1
+    shuffled = groups.copy()
+    order.shuffle(shuffled)
+    assert {shuffled[row] for row in split_by(Path("x"), shuffled)["test"]} == tested
+
+
+@pytest.mark.parametrize(
+    ("names", "pair"),
+    [
+        (["left_eye", "tail", "right_eye"], (0, 2)),
+        (["R-Ear", "tail", "L-Ear"], (2, 0)),
+        (["wing_l", "tail", "wing_r"], (0, 2)),
+        (["Paw.Right", "tail", "Paw.Left"], (2, 0)),
+        (["leftear", "tail", "rightear"], (0, 2)),
+        (["l eye", "tail", "r eye"], (0, 2)),
+    ],
+)
+def test_pairs_are_found_by_name(names: list[str], pair: tuple[int, int]) -> None:
+    assert left_right_pairs(names) == (pair,)
+
+
+@pytest.mark.parametrize("names", [["lip", "rip"], ["tail", "trail"], ["left_eye"], ["pedal", "pedar"], ["l", "left"]])
+def test_what_only_looks_like_a_pair_is_none(names: list[str]) -> None:
+    assert left_right_pairs(names) == ()

@@ -1,0 +1,168 @@
+"""Settings, presets and where weights are looked for; none of it needs torch."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from methods.base import MethodError
+from methods.diffusion import weights
+from methods.stable_keypoints import StableKeypoints, StableKeypointsConfig
+from methods.stable_keypoints.config import MINI
+
+
+def config_for(profile: str, settings: dict) -> StableKeypointsConfig:
+    config = StableKeypoints.config_for(profile, settings)
+    assert isinstance(config, StableKeypointsConfig)
+    return config
+
+
+def test_import_needs_no_torch():
+    code = (
+        "import sys; from methods.stable_keypoints import StableKeypoints; StableKeypoints.config_for('mini', {});"
+        "sys.exit(bool({'torch', 'diffusers', 'numpy'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_presets_have_the_published_numbers():
+    """Those of the paper (of the code of its time where the text has none), and of the released code's defaults."""
+    shared = {
+        "num_tokens": 500,
+        "learning_rate": 5e-3,
+        "adam_betas": (0.9, 0.999),
+        "adam_epsilon": 1e-8,
+        "kappa": 25,
+        "sigma": 2.0,
+        "map_size": 128,
+        "rotation_degrees": 15.0,
+        "test_augmentations": 10,
+        "timestep": 0,
+        "max_layers": 4,
+        "max_layer_side": 32,
+        "noise": True,
+        "token_scale": 1.0,
+    }
+    text = {
+        "steps": 10_000,
+        "batch_size": 1,
+        "sharpening_weight": 1.0,
+        "equivariance_weight": 10.0,
+        "loss_reduction": "sum",
+        "loss_on": "candidates",
+        "ranking": "paper",
+        "scale_of": "image",
+        "scale_range": (1.0, 1.2),
+        "translation": 0.25,
+        "selection_images": 0,
+    }
+    code = {
+        "steps": 500,
+        "batch_size": 4,
+        "sharpening_weight": 100.0,
+        "equivariance_weight": 1000.0,
+        "loss_reduction": "mean",
+        "loss_on": "kept",
+        "ranking": "official",
+        "scale_of": "window",
+        "scale_range": (0.8, 1.0),
+        "translation": 0.125,
+        "selection_images": 100,
+    }
+    paper = StableKeypointsConfig(preset="paper").model_dump()
+    official = StableKeypointsConfig(preset="official").model_dump()
+    assert paper == {**paper, **shared, **text}
+    assert official == {**official, **shared, **code}
+    assert {name for name in paper if paper[name] != official[name]} == {"preset", *code}
+    assert official["fps_in_loss_on"] == "transformed"
+
+
+@pytest.mark.parametrize(
+    ("profile", "settings", "preset"),
+    [
+        ("paper", {}, "paper"),
+        ("mini", {}, "mini"),
+        ("paper", {"model": "mini"}, "mini"),
+        ("paper", {"preset": "official"}, "official"),
+        ("mini", {"preset": "official"}, "official"),
+        ("paper", {"model": "mini", "preset": "paper"}, "paper"),
+    ],
+)
+def test_preset_rule(profile: str, settings: dict, preset: str):
+    config = config_for(profile, settings)
+    assert config.preset == preset
+    if preset == "mini":
+        assert config.model_dump() == {**config.model_dump(), **MINI}
+
+
+def test_settings_go_on_top_of_a_preset():
+    config = config_for("mini", {"steps": 7, "sigma": 1.5})
+    assert (config.steps, config.sigma, config.map_size) == (7, 1.5, MINI["map_size"])
+    assert StableKeypointsConfig(**config.model_dump()) == config
+    assert StableKeypointsConfig.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize(
+    "settings", [{"stpes": 1}, {"steps": -1}, {"preset": "fast"}, {"scale_range": (1.2, 1.0)}, {"ranking": "kl"}]
+)
+def test_bad_settings_are_refused(settings: dict):
+    with pytest.raises(ValidationError, match=next(iter(settings))):
+        StableKeypoints.config_for("paper", settings)
+
+
+def test_image_size_is_the_pipelines_own_unless_set(pipeline: Path):
+    assert StableKeypoints(StableKeypointsConfig(model=str(pipeline))).image_size == 64
+    assert StableKeypoints(StableKeypointsConfig(model=str(pipeline), image_size=96)).image_size == 96
+
+
+def test_identity_follows_the_weights(tmp_path: Path):
+    for part in ("unet", "vae", "scheduler"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "config.json").write_text("{}")
+        (tmp_path / part / "model.safetensors").write_bytes(part.encode())
+    method = StableKeypoints(StableKeypointsConfig(model=str(tmp_path)))
+    before = method.identity()
+    assert method.identity() == before
+    (tmp_path / "unet" / "model.safetensors").write_bytes(b"other")
+    assert method.identity() != before
+
+
+def test_missing_weights_say_where_and_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(weights, "MINI_MODEL", tmp_path / "mini_model")
+    for model, where, remedy in [
+        (str(tmp_path / "nowhere"), str(tmp_path / "nowhere"), "--set stable_keypoints.model=FOLDER"),
+        ("mini", str(tmp_path / "mini_model"), "benchmarks.pretrain"),
+        (str(tmp_path), str(tmp_path), "--set stable_keypoints.model=mini"),
+    ]:
+        method = StableKeypoints(StableKeypointsConfig(model=model))
+        for ask in (method.identity, lambda method=method: method.image_size):
+            with pytest.raises(MethodError) as caught:
+                ask()
+            assert where in str(caught.value)
+            assert remedy in str(caught.value)
+            assert "\n" not in str(caught.value)
+
+
+def test_weights_that_are_not_safetensors_are_missing(tmp_path: Path, pipeline: Path):
+    for part in ("unet", "vae", "scheduler"):
+        (tmp_path / part).mkdir()
+        for file in (pipeline / part).glob("*.json"):
+            (tmp_path / part / file.name).write_text(file.read_text())
+    (tmp_path / "unet" / "diffusion_pytorch_model.bin").write_bytes(b"")
+    method = StableKeypoints(StableKeypointsConfig(model=str(tmp_path)))
+    with pytest.raises(MethodError, match=r"no \.safetensors file"):
+        method.identity()
+    with pytest.raises(MethodError, match="no usable weights"):
+        method._new_learner(4, 0)
+
+
+def test_a_broken_json_config_is_named(tmp_path: Path):
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "unet" / "config.json").write_text(json.dumps({"sample_size": 8})[:-3])
+    with pytest.raises(MethodError, match="JSONDecodeError"):
+        _ = StableKeypoints(StableKeypointsConfig(model=str(tmp_path))).image_size

@@ -14,7 +14,6 @@ from benchmarks.signals import held_back
 from benchmarks.tasks import SUITES, TASKS, Profile, Task
 
 DATA_ROOT = "KEYPOINTS_DATA_ROOT"
-UI_PORT = 5000
 
 
 def choose_data_root(option: Path | None) -> tuple[Path | None, str]:

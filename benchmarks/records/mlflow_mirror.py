@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmarks.errors import UserError, first_line
+from benchmarks.options import UI_PORT
 from benchmarks.records.store import HISTORY, OVERLAY, RESULT, read_columns
-from benchmarks.settings import UI_PORT
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
@@ -20,8 +19,9 @@ from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_own, method_class, opener
 from benchmarks.run.distributed import Lead, help_out, is_helper
 from benchmarks.run.executor import InProcess
+from benchmarks.run.options import RunOptions
 from benchmarks.run.plan import Plan, Request, make_plan
-from benchmarks.run.runner import Outcome, Overwrite, drive
+from benchmarks.run.runner import Outcome, drive
 from benchmarks.run.summary import print_files, print_plan, print_skipped, print_table, write_leaderboards
 from benchmarks.settings import DATA_ROOT, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
@@ -29,29 +29,6 @@ from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """The options of ``run``, as given."""
-
-    methods: list[str]
-    suites: list[str]
-    tasks: list[str]
-    profile: str | None
-    data_root: Path | None
-    seeds: int
-    limit: int | None
-    device: str
-    output: Path
-    assignments: list[str]
-    overwrite: Overwrite
-    floors: bool
-    mlflow: bool
-    dry_run: bool
-    datasets: Sequence[str] = ()
-    keypoints: int | None = None
-    memory: Literal["auto", "low"] = "auto"
 
 
 def run_command(options: RunOptions) -> int:

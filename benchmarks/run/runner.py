@@ -11,12 +11,12 @@ from benchmarks.progress import Progress, duration
 from benchmarks.records.store import Store
 from benchmarks.run.cells import Cell
 from benchmarks.run.executor import Executor
+from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.scoring import is_current
 from benchmarks.signals import exit_status
 from leaderboard.records import ResultRecord
 
-Overwrite = Literal["never", "failed", "all"]
 Action = Literal["run", "rescore", "keep"]
 NO_LANDMARKS = "no landmarks: keypoints only"
 

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.records.store import OVERLAY, Store, predictions_path
+from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
-from benchmarks.run.runner import NO_LANDMARKS, Outcome, Overwrite, decide
+from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide
 from benchmarks.tasks import SUITES, Profile
 from leaderboard.kinds import LEGEND, MEASURED, marks, shown
 from leaderboard.load import load_records, write_atomically

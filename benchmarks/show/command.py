@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from itertools import groupby
@@ -19,6 +18,7 @@ from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_device
 from benchmarks.show.boxes import box_lines
 from benchmarks.show.curves import label, read_curves, write_curves
+from benchmarks.show.options import ShowOptions
 from benchmarks.show.pictures import Artist, attends, chooses, heading, open_same
 from benchmarks.show.rows import write_rows
 from leaderboard.load import load_records
@@ -29,21 +29,6 @@ if TYPE_CHECKING:
 
 ATTENTION, CHOICES, LOSSES = "attention.png", "choices.png", "losses.png"
 TOGETHER = "pictures"
-
-
-@dataclass(frozen=True)
-class ShowOptions:
-    """The options of ``show``, as given."""
-
-    run: Path
-    cells: Sequence[str] = ()
-    images: int = 6
-    selection_images: int = 500
-    data_root: Path | None = None
-    device: str = "auto"
-    output: Path | None = None
-    mlflow: bool = True
-    rows: Path | None = None
 
 
 def show_command(options: ShowOptions) -> int:

@@ -15,7 +15,8 @@ from mlflow import MlflowClient
 from benchmarks.errors import UserError
 from benchmarks.records import store as storage
 from benchmarks.records.mlflow_mirror import EXPERIMENT, mirror, serve
-from benchmarks.run.command import RunOptions, run_command
+from benchmarks.run.command import run_command
+from benchmarks.run.options import RunOptions
 from leaderboard.load import load_records
 
 STARTING = 90

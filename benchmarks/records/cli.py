@@ -1,0 +1,40 @@
+"""The command lines of ``mirror``, ``ui`` and ``export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.options import UI_PORT, Output
+
+
+def mirror(output: Output = Path("runs")) -> None:
+    """Bring MLflow up to date with the records."""
+    from benchmarks.records.mlflow_mirror import mirror, store_uri
+
+    typer.echo(f"{mirror(output)} records written to {store_uri(output)}")
+
+
+def ui(
+    output: Output = Path("runs"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = UI_PORT,
+) -> None:
+    """Serve MLflow's pages on this machine only (127.0.0.1)."""
+    from benchmarks.records.mlflow_mirror import serve
+
+    serve(output, port)
+
+
+def export(
+    source: Annotated[Path, typer.Argument(help="The folder of a fit or of a cell, or a run directory with one fit.")],
+    destination: Annotated[Path, typer.Argument(help="Folder to write embedding.pt and indices.pt into.")],
+) -> None:
+    """Write the tokens of Stable Keypoints as its released code reads them.
+
+    The other way round, --set stable_keypoints.tokens=FOLDER takes such files, or a fit, as they are.
+    """
+    from benchmarks.records.export import export
+
+    typer.echo(export(source, destination))

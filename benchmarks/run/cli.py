@@ -1,0 +1,29 @@
+"""The command line of ``run``."""
+
+from __future__ import annotations
+
+import typer
+
+from benchmarks.options import from_dataclass
+from benchmarks.run.options import RunOptions
+
+
+@from_dataclass(RunOptions)
+def run(options: RunOptions) -> None:
+    """Run methods on tasks and score them.
+
+    Finished work is not run again. A run that was stopped (Ctrl-C, SIGTERM, or killed) goes on at the next cell, the
+    next batch of predictions, and the last checkpoint of a fit, where the method keeps checkpoints.
+
+    Exit status: 0 all cells are done, 1 a cell failed, 2 a mistake you can mend, 130 interrupted, 143 terminated.
+    """
+    from benchmarks.run.command import run_command
+    from benchmarks.signals import exit_status, terminable
+
+    try:
+        with terminable():
+            status = run_command(options)
+    except KeyboardInterrupt as stop:  # before the first cell, or in the report after the last
+        typer.echo("interrupted: finished cells stay; the same command goes on from there", err=True)
+        status = exit_status(stop)
+    raise typer.Exit(status)

@@ -1,0 +1,33 @@
+"""The options of the ``show`` command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.options import DataRoot, Device
+
+
+@dataclass(frozen=True)
+class ShowOptions:
+    """The options as given."""
+
+    run: Annotated[Path, typer.Argument(help="A run directory, or the folder of one cell.")] = Path("runs")
+    cells: Annotated[
+        list[str], typer.Argument(help="Cells of it, by id or pattern such as '*--cub_*' (default: all).")
+    ] = field(default_factory=list)
+    images: Annotated[int, typer.Option(min=1, help="Test images to show attention maps of.")] = 6
+    selection_images: Annotated[
+        int, typer.Option(min=1, help="Selection images to count the tokens' choices over, at most.")
+    ] = 500
+    data_root: DataRoot = None
+    device: Device = "auto"
+    output: Annotated[Path | None, typer.Option(help="Folder for the pictures (default: beside each record).")] = None
+    mlflow: Annotated[bool, typer.Option(help="Hand the pictures to MLflow too (not with --output).")] = True
+    rows: Annotated[
+        Path | None,
+        typer.Option(help="Write this picture alone: for each cell a row of test images with its keypoints."),
+    ] = None

@@ -1,0 +1,55 @@
+"""The command line of ``leaderboard``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from benchmarks.errors import UserError
+from benchmarks.options import DataRoot, ProfileName
+
+Format = Literal["md", "csv", "json"]
+
+
+def leaderboard(
+    suite: Annotated[list[str] | None, typer.Option(help="Suite; repeatable (default: all).")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Task, also of a custom dataset; repeatable.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="Protocol, family (sk, strict, autolink ...) or all (default: each headline).")
+    ] = None,
+    audit: Annotated[
+        bool, typer.Option("--audit", help="Say how each published row was computed and what differs from here.")
+    ] = False,
+    profile: ProfileName = None,
+    data_root: DataRoot = None,
+    runs: Annotated[
+        Path | None, typer.Option(help="The run directory to read (default: runs), or a folder of committed results.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="Markdown, CSV, or a JSON list of rows.")] = "md",
+    output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            help="Fail with 1 where this file's tables are stale, or committed results not of one clean commit."
+        ),
+    ] = None,
+    update: Annotated[
+        Path | None, typer.Option(help="Rewrite this file's tables from committed results, or from those of --runs.")
+    ] = None,
+) -> None:
+    """Print tables, or renew those of a file."""
+    from benchmarks.tables.command import Board, audit_text, board_text, check_readme, update_readme
+    from leaderboard.load import write_atomically
+
+    if check or update:
+        if check and update:
+            raise UserError("--check and --update together; choose one")
+        raise typer.Exit(check_readme(check) if check else update_readme(update or Path(), runs))
+    board = Board(suite or [], task or [], protocol, profile, data_root, format)
+    text = audit_text(board) if audit else board_text(board, runs or Path("runs"))
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        write_atomically(output, text)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from methods.adapters.neutral import ImportRecord
 from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 
 class ImportedConfig(MethodConfig):
-    """Which of the folder's imports is meant: the keypoints of the task ``task`` under ``profile``."""
+    """Settings that choose one import of the folder."""
 
-    task: str = ""
-    profile: str = ""
+    task: str = Field(default="", description="Task that the keypoints were imported for.")
+    profile: str = Field(default="", description="Profile, mini or paper, that the keypoints were imported under.")
 
 
 class Imported(Method):

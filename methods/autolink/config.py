@@ -41,69 +41,112 @@ MINI: dict[str, Any] = {
 class AutoLinkConfig(TrainedConfig):
     """Settings of AutoLink (He, Wandt and Rhodin, NeurIPS 2022).
 
-    The ``paper`` preset has the defaults below: what the released code trains with (20,001 steps of 64 images of 128
-    pixels, 80 % of their 16 x 16 blocks masked, Adam at 1e-4 with a weight decay of 1e-3, edges at 512 times that
-    rate), in float32 where the code uses half precision.
+    Preset ``paper`` has what the released code trains with, in float32 where that code uses half precision. ``mini``
+    is for less than a minute on one CPU core: small images and networks, and three settings that the paper does not
+    have (``reach``, ``recolour``, ``detector_rate``), which short fits need. It shows the machinery: in a few hundred
+    steps the painter learns to paint, while the keypoints owe more to ``reach`` than to the painting (``steps=0``
+    shows how much).
 
-    ``thickness`` is that of the edges: a pixel at distance d has exp(-d^2 / ``thickness``) of an edge's weight, with
-    the image reaching from -1 to 1. It is the one setting that the paper tunes to the dataset (its dagger variant).
-    The default is the released code's; its checkpoints were made with 0.0025 (CelebA in the wild, K = 8), 0.00075
-    (the same, K = 32) and 0.05 (CUB, K = 4). ``edge_rate`` multiplies the learning rate of the edges' weights, which
-    begin near softplus(``edge_start``). ``masked`` is the share of ``mask_blocks`` x ``mask_blocks`` blocks that the
-    painter does not see. ``flip`` mirrors half of the images, as the released code does for CelebA in the wild,
-    Tai-Chi and Human3.6M with its background, and not for DeepFashion, CUB or Human3.6M without: there set it to False.
-    ``width`` is the number of channels of the first layers, which the deeper ones have multiples of; the detector
-    halves the image ``levels`` times, and the painter paints at ``painted_size``, 0 for the image's.
-
-    Three settings are not of the paper, whose 20,000 steps do without; they serve short fits. ``reach`` above 0 ties
-    each keypoint to a place of its own, from which it is rarely further than twice this (in halves of the image), so
-    that keypoints need not learn to be apart. ``recolour`` shows the detector images whose channels are permuted and
-    negated at random, so that places cannot stand for colours. ``detector_rate`` multiplies its learning rate.
-
-    ``features`` are what the painted image and the true one are compared in (mean absolute error, summed over
-    layers): ``vgg16`` (the paper's), ``vgg19``, ``mini_vae`` or ``pixels``; ``auto`` takes vgg16 where its weights are
-    at hand, else what is, and the record says which. ``features_weights`` is a file or hub id, ``features_layers``
-    names other layers than the paper's, and images are resized to ``features_size`` first unless it is 0.
-
-    Keypoints are the detector's numbers halved and moved by 0.5, as the released evaluation has them. -1 and 1 are the
-    centres of the outer cells of its maps (32 a side at 128 pixels), so that a keypoint as drawn lies up to half a cell
-    (1/64 of the side) off at the border. Errors of regressions about the centre or with a bias do not depend on it.
-
-    ``weights`` is a checkpoint of the released code (``model.ckpt``): its detector is taken and nothing is learned.
-
-    ``mini`` is the preset of the mini profile, for less than a minute on one CPU core: small images and networks, and
-    all three of those settings. It shows the machinery: in a few hundred steps the painter learns to paint, while
-    where keypoints are owes more to ``reach`` than to what is painted (``steps=0`` shows how much).
+    Keypoints are the detector's numbers halved and moved by 0.5, as in the released evaluation. -1 and 1 are the
+    centres of the outer cells of its maps, 32 a side at 128 pixels, so that a keypoint at the border lies half a cell,
+    1/64 of the side, off. Regressions about the centre or with a bias do not depend on it.
     """
 
     of_label: ClassVar[frozenset[str]] = frozenset({"features"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
 
-    image_size: PositiveInt = 128
-    steps: int = Field(default=20_001, ge=0)
-    batch_size: PositiveInt = 64
-    learning_rate: PositiveFloat = 1e-4
-    weight_decay: NonNegativeFloat = 1e-3
+    image_size: PositiveInt = Field(
+        default=128, description="Side of the square images, in pixels (released code: 128)."
+    )
+    steps: int = Field(default=20_001, ge=0, description="Optimisation steps (released code: 20,001).")
+    batch_size: PositiveInt = Field(default=64, description="Images in a step (released code: 64).")
+    learning_rate: PositiveFloat = Field(
+        default=1e-4,
+        description="Learning rate of AdamW, multiplied by detector_rate for the detector and edge_rate for the edges "
+        "(released code: 0.0001).",
+    )
+    weight_decay: NonNegativeFloat = Field(
+        default=1e-3, description="Decoupled weight decay of AdamW (released code: 0.001)."
+    )
 
-    width: PositiveInt = 64
-    levels: int = Field(default=4, ge=2)
-    painted_size: int = Field(default=0, ge=0)
-    reach: NonNegativeFloat = 0.0
-    thickness: PositiveFloat = 1e-3
-    edge_rate: PositiveFloat = 512.0
-    detector_rate: PositiveFloat = 1.0
-    edge_start: float = -4.0
-    masked: float = Field(default=0.8, ge=0, lt=1)
-    mask_blocks: PositiveInt = 16
-    flip: bool = True
-    recolour: bool = False
+    width: PositiveInt = Field(
+        default=64,
+        description="Channels of the first layers of detector and painter; deeper layers have multiples of it "
+        "(released code: 64).",
+    )
+    levels: int = Field(
+        default=4, ge=2, description="Number of times that the detector halves the image (released code: 4)."
+    )
+    painted_size: int = Field(
+        default=0,
+        ge=0,
+        description="Side in pixels, a multiple of 16, of the image that the painter restores; 0 is image_size "
+        "(released code).",
+    )
+    reach: NonNegativeFloat = Field(
+        default=0.0,
+        description="Standard deviation, in halves of the image, of a Gaussian that keeps each keypoint near a place "
+        "of its own; 0 leaves it out (chosen here, not in the paper).",
+    )
+    thickness: PositiveFloat = Field(
+        default=1e-3,
+        description="Thickness of edges: at distance d, in halves of the image, an edge has exp(-d^2 / thickness) of "
+        "its weight (released code: 0.001; tuned to the dataset in the paper's dagger rows, whose checkpoints have "
+        "0.0025 for CelebA in the wild with K = 8, 0.00075 with K = 32 and 0.05 for CUB with K = 4).",
+    )
+    edge_rate: PositiveFloat = Field(
+        default=512.0, description="Factor of the learning rate for the weights of edges (released code: 512)."
+    )
+    detector_rate: PositiveFloat = Field(
+        default=1.0, description="Factor of the learning rate for the detector (chosen here, not in the paper)."
+    )
+    edge_start: float = Field(
+        default=-4.0, description="Weights of edges start near softplus of this number (released code: -4)."
+    )
+    masked: float = Field(
+        default=0.8,
+        ge=0,
+        lt=1,
+        description="Share of the blocks that are hidden from the painter (released code: 0.8).",
+    )
+    mask_blocks: PositiveInt = Field(
+        default=16, description="Number of blocks of the mask along each side (released code: 16)."
+    )
+    flip: bool = Field(
+        default=True,
+        description="Whether half of the images are mirrored (released code: yes for CelebA in the wild, Tai-Chi and "
+        "Human3.6M with its background; no for DeepFashion, CUB and Human3.6M without, where it must be set to false).",
+    )
+    recolour: bool = Field(
+        default=False,
+        description="Whether the detector sees images with channels permuted and negated at random, so that places "
+        "cannot stand for colours (chosen here, not in the paper).",
+    )
 
-    features: Choice = "auto"
-    features_weights: str | None = None
-    features_layers: tuple[str, ...] | None = None
-    features_size: int = Field(default=224, ge=0)
+    features: Choice = Field(
+        default="auto",
+        description="Features in which the painted and the true image are compared, by mean absolute error summed "
+        "over layers: vgg16 (paper), vgg19, mini_vae or pixels; auto takes vgg16 where its weights are found, else "
+        "mini_vae, else pixels.",
+    )
+    features_weights: str | None = Field(
+        default=None,
+        description="File or Hugging Face hub id of the weights of vgg16 or vgg19; none is timm's (chosen here).",
+    )
+    features_layers: tuple[str, ...] | None = Field(
+        default=None, description="Layers to compare, by name; none is those of the released code."
+    )
+    features_size: int = Field(
+        default=224,
+        ge=0,
+        description="Side in pixels to which images are resized for their features; 0 leaves their size (released "
+        "code: 224).",
+    )
 
-    weights: str | None = None
+    weights: str | None = Field(
+        default=None,
+        description="Checkpoint of the released code (model.ckpt), whose detector is used without any training.",
+    )
 
     @classmethod
     def settle(cls, settings: dict[str, Any]) -> dict[str, Any]:

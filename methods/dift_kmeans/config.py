@@ -15,49 +15,85 @@ PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "mini": MINI}
 
 
 class DiftKmeansConfig(MethodConfig):
-    """Settings of diffusion features (Tang et al., NeurIPS 2023) and of what is made of them.
+    """Settings of diffusion features (Tang et al., NeurIPS 2023) and of their clusters, which are chosen here.
 
-    A ``preset`` fills in what is not given; ``mini`` is chosen wherever the model is ``mini`` and no preset is given.
-
-    Features, as in the paper: what leaves ``up_block`` of the UNet (counted from 0) for an image with the noise of
-    ``timestep``, averaged over ``ensemble`` draws of that noise. The caption is empty, as no class is known here; the
-    released code names it on SPair-71k. The paper's model is Stable Diffusion 2.1 on images of 768 pixels; the default
-    here is that of Stable Keypoints, so that both rows stand on the same one. ``model``, ``revision``, ``image_size``
-    and ``dtype`` mean the same as there.
-
-    Clusters: ``fit_images`` are drawn from the fit images (0 takes all), and from each ``vectors_per_image`` of its
-    features; k-means makes ``clusters_per_keypoint`` times K centres of them in ``iterations`` rounds. Of these the K
-    with the largest ``consistency - spread_weight * spread`` are kept (see ``methods.dift_kmeans.clusters``) that lie
-    at least ``min_distance`` image sides from each other on average. ``temperature`` is that of the softmax that turns
-    cosine similarities into a distribution over places.
-
-    Places: a keypoint is where its centre's similarity is highest; ``window`` is how many cells of the feature map on
-    every side of it count in a soft-argmax, 0 takes the cell itself. ``predict_batch`` is how many images go through
-    the UNet at once on a GPU; it identifies no fit.
+    A ``preset`` fills in every setting that is not given; ``mini`` is the default wherever ``model`` is ``mini``. The
+    caption is empty, as no class is known; the released code names the class on SPair-71k. The paper uses Stable
+    Diffusion 2.1; the default here is the model of Stable Keypoints, so that both methods stand on the same one.
     """
 
     of_predict: ClassVar[frozenset[str]] = frozenset({"window"})
 
-    preset: Literal["paper", "mini"] = "paper"
+    preset: Literal["paper", "mini"] = Field(
+        default="paper", description="Source of the other defaults: the paper, or the small mini model."
+    )
 
-    model: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-    revision: str | None = None
-    image_size: int = Field(default=0, ge=0)
-    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
-    timestep: int = Field(default=261, ge=0)
-    up_block: int = Field(default=1, ge=0)
-    ensemble: PositiveInt = 8
+    model: str = Field(
+        default="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        description="Diffusion model: a folder in diffusers' layout, a Hugging Face hub id, or mini for the small "
+        "model of this repository (chosen here; paper: Stable Diffusion 2.1).",
+    )
+    revision: str | None = Field(
+        default=None,
+        description="Branch, tag or commit of a hub id; none takes the hub's default (chosen here).",
+    )
+    image_size: int = Field(
+        default=0,
+        ge=0,
+        description="Side in pixels of the square images that the model sees; 0 is the side that the model was made "
+        "for (paper: 768).",
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="Number type of weights and features (chosen here)."
+    )
+    timestep: int = Field(
+        default=261,
+        ge=0,
+        description="Training timestep, counted from 0, whose noise is added to the latent (paper: 261).",
+    )
+    up_block: int = Field(
+        default=1,
+        ge=0,
+        description="Block of the UNet's up path, counted from 0, whose output is the features (paper: 1).",
+    )
+    ensemble: PositiveInt = Field(
+        default=8, description="Number of noise samples over which features are averaged (paper: 8)."
+    )
 
-    fit_images: int = Field(default=100, ge=0)
-    vectors_per_image: PositiveInt = 100
-    clusters_per_keypoint: PositiveInt = 5
-    iterations: PositiveInt = 15
-    temperature: PositiveFloat = 0.05
-    spread_weight: NonNegativeFloat = 3.0
-    min_distance: NonNegativeFloat = 0.05
+    fit_images: int = Field(
+        default=100, ge=0, description="Number of fit images to sample for the clusters; 0 takes all (chosen here)."
+    )
+    vectors_per_image: PositiveInt = Field(
+        default=100, description="Number of feature vectors to sample from each of these images (chosen here)."
+    )
+    clusters_per_keypoint: PositiveInt = Field(
+        default=5, description="Clusters of k-means for each of the K keypoints (chosen here)."
+    )
+    iterations: PositiveInt = Field(default=15, description="Iterations of k-means (chosen here).")
+    temperature: PositiveFloat = Field(
+        default=0.05,
+        description="Temperature of the softmax that turns cosine similarities into a distribution over places "
+        "(chosen here).",
+    )
+    spread_weight: NonNegativeFloat = Field(
+        default=3.0,
+        description="Weight of a cluster's spread, in image sides, against its consistency; the K clusters with the "
+        "largest consistency - spread_weight * spread are kept (chosen here).",
+    )
+    min_distance: NonNegativeFloat = Field(
+        default=0.05,
+        description="Least mean distance of two kept clusters' places, in image sides (chosen here).",
+    )
 
-    window: int = Field(default=2, ge=0)
-    predict_batch: PositiveInt = Field(default=4, exclude=True)
+    window: int = Field(
+        default=2,
+        ge=0,
+        description="Cells of the feature map on every side of the best one that enter the soft-argmax of a keypoint; "
+        "0 takes that cell's centre (chosen here).",
+    )
+    predict_batch: PositiveInt = Field(
+        default=4, exclude=True, description="Images in one pass of the UNet on a GPU (chosen here)."
+    )
 
     @model_validator(mode="before")
     @classmethod

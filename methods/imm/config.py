@@ -35,86 +35,156 @@ MINI: dict[str, Any] = {
 
 
 class WarpConfig(BaseModel):
-    """Standard deviations of a random warp: its affine part, and the two of its spline's coefficients.
-
-    ``translation`` is a share of half the image. Without ``bend`` the warp is affine.
-    """
+    """Standard deviations of a random warp: those of its affine part, and those of its spline."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    rotation_degrees: NonNegativeFloat = 0.0
-    scale: NonNegativeFloat = 0.0
-    translation: NonNegativeFloat = 0.0
-    bend: tuple[NonNegativeFloat, NonNegativeFloat] = (0.0, 0.0)
+    rotation_degrees: NonNegativeFloat = Field(
+        default=0.0, description="Standard deviation of the rotation, in degrees (released code: 0 and 5)."
+    )
+    scale: NonNegativeFloat = Field(
+        default=0.0, description="Standard deviation of the factor of size about 1 (released code: 0 and 0.1)."
+    )
+    translation: NonNegativeFloat = Field(
+        default=0.0,
+        description="Standard deviation of the shift along each axis, in halves of the image (released code: 0.1).",
+    )
+    bend: tuple[NonNegativeFloat, NonNegativeFloat] = Field(
+        default=(0.0, 0.0),
+        description="Standard deviations of a control point's coefficient and of a second one, added with probability "
+        "1/2; zeros leave the warp affine (released code).",
+    )
 
 
 class IMMConfig(TrainedConfig):
-    """Settings of IMM (Jakab et al., NeurIPS 2018). The defaults, preset ``paper``, are those it was published with.
+    """Settings of IMM (Jakab et al., NeurIPS 2018).
 
-    What the text leaves out (the warps, the border mask, the averages' decay), and optimiser and batch, are the
-    released code's, as is a softmax along each axis, ``softmax='marginal'``, where the text has one over the
-    ``'plane'``. That code trains until it is stopped: 100,000 steps are ours. Its weight decay is a part of the loss,
-    here it is decoupled from Adam's averages; it clips the gradient of each tensor to ``clip_gradient``, here that of
-    all parameters together is clipped. Its Gaussians are exp(-d^2 / sigma^2), here they have the usual 2 in the
-    denominator: ``sigma=0.0707`` gives the code's. Its coordinates run from the centre of the first pixel to that of
-    the last, here from border to border. The network of its loss was trained to colourise grey images and is not to
-    be had as safetensors; ``features`` are ImageNet's. Other differences from that code:
+    Preset ``paper`` has what the released code trains with; ``mini`` is for less than a minute on one CPU core. Other
+    differences from that code:
 
+    - coordinates run from border to border of the image, there from the centre of the first pixel to that of the last;
+    - the network of the loss there was trained to colourise grey images and is not to be had as safetensors: features
+      here are those of ImageNet;
     - the decoder doubles its maps bilinearly about pixel centres, there without the half pixel (TensorFlow 1);
     - a convolution of stride 2 is padded by a pixel on either side, there at the right and below only ("SAME");
-    - images that are encoded and drawn have values in [0, 1], there in [0, 255];
-    - every warp is drawn anew, there it comes from a cache of 1,000;
-    - the learning rate stays, there it falls to 0.95 of itself every 100,000 steps, which this preset does not reach.
-
-    Networks: ``channels`` of an encoder's first block, ``decoder_channels`` of the decoder's first and
-    ``least_channels`` of its last; ``normalisation`` over a batch, or over groups of channels of one image;
-    ``initial_deviation`` of the truncated Gaussian of the first weights, 0 for PyTorch's own; ``map_size`` the side of
-    heatmaps; ``sigma`` of the Gaussians, half of the image being 1; ``sharpness`` multiplies heatmaps before their
-    softmax.
-
-    Loss: ``features`` are ``vgg16``, ``vgg19``, ``mini_vae`` (the encoder of the small model's autoencoder),
-    ``pixels``, or ``auto``: VGG-16 where its weights are at hand, else ``mini_vae``; the config keeps what came of it.
-    ``features_weights`` is a file (safetensors, or a state dict as torchvision has it) or a hub id. ``features_layers``
-    None are the paper's. ``average_decay`` is that of the moving averages by which layers are weighed.
-
-    Pairs: the image warped by ``target_warp`` is the target, and the target warped by ``source_warp`` the source.
-    What comes into view from ``outside`` is black, or the image mirrored. ``control_points`` a side has the spline;
-    ``mask_margin`` and ``mask_step`` are shares of the side.
+    - images that are encoded and rendered have values in [0, 1], there in [0, 255];
+    - every warp is sampled anew, there it comes from a cache of 1,000;
+    - the learning rate is constant, there it falls to 0.95 of itself every 100,000 steps, the steps of ``paper``.
     """
 
     of_label: ClassVar[frozenset[str]] = frozenset({"features"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
 
-    image_size: PositiveInt = 128
-    steps: int = Field(default=100_000, ge=0)
-    batch_size: PositiveInt = 50
-    learning_rate: PositiveFloat = 1e-3
-    weight_decay: NonNegativeFloat = 1e-5
-    clip_gradient: NonNegativeFloat = 1.0
+    image_size: PositiveInt = Field(
+        default=128, description="Side of the square images, in pixels (released code: 128)."
+    )
+    steps: int = Field(
+        default=100_000,
+        ge=0,
+        description="Optimisation steps (chosen here: the released code trains until it is stopped).",
+    )
+    batch_size: PositiveInt = Field(default=50, description="Images in a step (released code: 50).")
+    learning_rate: PositiveFloat = Field(
+        default=1e-3, description="Largest learning rate of AdamW (released code: Adam at 0.001)."
+    )
+    weight_decay: NonNegativeFloat = Field(
+        default=1e-5,
+        description="Decoupled weight decay of AdamW (released code: 0.00001, as a term of the loss).",
+    )
+    clip_gradient: NonNegativeFloat = Field(
+        default=1.0,
+        description="Largest norm of the gradient over all parameters together; 0 clips nothing (released code: 1 for "
+        "each tensor alone).",
+    )
 
-    channels: PositiveInt = 32
-    decoder_channels: PositiveInt = 256
-    least_channels: PositiveInt = 32
-    normalisation: Literal["batch", "group"] = "batch"
-    initial_deviation: NonNegativeFloat = 0.01
-    map_size: PositiveInt = 16
-    sigma: PositiveFloat = 0.1
-    sharpness: PositiveFloat = 1.0
-    softmax: Literal["marginal", "plane"] = "marginal"
+    channels: PositiveInt = Field(
+        default=32, description="Channels of the first block of both encoders (released code: 32)."
+    )
+    decoder_channels: PositiveInt = Field(
+        default=256, description="Channels of the decoder's first block (released code: 256)."
+    )
+    least_channels: PositiveInt = Field(
+        default=32, description="Fewest channels of a block of the decoder (released code: 32)."
+    )
+    normalisation: Literal["batch", "group"] = Field(
+        default="batch",
+        description="Normalisation over the batch (released code), or over groups of channels of one image.",
+    )
+    initial_deviation: NonNegativeFloat = Field(
+        default=0.01,
+        description="Standard deviation of the truncated Gaussian of the initial weights (released code: 0.01); 0 is "
+        "PyTorch's own initialisation.",
+    )
+    map_size: PositiveInt = Field(default=16, description="Side of the heatmaps, in cells (released code: 16).")
+    sigma: PositiveFloat = Field(
+        default=0.1,
+        description="Standard deviation of the rendered Gaussians, in halves of the image (released code: "
+        "exp(-d^2 / 0.1^2), which sigma 0.0707 gives here).",
+    )
+    sharpness: PositiveFloat = Field(
+        default=1.0, description="Factor of the heatmaps before their softmax (chosen here; released code: 1)."
+    )
+    softmax: Literal["marginal", "plane"] = Field(
+        default="marginal",
+        description="Softmax along each axis of the averaged heatmap (released code) or over the plane (paper, "
+        "section 3.1).",
+    )
 
-    features: Choice = "auto"
-    features_weights: str | None = None
-    features_layers: tuple[str, ...] | None = None
-    distance: Literal["l1", "l2"] = "l2"
-    average_decay: float = Field(default=0.99, ge=0, lt=1)
-    reconstruction_weight: PositiveFloat = 1000.0
+    features: Choice = Field(
+        default="auto",
+        description="Features in which images are compared: vgg16, vgg19, mini_vae (encoder of the small model's "
+        "autoencoder) or pixels; auto takes vgg16 where its weights are found, else mini_vae, else pixels.",
+    )
+    features_weights: str | None = Field(
+        default=None,
+        description="File (safetensors, or a state dict named as torchvision's) or Hugging Face hub id of the weights "
+        "of vgg16 or vgg19; none is timm's (chosen here).",
+    )
+    features_layers: tuple[str, ...] | None = Field(
+        default=None, description="Layers to compare, by name; none is those of the paper."
+    )
+    distance: Literal["l1", "l2"] = Field(
+        default="l2", description="Absolute (l1) or squared (l2) difference of features (released code: l2)."
+    )
+    average_decay: float = Field(
+        default=0.99,
+        ge=0,
+        lt=1,
+        description="Decay of the moving averages by which the distances of layers are divided (released code: 0.99).",
+    )
+    reconstruction_weight: PositiveFloat = Field(
+        default=1000.0, description="Factor of the loss (released code: 1000)."
+    )
 
-    target_warp: WarpConfig = WarpConfig(translation=0.1, bend=(0.001, 0.005))
-    source_warp: WarpConfig = WarpConfig(rotation_degrees=5.0, scale=0.1, translation=0.1, bend=(0.001, 0.01))
-    outside: Literal["black", "mirrored"] = "black"
-    control_points: int = Field(default=10, ge=2)
-    mask_margin: float = Field(default=10 / 128, ge=0, lt=0.5)
-    mask_step: float = Field(default=20 / 128, ge=0, lt=0.5)
+    target_warp: WarpConfig = Field(
+        default=WarpConfig(translation=0.1, bend=(0.001, 0.005)),
+        description="Random warp of the image that gives the target, as a JSON object (released code).",
+    )
+    source_warp: WarpConfig = Field(
+        default=WarpConfig(rotation_degrees=5.0, scale=0.1, translation=0.1, bend=(0.001, 0.01)),
+        description="Random warp of the target that gives the source, as a JSON object (released code).",
+    )
+    outside: Literal["black", "mirrored"] = Field(
+        default="black",
+        description="What a warp shows from beyond the border: black (released code), or the image mirrored.",
+    )
+    control_points: int = Field(
+        default=10, ge=2, description="Control points of the spline along each side (released code: 10)."
+    )
+    mask_margin: float = Field(
+        default=10 / 128,
+        ge=0,
+        lt=0.5,
+        description="Width of the border that does not count in the loss, as a share of the side (released code: 10 "
+        "of 128 pixels).",
+    )
+    mask_step: float = Field(
+        default=20 / 128,
+        ge=0,
+        lt=0.5,
+        description="Width, as a share of the side, over which the weight of pixels rises from 0 to 1 (released code: "
+        "20 of 128 pixels).",
+    )
 
     @classmethod
     def settle(cls, settings: dict[str, Any]) -> dict[str, Any]:

@@ -50,112 +50,215 @@ PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "official": OFFICIAL, "mini":
 
 
 class StableKeypointsConfig(MethodConfig):
-    """Settings of Stable Keypoints (Hedlin et al., CVPR 2024): its text, and its released code.
+    """Settings of Stable Keypoints (Hedlin et al., CVPR 2024). A ``preset`` fills in every setting that is not given.
 
-    A ``preset`` fills in what is not given. ``paper`` is the text, and the defaults below; what the text
-    leaves out (N, optimiser, batch, initial tokens) is the code of the time. ``official`` is the released
-    code, which differs from the text in these settings:
-
-    ======================  ==============================  ===============================================
-    setting                 paper                           official
-    ======================  ==============================  ===============================================
-    steps, batch_size       10,000 of 1 image (see below)   500 of 4 images
-    loss_on                 the kappa of Eq. 9              the K that furthest point sampling keeps of
-                                                            them, at their places in the transformed image
-    ranking                 KL of Gaussian and map, both    the map goes through a second softmax, over
-                            normalised to sum 1             its pixels
-    loss_reduction          sum over pixels, weights 1, 10  mean over pixels, weights 100, 1000
-    scale_of, scale_range   image drawn at 100-120 %        window of 80-100 % of the image (100-125 %)
-    translation             0.25 of the width               0.125 of the width
-    selection_images        every fit image once            100 images drawn, again and again if need be
-    ======================  ==============================  ===============================================
-
-    In preset ``paper`` a fit on Tai-Chi, DeepFashion or Human3.6M has 500 steps, as section 4.1 of the text says, and
-    a fit on any other dataset 10,000; ``steps``, where it is set, wins. A task that is tested on another dataset than
-    it is fitted on follows the one that it is fitted on. The other presets have the same steps everywhere.
-
-    ``mini`` is a third preset, for the small model shipped in ``mini_model``: it is chosen wherever the
-    model is ``mini`` and no preset is given.
-
-    Model: ``model`` is a folder in diffusers' layout, a hub id (with ``revision``) or ``mini``;
-    ``image_size`` 0 is the model's own; ``timestep`` the training timestep whose noise is added unless
-    ``noise`` is off; ``layers`` are names of cross-attention modules (``up_blocks.1.attentions.0.
-    transformer_blocks.0.attn2``), None for the first ``max_layers`` of the up path whose maps have at most
-    ``max_layer_side`` pixels a side; ``keep_null_tokens`` keeps the empty caption's tokens, frozen, in the
-    context, the maps being read from the learned tokens alone; ``latent_cache`` is how many untransformed
-    fit images may be kept encoded. ``dtype`` is that of weights and features; maps and losses are at least
-    float32, and float16 gradients are scaled. On the small model bfloat16 moves 3 % of keypoints by more than a
-    128th of the image, float16 none of 360. ``memory='low'`` recomputes the UNet's blocks in the backward pass
-    and takes one image of a batch at a time; ``compile`` compiles the blocks, meant for long fits on a GPU.
-
-    Maps: ``map_size`` is R, ``sigma`` in pixels of the map; ``upsample_queries`` off upsamples the maps
-    after the softmax instead (Table 4). ``equivariance`` off trains on one view; ``furthest_point_sampling``
-    off makes kappa = K (Table 4), and a ``kappa`` of 0 stands for K + 6. ``fps_in_loss_on`` matters where
-    ``loss_on`` is ``kept``.
-
-    Augmentation: rotation in degrees either way, ``translation`` as a fraction of the width, the scale drawn
-    evenly from ``scale_range`` as the size of the image (``scale_of='image'``) or of the window seen
-    (``'window'``). ``test_augmentations`` 0 reads the untransformed image. ``output_size`` is the side at
-    which maps are warped back and their maximum is read, 0 for the image's; ``predict_batch`` the number of
-    views in one pass without gradient (an image's own views always stay together).
-
-    Files: ``tokens`` is a folder with tokens that were learned already, ``embedding.pt`` and ``indices.pt`` of the
-    released code or a fit of ours (``runs/fits/...``): they are taken as they are and nothing is optimised.
-    ``checkpoint_every`` is after how many steps (then batches of selection images) a fit is kept, so that it can go
-    on after it was broken off; 0 keeps none. It changes no keypoint and is no part of what identifies a fit.
+    ``paper`` follows the text, and where the text is silent the code at the time of the paper. ``official`` follows the
+    released code. ``mini`` is for the small model of this repository, and the default wherever ``model`` is ``mini``.
     """
 
     of_predict: ClassVar[frozenset[str]] = frozenset({"test_augmentations", "output_size"})
 
-    preset: Literal["paper", "official", "mini"] = "paper"
+    preset: Literal["paper", "official", "mini"] = Field(
+        default="paper",
+        description="Source of the other defaults: the paper's text, the released code, or the small mini model.",
+    )
 
-    model: str = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-    revision: str | None = None
-    image_size: int = Field(default=0, ge=0)
-    timestep: int = Field(default=0, ge=0)
-    noise: bool = True
-    layers: tuple[str, ...] | None = None
-    max_layers: PositiveInt = 4
-    max_layer_side: PositiveInt = 32
-    keep_null_tokens: bool = False
-    dtype: Literal["float64", "float32", "bfloat16", "float16"] = "float32"
-    latent_cache: int = Field(default=2048, ge=0)
-    memory: Literal["auto", "low"] = "auto"
-    compile: bool = False
+    model: str = Field(
+        default="stable-diffusion-v1-5/stable-diffusion-v1-5",
+        description="Diffusion model: a folder in diffusers' layout, a Hugging Face hub id, or mini for the small "
+        "model of this repository (paper, section 3.3: Stable Diffusion 1.5).",
+    )
+    revision: str | None = Field(
+        default=None,
+        description="Branch, tag or commit of a hub id; none takes the hub's default (chosen here).",
+    )
+    image_size: int = Field(
+        default=0,
+        ge=0,
+        description="Side in pixels of the square images that the model sees; 0 is the side that the model was made "
+        "for (released code: 512, which is that of Stable Diffusion 1.5).",
+    )
+    timestep: int = Field(
+        default=0,
+        ge=0,
+        description="Training timestep, counted from 0, whose noise level is added to the latent (released code: 0; "
+        "paper, section 3.1: the last of 50 denoising steps).",
+    )
+    noise: bool = Field(default=True, description="Whether noise is added to the latent at all (released code: yes).")
+    layers: tuple[str, ...] | None = Field(
+        default=None,
+        description="Cross-attention modules to read, by name, such as up_blocks.1.attentions.0.transformer_blocks.0."
+        "attn2; none chooses them by max_layers and max_layer_side.",
+    )
+    max_layers: PositiveInt = Field(
+        default=4,
+        description="Number of cross-attention layers to average, the first of the up path that max_layer_side admits "
+        "(released code; in Stable Diffusion 1.5 layers 7 to 10, Eq. 3).",
+    )
+    max_layer_side: PositiveInt = Field(
+        default=32, description="Largest side, in cells, of the maps of a layer that is read (released code: 32)."
+    )
+    keep_null_tokens: bool = Field(
+        default=False,
+        description="Whether the frozen tokens of the empty caption stay beside the learned ones; they have no maps "
+        "(chosen here; released code: no).",
+    )
+    dtype: Literal["float64", "float32", "bfloat16", "float16"] = Field(
+        default="float32",
+        description="Number type of weights and features; maps and losses are at least float32 (released code: "
+        "float32). On the small model bfloat16 moves 3 % of keypoints by more than 1/128 of the image, float16 none.",
+    )
+    latent_cache: int = Field(
+        default=2048,
+        ge=0,
+        description="Largest number of untransformed fit images whose latents are kept in memory (chosen here).",
+    )
+    memory: Literal["auto", "low"] = Field(
+        default="auto",
+        description="low saves memory: it recomputes the UNet's blocks in the backward pass and takes one image of a "
+        "batch at a time (chosen here).",
+    )
+    compile: bool = Field(
+        default=False,
+        description="Whether the UNet's and the encoder's blocks are compiled, which pays off in long fits on a GPU "
+        "(chosen here).",
+    )
 
-    num_tokens: PositiveInt = 500
-    token_scale: PositiveFloat = 1.0
-    learning_rate: PositiveFloat = 5e-3
-    adam_betas: Fraction = (0.9, 0.999)
-    adam_epsilon: PositiveFloat = 1e-8
-    steps: int = Field(default=10_000, ge=0)
-    batch_size: PositiveInt = 1
+    num_tokens: PositiveInt = Field(
+        default=500, description="Number N of tokens that are optimised (released code: 500)."
+    )
+    token_scale: PositiveFloat = Field(
+        default=1.0, description="Standard deviation of the random tokens at the start (released code: 1)."
+    )
+    learning_rate: PositiveFloat = Field(default=5e-3, description="Learning rate of Adam (released code: 0.005).")
+    adam_betas: Fraction = Field(
+        default=(0.9, 0.999), description="Decay rates of Adam's two running averages (released code)."
+    )
+    adam_epsilon: PositiveFloat = Field(
+        default=1e-8, description="Number added to the denominator of Adam's step (released code)."
+    )
+    steps: int = Field(
+        default=10_000,
+        ge=0,
+        description="Optimisation steps (paper, section 4.1: 10,000, but 500 for a fit on Tai-Chi, DeepFashion or "
+        "Human3.6M that sets no steps; released code: 500); 0 keeps the random tokens.",
+    )
+    batch_size: PositiveInt = Field(
+        default=1, description="Images in a step (the code at the time of the paper: 1; released code: 4)."
+    )
 
-    map_size: PositiveInt = 128
-    upsample_queries: bool = True
-    sigma: PositiveFloat = 2.0
-    kappa: int = Field(default=25, ge=0)
-    ranking: Literal["paper", "official"] = "paper"
-    loss_on: Literal["candidates", "kept"] = "candidates"
-    fps_in_loss_on: Literal["transformed", "original"] = "transformed"
-    loss_reduction: Literal["sum", "mean"] = "sum"
-    sharpening_weight: float = Field(default=1.0, ge=0)
-    equivariance_weight: float = Field(default=10.0, ge=0)
-    equivariance: bool = True
-    furthest_point_sampling: bool = True
+    map_size: PositiveInt = Field(
+        default=128, description="Side R in pixels of the attention maps (paper, section 3.3: 128)."
+    )
+    upsample_queries: bool = Field(
+        default=True,
+        description="Whether queries are upsampled to map_size before the softmax (paper, section 3.3); false "
+        "upsamples the maps after it, as in a row of Table 4.",
+    )
+    sigma: PositiveFloat = Field(
+        default=2.0,
+        description="Standard deviation of the target Gaussian, in pixels of the map (Eq. 8; released code: 2).",
+    )
+    kappa: int = Field(
+        default=25,
+        ge=0,
+        description="Number of most local tokens that remain candidates in each image (Eq. 9; paper, section 3.2: 25); "
+        "0 stands for K + 6 (chosen here).",
+    )
+    ranking: Literal["paper", "official"] = Field(
+        default="paper",
+        description="Measure of locality: paper is the KL divergence of Gaussian and map, both normalised to sum 1 "
+        "(Eq. 9); official first applies a second softmax, over its pixels, to the map (released code).",
+    )
+    loss_on: Literal["candidates", "kept"] = Field(
+        default="candidates",
+        description="Tokens in the losses: candidates is all kappa of them (Eq. 9), kept is the K that furthest point "
+        "sampling keeps (released code).",
+    )
+    fps_in_loss_on: Literal["transformed", "original"] = Field(
+        default="transformed",
+        description="View whose maxima furthest point sampling compares in the losses, if loss_on is kept (released "
+        "code: transformed).",
+    )
+    loss_reduction: Literal["sum", "mean"] = Field(
+        default="sum",
+        description="Whether squared differences are summed over the pixels of a map (Eq. 5 and 6) or averaged "
+        "(released code).",
+    )
+    sharpening_weight: float = Field(
+        default=1.0, ge=0, description="Weight of the localisation loss (Eq. 4: 1; released code: 100)."
+    )
+    equivariance_weight: float = Field(
+        default=10.0, ge=0, description="Weight of the equivariance loss (Eq. 4: 10; released code: 1000)."
+    )
+    equivariance: bool = Field(
+        default=True,
+        description="Whether a step also takes a transformed view of each image and the equivariance loss (Eq. 5); "
+        "false is a row of Table 4.",
+    )
+    furthest_point_sampling: bool = Field(
+        default=True,
+        description="Whether furthest point sampling keeps K of the kappa candidates (Eq. 10); false sets kappa to K, "
+        "as in a row of Table 4.",
+    )
 
-    rotation_degrees: float = Field(default=15.0, ge=0)
-    scale_of: Literal["image", "window"] = "image"
-    scale_range: Fraction = (1.0, 1.2)
-    translation: float = Field(default=0.25, ge=0)
+    rotation_degrees: float = Field(
+        default=15.0,
+        ge=0,
+        description="Largest rotation of a transformed view, in degrees either way (paper, section 3.2: 15).",
+    )
+    scale_of: Literal["image", "window"] = Field(
+        default="image",
+        description="Meaning of scale_range: size of the rendered image (paper, section 3.2), or side of the window "
+        "that the view shows (released code).",
+    )
+    scale_range: Fraction = Field(
+        default=(1.0, 1.2),
+        description="Bounds of the scale of a transformed view, sampled uniformly, as a share of the image's side "
+        "(paper, section 3.2: 1 to 1.2 of the image; released code: 0.8 to 1 of the window).",
+    )
+    translation: float = Field(
+        default=0.25,
+        ge=0,
+        description="Largest shift of a transformed view along either axis, as a share of the image's width (paper, "
+        "section 3.2: 0.25; released code: 0.125).",
+    )
 
-    selection_images: int = Field(default=0, ge=0)
-    test_augmentations: int = Field(default=10, ge=0)
-    output_size: int = Field(default=0, ge=0)
-    predict_batch: PositiveInt = 10
+    selection_images: int = Field(
+        default=0,
+        ge=0,
+        description="Number of fit images, repeated if need be, that choose the K tokens; 0 takes each image once "
+        "(paper, section 3.2; released code: 100).",
+    )
+    test_augmentations: int = Field(
+        default=10,
+        ge=0,
+        description="Number of transformed views averaged in prediction (Eq. 11; released code: 10); 0 reads the "
+        "image itself.",
+    )
+    output_size: int = Field(
+        default=0,
+        ge=0,
+        description="Side in pixels at which maps are warped back and their maximum is read; 0 is that of the image "
+        "(released code).",
+    )
+    predict_batch: PositiveInt = Field(
+        default=10,
+        description="Views in one pass without gradient; the views of one image always stay together (chosen here).",
+    )
 
-    tokens: str | None = None
-    checkpoint_every: int = Field(default=100, ge=0, exclude=True)
+    tokens: str | None = Field(
+        default=None,
+        description="Folder of learned tokens to use without optimisation: embedding.pt and indices.pt of the released "
+        "code, or a fit under runs/fits.",
+    )
+    checkpoint_every: int = Field(
+        default=100,
+        ge=0,
+        exclude=True,
+        description="Steps, and then batches of selection images, between two checkpoints of a fit; 0 keeps none "
+        "(chosen here).",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -32,38 +32,72 @@ MINI: dict[str, Any] = {
 
 
 class SupervisedConfig(TrainedConfig):
-    """Settings of the regressor; the defaults are for images of 128 pixels and a GPU.
+    """Settings of the supervised heatmap regressor, all chosen here; preset ``paper`` is for a GPU.
 
-    The network halves the image by ``stem_stride`` (1, 2 or 4) and then ``levels`` times, from ``width`` channels to
-    at most ``max_width``, and comes back up with skip connections to heatmaps of ``image_size / stem_stride`` pixels.
-    ``sigma`` of the Gaussian targets is in pixels of the heatmap; the loss is ``heatmap_weight`` times the
-    cross-entropy of target and heatmap plus ``coordinate_weight`` times the distance, in image sides, of landmark and
-    soft-argmax. Images are rotated by up to ``rotation_degrees``, drawn at a size between those of ``scale_range``
-    and moved by up to ``translation`` of half their width, either way; their contrast is changed by up to ``colour``
-    and their brightness by up to half of it. They are never mirrored, as that would swap left and right.
+    Images are never mirrored, as that would swap left and right.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
 
-    batch_size: PositiveInt = 32
-    learning_rate: PositiveFloat = 1e-3
-    weight_decay: NonNegativeFloat = 1e-4
-    schedule: Literal["constant", "cosine"] = "cosine"
-    warmup: int = Field(default=200, ge=0)
-    clip_gradient: NonNegativeFloat = 1.0
+    batch_size: PositiveInt = Field(default=32, description="Images in a step (chosen here).")
+    learning_rate: PositiveFloat = Field(default=1e-3, description="Largest learning rate of AdamW (chosen here).")
+    weight_decay: NonNegativeFloat = Field(default=1e-4, description="Decoupled weight decay of AdamW (chosen here).")
+    schedule: Literal["constant", "cosine"] = Field(
+        default="cosine",
+        description="Learning rate after the warm-up: constant, or cosine, which falls to 0 along half a cosine wave "
+        "(chosen here).",
+    )
+    warmup: int = Field(
+        default=200, ge=0, description="Steps over which the learning rate rises linearly at the start (chosen here)."
+    )
+    clip_gradient: NonNegativeFloat = Field(
+        default=1.0,
+        description="Largest norm of the gradient over all parameters together; 0 clips nothing (chosen here).",
+    )
 
-    width: PositiveInt = 64
-    max_width: PositiveInt = 256
-    levels: PositiveInt = 4
-    stem_stride: PositiveInt = 2
-    sigma: PositiveFloat = 1.5
-    heatmap_weight: NonNegativeFloat = 1.0
-    coordinate_weight: NonNegativeFloat = 1.0
+    width: PositiveInt = Field(
+        default=64, description="Channels of the network's first level, a multiple of 8 (chosen here)."
+    )
+    max_width: PositiveInt = Field(
+        default=256,
+        description="Most channels of a level, a multiple of 8; each level has twice those of the one before (chosen "
+        "here).",
+    )
+    levels: PositiveInt = Field(
+        default=4, description="Number of times that the network halves the image after the stem (chosen here)."
+    )
+    stem_stride: PositiveInt = Field(
+        default=2,
+        description="Factor, 1, 2 or 4, by which the stem shrinks the image; heatmaps have image_size / stem_stride "
+        "pixels a side (chosen here).",
+    )
+    sigma: PositiveFloat = Field(
+        default=1.5, description="Standard deviation of the target Gaussians, in pixels of the heatmap (chosen here)."
+    )
+    heatmap_weight: NonNegativeFloat = Field(
+        default=1.0, description="Weight of the cross-entropy of target and heatmap in the loss (chosen here)."
+    )
+    coordinate_weight: NonNegativeFloat = Field(
+        default=1.0,
+        description="Weight of the distance of landmark and soft-argmax, in image sides, in the loss (chosen here; "
+        "loss of Sun et al., ECCV 2018).",
+    )
 
-    rotation_degrees: float = Field(default=20.0, ge=0)
-    scale_range: tuple[float, float] = (0.8, 1.25)
-    translation: float = Field(default=0.1, ge=0)
-    colour: float = Field(default=0.2, ge=0, lt=1)
+    rotation_degrees: float = Field(
+        default=20.0, ge=0, description="Largest random rotation of images, in degrees either way (chosen here)."
+    )
+    scale_range: tuple[float, float] = Field(
+        default=(0.8, 1.25), description="Bounds of the random scale of images, sampled uniformly (chosen here)."
+    )
+    translation: float = Field(
+        default=0.1, ge=0, description="Largest random shift along either axis, in halves of the width (chosen here)."
+    )
+    colour: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="Largest random change of contrast, as a share; that of brightness is half of it (chosen here).",
+    )
 
     @model_validator(mode="after")
     def _check_ranges(self) -> SupervisedConfig:

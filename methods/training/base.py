@@ -24,33 +24,47 @@ STATE = "state.json"
 
 
 class TrainedConfig(MethodConfig):
-    """Settings that every trained method has. Defaults are for a subclass to replace by those of its paper.
+    """Settings of every trained method; a subclass replaces the defaults by those of its paper.
 
-    ``preset`` fills in what is not given from the subclass's ``presets``. Images are ``image_size`` square; a fit
-    takes ``steps`` steps of ``batch_size`` images, with ``learning_rate`` and ``weight_decay`` of the optimiser; the
-    learning rate stays (``schedule='constant'``) or falls to 0 along half a cosine wave (``'cosine'``), after
-    ``warmup`` steps in which it rises. A gradient that is longer, over all parameters together, than
-    ``clip_gradient`` is shortened to it; 0 leaves it.
-
-    ``predict_batch`` images go through the network at once in ``predict``. ``checkpoint_every`` is after how many
-    steps a fit is kept, so that it can go on after it was broken off; 0 keeps none. Neither identifies a fit.
+    A ``preset`` fills in, from the subclass's ``presets``, every setting that is not given.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": {}}
 
-    preset: Literal["paper", "mini"] = "paper"
+    preset: Literal["paper", "mini"] = Field(
+        default="paper",
+        description="Source of the other defaults: the published method, or small networks that fit in about a minute "
+        "on a CPU core.",
+    )
 
-    image_size: PositiveInt = 128
-    steps: int = Field(default=20_000, ge=0)
-    batch_size: PositiveInt = 64
-    learning_rate: PositiveFloat = 1e-4
-    weight_decay: NonNegativeFloat = 0.0
-    schedule: Literal["constant", "cosine"] = "constant"
-    warmup: int = Field(default=0, ge=0)
-    clip_gradient: NonNegativeFloat = 0.0
+    image_size: PositiveInt = Field(default=128, description="Side of the square images, in pixels.")
+    steps: int = Field(default=20_000, ge=0, description="Optimisation steps.")
+    batch_size: PositiveInt = Field(default=64, description="Images in a step.")
+    learning_rate: PositiveFloat = Field(default=1e-4, description="Largest learning rate of AdamW.")
+    weight_decay: NonNegativeFloat = Field(default=0.0, description="Decoupled weight decay of AdamW.")
+    schedule: Literal["constant", "cosine"] = Field(
+        default="constant",
+        description="Learning rate after the warm-up: constant, or cosine, which falls to 0 along half a cosine wave "
+        "(chosen here).",
+    )
+    warmup: int = Field(
+        default=0, ge=0, description="Steps over which the learning rate rises linearly at the start (chosen here)."
+    )
+    clip_gradient: NonNegativeFloat = Field(
+        default=0.0,
+        description="Largest norm of the gradient over all parameters together, to which longer ones are scaled down; "
+        "0 scales none (chosen here).",
+    )
 
-    predict_batch: PositiveInt = Field(default=32, exclude=True)
-    checkpoint_every: int = Field(default=500, ge=0, exclude=True)
+    predict_batch: PositiveInt = Field(
+        default=32, exclude=True, description="Images in one pass of the network in prediction (chosen here)."
+    )
+    checkpoint_every: int = Field(
+        default=500,
+        ge=0,
+        exclude=True,
+        description="Steps between two checkpoints of a fit; 0 keeps none (chosen here).",
+    )
 
     @model_validator(mode="before")
     @classmethod

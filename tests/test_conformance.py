@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from benchmarks.describe.settings_table import settings
 from benchmarks.registry import DATASETS, METHODS, method_class
 from methods.base import Method, MethodError
 from methods.stable_keypoints import StableKeypoints
@@ -101,6 +102,13 @@ def test_method_card_is_complete(name: str) -> None:
     assert card.supervision.strip()
     if not card.is_floor:
         assert all((card.paper, card.year, card.licence, card.trained_on))
+
+
+@every_method
+def test_every_setting_is_described(name: str) -> None:
+    found = settings(method_class(name).Config)
+    undescribed = [setting for setting, field in found if not (field.description or "").strip()]
+    assert undescribed == [], "say what each means, in which unit: Field(default=..., description=...)"
 
 
 @every_method

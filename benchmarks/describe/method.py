@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.describe.task import PROFILES
+from benchmarks.describe.settings_table import settings_text
 from benchmarks.describe.text import columns
 from benchmarks.registry import FORMATS, IMPORTED, METHODS, method_class
-from benchmarks.tasks import Profile
 from leaderboard.literature import UNKNOWN, systems
 from leaderboard.published import AS_PRINTED, published_facts
 
 if TYPE_CHECKING:
     from leaderboard.literature import SystemCard
-    from methods.base import MethodConfig
 
 
 def method_card(name: str) -> str:
@@ -24,21 +21,8 @@ def method_card(name: str) -> str:
     cls = method_class(name)
     card = [(key, str(value)) for key, value in cls.card.model_dump().items() if value is not None]
     card.append(("code", f"{METHODS.origin(name)}, version {cls.version}"))
-    configs = {profile: cls.config_for(profile, {}) for profile in PROFILES}
-    settings = [(f"{name}.{key}", _setting(key, configs)) for key in cls.Config.model_fields]
     text = f"method {name}\n{columns(card)}"
-    if settings:
-        about = inspect.getdoc(cls.Config) or ""
-        text += f"\n\nsettings (--set name=value)\n{columns(settings)}\n\n{about}"
-    return text
-
-
-def _setting(key: str, configs: Mapping[Profile, MethodConfig]) -> str:
-    """A setting's default, for each profile where they differ."""
-    values = {profile: str(getattr(config, key)) for profile, config in configs.items()}
-    if len(set(values.values())) == 1:
-        return values[PROFILES[0]]
-    return ", ".join(f"{value} ({profile})" for profile, value in values.items())
+    return f"{text}\n\n{settings_text(name, cls)}" if cls.Config.model_fields else text
 
 
 def format_card(name: str) -> str:

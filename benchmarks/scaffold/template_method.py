@@ -4,13 +4,14 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from methods.arrays import ArrayMethod
 from methods.base import ImageBatch, ImageStream, MethodCard, MethodConfig, Report
 
 
 class TemplateConfig(MethodConfig):
-    sharpness: float = 100.0  # in colour; changed by --set template.sharpness=50
+    sharpness: float = Field(default=100.0, description="Falloff of weights with squared RGB distance; chosen here.")
 
 
 class Template(ArrayMethod):
@@ -35,6 +36,5 @@ class Template(ArrayMethod):
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
         distance = ((batch.pixels[:, None] - self.array("colours")[:, :, None, None]) ** 2).sum(axis=2)  # (B, K, H, W)
         weight = np.exp(-self.config.sharpness * distance) + 1e-9
-        weight /= weight.sum(axis=(2, 3), keepdims=True)
         place = (np.arange(weight.shape[-1]) + 0.5) / weight.shape[-1]  # centres of the pixels
-        return np.stack([weight.sum(axis=2) @ place, weight.sum(axis=3) @ place], axis=-1)  # (x, y)
+        return np.stack([weight.sum(axis) @ place for axis in (2, 3)], -1) / weight.sum((2, 3))[..., None]  # (x, y)

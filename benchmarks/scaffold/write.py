@@ -23,7 +23,7 @@ name = "keypoints-{id}"
 version = "0.1.0"
 description = "{title}: a method for the keypoint benchmarks"
 requires-python = ">=3.11"
-dependencies = ["numpy", "scipy"]
+dependencies = ["numpy", "pydantic", "scipy"]
 
 # The benchmark finds the method by this line. The module imports `methods` from the benchmark's checkout, where the
 # commands are started.

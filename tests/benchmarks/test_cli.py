@@ -1,67 +1,38 @@
 """The command line from outside: what it imports, and what it says to the mistaken."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
-HEAVY = "torch diffusers transformers mlflow matplotlib pandas pyarrow scipy"
 
-
-def call(repository, *arguments, code="from benchmarks.cli import main; main()"):
-    environment = {name: value for name, value in os.environ.items() if name != "KEYPOINTS_DATA_ROOT"}
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(
-        command, cwd=repository, capture_output=True, text=True, check=False, timeout=600, env=environment
+def test_what_must_be_quick_imports_nothing_heavy(heavy_modules):
+    names = ("stable_keypoints", "mini_cub_001", "wild", "ablation", "lorenz2019")
+    found = heavy_modules(
+        ["--help"], ["run", "--help"], ["list"], ["list", "systems"], *(["describe", name] for name in names)
     )
+    assert len(found) == 4 + len(names)
+    assert [(line, heavy) for line, heavy in found if heavy] == []
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--help"],
-        ["run", "--help"],
-        ["list"],
-        ["describe", "stable_keypoints"],
-        ["describe", "mini_cub_001"],
-        ["describe", "wild"],
-        ["describe", "ablation"],
-        ["describe", "lorenz2019"],
-        ["list", "systems"],
-    ],
-)
-def test_what_must_be_quick_imports_nothing_heavy(repository, arguments):
-    code = (
-        "import atexit, sys\n"
-        f"atexit.register(lambda: print('heavy:', [n for n in '{HEAVY}'.split() if n in sys.modules]))\n"
-        "from benchmarks.cli import main; main()"
-    )
-    done = call(repository, *arguments, code=code)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "heavy: []"
-
-
-def test_list_names_everything(repository):
+def test_list_names_everything(command):
     from benchmarks.tasks import SUITES, TASKS
     from datasets import DATASETS
     from leaderboard.literature import systems
     from methods import METHODS
     from methods.adapters import FORMATS
 
-    text = call(repository, "list").stdout
+    _, text, _ = command("list")
     for name in [*METHODS, *DATASETS, *TASKS, *SUITES, *FORMATS, *systems()]:
         assert re.search(rf"^  {name}  ", text, re.M), name
-    assert "taichi" not in call(repository, "list", "methods").stdout
+    assert "taichi" not in command("list", "methods")[1]
 
 
 @pytest.mark.parametrize(
     ("name", "content"),
     [
         ("grid", "Mean pose"),
-        ("stable_keypoints", "stable_keypoints.sigma"),
+        ("stable_keypoints", "settings (--set stable_keypoints.NAME=VALUE)"),
         ("mini_taichi", "fit 300, regress 200, test 100"),
         ("cub_001", "images missing: no data root is set"),
         ("celeba_wild_to_taichi", "keypoints learned on mini_celeba_wild (fit 300), mini_taichi (fit 300, regress 200"),
@@ -77,10 +48,10 @@ def test_list_names_everything(repository):
         ("scops", "order"),
     ],
 )
-def test_describe(repository, name, content):
-    done = call(repository, "describe", name)
-    assert done.returncode == 0, done.stderr
-    assert content in done.stdout
+def test_describe(command, name, content):
+    status, out, error = command("describe", name)
+    assert status == 0, error
+    assert content in out
 
 
 @pytest.mark.parametrize(
@@ -106,24 +77,23 @@ def test_describe(repository, name, content):
         (["ui", "--output", "/nowhere"], "no /nowhere/mlflow.db to show"),
     ],
 )
-def test_mistakes_are_one_line_with_status_2(repository, arguments, message):
-    done = call(repository, *arguments)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: " + message)
-    assert len(done.stderr.splitlines()) == 1
-    assert not (repository / "nowhere").exists()
+def test_mistakes_are_one_line_with_status_2(command, arguments, message):
+    status, _, error = command(*arguments)
+    assert status == 2
+    assert error.startswith("error: " + message)
+    assert len(error.splitlines()) == 1
 
 
-def test_a_mini_run_and_its_leaderboard(repository, tmp_path):
-    runs = str(tmp_path / "runs")
+def test_a_mini_run_and_its_leaderboard(command, tmp_path):
+    runs = tmp_path / "runs"
     options = ["--method", "grid", "--task", "cub_001", "--limit", "6", "--output", runs, "--device", "cpu"]
-    done = call(repository, "run", *options, "--no-mlflow")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("profile mini: no --data-root and no KEYPOINTS_DATA_ROOT")
-    table = call(repository, "leaderboard", "--suite", "wild", "--runs", runs, "--profile", "mini")
-    assert "(limit 6)" in table.stdout
+    status, out, error = command("run", *options, "--no-mlflow")
+    assert status == 0, error
+    assert out.startswith("profile mini: no --data-root and no KEYPOINTS_DATA_ROOT")
+    board = ("leaderboard", "--suite", "wild", "--runs", runs)
+    assert "(limit 6)" in command(*board, "--profile", "mini")[1]
     written = tmp_path / "rows.json"
-    call(repository, "leaderboard", "--suite", "wild", "--runs", runs, "--format", "json", "--output", str(written))
+    command(*board, "--format", "json", "--output", written)
     rows = {row["method"]: row for row in json.loads(written.read_text())}
     assert set(rows) == {"centre", "grid", "random_points"}
     expected = {"task": "cub_001", "profile": "mini", "kind": "trained", "protocol": "sk/side", "n_test": 6}

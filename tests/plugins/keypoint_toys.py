@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from benchmarks.tasks import Task
 from datasets.base import Annotation, DatasetCard, DatasetError, KeypointDataset, Split
@@ -137,17 +138,14 @@ def send_due_signal() -> None:
 
 
 class ColoursConfig(MethodConfig):
-    """``shift`` moves every keypoint, ``crash`` fails the fit, ``pause`` slows each of its ``steps``.
+    """Settings that move keypoints, and settings that delay or crash a run."""
 
-    ``batch_pause`` slows each batch of predictions; ``memory`` changes nothing.
-    """
-
-    shift: float = 0.0
-    crash: bool = False
-    pause: float = 0.0
-    steps: int = 5
-    batch_pause: float = 0.0
-    memory: str = "auto"
+    shift: float = Field(default=0.0, description="Added to every coordinate, in image sides.")
+    crash: bool = Field(default=False, description="Whether the fit raises an error.")
+    pause: float = Field(default=0.0, description="Seconds that each step of the fit takes.")
+    steps: int = Field(default=5, description="Steps of the fit.")
+    batch_pause: float = Field(default=0.0, description="Seconds that each batch of predictions takes.")
+    memory: str = Field(default="auto", description="Changes nothing.")
 
 
 class Colours(Method):

@@ -1,51 +1,37 @@
 """``python -m benchmarks data`` from outside: exit statuses, one line for a mistake, nothing heavy imported."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 
-HEAVY = "torch diffusers transformers mlflow matplotlib pandas pyarrow scipy pooch requests"
-COUNT = (
-    "import atexit, sys\n"
-    f"atexit.register(lambda: print('heavy:', [n for n in '{HEAVY}'.split() if n in sys.modules]))\n"
-    "from benchmarks.cli import main; main()"
-)
 
-
-def call(repository, *arguments, code="from benchmarks.cli import main; main()"):
-    environment = {name: value for name, value in os.environ.items() if name != "KEYPOINTS_DATA_ROOT"}
-    command = [sys.executable, "-c", code, "data", *arguments]
-    return subprocess.run(
-        command, cwd=repository, capture_output=True, text=True, check=False, timeout=600, env=environment
+def test_what_must_be_quick_imports_nothing_heavy(heavy_modules):
+    status = ["data", "status"]
+    found = heavy_modules(
+        ["data", "--help"],
+        ["data", "verify", "--help"],
+        status,
+        [*status, "--format", "json"],
+        ["data", "describe", "cub_001"],
     )
+    assert len(found) == 5
+    assert [(line, heavy) for line, heavy in found if heavy] == []
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], ["verify", "--help"], ["status"], ["status", "--format", "json"], ["describe", "cub_001"]]
-)
-def test_what_must_be_quick_imports_nothing_heavy(repository, arguments):
-    done = call(repository, *arguments, code=COUNT)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "heavy: []"
-
-
-def test_status_as_json_is_nothing_else(repository, tmp_path):
-    done = call(repository, "status", "cub_001", "--data-root", str(tmp_path), "--format", "json")
-    found = json.loads(done.stdout)
+def test_status_as_json_is_nothing_else(command, tmp_path):
+    _, out, _ = command("data", "status", "cub_001", "--data-root", tmp_path, "--format", "json")
+    found = json.loads(out)
     assert (found["data_root"], found["named_by"]) == (str(tmp_path), "--data-root")
     assert found["datasets"][0]["counts"] == {"fit": 30, "regress": 30, "test": 30}
 
 
-def test_verify_ends_with_0_for_sound_data_and_1_for_what_is_missing(repository, tmp_path):
-    cache = ["--cache", str(tmp_path / "cache")]
-    sound = call(repository, "verify", "mini_cub_001", "--annotations-only", *cache)
-    assert (sound.returncode, sound.stdout.splitlines()[-1]) == (0, "  no problems")
-    missing = call(repository, "verify", "cub_001", "--data-root", str(tmp_path), *cache)
-    assert missing.returncode == 1
-    assert f"no {tmp_path}/CUB_200_2011" in missing.stdout
+def test_verify_ends_with_0_for_sound_data_and_1_for_what_is_missing(command, tmp_path):
+    cache = ["--cache", tmp_path / "cache"]
+    status, out, _ = command("data", "verify", "mini_cub_001", "--annotations-only", *cache)
+    assert (status, out.splitlines()[-1]) == (0, "  no problems")
+    status, out, _ = command("data", "verify", "cub_001", "--data-root", tmp_path, *cache)
+    assert status == 1
+    assert f"no {tmp_path}/CUB_200_2011" in out
 
 
 @pytest.mark.parametrize(
@@ -61,14 +47,14 @@ def test_verify_ends_with_0_for_sound_data_and_1_for_what_is_missing(repository,
         (["fetch", "celeba_aligned"], "celeba_aligned is not fetched: it has to be got by hand, as said above"),
     ],
 )
-def test_mistakes_are_one_line_with_status_2(repository, arguments, message):
-    done = call(repository, *arguments)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: " + message)
-    assert len(done.stderr.splitlines()) == 1
+def test_mistakes_are_one_line_with_status_2(command, arguments, message):
+    status, _, error = command("data", *arguments)
+    assert status == 2
+    assert error.startswith("error: " + message)
+    assert len(error.splitlines()) == 1
 
 
-def test_what_has_to_be_got_by_hand_is_explained(repository, tmp_path):
-    text = call(repository, "fetch", "celeba_aligned", "--data-root", str(tmp_path)).stdout
+def test_what_has_to_be_got_by_hand_is_explained(command, tmp_path):
+    _, text, _ = command("data", "fetch", "celeba_aligned", "--data-root", tmp_path)
     assert "licence        non-commercial research only" in text
     assert f"files expected under the data root {tmp_path}\n  celeba/\n" in text

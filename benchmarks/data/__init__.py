@@ -1,1 +1,1 @@
-"""Data on disk: what is there and what is missing, whether it is whole, and getting it where that is allowed."""
+"""The ``data`` commands: report which datasets are on disk, verify them, and download those that may be."""

@@ -1,4 +1,4 @@
-"""Unpacking an archive: all that it has under one folder, or nothing."""
+"""Unpacking one folder of an archive, completely or not at all."""
 
 from __future__ import annotations
 
@@ -13,35 +13,34 @@ from pathlib import Path, PurePosixPath
 
 from benchmarks.errors import UserError, first_line
 
-RESERVE = 64 << 20  # bytes that are left free
+RESERVE = 64 << 20  # bytes of the disk to leave free
 
 
 def refuse_page(path: Path, origin: str) -> None:
-    """Raise UserError for what is often saved in place of an archive: a web page, a Git LFS pointer, nothing."""
+    """Raise UserError if the file is a web page, a Git LFS pointer or empty, as failed downloads often are."""
     with path.open("rb") as file:
         head = file.read(4096)
     text = head.decode("utf-8", errors="replace").strip()
     if not head:
-        raise UserError(f"{origin} is empty, expected an archive; get it again")
+        raise UserError(f"{origin} is empty, expected an archive; download it again")
     if text.startswith("version https://git-lfs"):
-        raise UserError(f"{origin} is a Git LFS pointer, expected the archive itself; get it with git lfs pull")
+        raise UserError(f"{origin} is a Git LFS pointer, expected the archive itself; download it with git lfs pull")
     if re.match(r"(<\?xml|<!doctype html|<html|<head|<!--)", text, re.I):
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.I | re.S)
         named = f" ('{' '.join(title[1].split())[:80]}')" if title else ""
         raise UserError(
             f"{origin} is a web page{named}, expected an archive: the server sent a notice, such as a quota or a "
-            "log-in; get the archive in a browser and name it with --from FILE"
+            "log-in; download the archive in a browser and name it with --from FILE"
         )
 
 
 def unpack(path: Path, folder: str, target: Path, aside: Path, report: Callable[[int, int], None]) -> None:
-    """Unpack what a tar archive has under ``folder`` to ``target``, which appears whole or not at all.
+    """Unpack ``folder``, and nothing else, of a tar archive to ``target``, which appears complete or not at all.
 
-    What is at ``target`` already is moved to ``aside``. ``report`` gets files done and in all.
+    An existing ``target`` is moved to ``aside``. ``report(done, total)`` is called after every file.
 
-    Raises UserError for an archive that is broken or has no such folder, a member that tarfile's ``data`` filter
-    refuses (a device, a name or a link that leads out), and where there is not enough room. What lies beside
-    ``folder`` in the archive is left there.
+    Raises UserError if the archive is broken or has no such folder, if tarfile's ``data`` filter refuses a member (a
+    device, or a name or link that leads outside), and if the disk has not enough room.
     """
     try:
         with (
@@ -52,18 +51,21 @@ def unpack(path: Path, folder: str, target: Path, aside: Path, report: Callable[
             refuse_without_room(sum(member.size for member in members), target.parent)
             archive.extractall(staging, _counted(members, report), filter="data")
             if not Path(staging, folder).is_dir():
-                raise UserError(f"{path}: holds no folder '{folder}'; nothing was unpacked, get the original archive")
+                raise UserError(
+                    f"{path}: holds no folder '{folder}'; nothing was unpacked, download the original archive"
+                )
             if target.exists():
                 target.rename(aside)
             Path(staging, folder).rename(target)
     except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError) as error:
         raise UserError(
-            f"cannot unpack {path} to {target}: {first_line(error)}; nothing was unpacked, get the original archive"
+            f"cannot unpack {path} to {target}: {first_line(error)}; nothing was unpacked, "
+            "download the original archive"
         ) from error
 
 
 def refuse_without_room(size: int, folder: Path) -> None:
-    """Raise UserError where a folder's disk has no room for so many bytes."""
+    """Raise UserError if the disk of a folder has not ``size`` bytes, and the reserve, free."""
     free = shutil.disk_usage(folder).free
     if free < size + RESERVE:
         raise UserError(
@@ -72,6 +74,7 @@ def refuse_without_room(size: int, folder: Path) -> None:
 
 
 def _counted(members: list[tarfile.TarInfo], report: Callable[[int, int], None]) -> Iterator[tarfile.TarInfo]:
+    """The members, each reported when the next one is asked for."""
     for done, member in enumerate(members, start=1):
         yield member
         report(done, len(members))

@@ -1,4 +1,4 @@
-"""What there is to know about a dataset: its card, and where its files belong."""
+"""Descriptions of datasets, with the files that each expects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datasets.base import DatasetError, KeypointDataset
 
 
 def description(name: str, data_root: Path | None) -> str:
-    """The card of a dataset and what is found of it. Raises UserError with the near match for an unknown name."""
+    """Card of a dataset and the state of its files. Raises UserError, with the nearest name, for an unknown one."""
     root, _ = choose_data_root(data_root)
     dataset = open_dataset(full_name(name), root)
     card = dataset.card
@@ -22,12 +22,12 @@ def description(name: str, data_root: Path | None) -> str:
     width = max(len(key) for key, _ in fields)
     text = f"dataset {name}\n" + "\n".join(f"  {key:<{width}}  {value}" for key, value in fields)
     if card.remarks:
-        text += "\n\nto know\n" + "\n".join(f"  - {remark}" for remark in card.remarks)
+        text += "\n\nremarks\n" + "\n".join(f"  - {remark}" for remark in card.remarks)
     return f"{text}\n\n{expected_tree(dataset)}" if card.tree else text
 
 
 def expected_tree(dataset: KeypointDataset) -> str:
-    """The files expected under the data root, whichever that is."""
+    """The files that the dataset expects under the data root."""
     where = f"under the data root {dataset.root}" if dataset.root else "under the data root, which is not set"
     return f"files expected {where}\n{indent(dataset.card.tree.rstrip(), '  ')}"
 
@@ -47,9 +47,9 @@ def _fields(dataset: KeypointDataset) -> Iterator[tuple[str, str]]:
     yield "citation", card.citation
     yield "how to get it", card.how_to_get
     if card.archive:
-        yield "download", f"python -m benchmarks data fetch {card.id} gets {card.archive.url}"
+        yield "download", f"python -m benchmarks data fetch {card.id} downloads {card.archive.url}"
     for split, digest in card.digests.items():
-        yield f"digest of {split}", f"{digest}, the reference"
+        yield f"digest of {split}", f"{digest} (reference)"
 
 
 def _found(dataset: KeypointDataset) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 data_app = typer.Typer(
-    help="Say what data is there, check it, and get it.",
+    help="Report, verify and download datasets.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -17,7 +17,7 @@ data_app = typer.Typer(
 
 
 class StatusFormat(StrEnum):
-    """How the status is written."""
+    """Format of the status report."""
 
     table = "table"
     json = "json"
@@ -28,11 +28,13 @@ DataRoot = Annotated[Path | None, typer.Option(help="Folder with the datasets (d
 
 @data_app.command()
 def status(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Default: all but mini.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Datasets (default: all but mini).")] = None,
     data_root: DataRoot = None,
-    format: Annotated[StatusFormat, typer.Option(help="For people, or for programs.")] = StatusFormat.table,
+    format: Annotated[
+        StatusFormat, typer.Option(help="A table for people, or JSON for programs.")
+    ] = StatusFormat.table,
 ) -> None:
-    """Say which annotations and images are found, and what is missing."""
+    """Report which annotations and images are found, and what is missing."""
     from benchmarks.data.status import status
 
     typer.echo(status(names or [], data_root, format.value))
@@ -43,7 +45,7 @@ def describe(
     name: Annotated[str, typer.Argument(help="A dataset.")],
     data_root: DataRoot = None,
 ) -> None:
-    """Say all about a dataset: what it is, what to know about it, how to get it, where its files belong."""
+    """Describe a dataset: its card, remarks, how to get it, and the files that it expects."""
     from benchmarks.data.card import description
 
     typer.echo(description(name, data_root))
@@ -53,18 +55,19 @@ def describe(
 def verify(
     names: Annotated[list[str], typer.Argument(metavar="NAME", help="Datasets.")],
     data_root: DataRoot = None,
-    annotations_only: Annotated[bool, typer.Option("--annotations-only", help="Decode no image.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads (default: one for each processor).")] = None,
+    annotations_only: Annotated[bool, typer.Option("--annotations-only", help="Check no images.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads (default: one for each CPU).")] = None,
     cache: Annotated[
-        Path | None, typer.Option(help="Folder that remembers what was verified (default: the user's cache folder).")
+        Path | None, typer.Option(help="Folder for the record of verified images (default: the user's cache folder).")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="File for all problems, one a line.")] = None,
+    output: Annotated[Path | None, typer.Option(help="File to write all problems to, one a line.")] = None,
 ) -> None:
     """Check counts, digests and annotations, and decode every image.
 
-    Broken off, it goes on where it stopped: an image whose file has not changed since is not decoded again.
+    An image that was verified before is decoded again only if its file has changed, so an interrupted verification
+    continues where it stopped.
 
-    Exit status: 0 all is well, 1 something is broken or missing, 2 a mistake you can mend, 130 interrupted.
+    Exit status: 0 no problems, 1 something is broken or missing, 2 a usage error, 130 interrupted.
     """
     from benchmarks.data.verify import Verification, verify
 
@@ -76,18 +79,16 @@ def fetch(
     name: Annotated[str, typer.Argument(help="A dataset.")],
     data_root: DataRoot = None,
     source: Annotated[
-        Path | None, typer.Option("--from", metavar="FILE", help="The archive, if it is at hand; no download.")
+        Path | None, typer.Option("--from", metavar="FILE", help="Unpack this archive instead of downloading it.")
     ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Put a folder that is in the way aside, as FOLDER.old.")
-    ] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Move an existing folder to FOLDER.old.")] = False,
 ) -> None:
-    """Download a dataset and unpack it, where its licence allows that; else say how to get it by hand.
+    """Download and unpack a dataset if its licence allows that; otherwise print how to get it.
 
-    A download that is broken off begins anew; one that is complete is not repeated.
+    An interrupted download starts again from the beginning; a complete one is not repeated.
 
-    Exit status: 0 it is there, 1 it is unpacked and lacks something still, 2 a mistake you can mend, or one that has
-    to be got by hand, 130 interrupted.
+    Exit status: 0 the dataset is complete, 1 it is unpacked but something is still missing, 2 a usage error or a
+    dataset without direct download, 130 interrupted.
     """
     from benchmarks.data.fetch import fetch
 

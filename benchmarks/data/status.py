@@ -1,4 +1,4 @@
-"""What is found of each dataset, and what is missing, without opening an image."""
+"""Which files of each dataset are found and which are missing, without opening an image."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ State = Literal["found", "partly", "missing"]
 
 @dataclass(frozen=True)
 class Found:
-    """What there is of a dataset: the splits that have annotations, and the images.
+    """Files found of a dataset: the splits that have annotations, and the state of the images.
 
-    ``lacks`` says what is missing, ``no_images`` what of the images is; '' where nothing is.
+    ``lacks`` says what is missing, ``no_images`` which images are missing; both are '' if nothing is.
     """
 
     annotated: tuple[Split, ...]
@@ -32,14 +32,14 @@ class Found:
 
     @property
     def annotations(self) -> str:
-        """'found' for all splits, 'missing' for none, or the splits that have them."""
+        """'found' for all splits, 'missing' for none, or the names of the annotated splits."""
         if len(self.annotated) in (0, len(SPLITS)):
             return "found" if self.annotated else "missing"
         return ", ".join(self.annotated)
 
 
 def find(dataset: KeypointDataset) -> Found:
-    """Look for a dataset's files. Raises DatasetError for an annotation file that had to be read and is broken."""
+    """Look for a dataset's files. Raises DatasetError if an annotation file that must be read is broken."""
     if isinstance(dataset, TableDataset) and not isinstance(dataset, OwnDataset):
         whole, reason = dataset.present()
     else:
@@ -60,7 +60,7 @@ def find(dataset: KeypointDataset) -> Found:
 
 
 def status(names: Sequence[str], data_root: Path | None, format: Literal["table", "json"] = "table") -> str:
-    """A row for each dataset named, or for each that needs files. Raises UserError for an unknown name."""
+    """A row for each named dataset, or for all that need files. Raises UserError for an unknown name."""
     root, source = choose_data_root(data_root)
     rows = [_row(name, root) for name in map(full_name, names or DATASETS.entries)]
     shown = rows if names else [row for row in rows if row["needs_files"]]
@@ -69,8 +69,8 @@ def status(names: Sequence[str], data_root: Path | None, format: Literal["table"
     where = f"data root {root} (from {source})" if root else f"no data root: no --data-root and no {DATA_ROOT}"
     text = f"{where}\n\n{_table(shown, root)}\n"
     if len(shown) < len(rows):
-        text += f"\n{len(rows) - len(shown)} mini datasets are drawn on the fly and need no files."
-    return f"{text}\ndata describe NAME says how to get a dataset, data verify NAME checks each of its files."
+        text += f"\n{len(rows) - len(shown)} mini datasets are rendered when needed and have no files."
+    return f"{text}\ndata describe NAME says how to get a dataset; data verify NAME checks all of its files."
 
 
 def _row(name: str, root: Path | None) -> dict[str, Any]:
@@ -88,7 +88,9 @@ def _table(rows: Iterable[dict[str, Any]], root: Path | None) -> str:
     lines = [["dataset", "annotations", "images", *SPLITS, "lacks"]]
     for row in rows:
         counts = [str(row["counts"].get(name, "")) for name in SPLITS]
-        lacks = row["lacks"].replace(f"{root}/", "").removeprefix("no data root is set")  # the first line says that
+        lacks = (
+            row["lacks"].replace(f"{root}/", "").removeprefix("no data root is set")
+        )  # the first line of the report says so
         lines.append([row["name"], row["annotations"], row["images"], *counts, lacks])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)

@@ -1,4 +1,4 @@
-"""What was verified before, so that a verification that was broken off goes on where it stopped."""
+"""The record of verified images, from which an interrupted verification continues."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from types import TracebackType
 
 from benchmarks.errors import UserError
 
-_STAMP = re.compile(r"[0-9a-f]{32}\n")
+_FINGERPRINT = re.compile(r"[0-9a-f]{32}\n")
 
 
 def cache_folder() -> Path:
-    """The user's cache folder, by the custom of the platform; XDG_CACHE_HOME comes first."""
+    """The user's cache folder: XDG_CACHE_HOME if set, else that of the platform."""
     named = os.environ.get("XDG_CACHE_HOME", "")
     if named:
         return Path(named) / "keypoint-benchmarks"
@@ -26,10 +26,10 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache("keypoint-benchmarks"))
 
 
-def stamp(names: Sequence[str], files: Sequence[Path]) -> str:
-    """What an image of these names (dataset, digest, id) is known by: path, size and time of change of its files.
+def fingerprint(names: Sequence[str], files: Sequence[Path]) -> str:
+    """Hash of an image's names (dataset, digest, id) and of path, size and modification time of its files.
 
-    '' where nothing can be known: no files, or one that is missing.
+    It is '' if the image has no files or one is missing.
     """
     try:
         states = [(str(file), found.st_size, found.st_mtime_ns) for file in files for found in (file.stat(),)]
@@ -39,9 +39,9 @@ def stamp(names: Sequence[str], files: Sequence[Path]) -> str:
 
 
 class Verified:
-    """The stamps of a dataset's sound images, one a line of a file that each is added to at once.
+    """Fingerprints of a dataset's valid images, in a text file with one a line, to which each is appended at once.
 
-    What is no stamp in the file is passed over. Raises UserError where the file cannot be read or written.
+    Lines that are no fingerprint are ignored. Raises UserError if the file cannot be read or written.
     """
 
     def __init__(self, folder: Path, dataset_id: str) -> None:
@@ -50,8 +50,8 @@ class Verified:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = path.open("a+", encoding="ascii", errors="replace", buffering=1)
             self._file.seek(0)
-            self._stamps = {bytes.fromhex(line) for line in self._file if _STAMP.fullmatch(line)}
-            self._file.write("\n")  # ends a line that was broken off
+            self._known = {bytes.fromhex(line) for line in self._file if _FINGERPRINT.fullmatch(line)}
+            self._file.write("\n")  # ends a line whose writing was interrupted
         except OSError as error:
             raise UserError(
                 f"cannot write {path}: {error.strerror or error}; name another folder with --cache"
@@ -66,11 +66,11 @@ class Verified:
     ) -> None:
         self._file.close()
 
-    def __contains__(self, stamp: str) -> bool:
-        return bytes.fromhex(stamp) in self._stamps
+    def __contains__(self, fingerprint: str) -> bool:
+        return bytes.fromhex(fingerprint) in self._known
 
-    def add(self, stamp: str) -> None:
-        """Remember an image; may be called from several threads."""
+    def add(self, fingerprint: str) -> None:
+        """Record an image as verified; may be called from several threads."""
         with self._lock:
-            self._stamps.add(bytes.fromhex(stamp))
-            self._file.write(f"{stamp}\n")
+            self._known.add(bytes.fromhex(fingerprint))
+            self._file.write(f"{fingerprint}\n")

@@ -1,4 +1,4 @@
-"""Whether a dataset is whole: counts, digests, every annotation, and every image decoded."""
+"""Verification of a dataset: counts, digests, every annotation, and every image decoded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.data.status import find
-from benchmarks.data.verified import Verified, cache_folder, stamp
+from benchmarks.data.verified import Verified, cache_folder, fingerprint
 from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
 from benchmarks.registry import full_name, open_dataset
@@ -23,15 +23,15 @@ from benchmarks.run.images import available_cpus
 from benchmarks.settings import choose_data_root
 from datasets.base import SPLITS, DatasetError, KeypointDataset
 
-SHOWN = 20  # problems of a dataset that are printed
-SIDE = 32  # what an image is resized to, once all of it is decoded
-AHEAD = 4  # images given out at a time, for each worker
-EVERY = 50  # images between two states of the progress bar
+SHOWN = 20  # problems of a dataset to print
+SIDE = 32  # pixels to which a decoded image is resized
+AHEAD = 4  # images submitted at a time, for each worker
+EVERY = 50  # images between two updates of the progress bar
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What to verify, with how many threads, the folder that remembers it, and the file for all problems."""
+    """Options of a verification: threads, folder of the record of verified images, and file for all problems."""
 
     annotations_only: bool = False
     workers: int | None = None
@@ -40,7 +40,7 @@ class Verification:
 
 
 class Problems:
-    """What is wrong with a dataset: the first are kept to be shown, all go to the file where there is one."""
+    """Problems of a dataset: the first few are kept to be printed, and all are written to the file if there is one."""
 
     def __init__(self, dataset_id: str, file: TextIO | None) -> None:
         self._dataset_id = dataset_id
@@ -49,7 +49,7 @@ class Problems:
         self.first: list[str] = []
 
     def add(self, text: str) -> None:
-        """One more."""
+        """Record a problem."""
         self.count += 1
         if len(self.first) < SHOWN:
             self.first.append(text)
@@ -57,15 +57,18 @@ class Problems:
             self._file.write(f"{self._dataset_id}\t{text}\n")
 
     def lines(self) -> Iterator[str]:
-        """How many there are, and what the first of them are."""
+        """Lines to print: the number of problems, and the first of them."""
         yield f"  {self.count or 'no'} problem{'' if self.count == 1 else 's'}"
         yield from (f"    {text}" for text in self.first)
         if self.count > len(self.first):
-            yield f"    and {self.count - len(self.first)} more; --output FILE has them all"
+            yield f"    and {self.count - len(self.first)} more; --output FILE writes them all"
 
 
 class Check:
-    """Reads an image's annotation and decodes the image (with ``verified``, which remembers it)."""
+    """Check of one image: its annotation and, if ``verified`` is given, whether it can be decoded.
+
+    Images in ``verified`` are not checked again; valid ones are added to it.
+    """
 
     def __init__(self, dataset: KeypointDataset, digests: dict[str, str], verified: Verified | None) -> None:
         self._dataset = dataset
@@ -73,19 +76,19 @@ class Check:
         self._verified = verified
 
     def __call__(self, image_id: str) -> tuple[str, bool]:
-        """What is wrong with an image, or '', and whether that was known before."""
+        """The problem of an image, or '', and whether the image was verified before."""
         known = ""
         try:
             if self._verified is not None:
                 names = (self._dataset.card.id, self._digests[image_id], image_id)
-                known = stamp(names, self._dataset.files(image_id))
+                known = fingerprint(names, self._dataset.files(image_id))
                 if known and known in self._verified:
                     return "", True
                 self._dataset.image(image_id, SIDE)
             self._check_annotation(image_id)
         except DatasetError as error:
             return f"{image_id}: {first_line(error)}", False
-        except Exception as error:  # whatever a broken file makes a decoder say
+        except Exception as error:  # decoders raise many kinds for broken files
             return f"{image_id}: {type(error).__name__}: {first_line(error)}", False
         if known and self._verified is not None:
             self._verified.add(known)
@@ -101,9 +104,9 @@ class Check:
 
 
 def verify(names: Sequence[str], data_root: Path | None, how: Verification) -> int:
-    """Verify datasets one after the other; the exit status is 0, 1 where there are problems, 130 if interrupted.
+    """Verify datasets one after the other; returns 0 without problems, 1 with some, 130 if interrupted.
 
-    Raises UserError for an unknown name, a data root that is missing, and a cache that cannot be written.
+    Raises UserError for an unknown name, a missing data root, and a cache folder that is not writable.
     """
     root, _ = choose_data_root(data_root)
     datasets = [open_dataset(name, root) for name in dict.fromkeys(map(full_name, names))]
@@ -122,12 +125,13 @@ def verify(names: Sequence[str], data_root: Path | None, how: Verification) -> i
                 typer.echo("\n".join(problems.lines()))
                 count += problems.count
     except KeyboardInterrupt:
-        typer.echo("interrupted: what was verified is remembered; the same command goes on from there", err=True)
+        typer.echo("interrupted: the same command continues after the images verified so far", err=True)
         return 130
     return 1 if count else 0
 
 
 def _verify(dataset: KeypointDataset, how: Verification, problems: Problems, progress: Progress) -> None:
+    """Verify one dataset: print what was checked, and collect the problems."""
     progress.start(dataset.card.id)
     found = find(dataset)
     if not found.annotated:
@@ -136,7 +140,7 @@ def _verify(dataset: KeypointDataset, how: Verification, problems: Problems, pro
     digests = _check_splits(dataset, problems)
     absent = found.images == "missing"
     if absent and not how.annotations_only:
-        problems.add(f"images are absent: {found.no_images}; --annotations-only verifies what scoring needs")
+        problems.add(f"images are missing: {found.no_images}; --annotations-only verifies all that scoring needs")
     decode = not (absent or how.annotations_only)
     before = problems.count
     with Verified(how.cache or cache_folder(), dataset.card.id) if decode else nullcontext() as verified:
@@ -148,7 +152,7 @@ def _verify(dataset: KeypointDataset, how: Verification, problems: Problems, pro
 
 
 def _check_splits(dataset: KeypointDataset, problems: Problems) -> dict[str, str]:
-    """Count and digest of each split; returns each image with the digest of the first split that it is in."""
+    """Check count and digest of each split; returns the digest of the first split of each image."""
     digests: dict[str, str] = {}
     for name in SPLITS:
         try:
@@ -157,7 +161,7 @@ def _check_splits(dataset: KeypointDataset, problems: Problems) -> dict[str, str
             problems.add(f"{name}: {first_line(error)}")
             continue
         known = dataset.card.digests.get(name)
-        said = "as the reference" if known == digest else "no reference to compare with"
+        said = "equal to the reference" if known == digest else "no reference to compare with"
         if known not in (None, digest):
             said = "differs from the reference"
             problems.add(f"{name}: digest {digest} differs from the reference {known}: other annotations")
@@ -168,7 +172,7 @@ def _check_splits(dataset: KeypointDataset, problems: Problems) -> dict[str, str
 
 
 def _check_images(check: Check, ids: Sequence[str], workers: int, problems: Problems, progress: Progress) -> int:
-    """Check all images, and return how many were known to be sound."""
+    """Check all images; returns the number of those that were verified before."""
     stage = progress.stage("verify", "images")
     skipped = 0
     with progress.running(), ThreadPoolExecutor(workers, thread_name_prefix="verify") as pool:
@@ -184,7 +188,7 @@ def _check_images(check: Check, ids: Sequence[str], workers: int, problems: Prob
 def in_order(
     pool: ThreadPoolExecutor, check: Callable[[str], tuple[str, bool]], ids: Iterable[str], ahead: int
 ) -> Iterator[tuple[str, bool]]:
-    """The result of each image; no more than ``ahead`` are given out at a time, so that memory stays flat."""
+    """Results of ``check`` in the order of the ids; at most ``ahead`` are submitted at a time, which bounds memory."""
     pending: deque[Future[tuple[str, bool]]] = deque()
     for image_id in ids:
         if len(pending) == ahead:

@@ -1,4 +1,4 @@
-"""What ``list`` and ``describe`` print: everything that has a name, as plain text."""
+"""The texts that ``list`` and ``describe`` print, put together from all registries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from metrics.protocols import PROTOCOLS
 
 
 def listing(kind: str | None) -> str:
-    """The names of one kind, or of all kinds, each with what it is. Raises UserError for an unknown kind."""
+    """Names and summaries of one kind, or of all kinds. Raises UserError for an unknown kind."""
     kinds: dict[str, Callable[[], Pairs]] = {
         "methods": lambda: _entries(METHODS),
         "datasets": lambda: [*_entries(DATASETS), *((f"{name}:", text) for name, text in _entries(SOURCES))],
@@ -36,9 +36,9 @@ def listing(kind: str | None) -> str:
 
 
 def description(name: str, data_root: Path | None) -> str:
-    """All there is to know about whatever has this name; about each, if several have.
+    """Descriptions of everything that has this name, such as a method and the format of the same name.
 
-    Raises UserError with the near match for a name that nothing has.
+    Raises UserError for an unknown name, with the nearest known one.
     """
     root, _ = choose_data_root(data_root)
     parts = []

@@ -15,7 +15,9 @@ def list_command(
         typer.Argument(help="methods, datasets, tasks, suites, protocols, formats or systems (default: all)."),
     ] = None,
 ) -> None:
-    """List what can be run and described: also formats of others' outputs, and systems with published rows."""
+    """List the names that describe knows, each with a summary.
+
+    Formats are those of other systems' outputs; systems are those of the literature that have published results."""
     from benchmarks.describe.catalogue import listing
 
     typer.echo(listing(kind))
@@ -27,7 +29,7 @@ def describe(
     ],
     data_root: DataRoot = None,
 ) -> None:
-    """Describe one of them in full."""
+    """Describe a method with its settings, or a dataset, task, suite, protocol, format or system."""
     from benchmarks.describe.catalogue import description
 
     typer.echo(description(name, data_root))

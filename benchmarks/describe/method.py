@@ -1,4 +1,4 @@
-"""Methods, formats of others' outputs, and systems of the literature in words."""
+"""Descriptions of methods, of formats of other systems' outputs, and of systems of the literature."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def method_card(name: str) -> str:
-    """All there is to know about a method: its card, its code and its settings."""
+    """Card, code and settings of a method."""
     cls = method_class(name)
     card = [(key, str(value)) for key, value in cls.card.model_dump().items() if value is not None]
     card.append(("code", f"{METHODS.origin(name)}, version {cls.version}"))
@@ -26,7 +26,7 @@ def method_card(name: str) -> str:
 
 
 def format_card(name: str) -> str:
-    """All there is to know about a format of others' outputs: what it holds and how its numbers are read."""
+    """Card, options and code of a format of other systems' outputs."""
     cls = FORMATS.load(name)
     card = {key: value for key, value in cls.card.model_dump().items() if value}
     lines = [(key, ", ".join(value) if isinstance(value, tuple) else str(value)) for key, value in card.items()]
@@ -36,7 +36,7 @@ def format_card(name: str) -> str:
 
 
 def imported_card(name: str) -> str:
-    """What ``imported:FOLDER`` holds: whose keypoints, of which tasks. Raises MethodError where nothing is there."""
+    """Method and tasks of the keypoints in ``imported:FOLDER``. Raises MethodError if the folder has none."""
     from methods.imported import records
 
     found = records(Path(name.removeprefix(IMPORTED)))
@@ -50,7 +50,7 @@ def imported_card(name: str) -> str:
 
 
 def system_card(name: str) -> str:
-    """All there is to know about a system of the literature: its paper, its code, what reads it, what papers print."""
+    """Paper, code, formats and published results of a system of the literature."""
     card = systems()[name]
     lines = [
         ("name", card.name),
@@ -69,12 +69,12 @@ def system_card(name: str) -> str:
 
 
 def _adapters(system: str) -> list[str]:
-    """The formats that a system's own code writes, and the neutral one, which anything can be brought into."""
+    """Formats that the system's own code writes, and the neutral format, which suits every system."""
     return [name for name in FORMATS.entries if system in FORMATS.load(name).card.systems] + ["neutral"]
 
 
 def _rows(card: SystemCard) -> Iterator[tuple[str, str]]:
-    """What papers print of a system, a line each, and below it how that was computed, each thing said once."""
+    """Published results of a system, one a line, then the notes on how they were computed, without repetition."""
     facts = [fact for fact in published_facts() if fact["method"] in card.rows]
     notes = list(dict.fromkeys(fact["differs"] for fact in facts))
     for fact in facts:

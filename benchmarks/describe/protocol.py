@@ -1,4 +1,4 @@
-"""A protocol in words."""
+"""Descriptions of protocols."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def protocol_error(name: str) -> str:
-    """What a protocol measures and in what unit, in a line."""
+    """Quantity and unit of a protocol, in one line."""
     protocol = PROTOCOLS[name]
     return f"{protocol.summary}; {_unit(protocol)}"
 
@@ -23,11 +23,11 @@ def _unit(protocol: Protocol) -> str:
 
 
 def protocol_card(protocol: Protocol) -> str:
-    """All there is to know about a protocol."""
+    """Full description of a protocol."""
     images = {
-        "macro": "mean with each image alike",
-        "micro": "mean with each landmark alike",
-        "per_landmark": "mean of each landmark over images, and the sum of these",
+        "macro": "mean over images, with equal weights",
+        "micro": "mean over landmarks, with equal weights",
+        "per_landmark": "sum over landmarks of their means over images",
     }
     lines = [
         ("measures", protocol.summary),
@@ -35,9 +35,9 @@ def protocol_card(protocol: Protocol) -> str:
         ("landmarks", _landmarks(protocol)),
         ("regression", _regression(protocol)),
         ("error", _landmark_error(protocol)),
-        ("an image's", f"{protocol.over_landmarks} over its landmarks"),
-        ("all images'", f"{images[protocol.aggregate]}; 95 % interval by bootstrap over groups of images"),
-        ("needs", ", ".join(sorted(protocol.needs)) or "nothing but landmarks"),
+        ("per image", f"{protocol.over_landmarks} over its landmarks"),
+        ("over images", f"{images[protocol.aggregate]}; 95 % interval by bootstrap over groups of images"),
+        ("needs", ", ".join(sorted(protocol.needs)) or "landmarks only"),
         ("tasks", ", ".join(task.id for task in TASKS.values() if protocol.id in task.protocols) or "none"),
         ("version", str(protocol.version)),
         ("source", protocol.source),
@@ -46,53 +46,60 @@ def protocol_card(protocol: Protocol) -> str:
 
 
 def _landmarks(protocol: Protocol) -> str:
-    """Which landmarks count, and in what frame."""
+    """Landmarks that count, and their coordinate frame."""
     rows = {
         "all": "all",
-        "visible": "those that are visible",
-        "positive": "those that are visible, with both coordinates above 0",
+        "visible": "visible ones",
+        "positive": "visible ones with both coordinates above 0",
     }
-    parts = [f"{rows[protocol.rows]}, in fitting and in measuring"]
+    parts = [f"{rows[protocol.rows]}, for the regression and for the error"]
     if protocol.landmarks is not None:
-        parts.append(f"numbers {', '.join(map(str, protocol.landmarks))} alone")
+        parts.append(f"only numbers {', '.join(map(str, protocol.landmarks))}")
     if protocol.frame == "box":
-        parts.append("in sides of the annotated box")
+        parts.append("in units of the annotated box's side")
     if protocol.grid is not None:
         parts.append(f"truncated to whole pixels of {protocol.grid}")
     if protocol.either_side:
-        pairs = "the mistyped pairs of the released code" if protocol.sides == "either_mistyped" else "the card's pairs"
-        parts.append(f"left and right may change places, if that suits an image better, by {pairs}")
+        pairs = (
+            "the mistyped pairs of the released code" if protocol.sides == "either_mistyped" else "the dataset's pairs"
+        )
+        parts.append(f"left and right are swapped in an image if that lowers its error, by {pairs}")
         if protocol.test_swap == "landmarks":
-            parts.append("in a test image the landmarks do, not the prediction, if more than 10 images want it")
+            parts.append(
+                "in test images the annotation is swapped, not the prediction, if more than 10 images gain by it"
+            )
     return "; ".join(parts)
 
 
 def _regression(protocol: Protocol) -> str:
-    """The regression in words."""
+    """The linear regression and its solver."""
     source, target = "keypoints", "landmarks"
     if protocol.direction == "backward":
         source, target = target, source
     about = "with a bias" if protocol.intercept else f"without bias, about the image {protocol.origin}"
     parts = [f"linear, of {target} on {source}, {about}", f"solver {protocol.solver}"]
     if protocol.ridge:
-        parts.append(f"weights penalised by {protocol.ridge:g} of the largest entry of the Gram matrix")
+        parts.append(f"ridge penalty of {protocol.ridge:g} times the largest entry of the Gram matrix")
     if protocol.singular_ridge:
-        parts.append(f"a singular matrix gets {protocol.singular_ridge:g} on its diagonal")
+        parts.append(f"{protocol.singular_ridge:g} is added to the diagonal of a singular matrix")
     if protocol.drop_outliers:
-        parts.append("fitted again without images more than three standard deviations worse than the mean")
+        parts.append(
+            "fitted again without the images whose error exceeds the mean by more than three standard deviations"
+        )
     if protocol.curve:
-        parts.append("also with fewer labelled images")
+        parts.append("repeated with fewer labelled images")
     return "; ".join(parts)
 
 
 def _landmark_error(protocol: Protocol) -> str:
+    """Error of one landmark."""
     over = {
-        "side": "the side",
+        "side": "the side of the box" if protocol.frame == "box" else "the side of the image",
         "interocular": "the distance between the eyes",
         "positive_landmarks": "the mean number of positive landmarks of an image",
     }
     kinds = {"l2": "distance", "l1": "sum of the absolute differences in x and y"}
-    text = f"{kinds[protocol.error]} of predicted and annotated over {over[protocol.normaliser]}"
+    text = f"{kinds[protocol.error]} between prediction and annotation, divided by {over[protocol.normaliser]}"
     text += f", times {protocol.scale:g}"
     if protocol.threshold is not None:
         text += f"; counted as 100 below {protocol.threshold:g}, else as 0"

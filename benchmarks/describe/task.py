@@ -1,4 +1,4 @@
-"""Tasks and suites in words."""
+"""Descriptions of tasks and suites."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 
 def task_summary(task: Task) -> str:
-    """A task in a line."""
+    """Dataset, number of keypoints and headline protocol of a task, in one line."""
     learned = f", keypoints learned on {task.fit_on}" if task.fit_on else ""
     learned += f", learned on {task.fit_images} images" if task.fit_images is not None else ""
     return f"{task.dataset}, K={task.num_keypoints}, {task.protocols[0]}{learned}"
 
 
 def suite_summary(name: str) -> str:
-    """A suite in a line."""
+    """Tasks of a suite, in one line."""
     if name in PAIR_SUITES:
         pairs = zip(SUITES[name][::2], SUITES[name][1::2], strict=True)
         return "aligned against wild: " + ", ".join(f"{aligned} and {wild}" for aligned, wild in pairs)
@@ -39,17 +39,17 @@ def suite_summary(name: str) -> str:
 
 
 def suite_card(name: str, root: Path | None) -> str:
-    """All there is to know about a suite: its tasks, and what can be run."""
+    """Tasks of a suite, the profiles that can run on this machine, and its ablations."""
     lines = []
     for task in (TASKS[task] for task in SUITES[name]):
-        runs = ", ".join(profile for profile in PROFILES if not _lacks(task, profile, root)) or "nowhere yet"
+        runs = ", ".join(profile for profile in PROFILES if not _lacks(task, profile, root)) or "neither profile"
         lines.append((task.id, f"{task_summary(task)}; can be run here: {runs}"))
     text = f"suite {name}\n{columns(lines)}"
     return "\n\n".join([text, *_ablations(name)]) if name in VARIANT_SUITES else text
 
 
 def _ablations(suite: str) -> Iterator[str]:
-    """The ablations of every method that has any, under each profile and for the K of the suite's tasks."""
+    """Ablations of every method that has any, for each profile and each task's K."""
     classes = {name: method_class(name) for name in METHODS.entries}
     for task, (name, cls), profile in product(SUITES[suite], classes.items(), PROFILES):
         found = () if cls.card.is_floor else cls.ablations(cls.config_for(profile, {}), TASKS[task].num_keypoints)
@@ -62,10 +62,15 @@ def _ablations(suite: str) -> Iterator[str]:
 
 
 def task_card(task: Task, root: Path | None) -> str:
-    """All there is to know about a task: its errors, its data, and what papers report."""
+    """Protocols, data and published results of a task."""
     lines = [("keypoints", f"K={task.num_keypoints}")]
     if task.fit_images is not None:
-        lines.append(("learned on", f"{task.fit_images} of the fit images, drawn by the seed; fewer are among more"))
+        lines.append(
+            (
+                "learned on",
+                f"{task.fit_images} of the fit images, sampled by the seed; a smaller sample is part of a larger one",
+            )
+        )
     lines += [("error", f"{protocol}: {protocol_error(protocol)}") for protocol in task.protocols]
     for profile in PROFILES:
         lacks = _lacks(task, profile, root)
@@ -76,7 +81,7 @@ def task_card(task: Task, root: Path | None) -> str:
 
 
 def _reported(task: Task) -> Iterator[tuple[str, str]]:
-    """What papers print, and below it why that cannot be compared."""
+    """Published results, then notes on why they are not comparable."""
     found = reported_rows([task.id])
     notes = list(dict.fromkeys(row["note"] for row in found if row["note"]))
     for row in found:
@@ -87,7 +92,7 @@ def _reported(task: Task) -> Iterator[tuple[str, str]]:
 
 
 def _data(task: Task, profile: Profile, root: Path | None) -> str:
-    """Where keypoints are learned, where regressed and tested, and on how many images."""
+    """Datasets on which keypoints are learned, regressed and tested, with their numbers of images."""
     target, source = task.dataset_id(profile), task.fit_dataset_id(profile)
     learned = f"keypoints learned on {source} (fit {open_dataset(source, root).card.counts['fit']}), "
     return f"{learned if source != target else ''}{target} ({_counts(open_dataset(target, root).card)})"

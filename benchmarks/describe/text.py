@@ -8,7 +8,7 @@ Pairs = Iterable[tuple[str, str]]
 
 
 def columns(pairs: Pairs) -> str:
-    """Names to the left, as wide as the widest, and what each is."""
+    """One line a pair: the name, padded to the longest one, and its text."""
     lines = list(pairs)
     width = max((len(name) for name, _ in lines), default=0)
     return "\n".join(f"  {name:<{width}}  {text}".rstrip() for name, text in lines)

@@ -40,7 +40,7 @@ def test_list_names_everything(command):
         ("sk/pck6", "counted as 100 below 6"),
         ("ablation", "without equivariance             stable_keypoints.equivariance=False"),
         ("data_efficiency", "learned on 100 images; can be run here: mini"),
-        ("celeba_wild_k8_fit10", "10 of the fit images, drawn by the seed"),
+        ("celeba_wild_k8_fit10", "10 of the fit images, sampled by the seed"),
         ("lorenz2019", "table 2  Lorenz [30], unsup, cub_aligned K=10: 3.91 % side"),
         ("lorenz2019", "outputs read by  unsupervised_disentangling, neutral"),
         ("hung2019", "licence of code  CC BY-NC-SA 4.0"),

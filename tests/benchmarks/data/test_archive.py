@@ -60,7 +60,7 @@ def refuses(made: Path, folder: Path, message: str) -> None:
 @pytest.mark.parametrize("evil", EVIL)
 def test_what_does_not_belong_in_an_archive_is_refused(root, photos, tmp_path, evil):
     made = write_tar(tmp_path / "evil.tgz", {**photos, **EVIL[evil]})
-    refuses(made, root, rf"cannot unpack \S+ to {root}/photos: .*; nothing was unpacked, get the original archive")
+    refuses(made, root, rf"cannot unpack \S+ to {root}/photos: .*; nothing was unpacked, download the original archive")
 
 
 @pytest.mark.parametrize("name", ["../outside", "/photos/outside", "other/file", "photos/../outside"])
@@ -81,7 +81,7 @@ def test_a_truncated_archive_is_refused(root, photos, tmp_path, part):
     whole = write_tar(tmp_path / "cut.tgz", {**photos, "photos/img/last.png": os.urandom(40_000)})
     content = whole.read_bytes()
     whole.write_bytes(content[: int(len(content) * part)])
-    refuses(whole, root, "cannot unpack .*; nothing was unpacked, get the original archive")
+    refuses(whole, root, "cannot unpack .*; nothing was unpacked, download the original archive")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08 nor this"])

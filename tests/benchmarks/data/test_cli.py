@@ -43,8 +43,8 @@ def test_verify_ends_with_0_for_sound_data_and_1_for_what_is_missing(command, tm
         (["verify", "cub_01"], "unknown dataset 'cub_01'; did you mean 'cub_001'?"),
         (["verify", "cub_001"], "cub_001: no data root is set; get CUB_200_2011.tgz from"),
         (["verify", "mini_taichi", "--output", "/nowhere/x"], "[Errno 2] No such file or directory: '/nowhere/x'"),
-        (["fetch", "cub_001"], "cub_001: no data root to put it into; name a folder with --data-root"),
-        (["fetch", "celeba_aligned"], "celeba_aligned is not fetched: it has to be got by hand, as said above"),
+        (["fetch", "cub_001"], "cub_001: no data root to unpack it into; name a folder with --data-root"),
+        (["fetch", "celeba_aligned"], "celeba_aligned has no direct download; follow the instructions above"),
     ],
 )
 def test_mistakes_are_one_line_with_status_2(command, arguments, message):
@@ -54,7 +54,7 @@ def test_mistakes_are_one_line_with_status_2(command, arguments, message):
     assert len(error.splitlines()) == 1
 
 
-def test_what_has_to_be_got_by_hand_is_explained(command, tmp_path):
+def test_a_dataset_without_direct_download_is_explained(command, tmp_path):
     _, text, _ = command("data", "fetch", "celeba_aligned", "--data-root", tmp_path)
     assert "licence        non-commercial research only" in text
     assert f"files expected under the data root {tmp_path}\n  celeba/\n" in text

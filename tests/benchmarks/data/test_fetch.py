@@ -85,12 +85,12 @@ def test_download_unpack_and_nothing_the_second_time(root, photos, serve, monkey
     url, asked = serve(made.read_bytes())
     offer(monkeypatch, url, sha256(made))
     assert fetch("toy_free", root) == 0
-    assert f"{root}/photos is unpacked from {root}/photos.tgz, which may be removed" in capsys.readouterr().out
+    assert f"{root}/photos is unpacked from {root}/photos.tgz, which is no longer needed" in capsys.readouterr().out
     assert {path.name for path in root.iterdir()} == {"photos", "photos.tgz"}
     for name, content in photos.items():
         assert (root / name).read_bytes() == content
     assert fetch("toy_free", root) == 0
-    assert "toy_free is there, nothing to fetch" in capsys.readouterr().out
+    assert "toy_free is complete, nothing to fetch" in capsys.readouterr().out
     assert asked == ["/files/photos.tgz?download=1"]
 
 
@@ -116,12 +116,12 @@ def test_replace_puts_a_folder_aside(root, photos, monkeypatch, tmp_path, capsys
     offer(monkeypatch, "http://127.0.0.1:9/", sha256(made))
     (root / "photos").mkdir()
     (root / "photos/mine.txt").write_text("precious")
-    refused(f"toy_free: no .*; {root}/photos is left alone: --replace puts it aside", root, made)
+    refused(f"toy_free: no .*; {root}/photos was not changed; --replace moves it to photos.old", root, made)
     assert (root / "photos/mine.txt").read_text() == "precious"
     assert fetch("toy_free", root, made, replace=True) == 0
     assert (root / "photos.old/mine.txt").read_text() == "precious"
     assert (root / "photos/fit.txt").exists() and not (root / "photos/mine.txt").exists()
-    refused(f"{root}/photos.old is there already, so .* cannot be put aside", root, made, replace=True)
+    refused(f"{root}/photos.old exists already, so .* cannot be moved there", root, made, replace=True)
 
 
 def test_replace_with_a_bad_archive_leaves_the_folder_where_it_is(root, monkeypatch, tmp_path):
@@ -137,12 +137,12 @@ def test_an_archive_that_lacks_files_is_unpacked_and_said_to_lack_them(root, pho
     made = data_toys.write_tar(tmp_path / "made.tgz", photos)
     offer(monkeypatch, "http://127.0.0.1:9/", sha256(made))
     assert fetch("toy_free", root, made) == 1
-    assert f"it still lacks: toy_free: no {root}/photos/test.txt" in capsys.readouterr().out
+    assert f"still missing: toy_free: no {root}/photos/test.txt" in capsys.readouterr().out
 
 
 def test_what_may_not_be_downloaded_is_said_with_the_tree(root, monkeypatch, capsys):
     data_toys.register(monkeypatch, "toy_bound")
-    with pytest.raises(UserError, match="toy_bound is not fetched: it has to be got by hand"):
+    with pytest.raises(UserError, match="toy_bound has no direct download; follow the instructions above"):
         fetch("toy_bound", root)
     text = capsys.readouterr().out
     for content in ("licence        none needed", "how to get it  make them", "data verify toy_bound"):
@@ -152,7 +152,7 @@ def test_what_may_not_be_downloaded_is_said_with_the_tree(root, monkeypatch, cap
 
 def test_what_needs_no_files_is_there(capsys):
     assert fetch("mini_taichi", None) == 0
-    assert "mini_taichi is there, nothing to fetch" in capsys.readouterr().out
+    assert "mini_taichi is complete, nothing to fetch" in capsys.readouterr().out
 
 
 # What the server sends, and what is at hand.
@@ -171,7 +171,7 @@ def test_what_needs_no_files_is_there(capsys):
 def test_what_is_no_archive_is_named(root, serve, monkeypatch, tmp_path, content, message):
     url, _ = serve(content)
     offer(monkeypatch, url, "a" * 64)
-    refused(f"http.*photos.tgz.* {message}" if message else "is not the file expected, nothing was kept: SHA256", root)
+    refused(f"http.*photos.tgz.* {message}" if message else "is not the expected file, nothing was kept: SHA256", root)
     saved = tmp_path / "saved.zip"
     saved.write_bytes(content)
     refused(
@@ -184,7 +184,7 @@ def test_a_server_that_refuses_and_one_that_breaks_off(root, photos, serve, monk
     made = data_toys.write_tar(tmp_path / "made.tgz", photos)
     url, _ = serve(b"gone", status=404)
     offer(monkeypatch, url, sha256(made))
-    refused("cannot download http.*: 404 .*; get it in a browser and name it with --from FILE", root)
+    refused("cannot download http.*: 404 .*; download it in a browser and name it with --from FILE", root)
     url, _ = serve(made.read_bytes()[:2000], length=made.stat().st_size)
     offer(monkeypatch, url, sha256(made))
     refused("cannot download http.*--from FILE", root)
@@ -205,9 +205,11 @@ def test_a_disk_that_is_full_is_said_before_anything_is_written(root, photos, se
 
 def test_mistakes_with_names_and_folders(root, monkeypatch, tmp_path):
     offer(monkeypatch, "http://127.0.0.1:9/", "a" * 64)
-    refused("toy_free: no data root to put it into; name a folder with --data-root or KEYPOINTS_DATA_ROOT", None)
+    refused("toy_free: no data root to unpack it into; name a folder with --data-root or KEYPOINTS_DATA_ROOT", None)
     refused("data root .*nowhere .* is not a folder", tmp_path / "nowhere")
-    refused("no file .*nothing.tgz .from --from.; name the archive got from http", root, tmp_path / "nothing.tgz")
+    refused(
+        "no file .*nothing.tgz .from --from.; name the archive downloaded from http", root, tmp_path / "nothing.tgz"
+    )
     with pytest.raises(UserError, match="unknown dataset 'toy_fre'; did you mean 'toy_free'"):
         fetch("toy_fre", root)
 
@@ -217,9 +219,9 @@ def test_a_file_at_hand_is_looked_at_whatever_is_there(root, photos, monkeypatch
     offer(monkeypatch, "http://127.0.0.1:9/", "a" * 64)
     data_toys.write_photos(root)
     absent = tmp_path / "nosuch.zip"
-    refused(f"no file {absent} .from --from.; name the archive got from http", root, absent)
+    refused(f"no file {absent} .from --from.; name the archive downloaded from http", root, absent)
     for name in ("toy_bound", "mini_taichi"):
-        with pytest.raises(UserError, match=f"{name} has no archive that --from could name"):
+        with pytest.raises(UserError, match=f"{name} has no archive for --from"):
             fetch(name, root, absent)
 
 
@@ -252,5 +254,5 @@ def test_interrupted_it_leaves_nothing(root, photos, monkeypatch, tmp_path, caps
 
     monkeypatch.setattr(tarfile.TarFile, "makefile", press)
     assert fetch("toy_free", root, made) == 130
-    assert f"interrupted: no {root}/photos was made" in capsys.readouterr().err
+    assert f"interrupted: {root}/photos was not created" in capsys.readouterr().err
     assert list(root.iterdir()) == []

@@ -115,7 +115,7 @@ def test_interrupted_it_goes_on_where_it_stopped(tmp_path, repository, capsys, m
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=False)
     assert done.returncode == 130, done.stderr
     assert done.stderr.strip().splitlines()[-1] == (
-        "interrupted: what was verified is remembered; the same command goes on from there"
+        "interrupted: the same command continues after the images verified so far"
     )
     kept = len((tmp_path / "cache/verified/toy_many.txt").read_bytes().split())
     at_hand = 2 * AHEAD  # images already given to the two workers, which are finished

@@ -70,7 +70,7 @@ def test_the_table_has_a_row_for_each_real_dataset_and_says_where_it_looked(tmp_
     real = {name for name in DATASETS if not name.startswith("mini_")}
     assert real | {"toy_photos"} <= shown
     assert not shown & (DATASETS.keys() - real)
-    assert f"{len(DATASETS) - len(real)} mini datasets are drawn on the fly" in text
+    assert f"{len(DATASETS) - len(real)} mini datasets are rendered when needed" in text
     monkeypatch.setenv("KEYPOINTS_DATA_ROOT", str(tmp_path))
     assert status([], None).startswith(f"data root {tmp_path} (from KEYPOINTS_DATA_ROOT)\n")
 
@@ -123,8 +123,8 @@ def test_describe_has_all_of_the_card(tmp_path):
         "licence        none needed",
         "citation       none",
         "how to get it  make them",
-        f"digest of fit  {'0' * 64}, the reference",
-        "to know\n  - They are noise.",
+        f"digest of fit  {'0' * 64} (reference)",
+        "remarks\n  - They are noise.",
         f"files expected under the data root {tmp_path}\n  photos/\n    {{fit,test}}.txt\n    img/00000.png ...",
     ):
         assert content in text, content
@@ -135,7 +135,7 @@ def test_describe_has_all_of_the_card(tmp_path):
 def test_describe_names_the_download_where_there_is_one(monkeypatch):
     data_toys.register(monkeypatch, "toy_free", archive=data_toys.archive("https://example.org/photos.tgz", "0" * 64))
     text = description("toy_free", None)
-    assert "python -m benchmarks data fetch toy_free gets https://example.org/photos.tgz" in text
+    assert "python -m benchmarks data fetch toy_free downloads https://example.org/photos.tgz" in text
 
 
 def test_describe_refuses_an_unknown_name():

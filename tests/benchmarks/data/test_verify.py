@@ -71,7 +71,7 @@ def test_the_first_twenty_problems_are_shown_and_all_are_written(tmp_path, monke
     status, text = check(capsys, tmp_path, output=tmp_path / "problems.txt")
     assert status == 1
     assert text.count("cannot read image") == 20
-    assert text.splitlines()[-1] == "    and 5 more; --output FILE has them all"
+    assert text.splitlines()[-1] == "    and 5 more; --output FILE writes them all"
     written = (tmp_path / "problems.txt").read_text().splitlines()
     assert len(written) == 25
     assert all(re.match(r"toy_photos\t000\d\d: cannot read image", line) for line in written)
@@ -82,7 +82,7 @@ def test_digests_are_compared_with_the_reference(root, capsys, monkeypatch):
     data_toys.register(monkeypatch, "toy_photos", digests={"fit": digest, "test": "f" * 64})
     status, text = check(capsys, root)
     assert status == 1
-    assert f"digest {digest}, as the reference" in text
+    assert f"digest {digest}, equal to the reference" in text
     assert text.count("no reference to compare with") == 1
     assert re.search(r"1 problem\n    test: digest [0-9a-f]{64} differs from the reference f{64}: ", text)
 
@@ -98,7 +98,7 @@ def test_broken_and_missing_annotations_of_one_split_leave_the_others_to_verify(
     status, text = check(capsys, root)
     assert status == 1
     assert f"    fit: toy_photos: no {root}/photos/fit.txt; make them" in text
-    assert f"    images are absent: no {root}/photos/img;" in text
+    assert f"    images are missing: no {root}/photos/img;" in text
 
 
 def test_a_wrong_count_is_a_problem_that_names_both_numbers(root, capsys):
@@ -113,7 +113,7 @@ def test_without_images_the_annotations_are_verified_and_it_is_said(root, capsys
     status, text = check(capsys, root)
     assert status == 1
     assert "  images   none decoded; 5 of 5 annotations read" in text
-    assert f"images are absent: no {root}/photos/img; --annotations-only verifies what scoring needs" in text
+    assert f"images are missing: no {root}/photos/img; --annotations-only verifies all that scoring needs" in text
     status, text = check(capsys, root, annotations_only=True)
     assert status == 0
     assert text.endswith("  images   none decoded; 5 of 5 annotations read\n  no problems\n")

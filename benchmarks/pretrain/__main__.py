@@ -16,25 +16,28 @@ app = typer.Typer(add_completion=False, help=__doc__)
 
 @app.command()
 def train(
-    output: Annotated[Path, typer.Option(help="Folder of checkpoints, loss.csv and the exported pipeline.")] = Path(
+    output: Annotated[Path, typer.Option(help="Folder for checkpoints, loss.csv and the exported pipeline.")] = Path(
         "runs/pretrain"
     ),
     images: Annotated[int, typer.Option(help="Drawings to train on.", min=1)] = 60_000,
     vae_steps: Annotated[int, typer.Option(help="Updates of the autoencoder.", min=1)] = 1500,
     steps: Annotated[
-        int | None, typer.Option(help="Updates of the UNet; 1500 unless --minutes is given.", min=1)
+        int | None, typer.Option(help="Updates of the UNet (default: 1500, or no limit with --minutes).", min=1)
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Minutes for the UNet, if --steps does not end it before.", min=0.01)
+        float | None, typer.Option(help="Minutes of training of the UNet, unless --steps ends it sooner.", min=0.01)
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Drawings in an update of the UNet.", min=1)] = 256,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate of the UNet.", min=0)] = 1.5e-3,
-    seed: Annotated[int, typer.Option(help="Seed of drawings, weights and draws.")] = 0,
-    device: Annotated[str, typer.Option(help="Device: cpu, cuda, or auto.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Seed of drawings, weights and all random numbers.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
     graph: Annotated[bool, typer.Option(help="Replay updates as a CUDA graph on a GPU.")] = True,
     compile: Annotated[bool, typer.Option("--compile", help="Compile the UNet on a GPU, which takes minutes.")] = False,
 ) -> None:
-    """Draw captioned images, fit the autoencoder, then the UNet, and export the pipeline; a stopped run goes on."""
+    """Render captioned drawings, train the autoencoder and then the UNet, and export the pipeline.
+
+    A run that was stopped continues from its last checkpoint in --output.
+    """
     import torch
 
     from benchmarks.errors import UserError
@@ -49,7 +52,7 @@ def train(
     budget = Budget(1500 if steps is None and minutes is None else steps, minutes)
     pipeline = build_pipeline(seed)
     trainer = Trainer(pipeline, settings, output, device, say, graph, compile)
-    drawings = Drawings(_draw(images, IMAGE_SIZE, seed), pipeline.tokenizer, device)
+    drawings = Drawings(_rendered(images, IMAGE_SIZE, seed), pipeline.tokenizer, device)
     try:
         trainer.train_vae(drawings, Budget(vae_steps))
         trainer.train_unet(drawings, budget)
@@ -59,29 +62,30 @@ def train(
 
 
 def say(line: str) -> None:
-    """Print a line of progress at once."""
+    """Print a line of progress without buffering."""
     print(line, flush=True)
 
 
-def _draw(count: int, size: int, seed: int) -> Pool:
-    from benchmarks.pretrain.pool import draw_pool, join
+def _rendered(count: int, size: int, seed: int) -> Pool:
+    """Render the training drawings on all CPUs."""
+    from benchmarks.pretrain.pool import join, render_pool
 
     chunks = []
-    for chunk in draw_pool(count, size, seed, os.cpu_count() or 1):
+    for chunk in render_pool(count, size, seed, os.cpu_count() or 1):
         chunks.append(chunk)
         if len(chunks) % 20 == 0:
-            say(f"drawn {sum(len(chunk.captions) for chunk in chunks)}/{count}")
+            say(f"rendered {sum(len(chunk.captions) for chunk in chunks)}/{count}")
     return join(chunks)
 
 
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of the exported pipeline.")],
-    timestep: Annotated[int, typer.Option(help="Timestep at which attention is read.")] = 150,
-    count: Annotated[int, typer.Option(help="Unseen drawings to measure on.")] = 200,
+    timestep: Annotated[int, typer.Option(help="Timestep of the noise at which attention is read.")] = 150,
+    count: Annotated[int, typer.Option(help="Number of held-out drawings to measure on.")] = 200,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Measure where each layer's words point and what a colour word changes; draw samples and loss curves."""
+    """Measure how far words attend from their parts and what a colour word changes; save samples and loss curves."""
     import json
 
     from benchmarks.pretrain.report import write_report

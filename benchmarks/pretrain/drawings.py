@@ -1,7 +1,7 @@
-"""Captioned drawings on a device, and random draws made there, so that no update waits for a copy.
+"""Captioned drawings and random numbers on the training device, so that no update waits for a copy.
 
-What an update calls must not copy a number to the device, or it cannot be recorded as a CUDA graph: ``masked_fill`` and
-``fill_`` take a number as an argument, ``torch.where`` copies it.
+Code that runs in an update must not copy a number to the device, or the update cannot be recorded as a CUDA graph.
+``masked_fill`` and ``fill_`` pass a number as an argument; ``torch.where`` copies it.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from transformers import CLIPTokenizer
 
 from benchmarks.pretrain.pool import MAX_PARTS, Pool
 
-ABSENT = -1  # where a caption has no word
+ABSENT = -1  # token id in a word table after the last word of a caption
 
 
-class Draws:
-    """Random tensors on a device from one seeded generator, whose state is kept in checkpoints."""
+class RandomSource:
+    """Random tensors on a device from one seeded generator, whose state is part of checkpoints."""
 
     def __init__(self, seed: int, device: str) -> None:
         self.device = torch.device(device)
         self.generator = torch.Generator(self.device).manual_seed(seed)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Numbers in [0, 1), float32."""
+        """Uniform numbers in [0, 1), float32."""
         return torch.rand(shape, generator=self.generator, device=self.device)
 
     def normal(self, like: Tensor) -> Tensor:
@@ -31,24 +31,24 @@ class Draws:
         return torch.randn(like.shape, generator=self.generator, device=self.device, dtype=like.dtype)
 
     def integers(self, low: int, high: int, count: int) -> Tensor:
-        """``count`` whole numbers from ``low`` to ``high - 1``, int64."""
+        """Uniform integers (count,) from ``low`` to ``high - 1``, int64."""
         return torch.randint(low, high, (count,), generator=self.generator, device=self.device)
 
     def timesteps(self, count: int) -> Tensor:
-        """Training timesteps (count,): 80 % from 150 to 949, where shapes show; the others from all 1000."""
+        """Training timesteps (count,): 80 % from 150 to 949, at which shapes are visible; the others from all 1000."""
         late = self.uniform(count) < 0.8
         return torch.where(late, self.integers(150, 950, count), self.integers(0, 1000, count))
 
     def restart(self, state: Tensor) -> None:
-        """Go on from a saved state of the generator, with a new generator."""
+        """Continue from a saved state, with a new generator."""
         self.generator = torch.Generator(self.device)
         self.generator.set_state(state.cpu())
 
 
 class Drawings:
-    """A pool on a device: ``images`` (N, H, W, 3) uint8, ``words`` (N, MAX_PARTS) token ids or ABSENT, ``parts``.
+    """A pool of drawings on a device: ``images`` (N, H, W, 3) uint8, ``words`` (N, MAX_PARTS) token ids or ABSENT.
 
-    ``parts`` (N, MAX_PARTS, 3) are x, y and radius of each word's part as fractions of the side; radius 0 is no part.
+    ``parts`` (N, MAX_PARTS, 3) has x, y and radius of each word's part in image sides; radius 0 means no part.
     """
 
     def __init__(self, pool: Pool, tokenizer: CLIPTokenizer, device: str) -> None:
@@ -65,15 +65,15 @@ class Drawings:
         """Images (B, 3, H, W), float32 in [-1, 1]."""
         return self.images[rows].permute(0, 3, 1, 2).float().div(127.5).sub(1.0).contiguous()
 
-    def tokens(self, rows: Tensor, draws: Draws, word_dropout: float, caption_dropout: float) -> Tensor:
-        """Token ids (B, length) of captions as the tokenizer pads them: words dropped one by one, then shuffled.
+    def tokens(self, rows: Tensor, random: RandomSource, word_dropout: float, caption_dropout: float) -> Tensor:
+        """Token ids (B, length) of captions, padded as the tokenizer does, with words dropped and then shuffled.
 
-        A word is dropped with probability ``word_dropout``, all of a caption's with ``caption_dropout``.
+        Each word is dropped with probability ``word_dropout``, all words of a caption with ``caption_dropout``.
         """
         words = self.words[rows]
-        keep = (words != ABSENT) & (draws.uniform(*words.shape) >= word_dropout)
-        keep &= draws.uniform(len(words), 1) >= caption_dropout
-        order = draws.uniform(*words.shape).masked_fill(~keep, 2.0).argsort(1)
+        keep = (words != ABSENT) & (random.uniform(*words.shape) >= word_dropout)
+        keep &= random.uniform(len(words), 1) >= caption_dropout
+        order = random.uniform(*words.shape).masked_fill(~keep, 2.0).argsort(1)
         words, keep = words.gather(1, order), keep.gather(1, order)
         tokens = torch.full((len(words), self.length), self.pad, device=words.device)
         tokens[:, 0].fill_(self.bos)
@@ -82,16 +82,17 @@ class Drawings:
 
 
 def word_table(captions: list[tuple[str, ...]], tokenizer: CLIPTokenizer) -> Tensor:
-    """Token ids (N, MAX_PARTS) of the words of captions, ABSENT after the last one."""
+    """Token ids (N, MAX_PARTS) of the words of captions, ABSENT after the last word."""
     known = {word: tokenizer.convert_tokens_to_ids(f"{word}</w>") for word in {w for each in captions for w in each}}
     rows = [[known[word] for word in caption] + [ABSENT] * (MAX_PARTS - len(caption)) for caption in captions]
     return torch.tensor(rows)
 
 
 def part_weights(parts: Tensor, side: int, most: float) -> Tensor:
-    """Weights (B, side, side) of the loss from ``parts`` (B, P, 3): 1, and up to 1 + ``most`` in the middle of a part.
+    """Loss weights (B, side, side) for ``parts`` (B, P, 3): 1, rising to 1 + ``most`` at the centres of parts.
 
-    A part's bump is a Gaussian of its radius; parts larger than 0.06 of the side count less, as radius ** -1.5.
+    The rise is a Gaussian with the part's radius as its deviation. For radii above 0.06 of the side its height
+    decreases as radius ** -1.5.
     """
     centres = (torch.arange(side, device=parts.device) + 0.5) / side
     x, y, radius = (parts[..., i, None, None] for i in range(3))

@@ -1,4 +1,4 @@
-"""Cross-attention dropped at random in training."""
+"""Random dropping of cross-attention in training."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from benchmarks.pretrain.drawings import Draws
+from benchmarks.pretrain.drawings import RandomSource
 
 
 class CrossAttentionDrop:
-    """Drops what a UNet's cross-attention layers (``attn2``) add, each layer and image at random with ``probability``.
+    """Drops the output of a UNet's cross-attention layers (``attn2``), for each layer and image with ``probability``.
 
-    So no layer can leave the words to another: without it, words point at parts in one layer and nowhere in the others.
-    What is kept is not scaled up. Nothing is dropped before ``draw``, nor in a module that is not in training.
+    Every layer then has to use the words: without dropping, only one layer attends to the parts. Outputs that are kept
+    are not scaled up. Nothing is dropped before ``choose`` is called, nor in evaluation mode.
     """
 
     def __init__(self, unet: nn.Module, probability: float) -> None:
@@ -23,9 +23,9 @@ class CrossAttentionDrop:
         for index, name in enumerate(self.layers):
             unet.get_submodule(name).register_forward_hook(self._hook(index))
 
-    def draw(self, batch: int, draws: Draws) -> None:
-        """Choose for the next pass which images each layer drops: ``dropped`` (layers, batch)."""
-        self.dropped = draws.uniform(len(self.layers), batch) < self.probability
+    def choose(self, batch: int, random: RandomSource) -> None:
+        """Choose the images that each layer drops in the next pass: ``dropped`` (layers, batch) bool."""
+        self.dropped = random.uniform(len(self.layers), batch) < self.probability
 
     def _hook(self, index: int) -> Any:
         def drop(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The loop of a stage of training: budget, updates, progress and checkpoints."""
+"""The training loop of a stage: budget, updates, progress and checkpoints."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.errors import UserError
-from benchmarks.pretrain.drawings import Draws
+from benchmarks.pretrain.drawings import RandomSource
 from benchmarks.pretrain.weights import Weights
 
 Say = Callable[[str], None]
@@ -22,7 +22,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Budget:
-    """Updates, minutes, or both, whichever end first. Raises UserError where both are missing or one is 0 or less."""
+    """Limits on updates and minutes; training ends with the first. Raises UserError without a limit or for one <= 0."""
 
     steps: int | None = None
     minutes: float | None = None
@@ -35,7 +35,7 @@ class Budget:
                 raise UserError(f"the training's budget has {name} {value}, expected more than 0")
 
     def used(self, step: int, seconds: float) -> float:
-        """Share of the budget that ``step`` updates in ``seconds`` have used; training ends at 1."""
+        """Share of the budget used by ``step`` updates in ``seconds``; training ends at 1."""
         of_steps = step / self.steps if self.steps is not None else 0.0
         of_time = seconds / (60 * self.minutes) if self.minutes is not None else 0.0
         return max(of_steps, of_time)
@@ -43,9 +43,11 @@ class Budget:
 
 @dataclass(frozen=True)
 class Stage:
-    """One model to fit: its ``loss`` of a new batch of ``batch`` drawings, and the ``rate`` of a step and share used.
+    """One model to train.
 
-    ``averaging`` is the most that one update leaves of the running averages; 0 keeps the newest weights alone.
+    ``loss()`` samples ``batch`` drawings and returns their loss. ``rate(step, share)`` is the learning rate at a step
+    and a used share of the budget. ``averaging`` is the largest decay of the running averages of the weights; at 0 the
+    averages are the newest weights.
     """
 
     name: str
@@ -58,19 +60,19 @@ class Stage:
 
 
 class Update:
-    """One update of a stage; with ``graph`` recorded as a CUDA graph after a few, and replayed from then on.
+    """One update of a stage. With ``graph`` it is recorded as a CUDA graph after some updates, and then replayed.
 
-    A graph starts all kernels of an update at once; one by one, the CPU takes longer to start them than a GPU to run
-    them. Where recording fails, the reason is said and updates go on without it.
+    A graph launches all kernels of an update at once; launching them one by one takes a CPU longer than a GPU needs to
+    run them. If the recording fails, the reason is printed and updates continue without a graph.
     """
 
     WARM_UP = 5
 
-    def __init__(self, stage: Stage, draws: Draws, graph: bool, say: Say) -> None:
-        self.stage, self.draws, self.say = stage, draws, say
-        self.total = torch.zeros((), device=draws.device)  # of the losses since it was last read
-        self.wanted, self.done = graph and draws.device.type == "cuda", 0
-        self.side = torch.cuda.Stream(draws.device) if self.wanted else None
+    def __init__(self, stage: Stage, random: RandomSource, graph: bool, say: Say) -> None:
+        self.stage, self.random, self.say = stage, random, say
+        self.total = torch.zeros((), device=random.device)  # sum of losses since the last report
+        self.wanted, self.done = graph and random.device.type == "cuda", 0
+        self.side = torch.cuda.Stream(random.device) if self.wanted else None
         self.graph: Any = None
 
     def __call__(self) -> None:
@@ -88,6 +90,7 @@ class Update:
         self.done += 1
 
     def _plain(self) -> None:
+        """One update, kernel by kernel."""
         self.stage.weights.drop_gradients()
         loss = self.stage.loss()
         loss.backward()
@@ -95,34 +98,35 @@ class Update:
         self.total += loss.detach()
 
     def _record(self) -> None:
+        """Record an update as a CUDA graph, once."""
         self.wanted = False
-        state = self.draws.generator.get_state()
+        state = self.random.generator.get_state()
         try:
             graph = torch.cuda.CUDAGraph()
-            graph.register_generator_state(self.draws.generator)
+            graph.register_generator_state(self.random.generator)
             with torch.cuda.graph(graph, stream=self.side):
                 self._plain()
         except RuntimeError as error:
-            self.say(f"{self.stage.name}: no CUDA graph, updates are started kernel by kernel ({error})")
-            self.draws.restart(state)
+            self.say(f"{self.stage.name}: no CUDA graph, kernels are launched one by one ({error})")
+            self.random.restart(state)
         else:
             self.graph = graph
 
 
 class Loop:
-    """Runs a stage to the end of its budget, from its last checkpoint ``<name>.pt`` in ``folder`` where there is one.
+    """Runs a stage to the end of its budget, from its checkpoint ``<name>.pt`` in ``folder`` if there is one.
 
-    Losses go to ``loss.csv`` as means over the updates since the row before. The device is waited for, one number a
-    time, every ``report_every`` updates or ten seconds. ``signature`` are the settings that a checkpoint must share.
-    Raises UserError where it does not, and where the loss is no longer a number.
+    Every ``report_every`` updates or ten seconds it waits for the device, and writes the mean loss since the last
+    report to ``loss.csv``. ``signature`` holds the settings that a checkpoint must share. Raises UserError if a
+    checkpoint has other settings, or if the loss is not finite.
     """
 
-    SECONDS_BETWEEN_LINES = 10.0
+    SECONDS_BETWEEN_REPORTS = 10.0
 
     def __init__(
         self,
         stage: Stage,
-        draws: Draws,
+        random: RandomSource,
         folder: Path,
         say: Say,
         signature: dict[str, Any],
@@ -130,21 +134,21 @@ class Loop:
         report_every: int = 25,
         save_seconds: float = 120.0,
     ) -> None:
-        self.stage, self.draws, self.say, self.signature = stage, draws, say, signature
+        self.stage, self.random, self.say, self.signature = stage, random, say, signature
         self.report_every, self.save_seconds = report_every, save_seconds
-        self.update = Update(stage, draws, graph, say)
+        self.update = Update(stage, random, graph, say)
         self.path, self.table = folder / f"{stage.name}.pt", folder / "loss.csv"
-        self.step = self.lined_step = self.saved_step = 0
-        self.before = 0.0
-        self.started = self.lined = self.saved = time.monotonic()
+        self.step = self.reported_step = self.saved_step = 0
+        self.earlier_seconds = 0.0
+        self.started = self.reported = self.saved = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Seconds of training, those before an interruption included."""
-        return self.before + time.monotonic() - self.started
+        """Seconds of training, including those before an interruption."""
+        return self.earlier_seconds + time.monotonic() - self.started
 
     def run(self, on_save: Callable[[int, float], None] = lambda step, seconds: None) -> None:
-        """Train to the end; after every checkpoint and at the end ``on_save`` gets the updates and seconds so far."""
+        """Train to the end; call ``on_save(updates, seconds)`` after every checkpoint and at the end."""
         self._resume()
         stage = self.stage
         while (share := stage.budget.used(self.step, self.seconds)) < 1:
@@ -153,7 +157,10 @@ class Loop:
             self.update()
             self.step += 1
             now = time.monotonic()
-            if self.step - self.lined_step >= self.report_every or now - self.lined >= self.SECONDS_BETWEEN_LINES:
+            if (
+                self.step - self.reported_step >= self.report_every
+                or now - self.reported >= self.SECONDS_BETWEEN_REPORTS
+            ):
                 self._report()
             if now - self.saved >= self.save_seconds:
                 self._save()
@@ -163,17 +170,17 @@ class Loop:
         on_save(self.step, self.seconds)
 
     def _report(self) -> None:
-        """Write the mean loss since the last line, images a second, and the time left."""
-        stage, count = self.stage, self.step - self.lined_step
+        """Write the mean loss since the last report, and print it with speed and remaining time."""
+        stage, count = self.stage, self.step - self.reported_step
         loss = float(self.update.total) / count
         if not math.isfinite(loss):
             raise UserError(
-                f"{stage.name}: the loss became {loss} at update {self.step}, expected a number; lower --learning-rate "
-                "and train in another --output, or delete the checkpoints"
+                f"{stage.name}: the loss became {loss} at update {self.step}, expected a finite number; lower "
+                "--learning-rate and train in another --output, or delete the checkpoints"
             )
         self.update.total.zero_()
         now = time.monotonic()
-        rate, share = count / max(now - self.lined, 1e-9), stage.budget.used(self.step, self.seconds)
+        rate, share = count / max(now - self.reported, 1e-9), stage.budget.used(self.step, self.seconds)
         left = [(stage.budget.steps - self.step) / rate] if stage.budget.steps is not None else []
         left += [60 * stage.budget.minutes - self.seconds] if stage.budget.minutes is not None else []
         self.say(
@@ -183,17 +190,17 @@ class Loop:
         new = not self.table.exists()
         with self.table.open("a", newline="") as file:
             csv.writer(file).writerows([["stage", "step", "loss"]] * new + [[stage.name, self.step, f"{loss:.5f}"]])
-        self.lined, self.lined_step = time.monotonic(), self.step
+        self.reported, self.reported_step = time.monotonic(), self.step
 
     def _save(self) -> None:
-        if self.step > self.lined_step:
+        if self.step > self.reported_step:
             self._report()
         state = {
             "step": self.step,
             "seconds": self.seconds,
             "signature": self.signature,
             "weights": self.stage.weights.state(),
-            "generator": self.draws.generator.get_state(),
+            "generator": self.random.generator.get_state(),
         }
         partial = self.path.with_suffix(".partial")
         torch.save(state, partial)
@@ -202,7 +209,7 @@ class Loop:
 
     def _resume(self) -> None:
         if self.path.exists():
-            state = torch.load(self.path, weights_only=True, map_location=self.draws.device)
+            state = torch.load(self.path, weights_only=True, map_location=self.random.device)
             for name, value in self.signature.items():
                 if state["signature"].get(name) != value:
                     raise UserError(
@@ -210,15 +217,15 @@ class Loop:
                         "give the same settings or another --output"
                     )
             self.stage.weights.load(state["weights"])
-            self.draws.restart(state["generator"])
-            self.step = self.lined_step = self.saved_step = state["step"]
-            self.before = state["seconds"]
-            self.say(f"{self.stage.name}: goes on after {self.step} updates")
+            self.random.restart(state["generator"])
+            self.step = self.reported_step = self.saved_step = state["step"]
+            self.earlier_seconds = state["seconds"]
+            self.say(f"{self.stage.name}: continues after {self.step} updates")
         self._drop_later_rows()
-        self.started = self.lined = self.saved = time.monotonic()
+        self.started = self.reported = self.saved = time.monotonic()
 
     def _drop_later_rows(self) -> None:
-        """Take out of loss.csv the updates that are done again."""
+        """Remove from loss.csv the updates after the checkpoint, which are repeated."""
         if self.table.exists():
             with self.table.open(newline="") as file:
                 rows = [row for row in csv.reader(file) if row[0] != self.stage.name or int(row[1]) <= self.step]

@@ -1,8 +1,8 @@
-"""The mini pipeline's parts, untrained: Stable Diffusion's layout with every number made small.
+"""The untrained parts of the mini pipeline: Stable Diffusion's layout on a small scale.
 
-The UNet keeps Stable Diffusion's pattern (plain innermost blocks, cross-attention outside them, two residual blocks a
-level) on three levels of 32, 16 and 8 cells, so that its first four cross-attention maps of the up path measure 16, 16,
-16 and 32 cells a side, as in Stable Diffusion 1.5.
+The UNet keeps Stable Diffusion's pattern (no cross-attention in the innermost blocks, two residual blocks a level) on
+three levels of 32, 16 and 8 cells a side. Its first four cross-attention maps on the up path then have 16, 16, 16 and
+32 cells a side, as in Stable Diffusion 1.5.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TEXT_WIDTH = 64
 
 
 def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
-    """A two-layer CLIP text encoder; a word's first embedding is that of its colour plus that of its part."""
+    """A two-layer CLIP text encoder; the initial embedding of a word adds those of its colour and its part."""
     config = CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=TEXT_WIDTH,
@@ -46,7 +46,7 @@ def build_text_encoder(tokenizer: CLIPTokenizer) -> CLIPTextModel:
 
 
 def build_vae() -> AutoencoderKL:
-    """An autoencoder that halves the side: 64x64 pixels to 32x32 latents of four channels."""
+    """An autoencoder from 64 x 64 pixels to latents of 32 x 32 cells and four channels."""
     return AutoencoderKL(
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
@@ -59,9 +59,9 @@ def build_vae() -> AutoencoderKL:
 
 
 def build_unet() -> UNet2DConditionModel:
-    """A UNet of three levels; the outermost has no self-attention, whose cost grows with the fourth power of the side.
+    """A UNet of three levels without self-attention on the outermost, where it would cost most.
 
-    Both attentions of a block there read the text (``only_cross_attention``); elsewhere the second one does.
+    Both attention layers of a block read the text there (``only_cross_attention``); elsewhere only the second does.
     """
     return UNet2DConditionModel(
         sample_size=IMAGE_SIZE // 2,
@@ -77,7 +77,7 @@ def build_unet() -> UNet2DConditionModel:
 
 
 def build_scheduler() -> DDIMScheduler:
-    """Linear betas from 1e-4 to 0.02 and v-prediction."""
+    """A DDIM scheduler with linear betas from 1e-4 to 0.02 and v-prediction."""
     return DDIMScheduler(
         beta_start=1e-4,
         beta_end=0.02,
@@ -91,7 +91,7 @@ def build_scheduler() -> DDIMScheduler:
 
 
 def build_pipeline(seed: int) -> StableDiffusionPipeline:
-    """The whole untrained pipeline, the same for the same seed."""
+    """The complete untrained pipeline; its weights depend on the seed alone."""
     torch.manual_seed(seed)
     tokenizer = build_tokenizer()
     return StableDiffusionPipeline(

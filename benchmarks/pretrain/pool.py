@@ -1,4 +1,4 @@
-"""Captioned drawings for training, none of which is an image of the mini datasets."""
+"""Captioned training drawings, which share no image with the mini datasets."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ _PEOPLE: tuple[tuple[View, people.Motion], ...] = (
 
 
 def vocabulary() -> list[str]:
-    """Every word that a caption can hold: a colour and a part in one word."""
+    """All words of captions; each names a colour and a part, such as redeye."""
     parts = dict.fromkeys((*faces.PARTS, *birds.PARTS, *people.PARTS))
     return [f"{colour}{part}" for part in parts for colour in COLOURS]
 
 
 @dataclass(frozen=True)
 class Pool:
-    """N drawings: ``images`` (N, H, W, 3) uint8, ``captions``, ``parts`` (N, MAX_PARTS, 3) with x, y, radius.
+    """N drawings: ``images`` (N, H, W, 3) uint8, ``captions``, and ``parts`` (N, MAX_PARTS, 3).
 
-    Rows of ``parts`` follow the words of the caption; rows past its end have radius 0.
+    ``parts`` has x, y and radius, in image sides, of the part that each word of the caption names; rows after the last
+    word have radius 0.
     """
 
     images: NDArray[np.uint8]
@@ -46,7 +47,8 @@ class Pool:
     parts: NDArray[np.float32]
 
 
-def _draw(seed: int, index: int) -> tuple[NDArray[np.uint8], tuple[str, ...], NDArray[np.float64]]:
+def _render(seed: int, index: int) -> tuple[NDArray[np.uint8], tuple[str, ...], NDArray[np.float64]]:
+    """Image, caption and parts of one drawing: a face, a bird or a person, with equal probability."""
     rng = seeded("pretrain", seed, index)
     identity = seeded("pretrain identity", seed, index)
     world = rng.integers(3)
@@ -60,29 +62,30 @@ def _draw(seed: int, index: int) -> tuple[NDArray[np.uint8], tuple[str, ...], ND
     return drawing.image, drawing.caption, drawing.parts
 
 
-def _draw_chunk(seed: int, start: int, stop: int, size: int) -> Pool:
+def _render_chunk(seed: int, start: int, stop: int, size: int) -> Pool:
+    """Drawings ``start`` to ``stop - 1``, resized to ``size`` pixels."""
     images, captions, parts = [], [], np.zeros((stop - start, MAX_PARTS, 3), np.float32)
     for row, index in enumerate(range(start, stop)):
-        image, caption, places = _draw(seed, index)
+        image, caption, places = _render(seed, index)
         images.append(np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR)))
         captions.append(caption)
         parts[row, : len(places)] = places
     return Pool(np.stack(images), captions, parts)
 
 
-def draw_pool(count: int, size: int, seed: int, workers: int) -> Iterator[Pool]:
-    """``count`` drawings of ``size`` pixels in chunks, the same for the same seed whatever the workers."""
+def render_pool(count: int, size: int, seed: int, workers: int) -> Iterator[Pool]:
+    """``count`` drawings of ``size`` pixels, in chunks; they depend on the seed but not on the number of workers."""
     spans = [(start, min(start + _CHUNK, count)) for start in range(0, count, _CHUNK)]
     if workers < 2:
-        yield from (_draw_chunk(seed, start, stop, size) for start, stop in spans)
+        yield from (_render_chunk(seed, start, stop, size) for start, stop in spans)
         return
     with ProcessPoolExecutor(workers) as executor:
         starts, stops = zip(*spans, strict=True)
-        yield from executor.map(_draw_chunk, [seed] * len(spans), starts, stops, [size] * len(spans))
+        yield from executor.map(_render_chunk, [seed] * len(spans), starts, stops, [size] * len(spans))
 
 
 def join(chunks: list[Pool]) -> Pool:
-    """One pool out of many."""
+    """Join chunks into one pool."""
     return Pool(
         np.concatenate([chunk.images for chunk in chunks]),
         [caption for chunk in chunks for caption in chunk.captions],

@@ -1,4 +1,6 @@
-"""Measure a trained mini model: do its words point at parts, and does a colour word change that part alone?"""
+"""Measurements of a trained mini model: whether words attend to their parts, and whether a colour word changes its
+part alone.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.pretrain.pool import Pool, draw_pool, join
+from benchmarks.pretrain.pool import Pool, join, render_pool
 from datasets.mini_world.canvas import COLOURS
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.config import StableKeypointsConfig
@@ -24,11 +26,11 @@ SAMPLES = 32
 SAMPLING_STEPS = 40
 SWAP_STEPS = 20
 AVERAGE = "average of the layers"
-NEAR = 0.08
+NEAR = 0.08  # image sides within which a word counts as near its part
 
 
 class Pointing:
-    """Distances from a word's attention maximum to the part that it names, as fractions of the image side."""
+    """Distances, in image sides, from the maximum of a word's attention to the part that the word names."""
 
     def __init__(self) -> None:
         self.distances: dict[str, list[float]] = {}
@@ -37,9 +39,9 @@ class Pointing:
         self.uniform = 0.0
 
     def add(self, caption: Sequence[str], maps: Tensor, parts: np.ndarray, others: np.ndarray) -> None:
-        """Add one drawing: ``maps`` (n, R, R) of its tokens, begin of text first; ``parts`` (P, 3) of its words.
+        """Add one drawing: ``maps`` (n, R, R) of its tokens, start of text first, and ``parts`` (P, 3) of its words.
 
-        ``others`` are the parts of another drawing: the distance to them is what chance gives.
+        ``others`` are the parts of another drawing; the distance to them is the level of chance.
         """
         share = maps / maps.sum(0, keepdim=True)
         self.entropies.append(float(-(share * share.clamp_min(1e-12).log()).sum(0).mean()))
@@ -52,7 +54,7 @@ class Pointing:
             self.chance.append(float(np.linalg.norm(point - other[:2])))
 
     def summary(self) -> dict[str, Any]:
-        """Medians of the distances, the share of words near their part, and the mean entropy over tokens in nats."""
+        """Median distances, the share of words near their part, and the mean entropy over tokens in nats."""
         every = np.concatenate(list(self.distances.values()))
         return {
             "word_to_part_distance_median": round(float(np.median(every)), 4),
@@ -67,19 +69,19 @@ class Pointing:
 
 
 class Inspector:
-    """Measurements on drawings that the model has not seen; every number is an average over ``count`` of them."""
+    """Measurements on ``count`` drawings that were not used in training; every number is an average over them."""
 
     def __init__(self, folder: Path, device: str, timestep: int, count: int) -> None:
         config = StableKeypointsConfig(preset="mini", model=str(folder), timestep=timestep, keep_null_tokens=False)
         self.backbone = Backbone(config, device)
         self.pipeline = StableDiffusionPipeline.from_pretrained(folder, use_safetensors=True).to(device)
         self.pipeline.set_progress_bar_config(disable=True)
-        self.pool: Pool = join(list(draw_pool(count, self.backbone.image_size, HELD_OUT_SEED, 1)))
+        self.pool: Pool = join(list(render_pool(count, self.backbone.image_size, HELD_OUT_SEED, 1)))
         self.device, self.timestep = device, timestep
 
     @torch.no_grad()
     def context(self, text: str) -> Tensor:
-        """Text encoder output (n, width) of one caption."""
+        """Output of the text encoder (n, width) for one caption."""
         tokens = self.pipeline.tokenizer(text, padding="max_length", return_tensors="pt").input_ids
         return self.pipeline.text_encoder(tokens.to(self.device)).last_hidden_state[0]
 
@@ -94,9 +96,9 @@ class Inspector:
 
     @torch.no_grad()
     def attention(self) -> dict[str, Any]:
-        """Where each layer's words point: one summary a layer by its name, and one of the average over the layers.
+        """A ``Pointing`` summary of each layer, by its name, and one of the average over layers.
 
-        The softmax runs over all of a caption's tokens; maps are read at the map size of the mini preset.
+        The softmax runs over all tokens of a caption; maps have the size of the mini preset.
         """
         sides: dict[str, int] = {}
         found = {name: Pointing() for name in (*self.backbone.layers, AVERAGE)}
@@ -114,9 +116,10 @@ class Inspector:
 
     @torch.no_grad()
     def colour_swap(self, count: int = 48, start: int = 800) -> dict[str, float]:
-        """Redraw drawings from noise at ``start`` with one colour word changed: change inside its part and outside.
+        """Effect of changing one colour word, inside the word's part and outside it.
 
-        Both redraws share their noise; changes are mean absolute differences in [0, 255] over ``count`` drawings.
+        Two images are generated from a drawing with noise of timestep ``start``, one for each caption and with the
+        same noise. The numbers are their mean absolute differences in [0, 255] over ``count`` drawings.
         """
         inside, outside = [], []
         for row, caption in enumerate(self.pool.captions[:count]):
@@ -126,7 +129,7 @@ class Inspector:
             other = "blue" if colour != "blue" else "red"
             swapped = [*caption]
             swapped[index] = caption[index].replace(colour, other, 1)
-            pair = [self._redraw(row, words, start) for words in (caption, swapped)]
+            pair = [self._regenerated(row, words, start) for words in (caption, swapped)]
             change = np.abs(pair[0] - pair[1]).mean(-1)
             centres = (np.arange(change.shape[0]) + 0.5) / change.shape[0]
             x, y, radius = self.pool.parts[row, index]
@@ -135,7 +138,8 @@ class Inspector:
             outside.append(float(change[near > 2 * radius + 0.08].mean()))
         return {"inside": round(float(np.mean(inside)), 2), "outside": round(float(np.mean(outside)), 2)}
 
-    def _redraw(self, row: int, words: Any, start: int) -> np.ndarray:
+    def _regenerated(self, row: int, words: Any, start: int) -> np.ndarray:
+        """Image (H, W, 3) in [0, 255], denoised from a drawing with noise of timestep ``start``."""
         scheduler, latent = self.pipeline.scheduler, self.latent(row)
         scheduler.set_timesteps(1000 * SWAP_STEPS // start)
         timesteps = [t for t in scheduler.timesteps if t <= start]
@@ -149,7 +153,7 @@ class Inspector:
         return (image.clamp(-1, 1).permute(1, 2, 0).cpu().numpy() + 1) * 127.5
 
     def samples(self, path: Path) -> None:
-        """A sheet of images generated from held-out captions, each twice its size."""
+        """Save a sheet of images generated from held-out captions, enlarged twofold."""
         texts = [" ".join(caption) for caption in self.pool.captions[:SAMPLES]]
         generator = torch.Generator().manual_seed(0)
         images = self.pipeline(
@@ -163,7 +167,7 @@ class Inspector:
 
 
 def plot_losses(losses: Path, path: Path) -> None:
-    """Draw the two loss curves of ``loss.csv``: means over the updates between two of its rows."""
+    """Plot the two loss curves of ``loss.csv``; each of its rows is a mean over the updates since the previous row."""
     import pandas as pd
     from matplotlib.figure import Figure
 
@@ -180,7 +184,7 @@ def plot_losses(losses: Path, path: Path) -> None:
 def write_report(folder: Path, device: str, timestep: int, count: int) -> dict[str, Any]:
     """Measure the pipeline in ``folder``; write ``report.json``, ``samples.png`` and ``losses.png`` into it.
 
-    ``losses.png`` needs a ``loss.csv`` in the same folder, where ``train`` exports one.
+    ``losses.png`` is written only if the folder has a ``loss.csv``, which ``train`` exports.
     """
     inspector = Inspector(folder, device, timestep, count)
     report = {"timestep": timestep, "drawings": count, **inspector.attention(), "colour_swap": inspector.colour_swap()}

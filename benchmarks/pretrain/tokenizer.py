@@ -1,4 +1,4 @@
-"""The tokenizer of the captions' words."""
+"""The tokenizer of captions."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from transformers import CLIPTokenizer
 
 from benchmarks.pretrain.pool import vocabulary
 
-MAX_WORDS = 16  # tokens of a caption, begin and end of text included
+MAX_WORDS = 16  # tokens of a caption, including start and end of text
 SPECIAL = ("<|startoftext|>", "<|endoftext|>")
 
 
 def byte_pairs(words: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
-    """Vocabulary and merges of a byte pair encoding in which every one of the lower-case ASCII ``words`` is one token.
+    """Vocabulary and merges of a byte pair encoding that makes each of the lower-case ASCII ``words`` one token.
 
-    The pair merged next is the most frequent one; ties go to the first in the alphabet, so that the result is the same
-    in every process. The trainer of ``tokenizers`` numbers tokens in the order of a hash table, which differs.
+    The most frequent pair is merged next, and of several the alphabetically first, so that the result is the same in
+    every process. The trainer of ``tokenizers`` numbers tokens in the order of a hash table, which differs.
     """
     spelled = {word: [*word[:-1], f"{word[-1]}</w>"] for word in words}
     tokens = [*SPECIAL, *sorted({letter for parts in spelled.values() for letter in parts})]
@@ -35,7 +35,7 @@ def byte_pairs(words: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, st
 
 
 def build_tokenizer() -> CLIPTokenizer:
-    """A CLIP tokenizer to which each word of the captions is a single token; the same in every process."""
+    """A CLIP tokenizer that makes each word of captions one token; the same in every process."""
     words = vocabulary()
     vocab, merges = byte_pairs(words)
     tokenizer = CLIPTokenizer(vocab=vocab, merges=merges)

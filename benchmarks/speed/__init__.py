@@ -1,1 +1,1 @@
-"""Stable Keypoints timed beside a plain rendering of the released code: ``python -m benchmarks.speed --help``."""
+"""Speed of Stable Keypoints compared with the structure of the released code: ``python -m benchmarks.speed --help``."""

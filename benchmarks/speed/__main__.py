@@ -1,7 +1,7 @@
-"""Time Stable Keypoints beside a plain rendering of the released code's structure.
+"""Compare the speed of Stable Keypoints with that of the released code, whose structure is rebuilt here.
 
-``python -m benchmarks.speed`` runs both on the same random-weight UNet and autoencoder of Stable Diffusion 1.5's
-size, the same images, tokens and draws, in turns; nothing is downloaded. On a GPU:
+``python -m benchmarks.speed`` runs both implementations in turns, on the same UNet and autoencoder of Stable Diffusion
+1.5's size with random weights, and with the same images, tokens and random numbers. It downloads nothing. On a GPU:
 ``python -m benchmarks.speed --device cuda --dtype float16 --batch 4 --steps 10``.
 """
 
@@ -19,22 +19,28 @@ GIB = 2**30
 
 @app.command(help=__doc__)
 def speed(
-    size: Annotated[Literal["full", "tiny"], typer.Option(help="Stable Diffusion 1.5's, or a test's.")] = "full",
+    size: Annotated[
+        Literal["full", "tiny"],
+        typer.Option(help="Size of the model: that of Stable Diffusion 1.5, or tiny for tests."),
+    ] = "full",
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     dtype: Annotated[
-        Literal["float32", "bfloat16", "float16"], typer.Option(help="Of our side; the other is float32.")
+        Literal["float32", "bfloat16", "float16"],
+        typer.Option(help="Number type of this implementation; the released code has float32."),
     ] = "float32",
-    steps: Annotated[int, typer.Option(help="Timed steps of the fit.", min=1)] = 1,
-    warm_up: Annotated[int, typer.Option(help="Untimed rounds first; default 0 on a CPU, 3 on a GPU.")] = -1,
-    batch: Annotated[int, typer.Option(help="Images a step, and a call of predict.", min=1)] = 1,
-    views: Annotated[int, typer.Option(help="Warps of an image at inference.", min=1)] = 10,
-    memory: Annotated[Literal["auto", "low"], typer.Option(help="Our setting of that name.")] = "auto",
-    compile: Annotated[bool, typer.Option("--compile", help="Our setting of that name.")] = False,
-    predict: Annotated[bool, typer.Option(help="Time inference too.")] = True,
-    alone: Annotated[bool, typer.Option("--alone", help="Our side alone, for its own peak memory.")] = False,
-    output: Annotated[Path | None, typer.Option(help="JSON file of everything measured.")] = None,
+    steps: Annotated[int, typer.Option(help="Steps of the fit to time.", min=1)] = 1,
+    warm_up: Annotated[int, typer.Option(help="Untimed rounds before them (default: 0 on a CPU, 3 on a GPU).")] = -1,
+    batch: Annotated[int, typer.Option(help="Images in a step, and in a call of predict.", min=1)] = 1,
+    views: Annotated[int, typer.Option(help="Transformed views of an image in prediction.", min=1)] = 10,
+    memory: Annotated[Literal["auto", "low"], typer.Option(help="Setting stable_keypoints.memory.")] = "auto",
+    compile: Annotated[bool, typer.Option("--compile", help="Setting stable_keypoints.compile.")] = False,
+    predict: Annotated[bool, typer.Option(help="Time prediction too.")] = True,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Run this implementation only, to measure its own peak memory.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option(help="JSON file for all measurements.")] = None,
 ) -> None:
-    """See the module."""
+    """Run the comparison; the help text is the module's docstring."""
     import torch
 
     from benchmarks.speed.compare import Bench, Options
@@ -44,7 +50,7 @@ def speed(
     if warm_up < 0:
         warm_up = 0 if device == "cpu" else 3
     options = Options(size, device, dtype, steps, warm_up, batch, views, memory, compile, predict, alone)
-    found = Bench(options, lambda words: typer.echo(words, err=True)).run()
+    found = Bench(options, lambda line: typer.echo(line, err=True)).run()
     show(found)
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -52,13 +58,13 @@ def speed(
 
 
 def show(found: dict[str, Any]) -> None:
-    """Print what was measured as a table."""
+    """Print the measurements as a table."""
     from rich.console import Console
     from rich.table import Table
 
     options, floor = found["options"], found["floor"]
     table = Table(title=f"{options['size']} size, {options['dtype']}, {found['platform']}")
-    for column in ("task", "implementation", "s/image", "images/s", "peak GiB", "speed-up", "x floor"):
+    for column in ("task", "implementation", "s/image", "images/s", "peak GiB", "speed-up", "x least"):
         table.add_column(column, justify="left" if column in ("task", "implementation") else "right")
     for task, sides in found["tasks"].items():
         for side, timing in sides.items():
@@ -79,7 +85,7 @@ def show(found: dict[str, Any]) -> None:
     console.print(f"TFLOP an image: {parts}; matrix products {floor['matmul_flop_per_second'] / 1e12:.3g} TFLOP/s")
     for task, differences in found.get("agreement", {}).items():
         words = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
-        console.print(f"{task}: largest difference of the two sides, relative to the largest value: {words}")
+        console.print(f"{task}: largest difference of the two implementations, relative to the largest value: {words}")
 
 
 if __name__ == "__main__":

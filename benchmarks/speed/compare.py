@@ -1,4 +1,4 @@
-"""Both implementations on the same images, tokens and draws, in turns."""
+"""Timing of both implementations in turns, on the same images, tokens and random numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
-from benchmarks.speed.measure import flops, matmul_rate, peak_memory, platform_words, seconds
+from benchmarks.speed.measure import flops, matmul_rate, peak_memory, platform_name, seconds
 from benchmarks.speed.models import SIZES, Size, build, images
 from benchmarks.speed.released import Released
 from methods.stable_keypoints.backbone import Backbone
@@ -23,9 +23,10 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Options:
-    """What to time: a name of ``SIZES``, device, our dtype, timed steps, views an image, and our speed settings.
+    """Options of the comparison; ``size`` is a name of ``SIZES``.
 
-    ``alone`` leaves the released code's side out, so that peak memory is this side's own.
+    ``dtype``, ``memory`` and ``compile`` are settings of this implementation. ``alone`` leaves the released code out,
+    so that peak memory is that of this implementation.
     """
 
     size: str = "full"
@@ -43,7 +44,7 @@ class Options:
 
 @dataclass
 class Timing:
-    """Seconds of each repeat of a task, peak memory in bytes (None where unknown), and what it computed last."""
+    """Seconds of each repetition of a task, peak memory in bytes (None if unknown), and the last results."""
 
     seconds: list[float] = field(default_factory=list)
     processor_seconds: list[float] = field(default_factory=list)
@@ -51,7 +52,7 @@ class Timing:
     results: dict[str, Tensor] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
-        """As JSON."""
+        """The measurements as JSON."""
         return {
             "seconds": self.seconds,
             "median_seconds": self.median,
@@ -61,35 +62,35 @@ class Timing:
 
     @property
     def median(self) -> float:
-        """Of the seconds."""
+        """Median of the seconds."""
         return statistics.median(self.seconds)
 
 
 class Ours:
-    """This implementation on given parts."""
+    """This implementation, on given parts of a model."""
 
     def __init__(self, options: Options, config: StableKeypointsConfig, parts: Any, num_keypoints: int) -> None:
         self.parts, self.num_keypoints = parts, num_keypoints
         self.backbone = Backbone(config, options.device, parts)
-        self.learner = self.forget()
+        self.learner = self.renew()
 
-    def forget(self) -> Learner:
-        """A learner that has seen no image yet."""
+    def renew(self) -> Learner:
+        """Replace the learner by a new one, without cached latents."""
         self.learner = Learner(self.backbone, self.num_keypoints, SEED)
         return self.learner
 
-    def take_over(self) -> None:
-        """Put the parts, which the rendering of the released code may have used, into the state they are loaded in."""
+    def prepare(self) -> None:
+        """Reset the parts to the state in which they were loaded; the other implementation may have changed it."""
         for module in (self.parts.unet, self.parts.autoencoder):
             module.set_attn_processor(AttnProcessor2_0())
             module.to(memory_format=self.backbone.memory_format)
 
 
 class Bench:
-    """The two sides, the images and the tokens; ``run`` times every task and tells of each time it takes."""
+    """Both implementations, the images and the tokens; ``run`` times every task and passes each time to ``say``."""
 
-    def __init__(self, options: Options, tell: Callable[[str], object] = lambda words: None) -> None:
-        self.options, self.tell = options, tell
+    def __init__(self, options: Options, say: Callable[[str], object] = lambda line: None) -> None:
+        self.options, self.say = options, say
         self.size: Size = SIZES[options.size]
         dtype = getattr(torch, options.dtype)
         parts = build(self.size, options.device, dtype)
@@ -106,7 +107,7 @@ class Bench:
         self.chosen = torch.arange(self.size.num_keypoints, device=options.device)
 
     def run(self) -> dict[str, Any]:
-        """Everything measured, as JSON."""
+        """Time all tasks; returns the measurements as JSON."""
         rate = self._rate()
         works = {"released": self._released_fit, "ours": self._new_fit, "ours_latents_kept": self._our_fit}
         tasks = {"fit": self._timed("fit", works, self.options.steps)}
@@ -115,7 +116,7 @@ class Bench:
             tasks["predict"] = self._timed("predict", works, 1)
         found: dict[str, Any] = {
             "options": vars(self.options),
-            "platform": platform_words(self.options.device),
+            "platform": platform_name(self.options.device),
             "torch": torch.__version__,
             "tasks": {task: {side: timing.plain() for side, timing in sides.items()} for task, sides in tasks.items()},
             "floor": self._floor(max(rate, self._rate())),
@@ -130,30 +131,32 @@ class Bench:
         return found
 
     def _timed(self, task: str, works: dict[str, Callable[[], dict[str, Tensor]]], repeats: int) -> dict[str, Timing]:
-        """Each work in turn, ours first: what only a first run pays for is then ours to pay."""
+        """Time each implementation in turn, this one first, so that costs of a first run count against it."""
         order = [side for side in works if side != "released"] + ["released"] * (not self.options.alone)
         timings = {side: Timing() for side in order}
         for number in range(self.options.warm_up + repeats):
             for side in order:
-                (self.released if side == "released" else self.ours).take_over()
+                (self.released if side == "released" else self.ours).prepare()
                 self._time(f"{task}, {side}", works[side], timings[side], timed=number >= self.options.warm_up)
         return timings
 
     def _time(self, side: str, work: Callable[[], dict[str, Tensor]], timing: Timing, *, timed: bool) -> None:
+        """Run one task of one implementation, and add the measurement to ``timing`` if it is ``timed``."""
+
         def keep() -> None:
             timing.results = work()
 
         self.tokens.grad = None
         with peak_memory(self.options.device) as peak:
             taken, of_processor = seconds(keep, self.options.device)
-        self.tell(f"{side}: {taken:.3g} s" + ("" if timed else " to warm up"))
+        self.say(f"{side}: {taken:.3g} s" + ("" if timed else ", warm-up"))
         if timed:
             timing.seconds.append(taken)
             timing.processor_seconds.append(of_processor)
             timing.peak_bytes = max(timing.peak_bytes or 0, peak.bytes or 0) or None
 
     def _new_fit(self) -> dict[str, Tensor]:
-        self.ours.forget()
+        self.ours.renew()
         return self._our_fit()
 
     def _our_fit(self) -> dict[str, Tensor]:
@@ -186,7 +189,7 @@ class Bench:
         return {"keypoints": torch.stack(found)}
 
     def _config(self, dtype: str) -> StableKeypointsConfig:
-        """The released code's settings."""
+        """Settings of the released code, with the options of this comparison."""
         options = self.options
         return StableKeypointsConfig(
             preset="official",
@@ -198,14 +201,15 @@ class Bench:
         )
 
     def _rate(self) -> float:
-        """Of matrix products, taken before and after: others may use the machine at either time."""
+        """FLOP per second of matrix products. It is measured before and after, as others may use the machine."""
         return matmul_rate(self.options.device, getattr(torch, self.options.dtype))
 
     def _floor(self, rate: float) -> dict[str, Any]:
-        """Least FLOP an image, and seconds at the rate of large matrix products.
+        """Least FLOP per image, and their seconds at the rate of large matrix products.
 
-        An image and its transform encoded, the UNet to its last map there and back; at inference encoded and to
-        the last map for each view. Scores formed before they are upsampled cost next to nothing.
+        A fit encodes an image and its transformed view, and runs the UNet forward and backward up to its last map.
+        Prediction encodes each view and runs it forward to the last map. Attention scores are computed before they are
+        upsampled, and are left out: they cost little.
         """
         each = flops(self.size)
         fit_kept = each["encode"] + 4 * each["unet_to_last_map"]
@@ -231,7 +235,7 @@ def _processor(timing: Timing) -> float:
 
 
 def _differences(left: Timing, right: Timing) -> dict[str, float]:
-    """Largest difference of what two sides computed, relative to the largest value."""
+    """Largest difference between the results of two implementations, relative to the largest value."""
     found = {}
     for name, result in left.results.items():
         one, other = result.double().cpu(), right.results[name].double().cpu()

@@ -1,4 +1,4 @@
-"""Seconds, peak memory, the rate of matrix products, and how many of them a task cannot do without."""
+"""Measurements: seconds, peak memory, the rate of matrix products, and the FLOP of a model's parts."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from benchmarks.speed.models import Size, build
 from methods.stable_keypoints.attention import Recorder, choose_layers
 
 STATUS = Path("/proc/self/statm")
-SAMPLE_EVERY = 0.01  # seconds between looks at the memory of this process
-SMALLEST = 128  # side of the first matrix product that is timed
+SAMPLE_EVERY = 0.01  # seconds between samples of this process's memory
+SMALLEST = 128  # side of the first timed matrix product
 
 
 class Peak:
-    """The most memory used while it watches, in bytes: the allocator's on a GPU, else this process's resident set.
+    """Peak memory in bytes: that of the allocator on a GPU, else the resident set of this process.
 
-    None where the system does not say.
+    It is None if the system does not report it.
     """
 
     def __init__(self) -> None:
         self.bytes: int | None = None
 
     def see(self, value: int) -> None:
-        """Take in a sample."""
+        """Add a sample."""
         self.bytes = max(self.bytes or 0, value)
 
 
 @contextmanager
 def peak_memory(device: str) -> Iterator[Peak]:
-    """Watches memory while this holds."""
+    """Measure peak memory during the block."""
     peak = Peak()
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats(device)
@@ -54,6 +54,7 @@ def peak_memory(device: str) -> Iterator[Peak]:
 
 
 def _watch(peak: Peak, over: threading.Event) -> None:
+    """Sample the resident set until the event is set."""
     import resource
 
     with suppress(OSError):
@@ -63,15 +64,15 @@ def _watch(peak: Peak, over: threading.Event) -> None:
 
 
 def synchronise(device: str) -> None:
-    """Wait until the device has done what it was given."""
+    """Wait until the device has finished its work."""
     if device.startswith("cuda"):
         torch.cuda.synchronize(device)
 
 
 def seconds(work: Callable[[], object], device: str) -> tuple[float, float]:
-    """How long some work takes, to its end on the device: of the clock, and of this machine's processors.
+    """Wall-clock seconds and CPU seconds of some work, including its end on the device.
 
-    The latter, summed over threads, is what can be compared on a CPU that others use too.
+    CPU seconds, summed over threads, can be compared even if others use the CPU.
     """
     synchronise(device)
     start, processor_start = time.perf_counter(), time.process_time()
@@ -81,22 +82,22 @@ def seconds(work: Callable[[], object], device: str) -> tuple[float, float]:
 
 
 def matmul_rate(device: str, dtype: torch.dtype, side: int = 4096) -> float:
-    """FLOP a second of the largest square matrix products, up to ``side``, that half a second is enough for."""
+    """FLOP per second of square matrix products, the largest up to ``side`` that fit in half a second."""
 
     def timed(side: int) -> float:
         left, right = (torch.randn(side, side, device=device, dtype=torch.float32).to(dtype) for _ in range(2))
         return seconds(lambda: left @ right, device)[0]
 
-    timed(SMALLEST)  # sets up the library
+    timed(SMALLEST)  # initialises the library
     return fastest_rate(timed, side if device.startswith("cuda") else min(side, 2048))
 
 
 def fastest_rate(timed: Callable[[int], float], side: int, budget: float = 0.5, repeats: int = 10) -> float:
-    """FLOP a second of the fastest of some products at the largest side that ``budget`` seconds are enough for.
+    """FLOP per second of the fastest of up to ``repeats`` products, at the largest side that ``budget`` seconds allow.
 
-    ``timed`` gives the seconds of one product of square matrices of a side. Sides double from ``SMALLEST`` up to
-    ``side`` as long as eight times the last product, the least that the next one can take, is left of the budget:
-    a CPU without float16 units takes 3 s for a side of 1024, and minutes for one of 4096.
+    ``timed(side)`` is the seconds of one product of square matrices. The side doubles from ``SMALLEST`` up to ``side``
+    while the budget still has eight times the seconds of the last product, the least that the next one takes: a CPU
+    without float16 units takes 3 s for a side of 1024, and minutes for 4096.
     """
     tried = SMALLEST
     fastest = spent = timed(tried)
@@ -114,9 +115,9 @@ def fastest_rate(timed: Callable[[int], float], side: int, budget: float = 0.5, 
 
 
 def flops(size: Size) -> dict[str, float]:
-    """FLOP an image of the autoencoder, the whole UNet, the UNet up to its last map, and the scores of all maps.
+    """FLOP per image of the autoencoder, the whole UNet, the UNet up to its last map, and the scores of all maps.
 
-    Counted on shapes alone, without computing.
+    They are counted from shapes alone.
     """
     with torch.device("meta"):
         parts = build(size, "meta", torch.float32)
@@ -150,8 +151,8 @@ def _count(work: Callable[[], object]) -> float:
     return float(counter.get_total_flops())
 
 
-def platform_words(device: str) -> str:
-    """What the numbers were measured on."""
+def platform_name(device: str) -> str:
+    """Name of the GPU, or of the CPU with the number of threads."""
     if device.startswith("cuda"):
         return str(torch.cuda.get_device_name(device))
     return f"{_processor()}, {torch.get_num_threads()} threads"

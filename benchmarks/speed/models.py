@@ -1,4 +1,4 @@
-"""Random-weight UNets and autoencoders by size, built without any download, and images to run them on."""
+"""UNets and autoencoders with random weights, by size, and images to run them on; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 
 from methods.diffusion.loading import Parts
 
-# The schedule of Stable Diffusion 1.5 at its last step: sqrt(1 - 0.00085) of the image, sqrt(0.00085) of the noise.
+# Stable Diffusion 1.5 at timestep 0: sqrt(1 - 0.00085) times the latent plus sqrt(0.00085) times the noise.
 FIRST_BETA = 0.00085
-# Without it, random queries and keys attend evenly everywhere, and maps of any implementation agree.
+# Factor of the attention scores. Without it random queries and keys attend evenly, and maps agree whatever the code.
 CONTRAST = 6.0
 
 
 @dataclass(frozen=True)
 class Size:
-    """Configs of a UNet and an autoencoder; side of images in pixels, tokens N, keypoints K, side of maps R."""
+    """Configs of a UNet and an autoencoder, side of images in pixels, and numbers N of tokens, K of keypoints, R of map
+    pixels a side.
+    """
 
     unet: dict[str, Any]
     autoencoder: dict[str, Any]
@@ -82,7 +84,7 @@ SIZES = {"full": STABLE_DIFFUSION, "tiny": TINY}
 
 
 def build(size: Size, device: str, dtype: torch.dtype, seed: int = 0) -> Parts:
-    """UNet and autoencoder with the random weights of a seed, frozen; the decoder, which is never run, is left out."""
+    """Frozen UNet and autoencoder with random weights from a seed, without the decoder, which is never run."""
     torch.manual_seed(seed)
     unet = UNet2DConditionModel(**size.unet)
     for name, parameter in unet.named_parameters():
@@ -91,7 +93,7 @@ def build(size: Size, device: str, dtype: torch.dtype, seed: int = 0) -> Parts:
     autoencoder = AutoencoderKL(**size.autoencoder)
     del autoencoder.decoder
     upcast = torch.float32 if dtype == torch.float16 else dtype  # float16 overflows in the autoencoder
-    torch.nn.Module.to(unet, device=device, dtype=dtype)  # diffusers' own warns of what these models do not have
+    torch.nn.Module.to(unet, device=device, dtype=dtype)  # diffusers' own method prints irrelevant warnings
     torch.nn.Module.to(autoencoder, device=device, dtype=upcast)
     return Parts(
         unet=unet.requires_grad_(False).eval(),

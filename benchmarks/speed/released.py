@@ -1,10 +1,10 @@
-"""A plain rendering of the structure of the released code, to time against.
+"""The structure of the released code, rebuilt as a reference for timing.
 
-Source: the code released with Hedlin et al., CVPR 2024, which runs on diffusers 0.8.0: float32; attention by
-matrix products and a softmax that are held in full; one image at a time and then its transform, each encoded
-every time; a complete pass of the UNet; features upsampled before ``to_q``; maps of all tokens, always; ten
-passes an image at inference. Only the structure is rendered: draws, losses, ranking and furthest point
-sampling are this repository's, so that both sides compute the same numbers.
+Source: the code released with Hedlin et al., CVPR 2024, which runs on diffusers 0.8.0. It computes in float32, holds
+the whole attention matrix in memory, takes an image and then its transformed view one at a time, encodes each every
+time, runs the complete UNet, upsamples features before ``to_q``, computes the maps of all tokens, and predicts with ten
+passes per image. Random numbers, losses, ranking and furthest point sampling are those of this repository, so that
+both implementations compute the same numbers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from methods.warps import inverse, resize, warp
 
 
 class PlainAttention:
-    """Attention as matrix product, softmax, matrix product; keeps maps of the first layers that are small enough."""
+    """Attention as matrix product, softmax, matrix product, which keeps the maps of the first layers that are small
+    enough.
+    """
 
     def __init__(self, kept: list[Tensor], config: StableKeypointsConfig, *, up_path: bool) -> None:
         self.kept, self.config, self.up_path = kept, config, up_path
@@ -64,15 +66,15 @@ class PlainAttention:
 
 
 class Released:
-    """Losses of a step and keypoints of an image, on random parts; arguments as of ``Learner``."""
+    """Losses of a step and keypoints of an image; the methods' arguments are those of ``Learner``."""
 
     def __init__(self, parts: Parts, config: StableKeypointsConfig, num_keypoints: int, seed: int) -> None:
         self.parts, self.config = parts, config
         self.num_keypoints, self.seed = num_keypoints, seed
         self.kept: list[Tensor] = []
 
-    def take_over(self) -> None:
-        """Put the parts, which another implementation may have used, into the released code's state."""
+    def prepare(self) -> None:
+        """Put the parts into the state of the released code; the other implementation may have changed it."""
         unet, autoencoder = self.parts.unet, self.parts.autoencoder
         names = unet.attn_processors
         unet.set_attn_processor(
@@ -83,7 +85,7 @@ class Released:
             module.to(memory_format=torch.contiguous_format)
 
     def maps(self, pixels: Tensor, key: draws.Key, tokens: Tensor) -> Tensor:
-        """Maps (N, R, R) of one image (3, S, S)."""
+        """Attention maps (N, R, R) of one image (3, S, S) in [0, 1]."""
         with torch.no_grad():
             posterior = self.parts.autoencoder.encode(2 * pixels[None] - 1).latent_dist
             latent = posterior.mean * self.parts.autoencoder.config.scaling_factor
@@ -111,7 +113,7 @@ class Released:
 
     @torch.no_grad()
     def locate(self, tokens: Tensor, chosen: Tensor, image_id: str, pixels: Tensor) -> Tensor:
-        """Keypoints (K, 2), (x, y) in [0, 1], of one image: Eq. 11, a pass for each view."""
+        """Keypoints (K, 2), (x, y) in [0, 1], of one image (Eq. 11), with one pass for each view."""
         side = self.parts.image_size
         total = pixels.new_zeros(1, len(chosen), side, side)
         count = pixels.new_zeros(1, 1, side, side)

@@ -17,7 +17,7 @@ from benchmarks.pretrain import pipeline as parts
 from benchmarks.pretrain import report
 from benchmarks.pretrain.drawings import Drawings
 from benchmarks.pretrain.loop import Budget
-from benchmarks.pretrain.pool import Pool, draw_pool, join
+from benchmarks.pretrain.pool import Pool, join, render_pool
 from benchmarks.pretrain.train import Settings, Trainer
 from methods.stable_keypoints.attention import choose_layers
 from methods.stable_keypoints.backbone import Backbone
@@ -28,14 +28,14 @@ STEPS = 4
 
 
 def test_pool_does_not_depend_on_workers() -> None:
-    alone, shared = (join(list(draw_pool(260, 16, 3, workers))) for workers in (1, 2))
+    alone, shared = (join(list(render_pool(260, 16, 3, workers))) for workers in (1, 2))
     np.testing.assert_array_equal(alone.images, shared.images)
     assert alone.captions == shared.captions
 
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    return join(list(draw_pool(12, parts.IMAGE_SIZE, 0, 1)))
+    return join(list(render_pool(12, parts.IMAGE_SIZE, 0, 1)))
 
 
 def train(pool: Pool, folder: Path, stop_at: str | None = None) -> list[str]:
@@ -68,7 +68,7 @@ def test_a_run_that_was_stopped_gives_the_same_bits(trained: Path, pool: Pool, t
         train(pool, tmp_path, stop_at)
     lines = train(pool, tmp_path)
     stage, step = stop_at.split(": ")
-    assert f"{stage}: goes on after {int(step) - 1} updates" in lines
+    assert f"{stage}: continues after {int(step) - 1} updates" in lines
     for name in ("unet/diffusion_pytorch_model", "text_encoder/model", "vae/diffusion_pytorch_model"):
         ours, theirs = (load_file(folder / "pipeline" / f"{name}.safetensors") for folder in (tmp_path, trained))
         assert ours.keys() == theirs.keys()

@@ -1,4 +1,4 @@
-"""Parts of the training of the mini model: tokenizer, random draws, dropped attention, float32 masters, the loop."""
+"""Parts of the training of the mini model: tokenizer, random numbers, dropped attention, float32 masters, the loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from benchmarks.errors import UserError
 from benchmarks.pretrain import loop as loop_module
-from benchmarks.pretrain.drawings import Drawings, Draws, part_weights
+from benchmarks.pretrain.drawings import Drawings, RandomSource, part_weights
 from benchmarks.pretrain.dropping import CrossAttentionDrop
 from benchmarks.pretrain.loop import Budget, Loop, Stage, Update
 from benchmarks.pretrain.pipeline import build_unet
@@ -57,7 +57,7 @@ def test_tokens_are_the_tokenizers_of_a_shuffled_subset_of_the_words() -> None:
     found, tokenizer = drawings(captions), build_tokenizer()
     rows = torch.arange(3).repeat(200)
     orders, kept = set(), 0
-    for row, ids in zip(rows.tolist(), found.tokens(rows, Draws(0, "cpu"), 0.1, 0.1).tolist(), strict=True):
+    for row, ids in zip(rows.tolist(), found.tokens(rows, RandomSource(0, "cpu"), 0.1, 0.1).tolist(), strict=True):
         said = tokenizer.decode(ids, skip_special_tokens=True).split()
         assert ids == tokenizer(" ".join(said), padding="max_length").input_ids
         assert len(set(said)) == len(said) and set(said) <= set(captions[row])
@@ -71,15 +71,15 @@ def test_tokens_are_the_tokenizers_of_a_shuffled_subset_of_the_words() -> None:
 def test_no_word_is_dropped_at_0_and_every_one_at_1() -> None:
     captions = [tuple(vocabulary()[:MAX_PARTS])]
     found, tokenizer, rows = drawings(captions), build_tokenizer(), torch.zeros(5, dtype=torch.int64)
-    for ids in found.tokens(rows, Draws(0, "cpu"), 0.0, 0.0).tolist():
+    for ids in found.tokens(rows, RandomSource(0, "cpu"), 0.0, 0.0).tolist():
         assert sorted(tokenizer.decode(ids, skip_special_tokens=True).split()) == sorted(captions[0])
     for dropouts in ((1.0, 0.0), (0.0, 1.0)):
-        for ids in found.tokens(rows, Draws(0, "cpu"), *dropouts).tolist():
+        for ids in found.tokens(rows, RandomSource(0, "cpu"), *dropouts).tolist():
             assert ids == tokenizer("", padding="max_length").input_ids
 
 
 def test_timesteps_are_mostly_late_and_of_all_1000() -> None:
-    timesteps = Draws(0, "cpu").timesteps(20_000)
+    timesteps = RandomSource(0, "cpu").timesteps(20_000)
     assert 0 <= int(timesteps.min()) < 20 and 980 < int(timesteps.max()) <= 999
     late = ((timesteps >= 150) & (timesteps < 950)).float().mean()
     assert float(late) == pytest.approx(0.8 + 0.2 * 0.8, abs=0.01)
@@ -116,8 +116,8 @@ def test_cross_attention_is_dropped_by_layer_and_image_in_training_alone() -> No
         return torch.stack([zero[name] for name in drop.layers])
 
     unet.train()
-    assert not silent().any()  # nothing was drawn yet
-    drop.draw(4, Draws(0, "cpu"))
+    assert not silent().any()  # nothing was chosen yet
+    drop.choose(4, RandomSource(0, "cpu"))
     assert drop.dropped is not None and 0.2 < float(drop.dropped.float().mean()) < 0.8
     assert len(drop.dropped.unique(dim=0)) > 1 and len(drop.dropped.unique(dim=1).T) == 4
     assert torch.equal(silent(), drop.dropped)
@@ -149,14 +149,14 @@ def test_masters_learn_what_bfloat16_would_round_away() -> None:
     assert (weights.averages[0] - weights.masters[0] - 2e-4).abs().max() < 1e-5  # a lag of one step: (1 - r) / r
 
 
-def toy(draws: Draws, budget: Budget, during: Callable[[], None] = lambda: None) -> Stage:
+def toy(random: RandomSource, budget: Budget, during: Callable[[], None] = lambda: None) -> Stage:
     """A linear model that learns from random numbers."""
     torch.manual_seed(0)
     model = nn.Linear(3, 1)
 
     def loss() -> Tensor:
         during()
-        return (model(draws.normal(torch.empty(4, 3))) - 1).square().mean()
+        return (model(random.normal(torch.empty(4, 3))) - 1).square().mean()
 
     weight, bias = model.parameters()
     weights = Weights([([weight], 1.0), ([bias], 2.0)], torch.float32, decay=1e-3)
@@ -174,9 +174,9 @@ def test_training_ends_with_the_first_of_steps_and_minutes(
     monkeypatch.setattr(loop_module, "time", SimpleNamespace(monotonic=lambda: clock[0]))
 
     def run(limit: Budget) -> int:
-        draws = Draws(0, "cpu")
-        stage = toy(draws, limit, lambda: clock.__setitem__(0, clock[0] + 6.0))
-        loop = Loop(stage, draws, tmp_path, lines.append, {})
+        random = RandomSource(0, "cpu")
+        stage = toy(random, limit, lambda: clock.__setitem__(0, clock[0] + 6.0))
+        loop = Loop(stage, random, tmp_path, lines.append, {})
         loop.run()
         return loop.step
 
@@ -201,9 +201,9 @@ def test_updates_go_on_where_no_graph_can_be_recorded(monkeypatch: pytest.Monkey
     lines: list[str] = []
     weights = []
     for wanted in (False, True):
-        draws = Draws(0, "cpu")
-        stage = toy(draws, Budget(8))
-        update = Update(stage, draws, True, lines.append)
+        random = RandomSource(0, "cpu")
+        stage = toy(random, Budget(8))
+        update = Update(stage, random, True, lines.append)
         assert not update.wanted  # a CPU has no graphs
         update.wanted = wanted
         for _ in range(8):
@@ -215,14 +215,14 @@ def test_updates_go_on_where_no_graph_can_be_recorded(monkeypatch: pytest.Monkey
 
 
 def test_loss_that_is_no_number_and_other_settings_are_errors(tmp_path: Path) -> None:
-    draws = Draws(0, "cpu")
-    Loop(toy(draws, Budget(2)), draws, tmp_path, lambda line: None, {"batch_size": 4}).run()
+    random = RandomSource(0, "cpu")
+    Loop(toy(random, Budget(2)), random, tmp_path, lambda line: None, {"batch_size": 4}).run()
     with pytest.raises(UserError, match=r"batch_size 4, got 8"):
-        Loop(toy(draws, Budget(4)), draws, tmp_path, lambda line: None, {"batch_size": 8}).run()
-    broken = toy(draws, Budget(4))
+        Loop(toy(random, Budget(4)), random, tmp_path, lambda line: None, {"batch_size": 8}).run()
+    broken = toy(random, Budget(4))
     broken.weights.masters[0].data.fill_(math.nan)
-    broken.weights.live[0].data.fill_(math.nan)
+    broken.weights.parameters[0].data.fill_(math.nan)
     other = tmp_path / "other"
     other.mkdir()
     with pytest.raises(UserError, match="loss became nan at update 4"):
-        Loop(broken, draws, other, lambda line: None, {}).run()
+        Loop(broken, random, other, lambda line: None, {}).run()

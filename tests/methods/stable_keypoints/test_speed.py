@@ -19,12 +19,12 @@ from benchmarks.speed.models import STABLE_DIFFUSION
 def test_both_sides_compute_the_same(memory: str):
     bench = Bench(Options(size="tiny", batch=2, views=3, memory=memory))
     sides = {}
-    for name, take_over, fit, predict in [
-        ("released", bench.released.take_over, bench._released_fit, bench._released_predict),
-        ("ours", bench.ours.take_over, bench._our_fit, bench._our_predict),
+    for name, prepare, fit, predict in [
+        ("released", bench.released.prepare, bench._released_fit, bench._released_predict),
+        ("ours", bench.ours.prepare, bench._our_fit, bench._our_predict),
     ]:
         bench.tokens.grad = None
-        take_over()
+        prepare()
         sides[name] = {**fit(), **predict()}
     released, ours = sides["released"], sides["ours"]
     assert float(released["losses"][2]) > 1e-4 * float(released["losses"][1]) > 0

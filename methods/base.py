@@ -29,8 +29,10 @@ class MethodError(Exception):
 class MethodConfig(BaseModel):
     """Settings of a method: frozen, and an unknown name is an error.
 
-    ``of_predict`` names those that matter in ``predict`` alone: what was learned without them serves any of them.
-    ``of_label`` names those that stand behind the method's name in every table, whatever their value.
+    Each setting has a description, one sentence with its unit and source: ``Field(default=..., description=...)``.
+    ``of_predict`` names the settings that matter in ``predict`` alone: methods that differ only in these share a fit.
+    ``Field(exclude=True)`` marks a setting that changes no keypoint: it identifies neither a fit nor a result.
+    ``of_label`` names the settings that every table shows after the method's name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -17,7 +17,8 @@ def list_command(
 ) -> None:
     """List the names that describe knows, each with a summary.
 
-    Formats are those of other systems' outputs; systems are those of the literature that have published results."""
+    Formats are those of other systems' outputs; systems are those of the literature that have published results.
+    """
     from benchmarks.describe.catalogue import listing
 
     typer.echo(listing(kind))

@@ -40,10 +40,12 @@ class WarpConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rotation_degrees: NonNegativeFloat = Field(
-        default=0.0, description="Standard deviation of the rotation, in degrees (released code: 0 and 5)."
+        default=0.0,
+        description="Standard deviation of the rotation, in degrees (released code: 0 for the target, 5 for the source).",
     )
     scale: NonNegativeFloat = Field(
-        default=0.0, description="Standard deviation of the factor of size about 1 (released code: 0 and 0.1)."
+        default=0.0,
+        description="Standard deviation of the factor of size about 1 (released code: 0 for the target, 0.1 for the source).",
     )
     translation: NonNegativeFloat = Field(
         default=0.0,
@@ -52,7 +54,7 @@ class WarpConfig(BaseModel):
     bend: tuple[NonNegativeFloat, NonNegativeFloat] = Field(
         default=(0.0, 0.0),
         description="Standard deviations of a control point's coefficient and of a second one, added with probability "
-        "1/2; zeros leave the warp affine (released code).",
+        "1/2; zeros leave the warp affine (released code: 0.001, and 0.005 for the target or 0.01 for the source).",
     )
 
 

@@ -41,11 +41,13 @@ class WarpConfig(BaseModel):
 
     rotation_degrees: NonNegativeFloat = Field(
         default=0.0,
-        description="Standard deviation of the rotation, in degrees (released code: 0 for the target, 5 for the source).",
+        description="Standard deviation of the rotation, in degrees (released code: 0 for the target, 5 for "
+        "the source).",
     )
     scale: NonNegativeFloat = Field(
         default=0.0,
-        description="Standard deviation of the factor of size about 1 (released code: 0 for the target, 0.1 for the source).",
+        description="Standard deviation of the factor of size about 1 (released code: 0 for the target, 0.1 for "
+        "the source).",
     )
     translation: NonNegativeFloat = Field(
         default=0.0,

@@ -1,6 +1,4 @@
-"""Measurements of a trained mini model: whether words attend to their parts, and whether a colour word changes its
-part alone.
-"""
+"""Measurements of a trained mini model: where its words attend, and what a colour word changes in an image."""
 
 from __future__ import annotations
 

@@ -20,9 +20,7 @@ CONTRAST = 6.0
 
 @dataclass(frozen=True)
 class Size:
-    """Configs of a UNet and an autoencoder, side of images in pixels, and numbers N of tokens, K of keypoints, R of map
-    pixels a side.
-    """
+    """Configs of a UNet and an autoencoder, numbers of tokens and keypoints, and sides in pixels of images and maps."""
 
     unet: dict[str, Any]
     autoencoder: dict[str, Any]

@@ -27,9 +27,7 @@ from methods.warps import inverse, resize, warp
 
 
 class PlainAttention:
-    """Attention as matrix product, softmax, matrix product, which keeps the maps of the first layers that are small
-    enough.
-    """
+    """Attention with its whole matrix in memory, which keeps the maps of the first layers that are small enough."""
 
     def __init__(self, kept: list[Tensor], config: StableKeypointsConfig, *, up_path: bool) -> None:
         self.kept, self.config, self.up_path = kept, config, up_path

@@ -1,8 +1,7 @@
-"""Keypoints that ``import`` has kept, as a method: nothing is learned, ``predict`` looks each image up by its id."""
+"""Imported keypoints as a method: it learns nothing, and ``predict`` looks up each image by its id."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,8 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, ValidationError
 
+from methods.adapters.arrays import read_array
+from methods.adapters.base import OutputError, first_line
+from methods.adapters.checks import as_points, check_points
 from methods.adapters.neutral import ImportRecord
 from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
+from methods.files import file_sha256
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,7 +29,7 @@ class ImportedConfig(MethodConfig):
 
 
 class Imported(Method):
-    """The keypoints of a folder. Subclasses, made by ``imported_method``, state ``folder`` and ``card``."""
+    """The keypoints in a folder. ``imported_method`` makes subclasses that state ``folder`` and ``card``."""
 
     folder: ClassVar[Path]
     Config: ClassVar[type[MethodConfig]] = ImportedConfig
@@ -38,22 +41,22 @@ class Imported(Method):
 
     @classmethod
     def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
-        """The config of a task's import under a profile."""
+        """The config for a task's import in a profile."""
         return cls.Config(**{"profile": profile, **settings})
 
     @property
     def image_size(self) -> int:
-        """None are looked at."""
+        """0, because the method looks at no image."""
         return 0
 
     def identity(self) -> dict[str, Any]:
-        """sha256 of the keypoints. Raises MethodError where they are not there."""
+        """The sha256 of the keypoints. Raises MethodError if they cannot be read."""
         if not self.config.task:
             return {}
         return {"predictions": predictions_sha256(self.folder, self.config.task, self.config.profile)}
 
     def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
-        """Read the task's keypoints; nothing is learned. Raises MethodError for another number of them."""
+        """Read the keypoints of the task. Raises MethodError for another number of keypoints."""
         ids, self._keypoints = read_predictions(paths(self.folder, self.config.task, self.config.profile)[0])
         count = self._keypoints.shape[1]
         if count != num_keypoints:
@@ -62,7 +65,7 @@ class Imported(Method):
         report(1, 1)
 
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
-        """Keypoints (B, K, 2), as imported. Raises MethodError before ``fit``, and for an image that has none."""
+        """The imported keypoints (B, K, 2). Raises MethodError before ``fit``, and for an image without keypoints."""
         if self._keypoints is None:
             raise MethodError(f"{self.card.name}: no keypoints yet; call fit first")
         missing = [image_id for image_id in batch.ids if image_id not in self._rows]
@@ -72,26 +75,25 @@ class Imported(Method):
 
 
 def slug(name: str) -> str:
-    """A name as folders have it: lower case, everything but letters and digits an underscore."""
+    """A name for folders: in lower case, with an underscore for everything but letters and digits."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
 def paths(folder: Path, task: str, profile: str) -> tuple[Path, Path]:
-    """Where the keypoints of a task and the record beside them are kept."""
+    """The files with the keypoints of a task and with their record."""
     return folder / f"{task}.{profile}.parquet", folder / f"{task}.{profile}.json"
 
 
 def read_record(path: Path) -> ImportRecord:
-    """The record beside imported keypoints. Raises MethodError where it cannot be read or is another thing."""
+    """The record of imported keypoints. Raises MethodError if it cannot be read or is not a record."""
     try:
         return ImportRecord.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise MethodError(f"{path}: no record of an import ({reason}); import again") from error
+        raise MethodError(f"{path}: no record of an import ({first_line(error)[:200]}); import again") from error
 
 
 def records(folder: Path) -> list[ImportRecord]:
-    """The records of all imports of a folder. Raises MethodError where there are none."""
+    """The records of all imports in a folder. Raises MethodError if there are none."""
     found = [read_record(path) for path in sorted(folder.glob("*.*.json"))] if folder.is_dir() else []
     if not found:
         what = "holds no import" if folder.is_dir() else "is no folder"
@@ -100,10 +102,7 @@ def records(folder: Path) -> list[ImportRecord]:
 
 
 def imported_method(folder: Path) -> type[Method]:
-    """The method of a folder of imports, named as they are.
-
-    Raises MethodError where there are none, or where they are of several methods.
-    """
+    """The method class for a folder of imports, with their name. Raises MethodError for none and for several names."""
     found = records(folder)
     for field in ("method", "supervision"):
         values = sorted({getattr(record, field) for record in found})
@@ -115,33 +114,24 @@ def imported_method(folder: Path) -> type[Method]:
         name=found[0].method,
         summary=f"keypoints of {', '.join(record.task for record in found)}, imported from the format {formats}",
         supervision=found[0].supervision,
-        trained_on="not known: it was made elsewhere",
+        trained_on="unknown: the keypoints were made elsewhere",
     )
     return type("Imported", (Imported,), {"folder": folder, "card": card})
 
 
 def predictions_sha256(folder: Path, task: str, profile: str) -> str:
-    """sha256 of the file of a task's keypoints. Raises MethodError where it is not there."""
+    """The sha256 of the file with a task's keypoints. Raises MethodError if it cannot be read."""
     path, _ = paths(folder, task, profile)
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_sha256(path)
     except OSError as error:
         raise MethodError(f"cannot read {path}: {error.strerror or error}; import again") from error
 
 
 def read_predictions(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    """Ids and keypoints (N, K, 2) of a file as ``import`` writes it. Raises MethodError where it cannot be read."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """Ids and keypoints (N, K, 2) of a file that ``import`` wrote. Raises MethodError if it cannot be read."""
     try:
-        table = pq.read_table(path, columns=["image_id", "keypoints"])
-        flat = table["keypoints"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        ids = [str(image_id) for image_id in table["image_id"].to_pylist()]
-        keypoints = np.asarray(flat, dtype=np.float64).reshape(len(ids), -1, 2)
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise MethodError(f"{path}: no keypoints that could be read ({reason}); import again") from error
-    return ids, keypoints
+        array = read_array(f"{path}:keypoints")
+        return array.ids or [], check_points(str(path), as_points(str(path), array.values))
+    except OutputError as error:
+        raise MethodError(f"{error}; import again") from error

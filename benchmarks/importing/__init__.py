@@ -1,1 +1,1 @@
-"""The ``import`` command: what somebody's system wrote becomes keypoints by image id, to be scored and ranked."""
+"""The ``import`` command: keypoints in the files of another system become a method that can be run and ranked."""

@@ -1,4 +1,4 @@
-"""Which image each row of somebody's output is of: by name, by landmarks, or by its place where the counts agree."""
+"""Finds the image of each row of somebody's keypoints: by name, by landmarks, or by its place if the counts agree."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
-from methods.adapters.base import SPLITS, Outputs, Split, SplitTruth
+from methods.adapters.base import Outputs, Split, SplitTruth
 from methods.adapters.matching import match_landmarks
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Joined:
-    """Keypoints (N, K, 2) of every image of both splits, each once; ``notes`` say what is to be known of the joining.
+    """Keypoints (N, K, 2) of every image of the splits, each image once; ``notes`` are for the user.
 
     ``splits`` has for each image the first split that lists it.
     """
@@ -40,61 +40,73 @@ class Joined:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The image of each row of an output, None where there is none."""
+    """The image of each row of an output, None for a row without an image."""
 
     ids: list[str | None]
     notes: list[str]
 
 
 def join(outputs: Sequence[Outputs], truths: Truths) -> Joined:
-    """Every image with its keypoints.
+    """Find the keypoints of every image of the splits in ``truths``, which may be one split alone.
 
-    Raises UserError where an image has none, or rows that differ, and where it cannot be told what the rows are of.
+    Raises UserError for an image without keypoints, or with rows that differ, and for rows whose images are unknown.
     """
-    found: dict[str, tuple[NDArray[np.float64], str]] = {}
+    keypoints = np.concatenate([output.keypoints for output in outputs])
+    found: dict[str, tuple[int, str]] = {}
     notes: list[str] = []
+    start = 0
     for output in outputs:
         rows = _rows(output, truths)
         notes += [*output.notes, *rows.notes]
-        for image_id, points in zip(rows.ids, output.keypoints, strict=True):
+        for row, image_id in enumerate(rows.ids, start):
             if image_id is None:
                 continue
-            before, source = found.setdefault(image_id, (points, output.source))
-            if not np.array_equal(before, points):
+            before, source = found.setdefault(image_id, (row, output.source))
+            if before != row and not np.array_equal(keypoints[before], keypoints[row]):
+                earlier = "in an earlier row" if source == output.source else f"in {source}"
                 raise UserError(
-                    f"{output.source}: image '{image_id}' has other keypoints than {_earlier(source, output)}; "
-                    "expected one row an image"
+                    f"{output.source}: image '{image_id}' has other keypoints than {earlier}; expected one row per "
+                    "image"
                 )
-    _check_complete(found, truths, [output.source for output in outputs], notes)
+        start += len(output.keypoints)
+    _check_complete(found, truths, outputs, notes)
     splits = _first_splits(truths)
     return Joined(
         ids=tuple(splits),
         splits=tuple(splits.values()),
-        keypoints=np.stack([found[image_id][0] for image_id in splits]),
+        keypoints=keypoints[[found[image_id][0] for image_id in splits]],
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
-def _earlier(source: str, output: Outputs) -> str:
-    return "in an earlier row" if source == output.source else f"in {source}"
-
-
 def _first_splits(truths: Truths) -> dict[str, Split]:
-    """The images of both splits, each with the first that lists it."""
+    """Each image with the first split that lists it."""
     splits: dict[str, Split] = {}
-    for split in SPLITS:
-        for image_id in truths[split].ids:
+    for split, truth in truths.items():
+        for image_id in truth.ids:
             splits.setdefault(image_id, split)
     return splits
 
 
-def _check_complete(found: Mapping[str, object], truths: Truths, sources: Sequence[str], notes: Sequence[str]) -> None:
+def _called(truths: Truths, split: Split | None) -> str:
+    """A split in messages."""
+    return "the task" if split is None else truths[split].name or f"split '{split}'"
+
+
+def _check_complete(
+    found: Mapping[str, object], truths: Truths, outputs: Sequence[Outputs], notes: Sequence[str]
+) -> None:
     for split, truth in truths.items():
         missing = [image_id for image_id in truth.ids if image_id not in found]
         if missing:
-            what = f"no keypoints for {len(missing):,} of {len(truth.ids):,} images of split '{split}'"
+            sources = ", ".join(dict.fromkeys(output.source for output in outputs))
+            names = next((output.names for output in outputs if output.names), None)
+            example = f"; the file's names look like '{names[0]}'" if names and len(missing) == len(truth.ids) else ""
             known = "".join(f"; {note}" for note in notes)
-            raise UserError(f"{', '.join(dict.fromkeys(sources))}: {what}, first '{missing[0]}'{known}")
+            raise UserError(
+                f"{sources}: no keypoints for {len(missing):,} of {len(truth.ids):,} images of "
+                f"{_called(truths, split)}, first '{missing[0]}'{example}{known}"
+            )
 
 
 def _rows(output: Outputs, truths: Truths) -> _Rows:
@@ -106,70 +118,74 @@ def _rows(output: Outputs, truths: Truths) -> _Rows:
 
 
 def _by_landmarks(output: Outputs, truths: Truths) -> _Rows:
-    match = match_landmarks(output, truths[output.split] if output.split else _both(truths))
+    match = match_landmarks(output, truths[output.split] if output.split else _all_images(truths))
     return _Rows(match.ids, match.report(output.source))
 
 
-def _both(truths: Truths) -> SplitTruth:
-    """The images of both splits as one, each once."""
-    seen: set[str] = set()
-    kept: dict[Split, list[int]] = {}
-    for split in SPLITS:
-        ids = truths[split].ids
-        kept[split] = [row for row, image_id in enumerate(ids) if image_id not in seen]
-        seen |= set(ids)
+def _all_images(truths: Truths) -> SplitTruth:
+    """The images of all splits as one, each image once."""
+    splits = _first_splits(truths)
+    kept = {
+        split: [row for row, image_id in enumerate(truth.ids) if splits[image_id] == split]
+        for split, truth in truths.items()
+    }
     return SplitTruth(
-        ids=tuple(truths[split].ids[row] for split in SPLITS for row in kept[split]),
-        landmarks=np.concatenate([truths[split].landmarks[kept[split]] for split in SPLITS]),
-        visible=np.concatenate([truths[split].visible[kept[split]] for split in SPLITS]),
+        ids=tuple(truths[split].ids[row] for split, rows in kept.items() for row in rows),
+        landmarks=np.concatenate([truths[split].landmarks[rows] for split, rows in kept.items()]),
+        visible=np.concatenate([truths[split].visible[rows] for split, rows in kept.items()]),
     )
 
 
 def _by_place(output: Outputs, truths: Truths) -> _Rows:
     count = len(output.keypoints)
-    counts = {split: len(truths[split].ids) for split in ([output.split] if output.split else SPLITS)}
-    fitting = [split for split, number in counts.items() if number == count]
+    candidates = [output.split] if output.split else list(truths)
+    fitting = [split for split in candidates if len(truths[split].ids) == count]
     if len(fitting) == 1:
-        note = f"{output.source}: names no images; its {count:,} rows are taken in the order of split '{fitting[0]}'"
+        note = (
+            f"{output.source}: names no images; its {count:,} rows are taken in the order of "
+            f"{_called(truths, fitting[0])}"
+        )
         return _Rows(list(truths[fitting[0]].ids), [note])
     if fitting:
         raise UserError(
-            f"{output.source}: names no images, and both splits have {count:,}; say which it is of: regress:FILE or "
-            "test:FILE"
+            f"{output.source}: names no images, and both splits have {count:,}; write regress:FILE or test:FILE"
         )
-    held = " and ".join(f"'{split}' has {number:,}" for split, number in counts.items())
+    wanted = " or ".join(
+        f"{_called(truths, split)} ({len(ids):,}, from '{ids[0]}' to '{ids[-1]}')"
+        for split in candidates
+        if (ids := truths[split].ids)
+    )
     raise UserError(
-        f"{output.source}: has {count:,} rows and names no images, and split {held}; expected one row an image in the "
-        "split's order"
+        f"{output.source}: names no images and has {count:,} rows; expected a row per image of {wanted}, in that order"
     )
 
 
 def _by_name(output: Outputs, truths: Truths) -> _Rows:
-    """By the whole name, with its ending or without, where that names any image; else by a part of it.
+    """Join by the whole name, with or without its suffix, if that finds any image; else by a part of the name.
 
-    Whole names are never taken for parts: an image that the task has is not another of the same file name.
+    A whole name is never taken for a part: one that is an image's id is not another image with the same file name.
     """
     names = output.names or ()
     if len(names) != len(output.keypoints):
         raise UserError(
-            f"{output.source}: has {len(names):,} names for {len(output.keypoints):,} rows, expected as many"
+            f"{output.source}: has {len(names):,} names for {len(output.keypoints):,} rows, expected one per row"
         )
     every = tuple(_first_splits(truths))
     for key in (_plain, _bare):
         found = _look_up(names, every, key)
         if any(found):
             held = set(truths[output.split].ids if output.split else every)
-            return _used(output, names, [image_id if image_id in held else None for image_id in found])
-    return _used(output, names, _by_part(output, names, truths))
+            return _used(output, truths, names, [image_id if image_id in held else None for image_id in found])
+    return _used(output, truths, names, _by_part(output, names, truths))
 
 
 def _by_part(output: Outputs, names: Sequence[str], truths: Truths) -> list[str | None]:
-    """By the file's name, or that without its ending, whichever fits most rows.
+    """Join by the name of the file, or by that without its suffix, whichever fits most rows.
 
-    What fits both splits is of the one that it leaves fewest images of.
+    Names that fit both splits belong to the split of which they leave out fewest images.
     """
     readings: list[tuple[tuple[int, int, float], list[str | None]]] = []
-    for split in [output.split] if output.split else [None, *SPLITS]:
+    for split in [output.split] if output.split else [None, *truths]:
         ids = truths[split].ids if split else tuple(_first_splits(truths))
         for level, key in enumerate((_file, _stem)):
             found = _look_up(names, ids, key)
@@ -181,19 +197,20 @@ def _by_part(output: Outputs, names: Sequence[str], truths: Truths) -> list[str 
         raise UserError(f"{output.source}: names no image of the task; it has '{names[0]}', the task '{example}'")
     chosen, *others = [found for rank, found in readings if rank == best]
     if any(found != chosen for found in others):
-        raise UserError(f"{output.source}: its names fit both splits alike; say which: regress:FILE or test:FILE")
+        raise UserError(f"{output.source}: its names fit both splits alike; write regress:FILE or test:FILE")
     return chosen
 
 
-def _used(output: Outputs, names: Sequence[str], found: list[str | None]) -> _Rows:
+def _used(output: Outputs, truths: Truths, names: Sequence[str], found: list[str | None]) -> _Rows:
     extra = [name for name, image_id in zip(names, found, strict=True) if image_id is None]
-    where = f"split '{output.split}'" if output.split else "the task"
-    note = f"{output.source}: {len(extra):,} rows are of no image of {where}, first '{extra[0]}'" if extra else ""
-    return _Rows(found, [note] if note else [])
+    if not extra:
+        return _Rows(found, [])
+    where = _called(truths, output.split)
+    return _Rows(found, [f"{output.source}: {len(extra):,} rows are of no image of {where}, first '{extra[0]}'"])
 
 
 def _look_up(names: Sequence[str], ids: Iterable[str], key: Callable[[str], str]) -> list[str | None]:
-    """The image of each name by a part of both, as far as that part tells images apart, and names too."""
+    """The image of each name that has the same ``key``, None where images or names share one."""
     parts = {image_id: key(image_id) for image_id in ids}
     counts, called = Counter(parts.values()), Counter(map(key, set(names)))
     known = {part: image_id for image_id, part in parts.items() if counts[part] == 1 and called[part] == 1}

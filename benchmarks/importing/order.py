@@ -1,8 +1,8 @@
-"""Whether keypoints are (x, y), and of the scale said, as far as the task's landmarks can tell.
+"""Checks of the order of x and y, and of the scale of keypoints, against the landmarks of the same images.
 
-Landmarks follow keypoints: x that of x, y that of y. Each coordinate of the landmarks is regressed on the same
-coordinate of the keypoints, on half of the images, and predicted on the others; then on the other coordinate. Where the
-other predicts far more, the two have changed places.
+The x of landmarks follows the x of keypoints. So each coordinate of the landmarks is regressed on the same coordinate
+of the keypoints, on half of the images, and predicted on the others; then on the other coordinate. If the other
+coordinate predicts much better, x and y are exchanged.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.errors import UserError
 from methods.adapters.base import SplitTruth
 
 if TYPE_CHECKING:
@@ -24,10 +25,23 @@ SLIGHTLY = 0.05
 CLEARLY = 0.15
 
 
-def check_order(keypoints: Floats, truth: SplitTruth) -> tuple[bool, str]:
-    """Whether keypoints (N, K, 2) of these images look as if y stood before x, and what was measured.
+def check_placement(source: str, keypoints: Floats, truth: SplitTruth, remedy: str | None) -> list[str]:
+    """Notes on the order and the scale of keypoints (N, K, 2) of the images of ``truth``.
 
-    The text is '' where there is nothing to say: they look right, or there are too few images to tell.
+    Raises UserError with the ``remedy`` where y comes before x; with the remedy None that is only noted.
+    """
+    looks_swapped, found = check_order(keypoints, truth)
+    if looks_swapped:
+        found = f"y seems to come before x: {found}"
+        if remedy is not None:
+            raise UserError(f"{source}: {found}; {remedy}")
+    return [text for text in (found, check_scale(keypoints, truth)) if text]
+
+
+def check_order(keypoints: Floats, truth: SplitTruth) -> tuple[bool, str]:
+    """Whether y seems to come before x in keypoints (N, K, 2) of the images of ``truth``, and what was measured.
+
+    The text is empty for keypoints that look right, and for too few images to tell.
     """
     step = max(1, len(keypoints) // MOST_IMAGES)
     points, landmarks, visible = keypoints[::step], truth.landmarks[::step], truth.visible[::step]
@@ -41,29 +55,29 @@ def check_order(keypoints: Floats, truth: SplitTruth) -> tuple[bool, str]:
         return False, f"the order of x and y is in doubt: {measured}"
     if max(as_written, swapped) < LITTLE:
         return False, (
-            "the keypoints say nothing of where landmarks are, in either order: they may be the same for every image, "
-            "or their rows in another order than the images"
+            "the keypoints do not predict where landmarks are, in either order: they may be the same for every image, "
+            "or their rows may be in another order than the images"
         )
     return False, ""
 
 
 def check_scale(keypoints: Floats, truth: SplitTruth) -> str:
-    """What there is to say of keypoints (N, K, 2) of these images that all keep to the quarter next to their origin.
+    """A note on keypoints (N, K, 2) that all lie in the upper left quarter of the image; else empty.
 
-    So do pixels that were divided by the side of a larger frame than theirs; '' where there is nothing to say, as where
-    all landmarks lie there too.
+    That happens to pixels that were divided by the side of a larger image. Nothing is noted where all landmarks lie in
+    that quarter too.
     """
     farthest, landmarks = float(keypoints.max()), truth.landmarks[truth.visible]
     if farthest > 0.5 or not len(landmarks) or float(landmarks.max()) <= 0.5:
         return ""
     return (
-        f"no keypoint lies beyond {farthest:.2f} of the image in x or y, landmarks do (up to {landmarks.max():.2f}): "
-        "they may be pixels of a smaller frame than was said"
+        f"no keypoint lies beyond {farthest:.2f} of the image in x or y, but landmarks do (up to "
+        f"{landmarks.max():.2f}): the keypoints may be pixels of a smaller image than was said"
     )
 
 
 def explained(points: Floats, landmarks: Floats, visible: NDArray[np.bool_]) -> float:
-    """The part, at least 0, of the variance of held-out landmarks that the same coordinate of keypoints explains."""
+    """The share (at least 0) of the variance of held-out landmarks that the same coordinate of keypoints explains."""
     left, total = 0.0, 0.0
     for landmark in range(landmarks.shape[1]):
         rows = np.flatnonzero(visible[:, landmark])

@@ -1,7 +1,8 @@
-"""The files of an import: keypoints in the neutral format, and the record beside them."""
+"""The files of an import: keypoints in the neutral format, and a record beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING
@@ -12,21 +13,58 @@ from benchmarks.errors import UserError
 from benchmarks.records.store import write_table
 from benchmarks.registry import IMPORTED
 from leaderboard.load import write_atomically
+from methods.adapters.base import SPLITS
+from methods.adapters.neutral import ImportRecord, SourceFile
 from methods.base import MethodError
-from methods.imported import paths, predictions_sha256, read_record, slug
+from methods.files import file_sha256
+from methods.imported import paths, read_record, slug
 
 if TYPE_CHECKING:
     from benchmarks.importing.joining import Joined
-    from methods.adapters.neutral import ImportRecord
+    from benchmarks.importing.tasks import TaskData
 
 FOLDER = "imports"
 
 
-def write_import(output: Path, joined: Joined, record: ImportRecord) -> tuple[ImportRecord, Path]:
-    """Write ``<output>/imports/<method>/<task>.<profile>.parquet`` and ``.json``; what stood there is replaced.
+def check_name(option: str, name: str | None) -> None:
+    """Raise UserError for a name without letters or digits, which could name no folder, and for several lines."""
+    if not name or not slug(name) or not name.isprintable():
+        raise UserError(
+            f"{option} {name or ''!r}: expected a name on one line with letters a to z or digits, for the row and its "
+            "folder"
+        )
 
-    Gives the record with the sha256 of the keypoints, and the folder. Raises UserError where it cannot be written, or
-    where the folder holds another method's keypoints.
+
+def source_files(files: Mapping[Path, str]) -> tuple[SourceFile, ...]:
+    """The files that keypoints were read from, by the names they are given here, with their sha256."""
+    return tuple(SourceFile(name=name, sha256=file_sha256(path)) for path, name in files.items())
+
+
+def make_record(
+    data: TaskData, method: str, supervision: str, format: str, files: tuple[SourceFile, ...], notes: Iterable[str]
+) -> ImportRecord:
+    """The record of keypoints of a task's images; ``write_import`` fills in the sha256 of the keypoints."""
+    return ImportRecord(
+        method=method,
+        supervision=supervision,
+        task=data.task.id,
+        profile=data.profile,
+        dataset=data.dataset.card.id,
+        num_keypoints=data.task.num_keypoints,
+        format=format,
+        files=files,
+        counts={split: len(data.dataset.split(split)) for split in SPLITS},
+        digests={split: data.dataset.digest(split) for split in SPLITS},
+        predictions_sha256="",
+        notes=tuple(notes),
+    )
+
+
+def write_import(output: Path, joined: Joined, record: ImportRecord) -> tuple[ImportRecord, Path]:
+    """Write ``<output>/imports/<method>/<task>.<profile>.parquet`` and ``.json``, in place of an earlier import.
+
+    Returns the record with the sha256 of the keypoints, and the folder. Raises UserError for a folder that cannot be
+    written, or that holds another method's keypoints.
     """
     import pyarrow as pa
 
@@ -41,10 +79,9 @@ def write_import(output: Path, joined: Joined, record: ImportRecord) -> tuple[Im
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        record_path.unlink(missing_ok=True)  # no record stands beside keypoints that are not its own
+        record_path.unlink(missing_ok=True)  # so that it never describes other keypoints
         write_table(keypoints_path, columns)
-        sha256 = predictions_sha256(folder, record.task, record.profile)
-        record = record.model_copy(update={"predictions_sha256": sha256})
+        record = record.model_copy(update={"predictions_sha256": file_sha256(keypoints_path)})
         write_atomically(record_path, record.model_dump_json(indent=1) + "\n")
     except OSError as error:
         raise UserError(
@@ -54,16 +91,16 @@ def write_import(output: Path, joined: Joined, record: ImportRecord) -> tuple[Im
 
 
 def _check_folder(folder: Path, record: ImportRecord) -> None:
-    """Raise UserError where the folder's other imports would be no longer of one method."""
+    """Raise UserError where the folder has imports of another method, or with another supervision."""
     for path in sorted(folder.glob("*.*.json")):
         try:
             there = read_record(path)
         except MethodError:
-            continue  # broken: an import of the same task mends it
+            continue  # broken: an import of the same task replaces it
         if there.method != record.method:
             raise UserError(
-                f"{folder} holds keypoints of '{there.method}'; take another name than '{record.method}', which has "
-                "the same folder"
+                f"{folder} holds keypoints of '{there.method}'; take another name than '{record.method}', which would "
+                "share the folder"
             )
         if path.name != f"{record.task}.{record.profile}.json" and there.supervision != record.supervision:
             raise UserError(
@@ -73,9 +110,9 @@ def _check_folder(folder: Path, record: ImportRecord) -> None:
 
 
 def describe(record: ImportRecord, folder: Path, remark: str, task: str, data_root: Path | None) -> str:
-    """What the command prints: what was imported, what is to be known of it, and how it is scored.
+    """The text that the command prints: the import, its notes, and the command that scores it.
 
-    ``task`` are the options that name the task, ``data_root`` is the one that was named on the command line.
+    ``task`` holds the options that name the task; ``data_root`` is the one given on the command line.
     """
     counts = ", ".join(f"{split} {count:,}" for split, count in record.counts.items())
     profile = f" --profile {record.profile}" if record.profile == "mini" else ""

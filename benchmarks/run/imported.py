@@ -1,4 +1,4 @@
-"""Cells of imported keypoints: which tasks a folder has imports of, and what a row of the leaderboard says of them."""
+"""Cells of imported keypoints: the tasks that a folder has imports of, and the cell of each."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ SPLITS: tuple[Split, ...] = ("regress", "test")
 
 @dataclass(frozen=True)
 class ImportedMethod:
-    """A folder of imports: ``name`` is ``imported:FOLDER``, ``records`` are those beside the keypoints."""
+    """A folder of imports: ``name`` is ``imported:FOLDER``, ``records`` describe its keypoints."""
 
     name: str
     records: tuple[ImportRecord, ...]
 
     @property
     def label(self) -> str:
-        """What tables print."""
+        """The name of the row in tables."""
         return self.records[0].method
 
     @property
     def folder(self) -> Path:
-        """Where the keypoints are kept."""
+        """The folder of the keypoints."""
         return Path(self.name.removeprefix(IMPORTED))
 
     def record(self, task: Task, profile: Profile) -> ImportRecord | None:
-        """The record of a task's import, None where there is none."""
+        """The record of a task's import, None without one."""
         return next((found for found in self.records if (found.task, found.profile) == (task.id, profile)), None)
 
     def lack(self, task: Task, profile: Profile, datasets: Open) -> str:
-        """Why a task's keypoints cannot be scored, or ''. Raises MethodError where they are gone."""
+        """The reason why a task's keypoints cannot be scored, or ''. Raises MethodError if they cannot be read."""
         from methods.imported import predictions_sha256
 
         record = self.record(task, profile)
@@ -69,7 +69,7 @@ class ImportedMethod:
         return ""
 
     def cell(self, task: Task, profile: Profile, limit: int | None, dataset: KeypointDataset) -> Cell:
-        """The cell of a task that the folder has an import of."""
+        """The cell of a task. Raises UserError if the folder has no import of it."""
         from methods.imported import Imported
 
         record = self.record(task, profile)
@@ -94,7 +94,7 @@ class ImportedMethod:
 
 
 def imports(names: Iterable[str]) -> list[ImportedMethod]:
-    """The imported methods of these names. Raises MethodError without imports, UserError for two of one name."""
+    """The imported methods of the names. Raises MethodError without imports, UserError for two of one label."""
     from methods.imported import imported_method, records
 
     found: dict[str, ImportedMethod] = {}

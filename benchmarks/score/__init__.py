@@ -1,1 +1,1 @@
-"""The ``score`` command: anybody's keypoints against any landmarks, without running or registering anything."""
+"""The ``score`` command: any keypoints against any landmarks, without running or registering a method."""

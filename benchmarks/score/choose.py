@@ -1,4 +1,4 @@
-"""Which protocols a set of predictions is scored under."""
+"""Chooses the protocols that keypoints are scored under."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _SUPPLY = {
 
 
 def choose_protocols(wanted: Sequence[str], inputs: Inputs, of_task: Iterable[str] | None) -> list[Protocol]:
-    """The protocols of ``--protocol`` in their order, each once; without any, all that apply.
+    """The protocols of ``--protocol`` in their order, each once; without that option all that apply.
 
-    A task's own apply, or without a task those for which everything is known; a normaliser leaves those that
-    divide by it. What is named by its id is taken whether or not it is the task's. Raises UserError for an unknown
-    name, and for a protocol that lacks something, with the option that supplies it.
+    The protocols of the task apply, or without a task all whose needs are met; with ``--normalizer`` only those that
+    divide by it. A protocol named by its id need not be one of the task's. Raises UserError for an unknown name, and
+    for a protocol whose needs are not met, with the option that meets them.
     """
     known = list(PROTOCOLS) if of_task is None else list(of_task)
     families = list(dict.fromkeys(protocol.family for protocol in PROTOCOLS.values()))
@@ -53,7 +53,7 @@ def choose_protocols(wanted: Sequence[str], inputs: Inputs, of_task: Iterable[st
 
 
 def normaliser(protocol: Protocol) -> Normaliser:
-    """What a protocol divides errors by, as ``--normalizer`` names it: 'none' for those in pixels."""
+    """The normaliser of a protocol as ``--normalizer`` names it: 'none' for protocols in pixels."""
     if protocol.frame == "box":
         return "box"
     if protocol.normaliser == "interocular":
@@ -63,7 +63,7 @@ def normaliser(protocol: Protocol) -> Normaliser:
 
 
 def _lacks(protocol: Protocol, inputs: Inputs) -> str:
-    """What a protocol needs that is not known, and the option that supplies it; '' for nothing."""
+    """The needs of a protocol that are not met, with the options that meet them; empty if all are met."""
     known = {
         "interocular": inputs.interocular is not None,
         "left_right_pairs": bool(inputs.left_right_pairs),
@@ -73,11 +73,11 @@ def _lacks(protocol: Protocol, inputs: Inputs) -> str:
 
 
 def _hindrance(protocol: Protocol, inputs: Inputs) -> str:
-    """The same, or why the landmarks are not those that a protocol is for; '' for nothing."""
+    """The needs that are not met, or the reason why a protocol is not for these landmarks; empty if it applies."""
     if lacking := _lacks(protocol, inputs):
         return lacking
     if protocol.rows == "all" and inputs.some_missing:
-        return "every landmark visible, and some are not; a strict protocol leaves those out"
+        return "every landmark to be visible, and some are not; a strict protocol leaves those out"
     of_human36m = protocol.landmarks is not None or protocol.sides == "either_mistyped"
     if of_human36m and inputs.test.landmarks.shape[1] != HUMAN36M_JOINTS:
         return f"the {HUMAN36M_JOINTS} joints of Human3.6M"
@@ -87,7 +87,7 @@ def _hindrance(protocol: Protocol, inputs: Inputs) -> str:
 def _none_applies(name: str, known: Iterable[str], inputs: Inputs) -> str:
     of_family = [PROTOCOLS[key] for key in known if name in (ALL, PROTOCOLS[key].family)]
     if not of_family:
-        return f"the task has no protocol of the family '{name}'; name one by its id to have it all the same"
+        return f"the task has no protocol of the family '{name}'; name a protocol by its id to use it anyway"
     of_normaliser = [found for found in of_family if inputs.normaliser in (None, normaliser(found))]
     for protocol in of_normaliser:
         if lacking := _hindrance(protocol, inputs):

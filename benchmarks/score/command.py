@@ -1,31 +1,37 @@
-"""The ``score`` command from options to what is printed and kept."""
+"""The ``score`` command from its options to the scores that it prints and keeps."""
 
 from __future__ import annotations
 
 import typer
 
 from benchmarks.errors import UserError
+from benchmarks.importing.tasks import open_task
 from benchmarks.score.choose import choose_protocols
 from benchmarks.score.inputs import read_inputs
 from benchmarks.score.options import ScoreOptions
-from benchmarks.score.record import cell_of, check_recordable, write_scored
 from benchmarks.score.report import Result, as_json, as_table
-from benchmarks.score.tasks import open_task
 from leaderboard.load import write_atomically
+from methods.adapters.base import OutputError
 from metrics.protocols import score_all
 
 
 def score_command(options: ScoreOptions) -> None:
-    """Read, score, print, and keep where that is asked for. Raises what the user can mend."""
+    """Read and score the files, print the scores, and keep them with ``--record``. Raises UserError for bad input."""
     if options.record is None and options.method is not None:
         raise UserError("--method names the row that --record DIR keeps; give both or neither")
     if options.task is None and (options.profile is not None or options.data_root is not None):
         raise UserError("--profile and --data-root say where a --task has its landmarks; name one, or leave them out")
     if options.record is not None:
-        check_recordable(options)
+        from benchmarks.score import record
+
+        record.check_recordable(options)
     data = open_task(options.task, options.profile, options.data_root) if options.task else None
-    inputs = read_inputs(options, data)
-    cell = cell_of(options, inputs, data) if options.record and data else None
+    try:
+        inputs = read_inputs(options, data)
+    except OutputError as error:
+        raise UserError(str(error)) from error
+    if options.record is not None and data is not None:
+        record.check_count(inputs, data)
     protocols = choose_protocols(options.protocol, inputs, data.task.protocols if data else None)
     scores = score_all(
         protocols,
@@ -42,5 +48,5 @@ def score_command(options: ScoreOptions) -> None:
         write_atomically(options.output, text)
     else:
         typer.echo(text, nl=False)
-    if options.record is not None and cell is not None:
-        typer.echo(f"recorded {write_scored(options.record, cell, result)}", err=True)
+    if options.record is not None and data is not None:
+        typer.echo(f"recorded {record.record_scored(options.record, options, inputs, data)}", err=True)

@@ -1,4 +1,4 @@
-"""What the options make of files and a task: everything that is scored, read and checked."""
+"""Everything that ``score`` needs, read and checked: keypoints, landmarks, and facts about the landmarks."""
 
 from __future__ import annotations
 
@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
+from benchmarks.importing.order import check_placement
 from benchmarks.score.options import Normaliser, ScoreOptions, parse_normaliser, parse_pairs, two_files
 from benchmarks.score.sources import Files, Reader
+from methods.adapters.base import SplitTruth
 
 if TYPE_CHECKING:
-    from benchmarks.score.tasks import TaskData
+    from benchmarks.importing.tasks import TaskData
     from metrics.protocols import Points
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What is scored and what is known about its landmarks; ``notes`` are on how it was read.
+    """The two sides of a regression, and facts about the landmarks; ``notes`` say how the files were read.
 
-    ``some_missing`` says that landmarks of the user's own are not all visible.
+    ``some_missing`` is true if landmarks that the user brought are not all visible.
     """
 
     fit: Points
@@ -33,18 +35,19 @@ class Inputs:
 
 
 def read_inputs(options: ScoreOptions, data: TaskData | None) -> Inputs:
-    """Read everything. Raises UserError naming option or file for whatever is missing or does not fit."""
+    """Read and check everything. Raises UserError or OutputError that names the option or the file at fault."""
     normaliser, eyes = parse_normaliser(options.normalizer) if options.normalizer else (None, None)
     pairs = parse_pairs(options.pairs) if options.pairs else ()
     fit_files, test_files = _files(options)
     reader = Reader(options, data)
-    fit, test = reader.points(fit_files), reader.points(test_files)
+    fit, test = reader.points(fit_files, test_files)
     _check_alike("keypoints", fit.keypoints.shape[1], test.keypoints.shape[1], fit_files.pred, test_files.pred)
     count = test.landmarks.shape[1]
     own = options.fit_gt is not None or options.test_gt is not None
     gt = tuple((side.gt or "the task's",) for side in (fit_files, test_files))
     _check_alike("landmarks", fit.landmarks.shape[1], count, *gt)
-    reader.note_unused([(fit_files, fit), (test_files, test)])
+    larger = (fit_files, fit) if len(fit.ids) >= len(test.ids) else (test_files, test)
+    notes = [*reader.notes, *_placement(options, *larger)]
     names: tuple[str, ...] = tuple(map(str, range(count)))
     if data is not None:
         card = data.dataset.card
@@ -59,12 +62,19 @@ def read_inputs(options: ScoreOptions, data: TaskData | None) -> Inputs:
         landmark_names=names,
         some_missing=own and not (fit.visible.all() and test.visible.all()),
         files=tuple(dict.fromkeys([*fit_files.pred, *test_files.pred])),
-        notes=tuple(dict.fromkeys(reader.notes)),
+        notes=tuple(dict.fromkeys(notes)),
     )
 
 
+def _placement(options: ScoreOptions, files: Files, points: Points) -> list[str]:
+    """Notes on the order and scale of keypoints; a row with y before x is not recorded, as ``import`` keeps none."""
+    truth = SplitTruth(tuple(points.ids), points.landmarks, points.visible)
+    remedy = "give the other --order, or keep them with import --trust-order" if options.record else None
+    return check_placement(", ".join(files.pred), points.keypoints, truth, remedy)
+
+
 def _files(options: ScoreOptions) -> tuple[Files, Files]:
-    """Which file is what. Raises UserError for options that are missing or contradict each other."""
+    """The files of each side. Raises UserError for options that are missing or contradict each other."""
     _check_combination(options)
     fit_pred, test_pred = ((name,) if name else options.predictions for name in (options.fit_pred, options.test_pred))
     visible = two_files(options.visible) if options.visible else (options.fit_visible, options.test_visible)
@@ -84,7 +94,7 @@ def _check_combination(options: ScoreOptions) -> None:
         missing = "--test-pred" if options.fit_pred else "--fit-pred"
         raise UserError(f"no {missing}: name keypoints with --fit-pred and --test-pred, or --task and --predictions")
     if options.visible and (options.fit_visible or options.test_visible):
-        raise UserError("--visible beside --fit-visible or --test-visible; say it one way")
+        raise UserError("--visible beside --fit-visible or --test-visible; give it one way")
     visible = (options.visible or options.fit_visible, options.visible or options.test_visible)
     for side, gt, companions in (
         ("fit", options.fit_gt, {"visible": visible[0], "boxes": options.boxes}),
@@ -98,6 +108,6 @@ def _check_combination(options: ScoreOptions) -> None:
 def _check_alike(what: str, fit: int, test: int, fit_files: tuple[str, ...], test_files: tuple[str, ...]) -> None:
     if fit != test:
         raise UserError(
-            f"{fit} {what} an image to fit on ({', '.join(fit_files)}), {test} to test on ({', '.join(test_files)}); "
-            "expected as many"
+            f"{fit} {what} per image to fit on ({', '.join(fit_files)}), {test} to test on ({', '.join(test_files)}); "
+            "expected the same number"
         )

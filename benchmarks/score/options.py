@@ -1,4 +1,4 @@
-"""The options of ``score``, and the small languages that some of them are written in."""
+"""The options of ``score``, and the parsers of those that have a syntax of their own."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from benchmarks.errors import UserError, near_match
+from methods.adapters.conventions import RANGES, Convention, Order, parse_convention
 
 Normaliser = Literal["interocular", "side", "box", "none"]
 
 
 @dataclass(frozen=True)
 class ScoreOptions:
-    """The options as given."""
+    """The options of ``score`` as given."""
 
     fit_pred: str | None = None
     fit_gt: str | None = None
@@ -45,8 +46,26 @@ class ScoreOptions:
     supervision: str = "unsupervised"
 
 
+def convention(range_: str, order: str, option: str = "") -> Convention:
+    """The convention of ``--range`` and ``--order``, or with the option 'gt-' of ``--gt-range`` and ``--gt-order``.
+
+    Raises UserError for an unknown range or order.
+    """
+    orders: tuple[Order, ...] = get_args(Order)
+    chosen = next((known for known in orders if known == order), None)
+    if chosen is None:
+        raise UserError(f"--{option}order {order}: expected {' or '.join(orders)}")
+    found = parse_convention(range_, chosen)
+    if found is None:
+        hint = near_match(range_, RANGES)
+        if range_.startswith("pixel"):
+            hint = "; pixels takes the image's width and height"
+        raise UserError(f"--{option}range {range_}: expected {', '.join(RANGES[:-1])} or {RANGES[-1]}{hint}")
+    return found
+
+
 def two_files(text: str) -> tuple[str, str]:
-    """``FIT,TEST``, or one file that holds the arrays ``fit`` and ``test``."""
+    """The sources of both sides from ``FIT,TEST``, or from one file with the arrays ``fit`` and ``test``."""
     first, comma, second = text.partition(",")
     if Path(text).is_file() or not comma:
         return f"{text}:fit", f"{text}:test"
@@ -54,9 +73,9 @@ def two_files(text: str) -> tuple[str, str]:
 
 
 def parse_normaliser(text: str) -> tuple[Normaliser, tuple[int, int] | None]:
-    """What errors are divided by, and the two eye landmarks where they are given.
+    """The normaliser of errors, and the two eye landmarks if they are given.
 
-    Raises UserError for another form, or for one landmark as both eyes.
+    Raises UserError for another form, and for one landmark as both eyes.
     """
     kind, colon, rest = text.partition(":")
     known: tuple[Normaliser, ...] = get_args(Normaliser)
@@ -73,7 +92,7 @@ def parse_normaliser(text: str) -> tuple[Normaliser, tuple[int, int] | None]:
 
 
 def parse_pairs(text: str) -> tuple[tuple[int, int], ...]:
-    """Left and right landmarks, ``1-6,2-7``, counted from 0. Raises UserError for another form."""
+    """Pairs of left and right landmarks from ``1-6,2-7``, counted from 0. Raises UserError for another form."""
     pairs = []
     for part in text.split(","):
         found = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", part)

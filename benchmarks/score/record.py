@@ -1,96 +1,77 @@
-"""The record of scored predictions, which stands in the leaderboard beside what was run here.
-
-What tells the two apart: ``provenance["kind"]`` is 'scored'; tables mark such rows (``leaderboard.kinds``).
-"""
+"""``score --record``: keeps the keypoints as an import and scores them as ``run`` does, so that both give one row."""
 
 from __future__ import annotations
 
-import hashlib
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.console import Console
+
 from benchmarks.errors import UserError
-from benchmarks.records.provenance import provenance
-from benchmarks.records.store import Store, write_predictions, write_record
-from benchmarks.run.cells import Cell
-from benchmarks.run.scoring import score_records, write_errors
-from benchmarks.score.arrays import parse_source
+from benchmarks.importing.joining import join
+from benchmarks.importing.writing import check_name, make_record, source_files, write_import
+from benchmarks.progress import Progress
+from benchmarks.records.store import Store
+from benchmarks.registry import IMPORTED, full_method_name, opener
+from benchmarks.run.distributed import Lead
+from benchmarks.run.executor import InProcess
+from benchmarks.run.plan import Request, make_plan
+from methods.adapters.arrays import parse_source
+from methods.adapters.base import Outputs
 
 if TYPE_CHECKING:
+    from benchmarks.importing.tasks import TaskData
     from benchmarks.score.inputs import Inputs
     from benchmarks.score.options import ScoreOptions
-    from benchmarks.score.report import Result
-    from benchmarks.score.tasks import TaskData
-
-KIND = "scored"
 
 
 def check_recordable(options: ScoreOptions) -> None:
-    """Raise UserError unless the options make a row that may stand beside others."""
+    """Raise UserError unless the options make a row that can be compared with others."""
     if options.task is None:
-        raise UserError("--record needs a --task: a row is comparable only where the task's own landmarks are scored")
-    if options.method is None or not _slug(options.method):
-        raise UserError("--record needs --method NAME: what the leaderboard calls the row")
+        raise UserError("--record needs a --task: a row is comparable only if it is scored on the task's own landmarks")
+    if options.method is None:
+        raise UserError("--record needs --method NAME, the name of the row in the leaderboard")
+    check_name("--method", options.method)
     if options.fit_gt or options.test_gt:
         raise UserError("--record takes the task's own landmarks; leave out --fit-gt and --test-gt")
     if options.protocol or options.normalizer or options.pairs:
         raise UserError("--record keeps the task's own protocols; leave out --protocol, --normalizer and --pairs")
 
 
-def cell_of(options: ScoreOptions, inputs: Inputs, data: TaskData) -> Cell:
-    """The cell of the row. Raises UserError for another number of keypoints than the task's."""
-    count, name = inputs.test.keypoints.shape[1], options.method or ""
+def check_count(inputs: Inputs, data: TaskData) -> None:
+    """Raise UserError for another number of keypoints than the task's."""
+    count = inputs.test.keypoints.shape[1]
     if count != data.task.num_keypoints:
         raise UserError(
-            f"--record: {count} keypoints an image, task {data.task.id} has K={data.task.num_keypoints}; "
-            "record under a task with that K"
+            f"--record: {count} keypoints per image, task {data.task.id} has K={data.task.num_keypoints}; record under "
+            "a task with that K"
         )
-    return Cell(
-        method=_slug(name),
-        label=name,
-        version=KIND,
-        settings={},
-        config={},
-        identity={"predictions": _digest(inputs.files)},
-        is_floor=False,
-        supervision=options.supervision,
-        task=data.task,
-        profile=data.profile,
-        seed=0,
-        limit=None,
-        digests={"fit": "", "regress": data.dataset.digest("regress"), "test": data.dataset.digest("test")},
-    )
 
 
-def write_scored(output: Path, cell: Cell, result: Result) -> Path:
-    """Write ``cells/<id>/`` into a run directory and give its path; what stood there is replaced.
+def record_scored(output: Path, options: ScoreOptions, inputs: Inputs, data: TaskData) -> Path:
+    """Import the keypoints into a run directory and run them; returns the folder of the cell, which is replaced.
 
-    Raises UserError for a folder that cannot be written to.
+    Raises UserError for a folder that cannot be written.
     """
     store = Store(output)
     store.prepare()
-    folder = store.cells / cell.id
-    inputs, options = result.inputs, result.options
-    found = {"kind": KIND, "files": [parse_source(name)[0].name for name in inputs.files]}
-    found |= {"range": options.range, "order": options.order}
-    with store.staged(folder) as filling:
-        write_predictions(filling, "regress", inputs.fit.ids, inputs.fit.keypoints)
-        write_predictions(filling, "test", inputs.test.ids, inputs.test.keypoints)
-        write_errors(filling, result.scores, inputs.test)
-        write_record(filling, cell.record(score_records(result.scores), provenance=provenance("cpu") | found))
-    return folder
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-
-
-def _digest(files: tuple[str, ...]) -> str:
-    """sha256 of the files' contents, one after the other."""
-    digest = hashlib.sha256()
-    for name in files:
-        with parse_source(name)[0].open("rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+    outputs = [
+        Outputs("--fit-pred", inputs.fit.keypoints, "regress", tuple(inputs.fit.ids)),
+        Outputs("--test-pred", inputs.test.keypoints, "test", tuple(inputs.test.ids)),
+    ]
+    joined = join(outputs, data.truths())
+    files = source_files({path: path.name for path in (parse_source(name)[0] for name in inputs.files)})
+    format = f"arrays ({options.range}, {options.order})"
+    record = make_record(data, options.method or "", options.supervision, format, files, inputs.notes)
+    _, folder = write_import(output, joined, record)
+    datasets = opener(data.root)
+    name = full_method_name(f"{IMPORTED}{folder}")
+    plan = make_plan(Request([name], [data.task], data.profile, datasets, floors=False))
+    if not plan.cells:
+        raise UserError("; ".join(plan.skipped.values()))
+    executor = InProcess(store, datasets, "cpu", Progress(Console(quiet=True), 1), Lead("cpu"))
+    result = executor.submit(plan.cells[0])
+    store.drop_partial(plan.cells[0].fit_id)
+    if result.failure:
+        raise UserError(result.failure.message)
+    return store.cells / result.cell_id

@@ -1,4 +1,4 @@
-"""Scores as a table for people and as JSON with all there is."""
+"""Scores as a table for people, and as JSON with every number."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from rich.table import Table
 from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
+    from benchmarks.importing.tasks import TaskData
     from benchmarks.score.inputs import Inputs
     from benchmarks.score.options import ScoreOptions
-    from benchmarks.score.tasks import TaskData
     from metrics.protocols import Score
 
 _WIDTH = 120
-_DEFICIENT = "† the regression did not determine all weights (rank deficient): the least-norm solution is taken"
+_DEFICIENT = "† the regression is rank deficient: of all least-squares solutions the one of least norm is used"
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was asked, what was read, and what came out; the first score is the headline."""
+    """The options, the inputs and the scores, of which the first is the headline."""
 
     options: ScoreOptions
     inputs: Inputs
@@ -35,7 +35,7 @@ class Result:
 
 
 def as_json(result: Result) -> str:
-    """Strict JSON: conventions, counts, notes, and of each score everything but the values of single images."""
+    """Strict JSON with conventions, counts, notes and all of each score except the errors of single images."""
     options, inputs = result.options, result.inputs
     plain = {
         "task": options.task,
@@ -58,7 +58,7 @@ def as_json(result: Result) -> str:
 
 
 def as_table(result: Result) -> str:
-    """Tables as plain text: the scores, the headline's landmarks, and errors over the number of labelled images."""
+    """Plain-text tables of the scores, of the headline's landmarks, and of errors by number of labelled images."""
     inputs = result.inputs
     console = Console(file=io.StringIO(), width=_WIDTH, highlight=False, color_system=None)
     counts = f"{len(inputs.fit.ids):,} images to fit on, {len(inputs.test.ids):,} to test"
@@ -106,7 +106,7 @@ def _scores(scores: Sequence[Score]) -> Table:
 
 
 def _landmarks(score: Score, names: Sequence[str]) -> Table:
-    """Errors of single landmarks; a backward protocol's are those of keypoints."""
+    """The error of each landmark, or of each keypoint for a backward protocol."""
     plain: dict[str, Any] = score.summary()
     backward = PROTOCOLS[score.protocol].direction == "backward"
     table = _grid(f"{'keypoint' if backward else 'landmark'} ({score.protocol})", score.unit, "rows")
@@ -117,7 +117,7 @@ def _landmarks(score: Score, names: Sequence[str]) -> Table:
 
 
 def _curves(scores: Sequence[Score]) -> Table:
-    """The mean error, and its standard deviation over repeats, where only some images are labelled."""
+    """Mean error and standard deviation over repeats for each number of labelled images."""
     counts = sorted({count for score in scores for count, _, _ in score.curve})
     table = _grid("labelled images", *(f"{score.protocol} ({score.unit})" for score in scores))
     for count in counts:

@@ -1,7 +1,7 @@
-"""Formats in which others' systems leave their keypoints, one file each, named after its id.
+"""Adapters that read the files of other systems, one module per format, named after the id of the format.
 
-``FORMATS`` maps an id to ``("module:attribute", summary)``; nothing is imported until a format is asked for.
-A package elsewhere adds its own through the entry point group ``keypoint_benchmarks.formats``.
+``FORMATS`` maps an id to ``("module:attribute", summary)``; an adapter is imported at its first use. Other packages
+add formats through the entry point group ``keypoint_benchmarks.formats``.
 """
 
 FORMATS: dict[str, tuple[str, str]] = {

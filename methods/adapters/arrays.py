@@ -1,165 +1,197 @@
-"""What adapters of arrays share: the names of a file's arrays, the split a path is of, and changes of frame."""
+"""Readers of arrays in six file formats, for the adapters and for ``score``; no file is ever executed.
+
+``FILE:KEY`` (or ``FILE::KEY``) names one of several arrays in a file.
+"""
 
 from __future__ import annotations
 
 import pickle
-import re
 import warnings
-import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods.adapters.base import ImportRequest, OutputError, Split, SplitTruth
+from methods.adapters.base import OutputError, first_line
+from methods.adapters.tables import ID, columns_of, read_csv, read_parquet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    Values = NDArray[Any]
+    Load = Callable[[str | None], tuple[Values, list[str] | None]]
 
-ARRAYS = (".npz", ".npy", ".mat", ".pt")
-CENTRAL = "fraction of the image's side, in its middle, that the system saw (1: the whole image)"
-ROWS = "'task' where the rows are in the order of the task's split"
-_WORDS: dict[str, Split] = {"train": "regress", "regress": "regress", "test": "test"}
-_FARTHEST = 0.05  # of the image's side: mean landmarks that are further apart are not of the same images
+
+@dataclass(frozen=True)
+class Array:
+    """Numbers in the type that the file has them in, and ``ids``, where the file names its images."""
+
+    name: str
+    values: Values
+    ids: list[str] | None
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """The arrays of an open file: their names, and a loader that takes a name and returns values and image ids.
+
+    Without a key the array is one of ``default``; None means that the file is a single array without a name.
+    """
+
+    names: Sequence[str]
+    default: Sequence[str] | None
+    load: Load
+
+
+def read_array(text: str) -> Array:
+    """Read the array that ``FILE``, ``FILE:KEY`` or ``FILE::KEY`` names.
+
+    Raises OutputError for a missing or broken file, an unknown file format, an array that does not hold numbers, and
+    a key that is missing or unknown (with the keys that the file has).
+    """
+    path, key = parse_source(text)
+    with _opened(path) as contents:
+        values, ids = contents.load(_choose(path, contents, key))
+    if values.dtype.kind not in "biuf":
+        raise OutputError(f"{text}: got an array of {values.dtype}, expected numbers")
+    return Array(text, values, ids)
 
 
 def names_in(path: Path) -> tuple[str, ...]:
-    """Names of the arrays in a file, none where it holds a single one without a name.
+    """The names of the arrays in a file; empty for a single array without a name. Raises OutputError as above."""
+    with _opened(path) as contents:
+        return tuple(contents.default or ())
 
-    Raises OutputError for a file that is missing, broken, or of another kind; nothing in it is executed.
-    """
-    if path.suffix.lower() not in ARRAYS:
-        raise OutputError(f"{path}: expected a file that ends in {', '.join(ARRAYS)}")
+
+def read_labels(text: str) -> list[str]:
+    """Read one name per row: the lines of a text file (.txt, .csv), or a column (N,) of a file of arrays."""
+    path, key = parse_source(text)
+    if path.suffix.lower() in (".txt", ".csv"):
+        try:
+            return path.read_text(encoding="utf-8-sig").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise OutputError(f"cannot read {path}: {first_line(error)}") from error
+    with _opened(path) as contents:
+        values, _ = contents.load(_choose(path, contents, key))
+    if values.ndim != 1:
+        raise OutputError(f"{text}: got an array of shape {values.shape}, expected one name or number per row")
+    return [str(value) for value in values.astype(str).tolist()]
+
+
+def parse_source(text: str) -> tuple[Path, str | None]:
+    """Split ``FILE:KEY`` into file and key. A colon of the path itself (C:\\x.npz, 12:30.npz) separates no key."""
+    if not Path(text).is_file():
+        for separator in ("::", ":"):
+            path, found, key = text.rpartition(separator)
+            if found and key and Path(path).suffix.lower() in _FORMATS:
+                return Path(path), key
+    return Path(text), None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Contents]:
+    """The contents of a file; an exception of any library that reads it becomes an OutputError."""
+    suffix = path.suffix.lower()
+    if suffix not in _FORMATS:
+        raise OutputError(f"{path}: expected a file that ends in {', '.join(_FORMATS)}")
     if not path.is_file():
         raise OutputError(f"no file {path}")
+    opener, what, cure = _FORMATS[suffix]
     try:
-        return _NAMES.get(path.suffix.lower(), _none)(path)
+        yield opener(path)
+    except OutputError:
+        raise
     except pickle.UnpicklingError as error:
-        raise OutputError(f"{path}: holds more than tensors, and code in a file is never run; save tensors") from error
-    except NotImplementedError as error:  # SciPy's answer to MATLAB 7.3, which is HDF5
-        raise OutputError(f"{path}: a MATLAB 7.3 file, which is not read; save it with save(..., '-v7')") from error
-    except Exception as error:  # a broken file may fail anywhere in there
-        raise OutputError(f"{path}: no arrays that could be read ({type(error).__name__}); save them again") from error
+        raise OutputError(f"{path}: holds more than tensors, and code in a file is never run; {cure}") from error
+    except NotImplementedError as error:  # SciPy raises it for MATLAB 7.3, which is HDF5
+        raise OutputError(f"{path}: MATLAB 7.3 files are not read; save it with save(..., '-v7')") from error
+    except Exception as error:  # the libraries raise many types for a broken file
+        if isinstance(error, OSError) and error.strerror:
+            raise OutputError(f"cannot read {path}: {error.strerror}") from error
+        reason = first_line(error).split(".")[0][:100]
+        raise OutputError(f"{path}: {what} could not be read ({reason}); {cure}") from error
 
 
-def read_named(request: ImportRequest, path: Path, *wanted: str) -> NDArray[Any]:
-    """The first of the wanted arrays that the file has, or the only one it has.
-
-    Raises OutputError naming those that it has instead.
-    """
-    names = names_in(path)
-    chosen = next((name for name in wanted if name in names), None)
-    if chosen is None and len(names) > 1:
-        raise OutputError(f"{path}: holds {', '.join(names[:8])}, expected {' or '.join(wanted)}")
-    if chosen is None and names:
-        chosen = names[0]
-    return np.asarray(request.read_array(str(path) if chosen is None else f"{path}:{chosen}").values)
-
-
-def split_of(request: ImportRequest, path: Path) -> Split | None:
-    """The split that a path is of: as the user said, else by the last 'train' or 'test' in its names, else None."""
-    for named in (path, *path.parents):
-        if named in request.split_of:
-            return request.split_of[named]
-    for name in (path.stem, path.parent.name):
-        words = [word for word in re.split(r"[^a-z]+", name.lower()) if word in _WORDS]
-        if words:
-            return _WORDS[words[-1]]
-    return None
-
-
-def number(request: ImportRequest, name: str, default: float, low: float, high: float) -> float:
-    """An option that is a number, ``low`` to ``high``. Raises OutputError for any other."""
-    text = request.options.get(name)
-    if text is None:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise OutputError(f"--option {name}={text}: expected a number from {low:g} to {high:g}")
-    return value
-
-
-def whole_number(request: ImportRequest, name: str, default: int, low: int, high: int) -> int:
-    """An option that is a whole number, ``low`` to ``high``. Raises OutputError for any other."""
-    value = number(request, name, default, low, high)
-    if value % 1:
-        raise OutputError(f"--option {name}={request.options[name]}: expected a whole number")
-    return int(value)
-
-
-def in_order(request: ImportRequest) -> bool:
-    """Whether the user vouches for the order of rows (``rows=task``). Raises OutputError for another value."""
-    given = request.options.get("rows")
-    if given not in (None, "task"):
-        raise OutputError(f"--option rows={given}: expected task, where the rows are in the order of the task's split")
-    return given == "task"
-
-
-def from_endpoints(values: Floats, cells: int) -> Floats:
-    """Points (N, K, 2), (y, x) in [-1, 1], where -1 and 1 are the centres of the first and last of ``cells`` cells.
-
-    Returns (x, y) in [0, 1], where cell ``i`` has its centre at ``(i + 0.5) / cells``.
-    """
-    index = (values[..., ::-1] + 1) / 2 * (cells - 1)
-    return np.ascontiguousarray((index + 0.5) / cells)
-
-
-def from_middle(points: Floats, fraction: float) -> Floats:
-    """Points in [0, 1] of the central part of an image, as points in [0, 1] of the image."""
-    return 0.5 + (points - 0.5) * fraction
-
-
-def measured_order(
-    source: str, landmarks: Floats, visible: NDArray[np.bool_], truth: SplitTruth, option: str
-) -> Literal["xy", "yx"]:
-    """The order of two numbers in which landmarks (N, L, 2), in [0, 1], lie where the task's do, on average.
-
-    ``option`` is the name of the one that says of how many pixels the side is that they were divided by.
-    Raises OutputError where the number of landmarks differs, or they lie elsewhere in either order.
-    """
-    if landmarks.shape[1] != truth.landmarks.shape[1]:
-        found, expected = landmarks.shape[1], truth.landmarks.shape[1]
-        raise OutputError(f"{source}: got {found} landmarks an image, the task has {expected}; import it for its task")
-    seen = visible.any(axis=0) & truth.visible.any(axis=0)
-    theirs = np.array([landmarks[visible[:, one], one].mean(axis=0) for one in np.flatnonzero(seen)])
-    ours = np.array([truth.landmarks[truth.visible[:, one], one].mean(axis=0) for one in np.flatnonzero(seen)])
-    apart = {"xy": float(np.abs(theirs - ours).mean()), "yx": float(np.abs(theirs[:, ::-1] - ours).mean())}
-    best: Literal["xy", "yx"] = "xy" if apart["xy"] <= apart["yx"] else "yx"
-    if apart[best] > _FARTHEST:
+def _choose(path: Path, contents: _Contents, key: str | None) -> str | None:
+    """The name of the array to load: the key, or the only array of the file; None for an array without a name."""
+    if key is not None:
+        if key in contents.names:
+            return key
+        if not contents.names:
+            raise OutputError(f"{path}:{key}: holds one array without a key; leave out ':{key}'")
+        raise OutputError(f"{path}: no array '{key}'; it holds {', '.join(contents.names[:8]) or 'none'}")
+    if contents.default is None:
+        return None
+    if len(contents.default) != 1:
+        names = ", ".join(contents.default[:8])
         raise OutputError(
-            f"{source}: its landmarks lie {apart[best]:.3f} of the image's side from the task's on average (read as x, "
-            f"y: {apart['xy']:.3f}, as y, x: {apart['yx']:.3f}), expected below {_FARTHEST:g}; other images "
-            f"or crops, or pixels of another size (--option {option}=N)?"
+            f"{path} holds {names}; name one, as in {path}:{contents.default[0]}" if names else f"{path} holds no array"
         )
-    return best
+    return contents.default[0]
 
 
-def _none(path: Path) -> tuple[str, ...]:
-    return ()
+def _numpy(path: Path) -> _Contents:
+    """An .npy file is memory-mapped, so that converting it to float64 needs no second copy in memory."""
+    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return _Contents((), None, lambda _: (loaded, None))
+    with loaded:
+        names = list(loaded.files)
+        ids = loaded[ID].astype(str).tolist() if ID in names else None
+
+    def load(name: str | None) -> tuple[Values, list[str] | None]:
+        with np.load(path, allow_pickle=False) as file:
+            return file[name], ids
+
+    return _Contents(names, [name for name in names if name != ID], load)
 
 
-def _npz(path: Path) -> tuple[str, ...]:
-    with zipfile.ZipFile(path) as archive:
-        return tuple(name.removesuffix(".npy") for name in archive.namelist())
+def _matlab(path: Path) -> _Contents:
+    from scipy.io import loadmat, whosmat
+
+    names = [name for name, _, _ in whosmat(path)]
+    return _Contents(
+        names, names, lambda name: (np.asarray(loadmat(path, variable_names=[str(name)])[str(name)]), None)
+    )
 
 
-def _mat(path: Path) -> tuple[str, ...]:
-    from scipy.io import whosmat
-
-    return tuple(name for name, _, _ in whosmat(path))
-
-
-def _pt(path: Path) -> tuple[str, ...]:
+def _torch(path: Path) -> _Contents:
     import torch
 
     with warnings.catch_warnings(action="ignore"):
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    return tuple(map(str, loaded)) if isinstance(loaded, dict) else ()
+    found = loaded if isinstance(loaded, dict) else {"": loaded}
+    tensors = {str(name): value.detach() for name, value in found.items() if isinstance(value, torch.Tensor)}
+    if not tensors:
+        raise OutputError(f"{path}: holds a {type(loaded).__name__}, expected a tensor; {_FORMATS['.pt'][2]}")
+
+    def load(name: str | None) -> tuple[Values, None]:
+        tensor = tensors[name or ""]
+        tensor = tensor.to_dense() if tensor.is_sparse else tensor
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(), None
+
+    return _Contents(list(tensors), list(tensors), load) if isinstance(loaded, dict) else _Contents((), None, load)
 
 
-_NAMES = {".npz": _npz, ".mat": _mat, ".pt": _pt}
+def _csv(path: Path) -> _Contents:
+    return _Contents((), None, lambda _: read_csv(path))
+
+
+def _parquet(path: Path) -> _Contents:
+    names, lists = columns_of(path)
+    return _Contents(names, lists or None, lambda name: read_parquet(path, name))
+
+
+_SAVE_NUMPY = "save numbers of one shape, and names as numpy.array(names, dtype=str), with numpy.save or numpy.savez"
+_SAVE_TORCH = "save the tensor alone, or a dictionary of tensors, with torch.save"
+_FORMATS: dict[str, tuple[Callable[[Path], _Contents], str, str]] = {
+    ".npz": (_numpy, "arrays of numbers", _SAVE_NUMPY),
+    ".npy": (_numpy, "an array of numbers", _SAVE_NUMPY),
+    ".mat": (_matlab, "a MATLAB file", "save it again"),
+    ".csv": (_csv, "a table", "save it again"),
+    ".parquet": (_parquet, "a parquet file", "save it again"),
+    ".pt": (_torch, "a tensor", _SAVE_TORCH),
+}

@@ -1,14 +1,14 @@
-"""What AutoLink (He et al., NeurIPS 2022) leaves: checkpoints of its encoder, or keypoints gathered from it.
+"""Checkpoints of the encoder of AutoLink (He et al., NeurIPS 2022), or keypoints that it found.
 
-``checkpoints/<dataset>_k<K>_.../model.ckpt`` is a checkpoint of PyTorch Lightning, of which the tensors of the state
-dict alone are used: nothing in it is executed, and a checkpoint that would need more to be read is refused. The
-detector in it is run over the images of both splits, at 128 x 128 pixels in [-1, 1]. Its layers are those of
-``methods.autolink``, under other names; halving by bilinear interpolation is the mean of four pixels.
+``checkpoints/<dataset>_k<K>_.../model.ckpt`` is a checkpoint of PyTorch Lightning. Only the tensors of its state dict
+are read: nothing in it is executed, and a checkpoint that cannot be read that way is refused. Its detector is run over
+the images of both splits, at 128 x 128 pixels in [-1, 1]. The layers are those of ``methods.autolink``, under other
+names; halving by bilinear interpolation is the mean of four pixels.
 
 The released code writes no keypoints; ``det_keypoints`` (or ``keypoints``) of its test step, saved with numpy.savez or
 torch.save, are read too. Either way a keypoint is the mean of a softmax over 32 x 32 cells, whose coordinates run from
--1 in the first to 1 in the last: (y, x). It is kept as the released evaluation has it, value / 2 + 0.5, though -1 and 1
-are the centres of the outer cells: a regression about the corner without bias depends on that.
+-1 in the first to 1 in the last: (y, x). It is converted as in the released evaluation, value / 2 + 0.5, although -1
+and 1 are the centres of the outer cells, because a regression about the corner without bias depends on that.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from methods.adapters.arrays import read_named, split_of
 from methods.adapters.base import SPLITS, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
-from methods.adapters.checks import check_points, check_range, to_unit
+from methods.adapters.checks import check_points
+from methods.adapters.conventions import check_range, to_unit
+from methods.adapters.requests import read_named, split_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +45,7 @@ _NAMES = (
 
 
 class AutoLinkOutputs(OutputFormat):
-    """A checkpoint, which is run, or arrays of keypoints, one file for each split."""
+    """A checkpoint, which is run, or arrays of keypoints, one file per split."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="autolink",
@@ -64,7 +65,7 @@ class AutoLinkOutputs(OutputFormat):
     runs_models: ClassVar[bool] = True
 
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """Keypoints of each array, or of both splits from a checkpoint. Raises OutputError for another network."""
+        """Read arrays of keypoints, or run a checkpoint over both splits. Raises OutputError for another network."""
         checkpoints = [path for path in request.paths if path.suffix == ".ckpt"]
         if not checkpoints:
             return [self._array(request, path) for path in request.paths]

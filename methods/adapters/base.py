@@ -1,10 +1,10 @@
-"""The contract of an output format: files that somebody's system wrote in, keypoints of images out.
+"""The contract of an adapter: it reads the files of another system and returns keypoints.
 
-An adapter knows one format. It reads the files, checks what they hold against what the format says (range, order,
-number of rows, finite numbers), and hands on keypoints with whatever says which images they belong to: names,
-landmarks of the same rows, or nothing but their order. Which row is which image is settled by the caller.
+An adapter knows one format. It reads the files, checks their numbers against the format (range, order, number of rows,
+finite numbers), and returns the keypoints with all that tells which images they belong to: the names of the images, the
+landmarks of the same rows, or only the order of the rows. The caller finds the image of each row.
 
-Coordinates leave an adapter as float64 (x, y) in [0, 1]; pixel ``i`` of ``n`` has its centre at ``(i + 0.5) / n``.
+Adapters return coordinates as float64 (x, y) in [0, 1]; pixel ``i`` of ``n`` has its centre at ``(i + 0.5) / n``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 Split = Literal["regress", "test"]
 SPLITS: tuple[Split, ...] = ("regress", "test")
 
-
-# The remark of a format whose points are stretched about the image's centre.
+# The remark of a format whose points are stretched about the centre of the image.
 MOVED = (
     "points are moved into the frame of the whole image, and a regression about its corner without bias (autolink/*) "
     "depends on that: in the file's own frame it gives other numbers"
@@ -35,15 +34,20 @@ MOVED = (
 
 
 class OutputError(Exception):
-    """A mistake that the user can mend (files of another format, rows that fit nothing): shown as one line."""
+    """A mistake that the user can correct, such as files of another format; shown as one line."""
+
+
+def first_line(error: BaseException) -> str:
+    """The message of an error on one line, or the name of its type where it has no message."""
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 class FormatCard(BaseModel):
-    """What a format is, and the conventions that its adapter checks.
+    """A description of a format, with the conventions that its adapter checks.
 
-    ``systems`` are ids of the systems that write it; ``files`` says what to hand over; ``order`` is that of a
-    point's two numbers in the file; ``range`` and ``pixels`` say what the numbers mean ('[-1, 1]'; 'pixel i is i');
-    ``remark`` is what a reader of the numbers must know beside that.
+    ``systems`` holds the ids of the systems that write it; ``files`` names the files to give to ``import``; ``order``
+    is the order of a point's two numbers in the file; ``range`` and ``pixels`` say what the numbers mean ('[-1, 1]';
+    'pixel i is i'); ``remark`` warns of anything else that affects scores.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,41 +64,29 @@ class FormatCard(BaseModel):
     code: str | None = None
 
 
-class NamedArray(Protocol):
-    """An array as a file has it: ``values``, and ``ids`` where the file names its images (a column 'image_id')."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def values(self) -> NDArray[Any]: ...
-
-    @property
-    def ids(self) -> list[str] | None: ...
-
-
 @dataclass(frozen=True)
 class SplitTruth:
-    """The images of a split of the task, in its order, with their landmarks.
+    """The images of a split of the task, in the order of the split, with their landmarks.
 
-    ``landmarks`` is (N, L, 2) float64, (x, y) in [0, 1]; ``visible`` is (N, L) bool. Rows of one that is not visible
-    mean nothing.
+    ``landmarks`` is (N, L, 2) float64, (x, y) in [0, 1]; ``visible`` is (N, L) bool. The coordinates of an invisible
+    landmark are arbitrary. ``name`` is used in messages, in place of the name of the split.
     """
 
     ids: tuple[str, ...]
     landmarks: NDArray[np.float64]
     visible: NDArray[np.bool_]
+    name: str = ""
 
 
 @dataclass(frozen=True)
 class ImportRequest:
-    """What an adapter is given.
+    """The input of an adapter.
 
-    ``paths`` are the files and folders in the order written; ``split_of`` has those that the user said belong to a
-    split (``test:FILE``), and ``options`` the user's ``NAME=VALUE`` (see ``OutputFormat.options``).
+    ``paths`` are the files and folders in the order of the command line; ``split_of`` holds those that the user
+    assigned to a split (``test:FILE``), and ``options`` the user's ``NAME=VALUE`` (see ``OutputFormat.options``).
     ``images(split, size)`` decodes the images of a split as squares of ``size`` pixels, for a checkpoint that must be
-    run. ``read_frame`` reads the columns of a pickled data frame, and ``read_array`` an array of numbers from
-    ``FILE`` or ``FILE:KEY`` (.npy, .npz, .mat, .pt with tensors, .csv, .parquet); neither executes anything.
+    run. ``read_frame`` reads the columns of a pickled data frame without executing it. Each file that is read is added
+    to ``read``; use ``methods.adapters.requests``, which does that.
     """
 
     paths: tuple[Path, ...]
@@ -102,21 +94,21 @@ class ImportRequest:
     splits: Mapping[Split, SplitTruth]
     images: Callable[[Split, int], ImageStream]
     read_frame: Callable[[Path], Mapping[str, Any]]
-    read_array: Callable[[str], NamedArray]
     device: str = "cpu"
     split_of: Mapping[Path, Split] = field(default_factory=dict)
     options: Mapping[str, str] = field(default_factory=dict)
+    read: set[Path] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """Keypoints of some images as one file (or several that belong together) has them.
+    """The keypoints of some images, from one file or from several that belong together.
 
-    ``source`` is the file for messages; ``keypoints`` is (N, K, 2) float64, (x, y) in [0, 1]; ``split`` is the
-    split they are of, where that is known; ``names`` are the images' as the file has them; ``landmarks`` (N, L, 2)
-    and ``visible`` (N, L) are those of the same rows, (x, y) in [0, 1], to find the images by, where the file has no
-    names; ``tolerance`` is how far apart the same landmark may lie in the file and in the dataset, in image sides (more
-    than the default where the file has rounded them). ``notes`` are what a reader of the result must know.
+    ``source`` names the file in messages; ``keypoints`` is (N, K, 2) float64, (x, y) in [0, 1]; ``split`` is the split
+    of the images, where it is known; ``names`` are the images' names in the file. Where a file has no names,
+    ``landmarks`` (N, L, 2), (x, y) in [0, 1], and ``visible`` (N, L) of the same rows identify the images;
+    ``tolerance`` is the largest distance between the same landmark in the file and in the dataset, in image sides
+    (larger than the default where the file has rounded them). ``notes`` are shown to the user.
     """
 
     source: str
@@ -130,10 +122,10 @@ class Outputs:
 
 
 class OutputFormat(ABC):
-    """Reads the files of one format. A heavy import belongs inside the function that needs it.
+    """The adapter of one format. Import a heavy library inside the function that needs it.
 
-    ``options`` are the names of the user's settings that the adapter knows, each with what it means; ``runs_models``
-    says that it may run a checkpoint, and so wants the device that the user means.
+    ``options`` maps each setting of the user that the adapter knows to its meaning; ``runs_models`` is true for an
+    adapter that may run a checkpoint, which needs the user's choice of device.
     """
 
     card: ClassVar[FormatCard]
@@ -142,4 +134,4 @@ class OutputFormat(ABC):
 
     @abstractmethod
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """The keypoints in the files, checked. Raises OutputError, naming the file and what was found in it."""
+        """Read and check the keypoints of the files. Raises OutputError that names the file and its fault."""

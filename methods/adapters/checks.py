@@ -1,10 +1,8 @@
-"""What adapters check in what a file holds; every refusal is one line that says what was found."""
+"""Checks of the arrays in a file from elsewhere; each refusal is one line that says what was found."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,14 +12,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def find(paths: Sequence[Path], name: str) -> Path | None:
-    """The file of this name among the paths, or in the folders among them; None where there is none."""
-    for path in paths:
-        if path.is_file() and path.name == name:
-            return path
-        if path.is_dir() and (path / name).is_file():
-            return path / name
-    return None
+def as_points(source: str, values: NDArray[Any]) -> NDArray[Any]:
+    """Points (N, K, 2), also from columns (N, 2K) of x0, y0, x1, y1, ... Raises OutputError for another shape."""
+    shape = values.shape
+    if values.dtype.kind == "b":
+        raise OutputError(f"{source}: got true and false, expected coordinates")
+    if len(shape) == 2 and shape[1] % 2 == 0 and values.size:
+        return values.reshape(shape[0], -1, 2)
+    if len(shape) == 3 and shape[2] == 2 and values.size:
+        return values
+    hint = ""
+    if not len(values):
+        hint = "; the file holds no rows"
+    elif len(shape) == 3 and shape[2] == 3:
+        hint = "; of three numbers per point keep the first two, and put the visibility in a file of its own"
+    elif len(shape) == 3 and shape[1] == 2:
+        hint = "; exchange the last two axes"
+    elif len(shape) == 2 and shape[1] % 2:
+        hint = "; the number of columns is odd (a column of names needs the heading image_id)"
+    raise OutputError(f"{source}: got an array of shape {shape}, expected (N, K, 2) or (N, 2K){hint}")
 
 
 def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = None) -> NDArray[np.float64]:
@@ -29,48 +38,22 @@ def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = 
     if values.ndim != 3 or values.shape[2] != 2 or values.dtype.kind not in "iuf":
         raise OutputError(f"{source}: got an array of {values.dtype} {values.shape}, expected numbers (N, K, 2)")
     if not len(values):
-        raise OutputError(f"{source}: holds no rows, expected one an image")
+        raise OutputError(f"{source}: holds no rows, expected one per image")
     if num_keypoints is not None and values.shape[1] != num_keypoints:
-        raise OutputError(f"{source}: got K={values.shape[1]} keypoints an image, the task has K={num_keypoints}")
+        raise OutputError(f"{source}: got K={values.shape[1]} keypoints per image, the task has K={num_keypoints}")
     found = np.asarray(values, dtype=np.float64)
-    broken = ~np.isfinite(found).all(axis=2)
-    if broken.any():
-        row, point = np.argwhere(broken)[0].tolist()
-        raise OutputError(
-            f"{source}: row {row}, keypoint {point} is not finite ({int(broken.sum()):,} of {broken.size:,} points are "
-            "not); expected every keypoint of every image"
-        )
+    if not np.isfinite(found.sum()):  # cheap; a sum of finite numbers may overflow, so look again
+        broken = ~np.isfinite(found).all(axis=2)
+        if broken.any():
+            row, point = np.argwhere(broken)[0].tolist()
+            raise OutputError(
+                f"{source}: row {row}, keypoint {point} is not finite ({int(broken.sum()):,} of {broken.size:,} points "
+                "are not); expected every keypoint of every image"
+            )
     return found
 
 
-def check_range(source: str, values: NDArray[np.float64], low: float, high: float, meaning: str) -> None:
-    """Raise OutputError where values (N, K, 2) cannot run from ``low`` to ``high`` of the image (``meaning``).
-
-    Keypoints are found within the image, so none may lie further than 1 % of the span outside. Numbers that fill only
-    the upper half of a range that goes below 0, or that are fractions of a range of pixels, have another unit.
-    """
-    span, least, most = high - low, float(values.min()), float(values.max())
-    found = f"{source}: the values run from {least:.4g} to {most:.4g}"
-    if least < low - 0.01 * span or most > high + 0.01 * span:
-        raise OutputError(f"{found}, expected {low:g} to {high:g} ({meaning})")
-    if low < 0 and least >= 0 and most <= high and float(np.ptp(values)) > 0:
-        raise OutputError(f"{found}, none below 0; expected {low:g} to {high:g} ({meaning}), not 0 to {high:g}")
-    if span > 2 and most <= 1.5 and least >= -1.5:
-        raise OutputError(f"{found}, which are fractions of the image; expected {low:g} to {high:g} ({meaning})")
-
-
-def to_unit(
-    values: NDArray[np.float64], order: Literal["xy", "yx"], low: float = 0.0, high: float = 1.0, shift: float = 0.0
-) -> NDArray[np.float64]:
-    """Points (N, K, 2) as (x, y) in [0, 1], where the image runs from ``low`` to ``high``.
-
-    ``shift`` is added first: 0.5 where pixel ``i`` is written as ``i``.
-    """
-    ordered = values[..., ::-1] if order == "yx" else values
-    return np.ascontiguousarray((ordered + shift - low) / (high - low))
-
-
 def check_count(source: str, count: int, expected: int, what: str) -> None:
-    """Raise OutputError where there are another number of rows than ``what`` has."""
+    """Raise OutputError for another number of rows than ``what`` has."""
     if count != expected:
         raise OutputError(f"{source}: got {count:,} rows, expected {expected:,}, one for each of {what}")

@@ -1,12 +1,13 @@
-"""Keypoints in COCO's format of results: what most pose estimators write for the COCO evaluation server.
+"""Keypoints in COCO's format of results, which most pose estimators write for the COCO evaluation server.
 
-A json list with an entry a detection: ``image_id``, ``category_id``, ``keypoints`` [x0, y0, s0, x1, y1, s1, ...] and
+A json list with an entry per detection: ``image_id``, ``category_id``, ``keypoints`` [x0, y0, s0, x1, y1, s1, ...] and
 ``score`` (https://cocodataset.org/#format-results). Keypoints are (x, y) in pixels of the photograph; as in COCO's
-annotations, pixel ``i`` is ``i``. Of several detections in an image the one with the highest score is taken; the third
+annotations, pixel ``i`` is ``i``. Of several detections in an image the one with the highest score is used; the third
 number of a keypoint is not used.
 
-The annotations (a COCO json with ``images`` and, for tasks whose images are crops, ``annotations``) say what the ids
-mean, and where the task's images lie in the photographs. Some tools write the file's name as ``image_id``.
+The annotations (a COCO json with ``images`` and, for tasks whose images are crops, ``annotations``) name the image of
+each id, and determine the place of the task's images in the photographs. Some tools write the file's name as
+``image_id``.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Annotations(NamedTuple):
-    """The file's name of each image id, and the landmarks of images with one annotated object."""
+    """The file name of each image id, and the landmarks of images with one annotated object."""
 
     path: Path
     names: dict[str, str]
@@ -35,7 +36,7 @@ class Annotations(NamedTuple):
 
 
 class CocoResults(OutputFormat):
-    """Results of any number of files, and the annotations that they are for."""
+    """Any number of files of results, and the annotations whose image ids they use."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="coco_results",
@@ -50,7 +51,7 @@ class CocoResults(OutputFormat):
     options: ClassVar[Mapping[str, str]] = {"size": SIZE}
 
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """Keypoints by name of image. Raises OutputError for unknown ids, and where the task's frame is not known."""
+        """Read keypoints by image name. Raises OutputError for unknown ids, and for images whose frame is unknown."""
         documents = {path: _load(path) for path in request.paths}
         results = [path for path, document in documents.items() if isinstance(document, list)]
         stated = [_annotations(path, document) for path, document in documents.items() if isinstance(document, dict)]
@@ -78,7 +79,7 @@ class CocoResults(OutputFormat):
 
 
 def _frames(request: ImportRequest, stated: list[Annotations], source: str, images: list[str]) -> dict[str, Frame]:
-    """The frame of each of the images: of the size given, else as the annotated landmarks have it."""
+    """The frame of each image: that of the option ``size``, else that of the annotated landmarks."""
     size = size_of(request)
     if size is not None:
         return dict.fromkeys(images, size)
@@ -154,7 +155,7 @@ def _refuse_fractions(path: Path, points: NDArray[np.float64]) -> None:
 
 
 def _annotations(path: Path, document: dict[str, Any]) -> Annotations:
-    """What a COCO json says of its images."""
+    """Read the image names and landmarks of a COCO json."""
     try:
         names = {str(image["id"]): str(image["file_name"]) for image in document["images"]}
         objects: dict[str, list[Any]] = {}
@@ -174,7 +175,7 @@ def _annotations(path: Path, document: dict[str, Any]) -> Annotations:
 
 
 def _load(path: Path) -> Any:
-    """A list of detections, or an object with images."""
+    """Read a list of detections, or an object with images."""
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:

@@ -1,13 +1,13 @@
-"""Keypoints of DeepLabCut: the table that it writes for a video, for a folder of images, or in an evaluation.
+"""Keypoints of DeepLabCut, from the tables that it writes for a video, a folder of images, or an evaluation.
 
-A .csv has rows of heading (scorer, bodyparts, coords: x, y, likelihood) and a row a frame, named by its number in the
-video or by the path of its image (in one column or three). A .h5 is the same table as pandas writes it; the pickles
-that it holds for the names of columns are read as text and never executed. Keypoints are (x, y) in pixels of the
+A .csv has three header lines (scorer, bodyparts, coords: x, y, likelihood) and a row per frame, named by its number in
+the video or by the path of its image (in one column or three). A .h5 is the same table as pandas writes it; its pickled
+column names are read as text and never executed. Keypoints are (x, y) in pixels of the
 frame; as in DeepLabCut's labels, pixel ``i`` is ``i``. Likelihoods are not used.
 
-The labels (``CollectedData_<scorer>.csv``, or .h5) say where the task's images lie in the frames, which are padded or
-cropped. Frames of a video that are known by number are the images ``<video>/img<number>.png`` of the task, as
-DeepLabCut extracts them.
+The labels (``CollectedData_<scorer>.csv``, or .h5) determine the place of the task's images in the frames, which are
+padded or cropped. A numbered frame of a video is the image ``<video>/img<number>.png`` of the task, the name that
+DeepLabCut gives to extracted frames.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _EXTRACTED = re.compile(r"img(\d+)\.\w+")
 
 
 class Dlc(OutputFormat):
-    """Tables of one animal, and the labels of the project."""
+    """Tables for one animal, and the labels of the project."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="dlc",
@@ -47,7 +47,7 @@ class Dlc(OutputFormat):
     options: ClassVar[Mapping[str, str]] = {"size": SIZE}
 
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """Keypoints by name of image. Raises OutputError for labels alone, several animals, and frames unknown."""
+        """Read keypoints by image name. Raises OutputError for labels alone, several animals, and unknown frames."""
         tables = [read_table(path) for path in _files(request.paths)]
         labels = [table for table in tables if not table.predicted]
         predicted = [table for table in tables if table.predicted]
@@ -70,7 +70,7 @@ class Dlc(OutputFormat):
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """The tables among the paths, and the labels in the folders of a project among them."""
+    """The paths of tables, and the labels in those paths that are folders of a project."""
     files: list[Path] = []
     for path in paths:
         below = [
@@ -83,9 +83,9 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
 
 
 def _by_image(table: DlcTable, ids: list[str], num_keypoints: int) -> dict[str, NDArray[np.float64]]:
-    """Keypoints (K, 2) in pixels, NaN where there is none, by image of the task.
+    """Keypoints (K, 2) in pixels, with NaN for missing ones, by image of the task.
 
-    Raises OutputError for another K, and where no row is of an image of the task.
+    Raises OutputError for another K, and for a table without images of the task.
     """
     count = table.points.shape[1]
     if count != num_keypoints:
@@ -113,14 +113,14 @@ def _by_image(table: DlcTable, ids: list[str], num_keypoints: int) -> dict[str, 
 
 
 def _number(image: str, video: str) -> int | None:
-    """The number of the frame that an image was extracted from, None where it is of another video."""
+    """The number of the frame that an image was extracted from, None for another video."""
     folder, _, name = image.rpartition("/")
     found = _EXTRACTED.fullmatch(name)
     return int(found[1]) if found and folder.rpartition("/")[2] == video else None
 
 
 def _complete(source: str, rows: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """The rows, each of which has all keypoints, in pixels."""
+    """Check that each row has all keypoints, in pixels."""
     for image, points in rows.items():
         check_points(f"{source}, image '{image}'", points[None])
     every = np.stack(list(rows.values()))
@@ -132,7 +132,7 @@ def _complete(source: str, rows: Mapping[str, NDArray[np.float64]]) -> dict[str,
 
 
 def _frames(request: ImportRequest, labels: list[DlcTable], source: str, images: list[str]) -> dict[str, Frame]:
-    """The frame of each image: of the size given, else as the labels have it."""
+    """The frame of each image: that of the option ``size``, else that of the labels."""
     size = size_of(request)
     if size is not None:
         return dict.fromkeys(images, size)

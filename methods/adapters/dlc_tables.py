@@ -1,4 +1,4 @@
-"""Tables as DeepLabCut writes them, csv and h5, without pandas: nothing in a file is executed."""
+"""Readers of DeepLabCut's csv and h5 tables without pandas, so that nothing in a file is executed."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Column = tuple[str, ...]
 
 @dataclass(frozen=True)
 class DlcTable:
-    """Points (N, K, 2) of each bodypart in pixels, NaN where there is none, by the names of N frames.
+    """Points (N, K, 2) of each bodypart in pixels, with NaN for missing ones, and the names of N frames.
 
-    ``names`` is None where frames are numbered from 0; ``predicted`` says that there are likelihoods.
+    ``names`` is None for frames numbered from 0; ``predicted`` is true for a table with likelihoods.
     """
 
     path: Path
@@ -37,7 +37,7 @@ class DlcTable:
 
 
 def read_table(path: Path) -> DlcTable:
-    """A table of one animal. Raises OutputError for a broken file, another heading, or several animals."""
+    """Read a table for one animal. Raises OutputError for a broken file, another heading, or several animals."""
     suffix = path.suffix.lower()
     if suffix not in (".csv", ".h5", ".hdf5"):
         raise OutputError(f"{path}: expected a table of DeepLabCut, .csv or .h5")
@@ -68,7 +68,7 @@ def _table(path: Path, columns: list[Column], index: list[str], values: NDArray[
 
 
 def _names(path: Path, index: list[str]) -> tuple[str, ...] | None:
-    """The names of rows, None where these are the numbers of all frames."""
+    """The names of the rows, None for the numbers of all frames."""
     if not all(name.isdecimal() for name in index):
         return tuple(name.replace("\\", "/") for name in index)
     if [int(name) for name in index] != list(range(len(index))):
@@ -77,7 +77,7 @@ def _names(path: Path, index: list[str]) -> tuple[str, ...] | None:
 
 
 def _csv(path: Path) -> tuple[list[Column], list[str], NDArray[np.float64]]:
-    """Columns, names of rows, and values (N, columns)."""
+    """Read the columns, the names of the rows, and values (N, columns)."""
     try:
         rows = [row for row in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -106,7 +106,7 @@ def _value(path: Path, number: int, cell: str) -> float:
 
 
 def _h5(path: Path) -> tuple[list[Column], list[str], NDArray[np.float64]]:
-    """Columns, names of rows, and values (N, columns), of pandas' formats 'table' and 'fixed'."""
+    """Read the same from pandas' formats 'table' and 'fixed'."""
     import h5py
 
     try:
@@ -157,10 +157,7 @@ def _texts_of(values: NDArray[Any]) -> list[str]:
 
 
 def texts(data: bytes) -> list[Column]:
-    """The list of tuples of text that a pickle holds, read without unpickling it.
-
-    Raises ValueError for a pickle that builds anything else.
-    """
+    """Read a pickled list of tuples of text without unpickling it. Raises ValueError for any other pickle."""
     stack: list[Any] = []
     memo: dict[Any, Any] = {}
     for opcode, argument, _ in pickletools.genops(data):
@@ -195,11 +192,11 @@ def texts(data: bytes) -> list[Column]:
 
 
 class _Mark:
-    """Stands on the stack where a pickle sets a mark."""
+    """The mark of a pickle on the stack."""
 
 
 def _since_mark(stack: list[Any]) -> list[Any]:
-    """What is on the stack above the last mark, taken off it with the mark."""
+    """Pop the last mark of the stack and all items above it; returns the items."""
     start = len(stack) - 1 - stack[::-1].index(_Mark)
     items = stack[start + 1 :]
     del stack[start:]

@@ -1,12 +1,12 @@
 """Keypoints of GANSeg (He et al., CVPR 2022).
 
-``test_seg.py`` keeps nothing, but gathers ``train_X`` (N, K, 2) and ``train_y`` (N, L, 2), ``test_X`` and ``test_y``;
-all four saved with numpy.savez or torch.save are what is read here. A keypoint is the mean of a part's map over the
+``test_seg.py`` saves nothing, but computes ``train_X`` (N, K, 2) and ``train_y`` (N, L, 2), ``test_X`` and ``test_y``.
+The adapter reads all four as saved with numpy.savez or torch.save. A keypoint is the mean of a part's map over the
 pixels of the 128 x 128 image, whose coordinates run from 0 in the first to 128 in the last: (y, x), so that pixel
 ``i`` is written as ``i * 128 / 127``. Landmarks are (y, x) pixels of that image, or of 256 pixels for Tai-Chi, where
 -1 is missing.
 
-Its loaders shuffle, so images are found by their landmarks.
+Its data loaders shuffle, so images are found by their landmarks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from methods.adapters.arrays import ROWS, in_order, measured_order, names_in, number
+from methods.adapters.arrays import names_in
 from methods.adapters.base import (
     MOVED,
     FormatCard,
@@ -28,7 +28,9 @@ from methods.adapters.base import (
     Split,
     SplitTruth,
 )
-from methods.adapters.checks import check_count, check_points, check_range, to_unit
+from methods.adapters.checks import check_count, check_points
+from methods.adapters.conventions import check_range, measured_order, to_unit
+from methods.adapters.requests import ROWS, in_order, number, read_array
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,7 +40,7 @@ SIDE = 128
 
 
 class GanSeg(OutputFormat):
-    """Arrays of both splits, in one file or in several."""
+    """Arrays of both splits, in one file or several."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="ganseg",
@@ -59,7 +61,7 @@ class GanSeg(OutputFormat):
     }
 
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """Keypoints of each split, and the landmarks of the same rows. Raises OutputError where there are none."""
+        """Read keypoints of each split, and the landmarks of the same rows. Raises OutputError without landmarks."""
         ordered = in_order(request)
         where: dict[str, Path] = {}
         for path in request.paths:
@@ -94,15 +96,15 @@ class GanSeg(OutputFormat):
 
 
 def _pairs(request: ImportRequest, source: str) -> NDArray[Any]:
-    """An array (N, K, 2), or as test_seg.py leaves it for MAFL, (N, 2K)."""
-    values = np.asarray(request.read_array(source).values)
+    """Read an array (N, K, 2), or (N, 2K), which test_seg.py computes for MAFL."""
+    values = np.asarray(read_array(request, source).values)
     return values.reshape(len(values), -1, 2) if values.ndim == 2 and values.shape[1] % 2 == 0 else values
 
 
 def _landmarks(
     source: str, values: NDArray[Any], side: float, truth: SplitTruth
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Landmarks (N, L, 2) as (x, y) in sides of the image, which must lie where the task's do, and which are there."""
+    """Landmarks (N, L, 2) as (x, y) in sides of the image, checked against the task, and their visibility (N, L)."""
     pixels = check_points(source, values)
     visible = np.asarray((np.abs(pixels + 1) > 1e-6).all(axis=2))
     landmarks = pixels / side

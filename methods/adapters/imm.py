@@ -1,15 +1,14 @@
 """Tensors of the evaluation of IMM (Jakab et al., NeurIPS 2018).
 
-Its ``scripts/test.py`` keeps nothing, but gathers for each set of images ``gauss_yx`` (N, K, 2) and
-``future_landmarks`` (N, L, 2); both saved with numpy.savez, one file a set, are what is read here.
+Its ``scripts/test.py`` saves nothing, but computes for each set of images ``gauss_yx`` (N, K, 2) and
+``future_landmarks`` (N, L, 2). The adapter reads both as saved with numpy.savez, one file per set.
 
 A keypoint is the mean of a softmax over the rows, and over the columns, of a map of 16 x 16 cells whose coordinates
 run from -1 in the first to 1 in the last: (y, x), -1 and 1 at the centres of the outer cells. Landmarks are pixels of
 the 128 x 128 crop, without a shift by half a pixel. The crop is the central 0.8 of the squashed image.
 
-Rows come in the order of CelebA's list of landmarks, not in MAFL's, and the last tenth of MAFL's training images is a
-set of its own, ``train10``, which ``scripts/test.py`` leaves out; so images are found by their landmarks, and both sets
-are wanted.
+Rows are in the order of CelebA's list of landmarks, not of MAFL's, so images are found by their landmarks. The last
+tenth of MAFL's training images is a separate set, ``train10``, which ``scripts/test.py`` leaves out; it is needed too.
 """
 
 from __future__ import annotations
@@ -20,21 +19,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from methods.adapters.arrays import (
-    CENTRAL,
-    ROWS,
-    from_endpoints,
-    from_middle,
-    in_order,
-    measured_order,
-    names_in,
-    number,
-    read_named,
-    split_of,
-    whole_number,
-)
+from methods.adapters.arrays import names_in
 from methods.adapters.base import MOVED, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
-from methods.adapters.checks import check_count, check_points, check_range
+from methods.adapters.checks import check_count, check_points
+from methods.adapters.conventions import check_range, from_endpoints, from_middle, measured_order
+from methods.adapters.requests import CENTRAL, ROWS, in_order, number, read_array, read_named, split_of, whole_number
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +33,7 @@ CELLS, SIDE, MIDDLE = 16, 128, 0.8
 
 
 class Imm(OutputFormat):
-    """One file of tensors for each split, its name with 'train' or 'test' in it."""
+    """One file of tensors per split, with 'train' or 'test' in its name."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="imm",
@@ -66,7 +55,7 @@ class Imm(OutputFormat):
     }
 
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """Keypoints, and the landmarks of the same rows. Raises OutputError where a file has no landmarks."""
+        """Read keypoints, and the landmarks of the same rows. Raises OutputError for a file without landmarks."""
         ordered = in_order(request)
         return [self._read(request, path, ordered) for path in request.paths]
 
@@ -95,9 +84,9 @@ class Imm(OutputFormat):
     def _landmarks(
         self, request: ImportRequest, path: Path, split: Split | None, count: int, side: float
     ) -> NDArray[np.float64]:
-        """Landmarks (N, L, 2) as (x, y) in sides of the crop, in the order that fits the task's."""
+        """Landmarks (N, L, 2) as (x, y) in sides of the crop, in the order that agrees with the task."""
         source = f"{path}:{LANDMARKS}"
-        landmarks = check_points(source, np.asarray(request.read_array(source).values)) / side
+        landmarks = check_points(source, np.asarray(read_array(request, source).values)) / side
         check_count(source, len(landmarks), count, f"the rows of {KEYPOINTS}")
         crop = number(request, "crop", MIDDLE, 0.1, 1)
         visible = np.ones(landmarks.shape[:2], dtype=bool)

@@ -1,12 +1,12 @@
 """Keypoints of Unsupervised Discovery of Object Landmarks as Structural Representations (Zhang et al., CVPR 2018).
 
 Its test writes ``<model>/test.train/`` and ``<model>/test.test/`` with ``posterior_param.mat``, or for large sets
-``posterior_param_%06d.mat`` in pieces, numbered by the images done so far, for a script in MATLAB to merge. Either is
-read. The keypoints are ``encoded.structure_param`` (N, K, 2): (y, x) in [0, 1], means over cells whose coordinates are
-``(i + 0.5) / n``. The system sees the central 0.8 of the squashed image (80 of 100 pixels).
+``posterior_param_%06d.mat`` in pieces, numbered by the images done so far, which a MATLAB script merges. The adapter
+reads either. The keypoints are ``encoded.structure_param`` (N, K, 2): (y, x) in [0, 1], means over cells whose
+coordinates are ``(i + 0.5) / n``. The system sees the central 0.8 of the squashed image (80 of 100 pixels).
 
-Rows are in the order of the data module's list (MAFL's, for celeba_aligned). Its files of landmarks (``gt`` in pixels,
-``hw``), if given too, find the images instead.
+Rows are in the order of the data module's list (MAFL's, for celeba_aligned). If its files of landmarks (``gt`` in
+pixels, ``hw``) are given too, images are found by these landmarks instead.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from methods.adapters.arrays import CENTRAL, from_middle, number, split_of
 from methods.adapters.base import MOVED, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
-from methods.adapters.checks import check_count, check_points, check_range, to_unit
+from methods.adapters.checks import check_count, check_points
+from methods.adapters.conventions import check_range, from_middle, to_unit
+from methods.adapters.requests import CENTRAL, number, split_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,7 +32,7 @@ MIDDLE = 0.8
 
 
 class Lmdis(OutputFormat):
-    """A folder (or its files) for each split, and landmarks of its rows if they are given."""
+    """A folder (or its files) per split, and optionally the landmarks of its rows."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="lmdis",
@@ -48,7 +49,7 @@ class Lmdis(OutputFormat):
     options: ClassVar[Mapping[str, str]] = {"crop": f"{CENTRAL}; default {MIDDLE:g}"}
 
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """Keypoints of each split. Raises OutputError for pieces that are missing, and for another unit or order."""
+        """Read keypoints of each split. Raises OutputError for missing pieces, and for another unit or order."""
         truths = {path: arrays for path in request.paths if path.is_file() and (arrays := _landmarks(path)) is not None}
         by_split = {split_of(request, path): (path, arrays) for path, arrays in truths.items()}
         if len(by_split) < len(truths):
@@ -86,7 +87,7 @@ class Lmdis(OutputFormat):
 
 
 def _groups(paths: list[Path]) -> list[list[Path]]:
-    """The files of each set of images: one that is merged, or its pieces in the order of their numbers."""
+    """The files of each set of images: the merged file, or the pieces in the order of their numbers."""
     groups: dict[Path, list[Path]] = {}
     for path in paths:
         if not path.exists():
@@ -140,12 +141,12 @@ def _landmarks(path: Path) -> NDArray[np.float64] | None:
 
 
 def _load(path: Path, name: str) -> Any:
-    """A variable of a MATLAB file, None where it has none of the name."""
+    """Read a variable of a MATLAB file, None if it has none of that name."""
     from scipy.io import loadmat
 
     try:
         return loadmat(path, variable_names=[name]).get(name)
     except NotImplementedError as error:  # SciPy's answer to MATLAB 7.3, which is HDF5
-        raise OutputError(f"{path}: a MATLAB 7.3 file, which is not read; save it with save(..., '-v7')") from error
+        raise OutputError(f"{path}: MATLAB 7.3 files are not read; save it with save(..., '-v7')") from error
     except Exception as error:  # a broken file may fail anywhere in there
-        raise OutputError(f"{path}: no MATLAB file that could be read ({type(error).__name__})") from error
+        raise OutputError(f"{path}: a MATLAB file could not be read ({type(error).__name__})") from error

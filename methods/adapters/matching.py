@@ -1,7 +1,7 @@
-"""Which image a row of landmarks is of, where a file has no names: the one that has the same landmarks.
+"""Finds the image of each row of a file without names: the image with the same landmarks.
 
-Nothing is guessed. A row that fits several images stays without one, unless these share all their landmarks and as
-many rows fit them: then whichever is whose, the pairs of keypoints and landmarks are the same.
+Nothing is guessed. A row that fits several images gets none, unless these images share all their landmarks and exactly
+as many rows fit them: then any assignment gives the same pairs of keypoints and landmarks.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Mask = NDArray[np.bool_]
 
-_ABSENT = 9.0  # stands for a landmark that is not visible, on both sides
-_TRIED = 200  # rows that fit nothing at once are tried with the landmarks that both sides have
+_ABSENT = 9.0  # replaces both coordinates of an invisible landmark, on both sides
+_TRIED = 200  # rows without an image that are also compared on the landmarks that both sides have
 
 
 @dataclass
 class Match:
-    """The image of each row, None where there is none; the lists hold rows.
+    """The image of each row, None for a row without an image; the lists hold numbers of rows.
 
-    ``ambiguous`` fit several images or share one with another row, ``unmatched`` fit none, ``shared`` fit images whose
-    landmarks are all the same, ``repeated`` say again what an earlier row said. ``nearest`` is how far the first
-    unmatched row is from the image nearest to it, in image sides.
+    ``ambiguous`` rows fit several images or share one with another row, ``unmatched`` rows fit none, ``shared`` rows
+    fit images with identical landmarks, ``repeated`` rows are copies of an earlier row. ``nearest`` is the distance of
+    the first unmatched row to its nearest image, in image sides.
     """
 
     ids: list[str | None]
@@ -41,12 +41,12 @@ class Match:
     nearest: float = 0.0
 
     def report(self, source: str) -> list[str]:
-        """What is to be known of it, a line each."""
+        """Notes for the user, one line each."""
         lines = []
         if self.unmatched:
             lines.append(
                 f"{source}: {len(self.unmatched):,} of {len(self.ids):,} rows have the landmarks of no image, first "
-                f"row {self.unmatched[0]}, which is {self.nearest:.2g} image sides from the nearest"
+                f"row {self.unmatched[0]}, which is {self.nearest:.2g} image sides from the nearest image"
             )
         if self.ambiguous:
             lines.append(
@@ -55,11 +55,11 @@ class Match:
             )
         if self.shared:
             lines.append(
-                f"{source}: {len(self.shared):,} rows are of images that share all their landmarks, and stand in the "
-                f"file's order, which changes no error but by rounding: rows {_some(self.shared)}"
+                f"{source}: {len(self.shared):,} rows are of images that share all their landmarks, and are taken in "
+                f"the order of the file, which changes errors only by rounding: rows {_some(self.shared)}"
             )
         if self.repeated:
-            lines.append(f"{source}: {len(self.repeated):,} rows repeat another: rows {_some(self.repeated)}")
+            lines.append(f"{source}: {len(self.repeated):,} rows are copies of another: rows {_some(self.repeated)}")
         return lines
 
 
@@ -68,15 +68,15 @@ def _some(rows: Sequence[int]) -> str:
 
 
 def match_landmarks(output: Outputs, truth: SplitTruth) -> Match:
-    """The image of each row of ``output``, whose ``landmarks`` are given, among those of ``truth``.
+    """Find the image in ``truth`` of each row of ``output``, which has ``landmarks``.
 
     Raises OutputError for another number of landmarks than the images have.
     """
     landmarks, visible = _given(output)
     if landmarks.shape[1:] != truth.landmarks.shape[1:]:
         raise OutputError(
-            f"{output.source}: has {landmarks.shape[1]} landmarks an image, the task has {truth.landmarks.shape[1]}; "
-            "it is of another dataset"
+            f"{output.source}: has {landmarks.shape[1]} landmarks per image, the task has {truth.landmarks.shape[1]}; "
+            "it belongs to another dataset"
         )
     found = Match([None] * len(landmarks))
     candidates = _candidates(landmarks, visible, truth, output.tolerance)
@@ -87,7 +87,7 @@ def match_landmarks(output: Outputs, truth: SplitTruth) -> Match:
 
 
 def _given(output: Outputs) -> tuple[Floats, Mask]:
-    """Landmarks and which of them are visible: where that is not said, those that are numbers."""
+    """Landmarks and their visibility; without ``visible``, those that are not NaN are visible."""
     if output.landmarks is None:
         raise OutputError(f"{output.source}: has no landmarks to find its images by")
     visible: Mask = np.asarray(np.isfinite(output.landmarks).all(axis=2))
@@ -97,7 +97,7 @@ def _given(output: Outputs) -> tuple[Floats, Mask]:
 
 
 def _candidates(landmarks: Floats, visible: Mask, truth: SplitTruth, tolerance: float) -> list[tuple[int, ...]]:
-    """For each row the images with the same landmarks, within the tolerance in each coordinate."""
+    """The images of each row whose landmarks are equal within the tolerance in each coordinate."""
     from scipy.spatial import KDTree
 
     known = np.where(truth.visible[..., None], truth.landmarks, _ABSENT).reshape(len(truth.ids), -1)
@@ -114,10 +114,10 @@ def _try_common(
     tolerance: float,
     found: Match,
 ) -> None:
-    """Fill in rows that differ from an image only in what is visible, as where a loader drops some landmarks.
+    """Find images for rows that differ from an image only in visibility, as after a loader dropped some landmarks.
 
-    At least half of the landmarks of either side, and two, must be visible on both. A long run of rows that fit
-    nothing ends the search.
+    At least two landmarks, and half of those of either side, must be visible on both sides. The search ends after many
+    rows that fit no image.
     """
     failed = 0
     for row in [row for row, fitting in enumerate(candidates) if not fitting]:
@@ -135,7 +135,7 @@ def _try_common(
 
 
 def _settle(candidates: Sequence[tuple[int, ...]], output: Outputs, truth: SplitTruth, found: Match) -> None:
-    """Give each row its image, as far as it is certain; an image that is one row's for sure is no other row's."""
+    """Assign images to rows as far as they are certain; an assigned image is no longer a candidate of other rows."""
     rows_of: dict[tuple[int, ...], list[int]] = {}
     for row, fitting in enumerate(candidates):
         if fitting:
@@ -160,7 +160,7 @@ def _settle(candidates: Sequence[tuple[int, ...]], output: Outputs, truth: Split
 
 
 def _assign(rows: Sequence[int], images: Sequence[int], output: Outputs, truth: SplitTruth, found: Match) -> None:
-    """As many rows as images, or several rows of one image, which must then say the same."""
+    """Assign as many images as rows, or one image to several rows, if these have the same keypoints."""
     if len(rows) == len(images):
         for row, image in zip(rows, images, strict=True):
             found.ids[row] = truth.ids[image]
@@ -173,7 +173,7 @@ def _assign(rows: Sequence[int], images: Sequence[int], output: Outputs, truth: 
 
 
 def _alike(truth: SplitTruth, images: Iterable[int]) -> bool:
-    """Whether images have the same landmarks, to the bit, and the same of them visible."""
+    """Whether images have exactly the same landmarks and visibility."""
     first, *others = images
     return all(
         np.array_equal(truth.visible[first], truth.visible[other])

@@ -1,4 +1,4 @@
-"""What the evaluation of Motion-supervised Co-Part Segmentation leaves: pickled data frames of part centres.
+"""Pickled data frames of part centres, which the evaluation of Motion-supervised Co-Part Segmentation writes.
 
 The released code of Siarohin et al. (ICPR 2020) writes ``landmarks/<dataset>_train_pred.pkl`` and
 ``<dataset>_test_pred.pkl`` with the columns ``file_name`` and ``value`` (K, 2) float32. A centre is the mean of a
@@ -15,7 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
-from methods.adapters.checks import check_points, check_range, to_unit
+from methods.adapters.checks import check_points
+from methods.adapters.conventions import check_range, to_unit
+from methods.adapters.requests import read_frame
 
 SIDE = 256
 COLUMNS = ("file_name", "value")
@@ -23,7 +25,7 @@ _SPLITS: dict[str, Split] = {"_train_pred.pkl": "regress", "_test_pred.pkl": "te
 
 
 class MotionCosegmentation(OutputFormat):
-    """Data frames of one row a frame, joined to images by file name."""
+    """Data frames with one row per video frame, joined to images by file name."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="motion_cosegmentation",
@@ -39,12 +41,12 @@ class MotionCosegmentation(OutputFormat):
     options: ClassVar[Mapping[str, str]] = {"side": "pixels of a frame's side (default: 256)"}
 
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """Keypoints and file names of each frame. Raises OutputError for frames of landmarks, or of other columns."""
+        """Read keypoints and file names. Raises OutputError for data frames of landmarks or with other columns."""
         side = _side(request.options.get("side", str(SIDE)))
         return [self._read(request, path, side) for path in _files(request.paths)]
 
     def _read(self, request: ImportRequest, path: Path, side: int) -> Outputs:
-        columns = request.read_frame(path)
+        columns = read_frame(request, path)
         missing = [name for name in COLUMNS if name not in columns]
         if missing:
             there = ", ".join(map(str, columns)) or "none"
@@ -66,7 +68,7 @@ def _side(text: str) -> int:
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """The frames of predictions among the paths and in the folders among them."""
+    """The data frames of predictions among the paths, and in those that are folders."""
     files: list[Path] = []
     for path in paths:
         found = sorted(path.glob("*_pred.pkl")) if path.is_dir() else [path]
@@ -90,7 +92,7 @@ def _names(path: Path, column: Any) -> tuple[str, ...]:
 
 
 def _stack(path: Path, column: Any) -> np.ndarray[Any, Any]:
-    """The rows' values as one array (N, K, 2)."""
+    """The values of all rows as one array (N, K, 2)."""
     rows = [np.asarray(value) for value in column]
     for row, value in enumerate(rows):
         if value.dtype.kind not in "iuf" or value.shape != rows[0].shape:

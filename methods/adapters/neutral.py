@@ -1,6 +1,6 @@
-"""The neutral format: keypoints by image id, as ``import`` writes it and as anybody may.
+"""The neutral format: keypoints by image id, as ``import`` and others write them.
 
-A parquet file has one row an image: ``image_id``, ``split`` (may be left out), and ``keypoints``, a list of 2K numbers
+A parquet file has one row per image: ``image_id``, ``split`` (optional), and ``keypoints``, a list of 2K numbers
 x0, y0, x1, y1, ...; (x, y) in [0, 1], pixel ``i`` of ``n`` at ``(i + 0.5) / n``. An .npz holds the arrays ``image_id``
 (N,) of text and ``keypoints`` (N, K, 2); a .csv has the columns image_id, x0, y0, x1, y1, ... The JSON schemas of a row
 and of the record beside an import are in ``neutral.schema.json``.
@@ -16,7 +16,9 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
-from methods.adapters.checks import check_points, check_range
+from methods.adapters.checks import as_points, check_points
+from methods.adapters.conventions import check_range
+from methods.adapters.requests import read_array
 
 SCHEMA = Path(__file__).with_suffix(".schema.json")
 SUFFIXES = (".parquet", ".npz", ".csv")
@@ -37,7 +39,7 @@ class NeutralRow(BaseModel):
 
 
 class SourceFile(BaseModel):
-    """A file that keypoints were read from, by its name and sha256."""
+    """The name and sha256 of a file that keypoints were read from."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -76,12 +78,12 @@ def schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """What ``neutral.schema.json`` holds."""
+    """The content of ``neutral.schema.json``."""
     return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
 
 
 class Neutral(OutputFormat):
-    """Keypoints by image id; several files are one."""
+    """Keypoints by image id, in one file or several."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="neutral",
@@ -99,17 +101,12 @@ class Neutral(OutputFormat):
 
     def _read(self, request: ImportRequest, path: Path) -> Outputs:
         text = str(path)
-        found = request.read_array(text if path.suffix.lower() == ".csv" else f"{text}:keypoints")
+        found = read_array(request, text if path.suffix.lower() == ".csv" else f"{text}:keypoints")
         if found.ids is None:
             raise OutputError(f"{path}: names no images, expected image_id beside the keypoints")
         if path.suffix.lower() == ".csv":
             _check_heading(path)
-        values = found.values
-        if values.ndim == 2:
-            if values.shape[1] % 2:
-                raise OutputError(f"{path}: got {values.shape[1]} numbers an image, expected 2K: x0, y0, x1, y1, ...")
-            values = values.reshape(len(values), -1, 2)
-        keypoints = check_points(text, values, request.num_keypoints)
+        keypoints = check_points(text, as_points(text, found.values), request.num_keypoints)
         check_range(text, keypoints, 0.0, 1.0, self.card.range)
         if len(found.ids) != len(keypoints):
             raise OutputError(f"{path}: got {len(found.ids):,} ids, expected one for each of {len(keypoints):,} rows")
@@ -117,7 +114,7 @@ class Neutral(OutputFormat):
 
 
 def _check_heading(path: Path) -> None:
-    """Raise OutputError where a table's columns are in another order, or others: their names alone tell."""
+    """Raise OutputError for other columns or another order, which only the heading of a table tells."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         names = [name.strip().lower() for name in next(csv.reader(file), [])]
     numbers = [name for name in names if name not in ("image_id", "split")]
@@ -126,7 +123,7 @@ def _check_heading(path: Path) -> None:
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:
-    """The files among the paths; every path must be one of a known suffix."""
+    """The paths, each of which must be a file with a known suffix."""
     for path in paths:
         if path.suffix.lower() not in SUFFIXES:
             what = "a folder" if path.is_dir() else f"a file '{path.suffix or path.name}'"

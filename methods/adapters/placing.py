@@ -1,8 +1,8 @@
-"""From pixels of photographs to the frame of a task, in which each image may be cropped, padded or squashed.
+"""Converts pixels of photographs to coordinates of a task's images, which may be cropped, padded or squashed.
 
-Annotations that came with the photographs are in the same pixels as the keypoints, and the task has the same landmarks
-in its frame; so the frame of every image follows from its landmarks, pixel convention included. Where the task's images
-are whole photographs of one known size, that size will do.
+The annotations of the photographs are in the same pixels as the keypoints, and the task has the same landmarks in its
+own coordinates. So the conversion of every image, with its pixel convention, follows from its landmarks. For a task
+whose images are whole photographs of one size, that size is enough.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from methods.adapters.base import ImportRequest, OutputError, Split, SplitTruth
+from methods.adapters.conventions import PLACED_OUTSIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,14 +24,13 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SIZE = "WIDTH,HEIGHT of the images in pixels, where the task's are these, squashed to a square"
-_SPREAD = 4.0  # pixels that landmarks must be apart for a frame to follow from them
-_MISFIT = 0.01  # of the image's side, by which landmarks may miss each other
-_OUTSIDE = 0.1  # of all keypoints, that may lie outside the image
+_SPREAD = 4.0  # pixels: smallest extent of landmarks that determines a frame
+_MISFIT = 0.01  # of the image's side: largest distance between landmarks and converted annotations
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Landmarks (L, 2) in pixels and which are visible (L,), by the name of their image."""
+    """Landmarks (L, 2) in pixels and their visibility (L,), by the name of the image."""
 
     source: str
     points: Mapping[str, tuple[Floats, NDArray[np.bool_]]]
@@ -38,14 +38,14 @@ class Labels:
 
 @dataclass(frozen=True)
 class Frame:
-    """Where pixels lie in an image of the task: ``pixels * scale + shift`` is (x, y) in [0, 1]."""
+    """The place of an image of the task in a photograph: ``pixels * scale + shift`` is (x, y) in [0, 1]."""
 
     scale: tuple[float, float]
     shift: tuple[float, float]
 
 
 def size_of(request: ImportRequest) -> Frame | None:
-    """The frame that the option ``size`` states, pixel ``i`` at ``i + 0.5``. Raises OutputError for no size."""
+    """The frame of the option ``size``, with pixel ``i`` at ``i + 0.5``. Raises OutputError for a malformed size."""
     text = request.options.get("size")
     if text is None:
         return None
@@ -57,10 +57,10 @@ def size_of(request: ImportRequest) -> Frame | None:
 
 
 def match(names: Iterable[str], ids: Iterable[str]) -> dict[str, str]:
-    """The task's image of each name that has one: the one whose path ends like it, whatever the file's ending.
+    """The task's image of each name: the one whose path ends like the name, without regard to the suffix.
 
-    Where several end alike, the longest agreement counts, then the file's ending; none where that leaves several. If
-    any path is wholly the end of the other, folders mean something, and those that disagree in them are none's.
+    Among several the longest common ending wins, then the same suffix; a name that still fits several gets no image. If
+    any name is wholly the end of an id, or the other way round, then names whose folders differ get no image.
     """
     by_tail: dict[str, list[str]] = {}
     for image_id in dict.fromkeys(ids):
@@ -78,7 +78,7 @@ def match(names: Iterable[str], ids: Iterable[str]) -> dict[str, str]:
 
 
 class _Agreement(NamedTuple):
-    """How far a name and an image agree: the more, the greater."""
+    """How far a name and an image id agree; a greater tuple is a better agreement."""
 
     equal: bool
     whole: bool
@@ -96,23 +96,23 @@ def _agreement(name: str, image_id: str, tail: str) -> _Agreement:
 
 
 def _best(found: Sequence[tuple[_Agreement, str]]) -> tuple[_Agreement, str] | None:
-    """The one that agrees most, None where there is none, or several."""
+    """The one with the best agreement, None for none or several."""
     most = max((agreement for agreement, _ in found), default=None)
     best = [each for each in found if each[0] == most]
     return best[0] if len(best) == 1 else None
 
 
 def _tails(name: str) -> list[str]:
-    """The last parts of a path without the file's ending, the most first."""
+    """The last parts of a path without its suffix, the longest first."""
     path = PurePosixPath(name.replace("\\", "/"))
     parts = (*path.parts[:-1], path.stem)
     return ["/".join(parts[-depth:]) for depth in range(len(parts), 0, -1)]
 
 
 def frames(stated: Iterable[Labels], splits: Mapping[Split, SplitTruth]) -> dict[str, Frame]:
-    """The frame of each image of the task, by its id, as far as labels and the task's landmarks tell.
+    """The frame of each image of the task, by its id, if labels and the task's landmarks determine it.
 
-    Raises OutputError where labels have another number of landmarks, or do not fit the task's.
+    Raises OutputError for labels with another number of landmarks, and for labels that disagree with the task.
     """
     row_of = {image_id: (truth, row) for truth in splits.values() for row, image_id in enumerate(truth.ids)}
     labels = {name: (each.source, *points) for each in stated for name, points in each.points.items()}
@@ -135,14 +135,14 @@ def frames(stated: Iterable[Labels], splits: Mapping[Split, SplitTruth]) -> dict
 
 
 def place(source: str, keypoints: Mapping[str, Floats], frame_of: Mapping[str, Frame]) -> dict[str, Floats]:
-    """Keypoints (K, 2) in pixels, by image of the task, as (x, y) in [0, 1] of the image.
+    """Convert keypoints (K, 2) in pixels, by image of the task, to (x, y) in [0, 1] of the image.
 
-    Raises OutputError where too many lie outside their images.
+    Raises OutputError if too many lie outside their images.
     """
     placed = {name: points * frame_of[name].scale + frame_of[name].shift for name, points in keypoints.items()}
     every = np.stack(list(placed.values()))
     outside = ((every < 0) | (every > 1)).any(axis=2)
-    if outside.mean() > _OUTSIDE:
+    if outside.mean() > PLACED_OUTSIDE:
         raise OutputError(
             f"{source}: {int(outside.sum()):,} of {outside.size:,} keypoints lie outside the task's images (x from "
             f"{every[..., 0].min():.3g} to {every[..., 0].max():.3g} sides, y from {every[..., 1].min():.3g} to "
@@ -152,7 +152,7 @@ def place(source: str, keypoints: Mapping[str, Floats], frame_of: Mapping[str, F
 
 
 def _frame(where: str, pixels: Floats, landmarks: Floats) -> Frame | None:
-    """The frame in which pixels (L, 2) are landmarks (L, 2), by least squares; None where they lie on a line."""
+    """The frame that maps pixels (L, 2) to landmarks (L, 2), by least squares; None for landmarks on a line."""
     if len(pixels) < 2 or np.ptp(pixels, axis=0).min() < _SPREAD:
         return None
     scale, shift = [], []
@@ -171,9 +171,9 @@ def _frame(where: str, pixels: Floats, landmarks: Floats) -> Frame | None:
 
 
 def _the_same(found: Mapping[str, Frame], unsure: Sequence[tuple[str, str]]) -> dict[str, Frame]:
-    """The frame that all images share, for those (source, image) whose own does not follow from their landmarks.
+    """The common frame of all images, for each (source, image) whose landmarks do not determine a frame.
 
-    Raises OutputError where frames differ.
+    Raises OutputError if the other frames differ.
     """
     if not unsure:
         return {}

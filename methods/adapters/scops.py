@@ -2,10 +2,10 @@
 
 ``evaluate_celebAWild.py`` writes ``<save>/{train,test}/pred_kp.npy`` (N, K, 2) float64: (x, y), the mean of a part's
 map over the pixels of the 256 x 256 image, which its code numbers from 0; pixel ``i`` is ``i``. ``gt_kp.npy``
-(N, L, 2) beside it has the landmarks of the same rows in those pixels, cut to whole numbers.
+(N, L, 2) beside it has the landmarks of the same rows in these pixels, truncated to whole numbers.
 
-The repository's folder ``evaluation`` has ``{train,test}_{pred,gt}_kp.mat`` too: (y, x), the image's centre at 0, in
-heights and widths of the central 0.8 of the image, keypoints and landmarks alike.
+The folder ``evaluation`` of the repository also has ``{train,test}_{pred,gt}_kp.mat``: keypoints and landmarks (y, x),
+with the centre of the image at 0, in heights and widths of the central 0.8 of the image.
 """
 
 from __future__ import annotations
@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from methods.adapters.arrays import CENTRAL, from_middle, measured_order, number, read_named, split_of
 from methods.adapters.base import MOVED, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
-from methods.adapters.checks import check_count, check_points, check_range, to_unit
+from methods.adapters.checks import check_count, check_points
+from methods.adapters.conventions import check_range, from_middle, measured_order, to_unit
+from methods.adapters.requests import CENTRAL, number, read_named, split_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PREDICTED = ("pred_kp.npy", "train_pred_kp.mat", "test_pred_kp.mat")
 SIDE, MIDDLE = 256, 0.8
-EXACT = 1e-5  # of the image's side, for landmarks that were not rounded
+EXACT = 1e-5  # of the image's side: tolerance for landmarks that were not rounded
 
 
 class Scops(OutputFormat):
-    """Arrays of each split, and the landmarks that lie beside them."""
+    """Arrays of each split, with the files of landmarks beside them."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="scops",
@@ -50,7 +51,7 @@ class Scops(OutputFormat):
     }
 
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """Keypoints of each split, with landmarks where there are any. Raises OutputError for another unit or order."""
+        """Read keypoints of each split, and any landmarks. Raises OutputError for another unit or order."""
         found = [file for path in request.paths for file in _predictions(path)]
         if not found:
             raise OutputError(f"no {' or '.join(PREDICTED)} among {', '.join(map(str, request.paths))}")
@@ -64,7 +65,7 @@ class Scops(OutputFormat):
         pixels = _beside(request, path, len(values))
         if pixels is None:
             return _outputs(request, path, keypoints, None)
-        cut = bool((pixels % 1 == 0).all())  # whole numbers lie half a pixel below what they were, on average
+        cut = bool((pixels % 1 == 0).all())  # truncated numbers are half a pixel too small on average
         landmarks, visible = (pixels + 0.5 * cut) / side, np.ones(pixels.shape[:2], dtype=bool)
         source, truth = str(_truth(path)), request.splits[split_of(request, path) or "regress"]
         if measured_order(source, landmarks, visible, truth, "side") != "xy":
@@ -97,7 +98,7 @@ def _outputs(
 
 
 def _predictions(path: Path) -> list[Path]:
-    """The files of keypoints that a path stands for; landmarks among the paths are found beside these."""
+    """The files of keypoints that a path means; a path of landmarks means none."""
     if path.is_dir():
         places = [path / name for name in PREDICTED] + [path / split / PREDICTED[0] for split in ("train", "test")]
         found = [place for place in places if place.is_file()]
@@ -110,7 +111,7 @@ def _predictions(path: Path) -> list[Path]:
 
 
 def _beside(request: ImportRequest, path: Path, count: int) -> NDArray[np.float64] | None:
-    """Landmarks (N, L, 2), as they are in the file beside the keypoints, None where there is none."""
+    """The landmarks (N, L, 2) in the file beside the keypoints, in its coordinates; None without that file."""
     truth = _truth(path)
     if truth == path or not truth.is_file():
         return None
@@ -120,5 +121,5 @@ def _beside(request: ImportRequest, path: Path, count: int) -> NDArray[np.float6
 
 
 def _truth(path: Path) -> Path:
-    """The file of landmarks that belongs to one of keypoints."""
+    """The file of landmarks for a file of keypoints."""
     return path.with_name(path.name.replace("pred_kp", "gt_kp"))

@@ -1,10 +1,10 @@
-"""What a run of the released Stable Keypoints leaves in its folder: tensors without the names of their images.
+"""The tensors, without image names, that a run of the released Stable Keypoints saves in its folder.
 
-``source_keypoints.pt`` (N, K, 2) are the keypoints of the images that the regressor was fitted on, (y, x) in (0, 1),
+``source_keypoints.pt`` (N, K, 2) holds the keypoints of the images that the regressor was fitted on, (y, x) in (0, 1),
 pixel centres of 512; ``target_keypoints.pt`` (N, L, 2) their landmarks, (y, x), but (x, y) for cub_aligned;
-``visible.pt`` (N, L) which of these count. The rows come in random order, so they are joined by their landmarks. The
-run never saves keypoints of the test images: they are made from ``embedding.pt`` and ``indices.pt`` on request, or
-taken from a second folder of the same files, ``test:FOLDER``. Source: the released code of Hedlin et al. (CVPR 2024).
+``visible.pt`` (N, L) the visibility. The rows are in random order, so they are joined by their landmarks. The run saves
+no keypoints of the test images: the adapter finds them with ``embedding.pt`` and ``indices.pt`` on request, or reads
+them from a second folder of the same files, ``test:FOLDER``. Source: the released code of Hedlin et al. (CVPR 2024).
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, SplitTruth
-from methods.adapters.checks import check_count, check_points, check_range, to_unit
+from methods.adapters.checks import check_count, check_points
+from methods.adapters.conventions import check_range, to_unit
 from methods.adapters.matching import match_landmarks
+from methods.adapters.requests import read_array
 from methods.base import MethodError
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ SIDE = 512
 SOURCE, TARGET, VISIBLE = "source_keypoints.pt", "target_keypoints.pt", "visible.pt"
 REGRESSOR, EMBEDDING, INDICES = "regressor.pt", "embedding.pt", "indices.pt"
 _SAMPLE = 200
-_GRID = 1e-3  # of a pixel: what float32 leaves of (i + 0.5) / 512
+_GRID = 1e-3  # of a pixel: rounding error of (i + 0.5) / 512 in float32
 
 
 class StableKeypointsFiles(OutputFormat):
@@ -55,9 +57,9 @@ class StableKeypointsFiles(OutputFormat):
     }
 
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """Keypoints with the landmarks of the same rows, folder by folder.
+        """Read keypoints, and the landmarks of the same rows, folder by folder.
 
-        Raises OutputError where files are missing, or do not belong together, or to the task.
+        Raises OutputError for missing files, and for files of different runs or of another task.
         """
         wanted = request.options.get("test")
         if wanted not in (None, "predict"):
@@ -79,7 +81,7 @@ class StableKeypointsFiles(OutputFormat):
                 raise OutputError(f"{folder}: no {name}; expected the folder that the released code saved a run in")
         split = request.split_of.get(folder) or request.split_of.get(folder / SOURCE) or "regress"
         source, truth = str(folder / SOURCE), request.splits[split]
-        points = check_points(source, request.read_array(source).values, request.num_keypoints)
+        points = check_points(source, read_array(request, source).values, request.num_keypoints)
         check_range(source, points, 0.0, 1.0, "fractions of the image, (y, x)")
         landmarks, visible = _landmarks(request, folder, len(points), truth)
         output = Outputs(source, to_unit(points, "yx"), split, landmarks=landmarks, visible=visible)
@@ -98,9 +100,9 @@ class StableKeypointsFiles(OutputFormat):
 def _landmarks(
     request: ImportRequest, folder: Path, count: int, truth: SplitTruth
 ) -> tuple[Floats, NDArray[np.bool_] | None]:
-    """Landmarks (N, L, 2) in the file's order, and visibility (N, L) where there is a file of it."""
+    """Landmarks (N, L, 2) in the file's order of coordinates, and visibility (N, L) or None without its file."""
     path = folder / TARGET
-    values = request.read_array(str(path)).values
+    values = read_array(request, str(path)).values
     expected = (count, truth.landmarks.shape[1], 2)
     if values.ndim != 3 or values.shape[1:] != expected[1:]:
         raise OutputError(f"{path}: got an array of shape {values.shape}, expected {expected} for this task")
@@ -108,17 +110,17 @@ def _landmarks(
     landmarks = np.asarray(values, dtype=np.float64)
     if not (folder / VISIBLE).is_file():
         return landmarks, None
-    visible = request.read_array(str(folder / VISIBLE)).values
+    visible = read_array(request, str(folder / VISIBLE)).values
     if visible.shape != expected[:2] or not np.isin(visible, (0, 1)).all():
         raise OutputError(f"{folder / VISIBLE}: got {visible.dtype} {visible.shape}, expected 0 and 1 {expected[:2]}")
     return landmarks, visible != 0
 
 
 def _grid_notes(source: str, points: Floats) -> list[str]:
-    """Whether keypoints are pixel centres of 512, as argmaxes of the default settings are.
+    """A note on keypoints that are not pixel centres of 512, which the default setting (argmax) gives.
 
-    Raises OutputError for those of the code's unused video script, which divides pixels of 128 by 512, and for points
-    that are whole pixels of 512.
+    Raises OutputError for keypoints of the video script, which divides pixels of 128 by 512, and for whole pixels of
+    512.
     """
     pixels = points * SIDE
     if pixels.max() <= SIDE / 4 and len(points) > 10:
@@ -137,7 +139,7 @@ def _grid_notes(source: str, points: Floats) -> list[str]:
 
 
 def _share(output: Outputs, truth: SplitTruth) -> float:
-    """Which part of some rows has the landmarks of an image."""
+    """The share of a sample of rows that have the landmarks of an image."""
     rows = slice(None, None, max(1, len(output.keypoints) // _SAMPLE))
     visible = None if output.visible is None else output.visible[rows]
     landmarks = None if output.landmarks is None else output.landmarks[rows]
@@ -158,15 +160,15 @@ def _foreign(path: Path, output: Outputs, split: str, truth: SplitTruth) -> str:
 
 
 def _check_tokens(request: ImportRequest, folder: Path, num_keypoints: int) -> None:
-    """Raise OutputError where the run's tokens cannot have given its keypoints."""
+    """Raise OutputError for tokens that cannot have given the keypoints."""
     if not (folder / INDICES).is_file():
         return
-    chosen = request.read_array(str(folder / INDICES)).values
+    chosen = read_array(request, str(folder / INDICES)).values
     if chosen.shape != (num_keypoints,) or chosen.dtype.kind not in "iu" or len(set(chosen.tolist())) < num_keypoints:
         got = f"{chosen.dtype} {chosen.shape}"
         raise OutputError(f"{folder / INDICES}: got {got}, expected the ids of {num_keypoints} different tokens")
     if (folder / EMBEDDING).is_file():
-        shape = request.read_array(str(folder / EMBEDDING)).values.shape
+        shape = read_array(request, str(folder / EMBEDDING)).values.shape
         if len(shape) != 3 or shape[0] != 1 or chosen.min() < 0 or chosen.max() >= shape[1]:
             raise OutputError(
                 f"{folder / EMBEDDING}: got shape {shape} for tokens {chosen.min()} to {chosen.max()} of {INDICES}; "
@@ -177,14 +179,14 @@ def _check_tokens(request: ImportRequest, folder: Path, num_keypoints: int) -> N
 def _check_regressor(
     request: ImportRequest, folder: Path, points: Floats, landmarks: Floats, visible: NDArray[Any] | None
 ) -> None:
-    """Raise OutputError where the run's regressor does not go from these keypoints to these landmarks.
+    """Raise OutputError for a regressor that does not map these keypoints to these landmarks.
 
-    It was fitted on them about the image centre, so that it errs less there than no regressor at all.
+    It was fitted on them about the image centre, so its error is below that of predicting the centre.
     """
     path = folder / REGRESSOR
     if not path.is_file():
         return
-    weights = np.asarray(request.read_array(str(path)).values, dtype=np.float64)
+    weights = np.asarray(read_array(request, str(path)).values, dtype=np.float64)
     expected = (2 * points.shape[1], 2 * landmarks.shape[1])
     if weights.shape != expected:
         raise OutputError(f"{path}: got shape {weights.shape}, expected {expected} for K keypoints and L landmarks")
@@ -209,7 +211,7 @@ def _no_test(folder: Path) -> str:
 
 
 def _predicted(request: ImportRequest, folder: Path) -> Outputs:
-    """Keypoints of the test images, found with the run's tokens by this repository's Stable Keypoints."""
+    """Find the keypoints of the test images with the run's tokens and this repository's Stable Keypoints."""
     from methods.stable_keypoints import StableKeypoints
 
     settings = {"tokens": str(folder)} | ({"model": request.options["model"]} if "model" in request.options else {})

@@ -5,9 +5,9 @@
 part's map over 64 x 64 cells, whatever the size of the image, whose coordinates run from -1 in the first to 1 in the
 last: (y, x), -1 and 1 at the centres of the outer cells.
 
-Images are taken in whole batches (``--bn``, 32 unless told), and those left over at the end are dropped: such a file
-is found out by its number of rows. ``predict.py`` reads the list of test images only; for the regress split it must
-be run on that split's list. Rows follow the list for the datasets that it reads from one (``deepfashion``); its
+Images are processed in whole batches (``--bn``, by default 32), and those left over at the end are dropped: the adapter
+recognises such a file by its number of rows. ``predict.py`` reads the list of test images only; for the regress split
+run it on the list of that split. Rows follow the list for the datasets that it reads from a list (``deepfashion``); its
 loaders 'generic', 'csv' and 'human3m' do not keep an order.
 """
 
@@ -17,16 +17,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from methods.adapters.arrays import from_endpoints, names_in, read_named, split_of, whole_number
+from methods.adapters.arrays import names_in
 from methods.adapters.base import MOVED, SPLITS, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
-from methods.adapters.checks import check_count, check_points, check_range
+from methods.adapters.checks import check_count, check_points
+from methods.adapters.conventions import check_range, from_endpoints
+from methods.adapters.requests import read_named, split_of, whole_number
 
 KEY, REGRESSED = "keypoints_predicted", "regressed_keypoints"
 CELLS, BATCH = 64, 32
 
 
 class UnsupervisedDisentangling(OutputFormat):
-    """One keypoints_predicted.npz for each split; rows are in the order of the split."""
+    """One keypoints_predicted.npz per split, with rows in the order of the split."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="unsupervised_disentangling",
@@ -43,7 +45,7 @@ class UnsupervisedDisentangling(OutputFormat):
     options: ClassVar[Mapping[str, str]] = {"cells": f"side of the part maps; default {CELLS}"}
 
     def read(self, request: ImportRequest) -> list[Outputs]:
-        """Keypoints of each file. Raises OutputError for regressed landmarks, and where the last batch is missing."""
+        """Read keypoints of each file. Raises OutputError for regressed landmarks, and if the last batch is missing."""
         return [self._read(request, path / f"{KEY}.npz" if path.is_dir() else path) for path in request.paths]
 
     def _read(self, request: ImportRequest, path: Path) -> Outputs:
@@ -67,7 +69,7 @@ class UnsupervisedDisentangling(OutputFormat):
 
 
 def check_whole(source: str, rows: int, split: Split, count: int) -> None:
-    """Raise OutputError where the rows are a split's whole batches, without the images left over after them."""
+    """Raise OutputError for as many rows as the split has in whole batches, without its last images."""
     batch = dropped_by(rows, count)
     if batch is not None:
         divisor = next((size for size in range(BATCH, 1, -1) if count % size == 0), 1)
@@ -78,12 +80,12 @@ def check_whole(source: str, rows: int, split: Split, count: int) -> None:
 
 
 def dropped_by(rows: int, count: int) -> int | None:
-    """The batch size whose whole batches of ``count`` images are ``rows`` rows: 32 if it is one, else the least."""
+    """The batch size for which whole batches of ``count`` images give ``rows`` rows: 32 or the smallest."""
     sizes = (BATCH, *range(count - rows + 1, min(rows, 1024) + 1)) if 0 < rows < count else ()
     return next((size for size in sizes if count // size * size == rows), None)
 
 
 def _of_length(request: ImportRequest, rows: int) -> Split | None:
-    """The only split of so many images."""
+    """The split with this number of images, None for neither and both."""
     found = [name for name in SPLITS if len(request.splits[name].ids) == rows]
     return found[0] if len(found) == 1 else None

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.cli import app
-from benchmarks.score.tasks import TaskData, open_task
+from benchmarks.importing.tasks import TaskData, open_task
 
 FAMILIES = ("autolink/", "autolink_released/", "sk/")
 

@@ -11,6 +11,7 @@ from benchmarks.records.store import read_predictions
 from benchmarks.registry import method_class
 from methods.adapters.base import Outputs
 from methods.adapters.neutral import ImportRecord, Neutral, NeutralRow
+from methods.adapters.requests import read_array
 from methods.base import ImageBatch, MethodError
 from tests.benchmarks.importing.toys import imported, records, run, truth, write
 
@@ -148,8 +149,8 @@ def test_of_a_folder_only_what_was_read_is_recorded(call, toys, tmp_path, monkey
     (tmp_path / "theirs" / "picture.png").write_bytes(b"not read")
 
     def read(self, request):
-        found = request.read_array(f"{request.paths[0] / 'k.parquet'}:keypoints")
-        return [Outputs("k.parquet", found.values.reshape(-1, 3, 2), names=tuple(found.ids))]
+        found = read_array(request, f"{request.paths[0] / 'k.parquet'}:keypoints")
+        return [Outputs("k.parquet", found.values.reshape(-1, 3, 2), names=tuple(found.ids or ()))]
 
     monkeypatch.setattr(Neutral, "read", read)
     status, _, _ = call("import", "neutral", "theirs", "--task", "toy", "--method", "m")

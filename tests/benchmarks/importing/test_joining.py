@@ -68,7 +68,7 @@ def test_names_that_fit_both_splits_alike_are_refused():
         "regress": split("train/a.jpg", "train/b.jpg"),
         "test": split("test/a.jpg", "test/b.jpg"),
     }
-    assert "fit both splits alike; say which: regress:FILE or test:FILE" in refusal(
+    assert "fit both splits alike; write regress:FILE or test:FILE" in refusal(
         outputs(["a.jpg", "b.jpg"]), splits=splits
     )
 
@@ -120,12 +120,12 @@ def test_rows_without_names_stand_in_the_splits_order_where_the_counts_agree():
 
 
 def test_rows_without_names_are_refused_where_the_counts_do_not_tell():
-    assert "has 4 rows and names no images, and split 'regress' has 3 and 'test' has 2" in refusal(
+    assert "has 4 rows; expected a row per image of split 'regress' (3, from 'train/a.jpg'" in refusal(
         Outputs("one", points("abcd"))
     )
-    assert "split 'test' has 2" in refusal(Outputs("one", points("abc"), "test"))
+    assert "of split 'test' (2, from 'test/a.jpg' to 'test/b.jpg')" in refusal(Outputs("one", points("abc"), "test"))
     twins: dict[Split, SplitTruth] = {"regress": split("a", "b"), "test": split("c", "d")}
-    assert "both splits have 2; say which" in refusal(Outputs("one", points("ab")), splits=twins)
+    assert "both splits have 2; write regress:FILE or test:FILE" in refusal(Outputs("one", points("ab")), splits=twins)
 
 
 def test_an_image_of_both_splits_is_kept_once():
@@ -161,14 +161,14 @@ def test_shuffled_and_constant_keypoints_say_nothing():
     for points in (shuffled, np.full((200, 3, 2), 0.5)):
         swapped, text = check_order(points, found)
         assert not swapped
-        assert "say nothing of where landmarks are" in text
+        assert "do not predict where landmarks are" in text
 
 
 def test_keypoints_in_one_quarter_are_noted_unless_landmarks_are_there_too():
     found = truth("regress", 60, 5)
     points = keypoints_near(found, 0.005)
     assert check_scale(points, found) == ""
-    assert "they may be pixels of a smaller frame" in check_scale(points / 2, found)
+    assert "the keypoints may be pixels of a smaller image" in check_scale(points / 2, found)
     small = SplitTruth(found.ids, found.landmarks / 2, found.visible)
     assert check_scale(points / 2, small) == ""
 

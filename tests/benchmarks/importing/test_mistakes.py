@@ -87,7 +87,7 @@ def test_mistakes_end_with_status_2_and_one_line(call, toys, tmp_path, arguments
     ("points", "says"),
     [
         (np.full((12, 3, 2), np.nan), "row 0, keypoint 0 is not finite (36 of 36 points are not)"),
-        (np.full((12, 2, 2), 0.5), "got K=2 keypoints an image, the task has K=3"),
+        (np.full((12, 2, 2), 0.5), "got K=2 keypoints per image, the task has K=3"),
         (np.full((12, 6), 0.5), "got an array of float64 (12, 6), expected numbers (N, K, 2)"),
         (None, "the files hold no keypoints"),
     ],
@@ -107,7 +107,7 @@ def test_exchanged_coordinates_are_refused_unless_trusted(call, toys, tmp_path):
     arguments = ("import", "neutral", "k.parquet", "--task", "toy_many", "--method", "m")
     status, _, err = call(*arguments)
     assert status == 2
-    assert "k.parquet: y stands before x, it seems: read as (y, x) they explain 100%" in err
+    assert "k.parquet: y seems to come before x: read as (y, x) they explain 100%" in err
     assert not (tmp_path / "runs").exists()
     assert call(*arguments, "--trust-order")[0] == 0
 
@@ -116,7 +116,7 @@ def test_keypoints_that_say_nothing_are_imported_with_a_note(call, toys, tmp_pat
     write(tmp_path / "k.parquet", toys, "many", change=lambda points: np.full_like(points, 0.5))
     status, out, _ = call("import", "neutral", "k.parquet", "--task", "toy_many", "--method", "m")
     assert status == 0
-    assert "note: the keypoints say nothing of where landmarks are" in out
+    assert "note: the keypoints do not predict where landmarks are" in out
 
 
 def test_two_folders_of_one_name_are_refused(call, toys, tmp_path):

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from benchmarks.cli import app
 from benchmarks.errors import UserError
-from benchmarks.score.tasks import TaskData, open_task
+from benchmarks.importing.tasks import TaskData, open_task
 from methods.imported import read_predictions
 from metrics.protocols import PROTOCOLS, Points, score_all
 from tests.custom_data import coco, write_coco

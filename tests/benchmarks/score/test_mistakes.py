@@ -78,15 +78,18 @@ def changed(name, place, value):
         ({"fit_pred": np.zeros(8)}, "fit-pred.npy: got an array of shape (8,), expected (N, K, 2) or (N, 2K)"),
         ({"fit_pred": np.zeros((2, 2, 2, 2))}, "fit-pred.npy: got an array of shape (2, 2, 2, 2)"),
         ({"fit_pred": np.zeros((0, 4, 2))}, "fit-pred.npy: got an array of shape (0, 4, 2)"),
-        ({"fit_pred": np.zeros((30, 4, 3))}, "of three numbers a point keep the first two"),
-        ({"fit_pred": np.zeros((30, 2, 4))}, "exchange its last two axes"),
-        ({"fit_pred": np.zeros((30, 7))}, "an odd number of columns is no list of points"),
+        ({"fit_pred": np.zeros((30, 4, 3))}, "of three numbers per point keep the first two"),
+        ({"fit_pred": np.zeros((30, 2, 4))}, "exchange the last two axes"),
+        ({"fit_pred": np.zeros((30, 7))}, "the number of columns is odd"),
         ({"fit_pred": np.zeros((30, 4, 2), bool)}, "got true and false, expected coordinates"),
-        ({"test_pred": ARRAYS["test-pred"][:, :3]}, "4 keypoints an image to fit on (fit-pred.npy), 3 to test on"),
-        ({"test_gt": ARRAYS["test-gt"][:, :4]}, "5 landmarks an image to fit on (fit-gt.npy), 4 to test on"),
-        ({"fit_pred": ARRAYS["fit-pred"][:-1]}, "fit-pred.npy has 29 rows, fit-gt.npy 30; expected one row an image"),
+        ({"test_pred": ARRAYS["test-pred"][:, :3]}, "4 keypoints per image to fit on (fit-pred.npy), 3 to test on"),
+        ({"test_gt": ARRAYS["test-gt"][:, :4]}, "5 landmarks per image to fit on (fit-gt.npy), 4 to test on"),
+        ({"fit_pred": ARRAYS["fit-pred"][:-1]}, "fit-pred.npy has 29 rows, fit-gt.npy 30; expected one row per image"),
         ({"test_gt": ARRAYS["test-gt"][:-1]}, "test-pred.npy has 12 rows, test-gt.npy 11"),
-        ({"fit_pred": changed("fit-pred", (7, 2, 1), np.nan)}, "fit-pred.npy: row 7, keypoint 2 is not finite (1 in"),
+        (
+            {"fit_pred": changed("fit-pred", (7, 2, 1), np.nan)},
+            "fit-pred.npy: row 7, keypoint 2 is not finite (1 of 120",
+        ),
         ({"test_pred": changed("test-pred", (3, 0, 0), np.inf)}, "test-pred.npy: row 3, keypoint 0 is not finite"),
         ({"fit_pred": ARRAYS["fit-pred"] * 256}, "which is not --range unit; --range pixels:W,H"),
         ({"test_pred": ARRAYS["test-pred"] * 2 - 1}, "which is not --range unit; --range symmetric would fit"),
@@ -124,7 +127,10 @@ def test_arrays_that_cannot_be_scored(refused, files, changes, message):
         (["--method", "Mine"], "--method names the row that --record DIR keeps"),
         (["--record", "runs", "--method", "Mine"], "--record needs a --task"),
         (["--record", "runs", "--task", "celeba_aligned"], "--record needs --method NAME"),
-        (["--record", "runs", "--task", "celeba_aligned", "--method", "?"], "--record needs --method NAME"),
+        (
+            ["--record", "runs", "--task", "celeba_aligned", "--method", "?"],
+            "--method '?': expected a name",
+        ),
         (["--record", "runs", "--task", "celeba_aligned", "--method", "Mine"], "leave out --fit-gt and --test-gt"),
         (["--visible", "fit-gt.npy,test-gt.npy"], "fit-gt.npy: visibility has shape (30, 5, 2), its landmarks need"),
         (["--visible", "a.npy,b.npy", "--fit-visible", "a.npy"], "--visible beside --fit-visible or --test-visible"),
@@ -134,8 +140,8 @@ def test_arrays_that_cannot_be_scored(refused, files, changes, message):
             ["--boxes", "boxes.npz"],
             "boxes.npz:fit, row 3: box [0.1, 0.1, 0.0, 0.5], expected a width and height above 0",
         ),
-        (["--boxes", "boxes.npy"], "boxes.npy:fit: an .npy holds one array and no keys"),
-        (["--groups", "who.txt"], "who.txt: 2 groups, expected one a row of test-gt.npy: 12"),
+        (["--boxes", "boxes.npy"], "boxes.npy:fit: holds one array without a key"),
+        (["--groups", "who.txt"], "who.txt: 2 groups, expected one per row of test-gt.npy: 12"),
         (["--groups", "nobody.txt"], "cannot read nobody.txt"),
     ],
 )
@@ -151,15 +157,18 @@ def test_options_that_do_not_fit(refused, files, tmp_path, options, message):
 
 def test_a_landmark_that_is_missing_is_no_landmark_that_counts(refused, files):
     line = refused(*files(fit_gt=changed("fit-gt", (4, 1), np.nan)), "--protocol", "sk/pck6")
-    assert "protocol sk/pck6 needs every landmark visible, and some are not" in line
+    assert "protocol sk/pck6 needs every landmark to be visible, and some are not" in line
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"drop": 3}, "a.parquet: no row for 3 of 100 images of split 'test' of mini_celeba_aligned, first '"),
-        ({"double": True}, "a.parquet: image 'celeba_aligned/regress/00000' has more than one row"),
-        ({"rename": "x{}.png"}, "no row for 200 of 200 images of split 'regress' of mini_celeba_aligned, first"),
+        ({"drop": 3}, "a.parquet: no keypoints for 3 of 100 images of split 'test' of mini_celeba_aligned, first '"),
+        (
+            {"double": True},
+            "a.parquet: image 'celeba_aligned/regress/00000' has other keypoints than",
+        ),
+        ({"rename": "x{}.png"}, "a.parquet: names no image of the task; it has 'x0.png'"),
         ({"names": "name"}, "a.parquet: names no images, expected a column image_id"),
     ],
 )
@@ -197,12 +206,12 @@ def test_a_task_with_options_that_do_not_fit(refused, files, options, message):
 
 def test_arrays_of_another_length_than_the_task(refused, files):
     line = refused(*files(fit_gt=None, test_gt=None), "--task", "celeba_aligned")
-    assert "fit-pred.npy has 30 rows, split 'regress' of mini_celeba_aligned 200; expected one row an image" in line
-    assert "in the order of the latter, from 'celeba_aligned/regress/00000' to 'celeba_aligned/regress/00199'" in line
+    assert "fit-pred.npy: names no images and has 30 rows; expected a row per image of split 'regress'" in line
+    assert "(200, from 'celeba_aligned/regress/00000' to 'celeba_aligned/regress/00199'), in that order" in line
 
 
 def test_a_record_of_another_number_of_keypoints(refused, files):
     rows = {"fit_pred": RANDOM.random((200, 4, 2)), "test_pred": RANDOM.random((100, 4, 2))}
     options = ["--task", "celeba_aligned", "--record", "runs", "--method", "Mine"]
     line = refused(*files(**rows, fit_gt=None, test_gt=None), *options)
-    assert "--record: 4 keypoints an image, task celeba_aligned has K=10; record under a task with that K" in line
+    assert "--record: 4 keypoints per image, task celeba_aligned has K=10; record under a task with that K" in line

@@ -81,7 +81,7 @@ def test_predictions_are_joined_by_image_id(call, toys, tmp_path, kind, files):
     assert values(out) == {"sk/side": pytest.approx(by_hand(toys), rel=1e-9)}
     found = json.loads(out)
     assert found["landmarks"] == ["red-green", "green-blue", "all", "red"]
-    assert any("1 rows are of no image scored, first 'test/extra'" in note for note in found["notes"])
+    assert any("1 rows are of no image of the task, first 'test/extra'" in note for note in found["notes"])
 
 
 def test_plain_arrays_are_taken_in_the_order_of_the_split(call, toys, tmp_path):
@@ -141,7 +141,7 @@ def recorded(call, toys, tmp_path):
     options = ["--task", "toy", *files, "--record", runs, "--method", "My Method v2", "--supervision", "silhouettes"]
     status, _, err = call("score", *options, "--resamples", "200")
     assert status == 0
-    (folder,) = runs.glob("cells/my_method_v2--toy--paper--s0--*")
+    (folder,) = runs.glob("cells/imported_my_method_v2--toy--paper--s0--*")
     assert err.strip() == f"recorded {folder}"
     return runs, folder, options
 
@@ -167,6 +167,7 @@ def test_a_record_has_predictions_errors_and_where_they_come_from(recorded, toys
         "predictions_regress.parquet",
         "predictions_test.parquet",
         "errors.parquet",
+        "overlay.png",
     }
     for split in ("regress", "test"):
         ids, keypoints = read_predictions(folder, split)
@@ -175,7 +176,8 @@ def test_a_record_has_predictions_errors_and_where_they_come_from(recorded, toys
         np.testing.assert_array_equal(keypoints, expected[1])
     record = ResultRecord.model_validate_json((folder / "result.json").read_bytes())
     assert record.provenance["kind"] == "scored"
-    assert record.provenance["files"] == ["regress.parquet", "test.parquet"]
+    assert record.provenance["format"] == "arrays (unit, xy)"
+    assert [file["name"] for file in record.provenance["files"]] == ["regress.parquet", "test.parquet"]
     assert (record.method_config, len(record.method_identity["predictions"])) == ({}, 64)
     errors = read_columns(folder / "errors.parquet")
     assert np.mean(errors["error"]) == pytest.approx(record.scores[0].value)
@@ -185,8 +187,8 @@ def test_a_record_has_predictions_errors_and_where_they_come_from(recorded, toys
 def test_recording_again_replaces_and_other_predictions_do_not(call, toys, tmp_path, recorded):
     runs, folder, options = recorded
     call("score", *options)
-    assert list(runs.glob("cells/my_method*")) == [folder]
+    assert list(runs.glob("cells/imported_my_method*")) == [folder]
     ids, keypoints = keypoints_of(toys, "test")
     write(tmp_path / "test.parquet", ids, np.clip(keypoints + 0.01, 0, 1))
     call("score", *options)
-    assert len(list(runs.glob("cells/my_method*"))) == 2
+    assert len(list(runs.glob("cells/imported_my_method*"))) == 2

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks.errors import UserError
-from benchmarks.score.arrays import read_array
 from datasets.base import DatasetError
 from datasets.reading.frames import read_frame
 from methods.adapters.base import ImportRequest, OutputError, OutputFormat, Split, SplitTruth
@@ -40,13 +38,13 @@ def request(
 ) -> ImportRequest:
     """A request for these paths; ``more`` are fields of the request."""
     made = splits or {"regress": truth("regress", regress, landmarks), "test": truth("test", test, landmarks)}
-    fields: dict[str, Any] = {"images": no_images, "read_frame": read_frame, "read_array": read_array}
+    fields: dict[str, Any] = {"images": no_images, "read_frame": read_frame}
     return ImportRequest(paths=paths, num_keypoints=num_keypoints, splits=made, **(fields | more))
 
 
 def refusal(adapter: OutputFormat, wanted: ImportRequest) -> str:
     """The message of the error of the adapter, or of a reader that it was handed; it is one line."""
-    with pytest.raises((OutputError, UserError, DatasetError)) as error:
+    with pytest.raises((OutputError, DatasetError)) as error:
         adapter.read(wanted)
     message = str(error.value)
     assert message.isprintable()

@@ -227,7 +227,7 @@ def test_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
         (lambda values: values / 2 + 0.5, "none below 0"),
         (lambda values: values * 64 + 64, "expected -1 to 1"),
         (lambda values: values * np.nan, "row 0, keypoint 0 is not finite"),
-        (lambda values: values[:, :3], "got K=3 keypoints an image, the task has K=4"),
+        (lambda values: values[:, :3], "got K=3 keypoints per image, the task has K=4"),
         (lambda values: values.reshape(12, 8), "expected numbers (N, K, 2)"),
         (lambda values: values.astype(str), "expected numbers"),
     ],

@@ -81,11 +81,11 @@ def _spoilt(case: str, tensors: dict[str, Any]) -> dict[str, Any]:
         ("fractions", "none below 0"),
         ("pixels", r"expected -1 to 1"),
         ("nan", "row 2, keypoint 1 is not finite"),
-        ("K", "got K=3 keypoints an image, the task has K=4"),
+        ("K", "got K=3 keypoints per image, the task has K=4"),
         ("rows", "got 11 rows, expected 12"),
         ("crop", "--option side=N"),
-        ("L", "got 4 landmarks an image, the task has 5"),
-        ("objects", "no arrays of numbers"),
+        ("L", "got 4 landmarks per image, the task has 5"),
+        ("objects", "arrays of numbers could not be read"),
     ],
 )
 def test_refuses(tmp_path: Path, case: str, message: str) -> None:
@@ -106,7 +106,7 @@ def test_a_trap_in_the_file_is_not_sprung(tmp_path: Path) -> None:
     trap = np.empty(1, dtype=object)
     trap[0] = Trap(sprung)
     np.savez(tmp_path / "test.npz", gauss_yx=trap)
-    assert "no arrays of numbers" in refusal(Imm(), request(tmp_path / "test.npz"))
+    assert "arrays of numbers could not be read" in refusal(Imm(), request(tmp_path / "test.npz"))
     assert not sprung.exists()
 
 

@@ -108,7 +108,7 @@ def _broken(points: Any) -> Any:
         (lambda points: points * 2 - 1, "expected 0 to 1"),
         (lambda points: points * 80, "expected 0 to 1"),
         (_broken, "row 3, keypoint 2 is not finite"),
-        (lambda points: points[:, :2], "got K=2 keypoints an image, the task has K=4"),
+        (lambda points: points[:, :2], "got K=2 keypoints per image, the task has K=4"),
         (lambda points: np.concatenate([points, points], axis=2), "expected numbers (N, K, 2)"),
     ],
 )
@@ -122,7 +122,7 @@ def test_refuses_other_files(tmp_path: Path) -> None:
     savemat(other, {"structure_param": yx(keypoints(12))})
     broken.write_bytes(b"MATLAB 5.0 MAT-file" + b"\0" * 40)
     assert "expected encoded.structure_param" in refusal(Lmdis(), request(other))
-    assert "no MATLAB file that could be read" in refusal(Lmdis(), request(broken))
+    assert "a MATLAB file could not be read" in refusal(Lmdis(), request(broken))
     assert "no file or folder" in refusal(Lmdis(), request(tmp_path / "nothing"))
     (tmp_path / "empty").mkdir()
     assert "name the folder that holds it" in refusal(Lmdis(), request(tmp_path / "empty"))

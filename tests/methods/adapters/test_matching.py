@@ -95,5 +95,5 @@ def test_two_landmarks_at_least_must_be_seen_on_both_sides():
 
 
 def test_another_number_of_landmarks_is_refused():
-    with pytest.raises(OutputError, match="has 3 landmarks an image, the task has 2"):
+    with pytest.raises(OutputError, match="has 3 landmarks per image, the task has 2"):
         match_landmarks(outputs(np.zeros((4, 3, 2))), images(ONE))

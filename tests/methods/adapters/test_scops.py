@@ -93,9 +93,9 @@ def _nan(points: Any) -> Any:
         (lambda points: points * 2, "expected 0 to 255"),
         (lambda points: points - 128, "expected 0 to 255"),
         (_nan, "row 0, keypoint 3 is not finite"),
-        (lambda points: points[:, :3], "got K=3 keypoints an image, the task has K=4"),
+        (lambda points: points[:, :3], "got K=3 keypoints per image, the task has K=4"),
         (lambda points: points.reshape(12, 8), "expected numbers (N, K, 2)"),
-        (lambda points: np.array([{"x": 1}]), "no arrays of numbers"),
+        (lambda points: np.array([{"x": 1}]), "an array of numbers could not be read"),
     ],
 )
 def test_refuses(tmp_path: Path, spoil: Any, message: str) -> None:

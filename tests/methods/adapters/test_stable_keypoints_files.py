@@ -114,7 +114,7 @@ GRID = (np.random.default_rng(3).integers(0, 512, (N, K, 2)) + 0.5) / 512
     ("files", "says"),
     [
         ({"target_keypoints": None}, "no target_keypoints.pt"),
-        ({"source_keypoints": GRID[:, :3]}, "K=3 keypoints an image, the task has K=4"),
+        ({"source_keypoints": GRID[:, :3]}, "K=3 keypoints per image, the task has K=4"),
         ({"source_keypoints": GRID * 512}, "expected 0 to 1"),
         ({"source_keypoints": GRID * 2 - 1}, "expected 0 to 1"),
         ({"source_keypoints": np.where(GRID == GRID[5, 1], np.nan, GRID)}, "row 5, keypoint 1 is not finite"),

@@ -82,7 +82,7 @@ def _nan(points: Any) -> Any:
         (lambda points: points * 0.5 + 0.5, "none below 0"),
         (lambda points: points * 128, "expected -1 to 1"),
         (_nan, "row 5, keypoint 0 is not finite"),
-        (lambda points: points[:, :2], "got K=2 keypoints an image, the task has K=4"),
+        (lambda points: points[:, :2], "got K=2 keypoints per image, the task has K=4"),
         (lambda points: points[:5], "got 5 rows, expected 12"),
         (lambda points: np.concatenate([points, points]), "got 24 rows, expected 12"),
     ],

@@ -1,15 +1,14 @@
-"""Tables of numbers: csv, and parquet as this benchmark or others write it."""
+"""Readers of tables of numbers in csv and parquet files."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from benchmarks.errors import UserError, first_line
+from methods.adapters.base import OutputError, first_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,10 +18,10 @@ _NO_NUMBERS = (ID, "split")
 
 
 def read_csv(path: Path) -> tuple[NDArray[np.float64], list[str] | None]:
-    """A table of numbers (N, columns), with or without a header; empty fields are NaN.
+    """Read a table of numbers (N, columns), with or without a header line, and its image ids; empty fields are NaN.
 
-    A column headed 'image_id', or a first column that is no number, names the images; one headed 'split' is left
-    out. Raises UserError naming the line of a field too many or too few, or of one that is no number.
+    A column with the heading 'image_id', or a first column without numbers, holds the ids; a column 'split' is left
+    out. Raises OutputError for a line with too many or too few fields, or with a field that is not a number.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
@@ -43,15 +42,15 @@ def read_csv(path: Path) -> tuple[NDArray[np.float64], list[str] | None]:
 
 
 def _heading(path: Path) -> tuple[int, list[str]]:
-    """How many lines are heading (0 or 1), and the columns' names."""
+    """The number of header lines (0 or 1), and the names of the columns."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         lines = csv.reader(file)
         first, second = next(lines, []), next(lines, None)
     if not first:
-        raise UserError(f"{path}, line 1: is empty, expected a row of numbers")
+        raise OutputError(f"{path}, line 1: is empty, expected a row of numbers")
     named = [name.strip().lower() for name in first]
     rest = [name for name in named[1:] or named if name]
-    counted = [str(column) for column in range(len(first))]  # what pandas calls columns that have no name
+    counted = [str(column) for column in range(len(first))]  # pandas numbers columns without a name
     is_counted = named == counted or (named[0] in ("", ID) and named[1:] == counted[:-1])
     has_header = is_counted or (bool(rest) and not any(map(_is_number, rest)))
     names = [name if name in _NO_NUMBERS else str(column) for column, name in enumerate(named)]
@@ -62,7 +61,7 @@ def _heading(path: Path) -> tuple[int, list[str]]:
 
 
 def _refuse_line(path: Path, names: list[str], header: int, reason: str) -> NoReturn:
-    """Raise the error of the first line that does not fit."""
+    """Raise an OutputError that names the first wrong line."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         lines = csv.reader(file)
         for fields in lines:
@@ -70,11 +69,11 @@ def _refuse_line(path: Path, names: list[str], header: int, reason: str) -> NoRe
                 continue
             where = f"{path}, line {lines.line_num}"
             if len(fields) != len(names):
-                raise UserError(f"{where}: has {len(fields)} fields, expected {len(names)} as on the first line")
+                raise OutputError(f"{where}: has {len(fields)} fields, expected {len(names)} as on the first line")
             for name, field in zip(names, fields, strict=True):
                 if name not in _NO_NUMBERS and field.strip() and not _is_number(field):
-                    raise UserError(f"{where}: got {field[:40]!r}, expected a number")
-    raise UserError(f"{path}: no table of numbers ({reason})")
+                    raise OutputError(f"{where}: got {field[:40]!r}, expected a number")
+    raise OutputError(f"{path}: a table of numbers could not be read ({reason})")
 
 
 def _is_number(field: str) -> bool:
@@ -85,30 +84,29 @@ def _is_number(field: str) -> bool:
     return True
 
 
-def read_parquet(
-    path: Path, choose: Callable[[Iterable[str]], str], key: str | None
-) -> tuple[NDArray[Any], list[str] | None]:
-    """A column of lists (N, length), or all columns of numbers (N, columns) where no column has lists.
-
-    ``choose`` picks among several columns of lists; a ``key`` may be any column. Raises UserError for a file that
-    is no parquet, and for lists of differing length.
-    """
-    import pyarrow as pa
+def columns_of(path: Path) -> tuple[list[str], list[str]]:
+    """The names of a parquet file's columns, and of those that hold lists."""
     import pyarrow.parquet as pq
 
-    try:
-        names = [field.name for field in pq.read_schema(path)]
-        lists = [field.name for field in pq.read_schema(path) if _is_list(field.type)]
-        numbers = [name for name in names if name not in _NO_NUMBERS and not name.startswith("__index")]
-        chosen = [choose(names if key else lists)] if key or lists else numbers
-        table = pq.read_table(path, columns=[*chosen, *([ID] if ID in names and ID not in chosen else [])])
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path}: no parquet file that could be read ({first_line(error)}); write it anew") from error
-    ids = [str(name) for name in table[ID].to_pylist()] if ID in names else None
-    if len(chosen) == 1 and (key or lists):
-        column = table[chosen[0]]
-        return (_lists(path, column) if _is_list(column.type) else column.to_numpy()), ids
-    return _columns(path, table, chosen), ids
+    fields = list(pq.read_schema(path))
+    return [field.name for field in fields], [field.name for field in fields if _is_list(field.type)]
+
+
+def read_parquet(path: Path, name: str | None) -> tuple[NDArray[Any], list[str] | None]:
+    """Read the column ``name``, (N,) or of lists (N, length), or without a name all columns of numbers (N, columns).
+
+    Also returns the image ids, where the table has them. Raises OutputError for lists of different lengths.
+    """
+    import pyarrow.parquet as pq
+
+    names, _ = columns_of(path)
+    numbers = [each for each in names if each not in _NO_NUMBERS and not each.startswith("__index")]
+    chosen = numbers if name is None else [name]
+    table = pq.read_table(path, columns=[*chosen, *([ID] if ID in names and ID not in chosen else [])])
+    ids = [str(image_id) for image_id in table[ID].to_pylist()] if ID in names else None
+    if name is None:
+        return _columns(path, table, chosen), ids
+    return (_lists(path, table[name]) if _is_list(table[name].type) else table[name].to_numpy()), ids
 
 
 def _is_list(type: Any) -> bool:
@@ -118,14 +116,14 @@ def _is_list(type: Any) -> bool:
 
 
 def _lists(path: Path, column: Any) -> NDArray[Any]:
-    """Lists (of lists) of numbers as one array, without a pass through Python."""
+    """Convert a column of lists (of lists) of numbers to one array."""
     import pyarrow.compute as pc
 
     shape = [len(column)]
     while _is_list(column.type):
         lengths = pc.unique(pc.list_value_length(column)).to_pylist()
         if len(lengths) != 1 or None in lengths:
-            raise UserError(f"{path}: lists of {lengths[:5]} values, expected as many in every row")
+            raise OutputError(f"{path}: lists of {lengths[:5]} values, expected the same number in every row")
         shape.append(lengths[0])
         column = pc.list_flatten(column)
     values: NDArray[Any] = column.to_numpy()
@@ -133,11 +131,11 @@ def _lists(path: Path, column: Any) -> NDArray[Any]:
 
 
 def _columns(path: Path, table: Any, names: list[str]) -> NDArray[np.float64]:
-    """Columns of numbers side by side, float64."""
+    """The columns of a table as one float64 array (N, columns)."""
     values = np.empty((len(table), len(names)))
     for column, name in enumerate(names):
         try:
             values[:, column] = table[name].to_numpy()
         except (TypeError, ValueError) as error:
-            raise UserError(f"{path}: column '{name}' holds {table[name].type}, expected numbers") from error
+            raise OutputError(f"{path}: column '{name}' holds {table[name].type}, expected numbers") from error
     return values

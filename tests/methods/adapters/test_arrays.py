@@ -1,4 +1,4 @@
-"""Arrays from files: every format gives back what was written, and whatever is wrong is one line."""
+"""Each file format gives back the array that was written, and each error is one line."""
 
 import pickle
 
@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from benchmarks.errors import UserError
-from benchmarks.score.arrays import parse_source, read_array, read_labels
+from methods.adapters.arrays import parse_source, read_array, read_labels
+from methods.adapters.base import OutputError
 
 POINTS = np.random.default_rng(0).random((7, 3, 2)).astype(np.float32)
 FLAT = POINTS.reshape(7, 6)
@@ -188,7 +188,7 @@ def test_a_payload_never_runs(tmp_path, how):
     else:
         save = np.save if path.suffix == ".npy" else np.savez
         save(path, np.array([payload], dtype=object))
-    with pytest.raises(UserError) as raised:
+    with pytest.raises(OutputError) as raised:
         read_array(str(path))
     assert str(path) in str(raised.value) and len(str(raised.value).splitlines()) == 1
     assert not left.exists()
@@ -214,39 +214,39 @@ MATLAB_7_3 = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM
         ("a.npz", None, "no file {path}"),
         ("a.txt", put("1 2"), "expected a file that ends in .npz, .npy, .mat, .csv, .parquet, .pt"),
         ("a", put("1 2"), "expected a file that ends in"),
-        ("a.npy", put(b""), "no arrays of numbers that could be read (No data left in file)"),
-        ("a.npy", lambda path: path.write_bytes(np_bytes()[:-8]), "no arrays of numbers that could be read"),
-        ("a.npy:kp", lambda path: np.save(path, POINTS), "an .npy holds one array and no keys; leave out ':kp'"),
+        ("a.npy", put(b""), "an array of numbers could not be read (No data left in file)"),
+        ("a.npy", lambda path: path.write_bytes(np_bytes()[:-8]), "an array of numbers could not be read"),
+        ("a.npy:kp", lambda path: np.save(path, POINTS), "holds one array without a key; leave out ':kp'"),
         ("a.npy", lambda path: np.save(path, np.array(["a"])), "got an array of <U1, expected numbers"),
         ("a.npy", lambda path: np.save(path, np.array([1j])), "got an array of complex128, expected numbers"),
-        ("a.npz", put(b"PK\x03\x04 cut off"), "no arrays of numbers that could be read (File is not a zip file)"),
+        ("a.npz", put(b"PK\x03\x04 cut off"), "arrays of numbers could not be read (File is not a zip file)"),
         ("a.npz", lambda path: np.savez(path, one=POINTS, two=POINTS), "holds one, two; name one, as in {path}:one"),
-        ("a.npz:tow", lambda path: np.savez(path, one=POINTS, two=POINTS), "'tow'; did you mean 'two'?"),
+        ("a.npz:tow", lambda path: np.savez(path, one=POINTS, two=POINTS), "no array 'tow'; it holds one, two"),
         ("a.npz", lambda path: np.savez(path), "holds no array"),
-        ("a.mat", put(b""), "no MATLAB file that could be read"),
-        ("a.mat", put(b"x" * 200), "no MATLAB file that could be read"),
-        ("a.mat", put(MATLAB_7_3), "a MATLAB 7.3 file, which is not read; save it with save(..., '-v7')"),
+        ("a.mat", put(b""), "a MATLAB file could not be read"),
+        ("a.mat", put(b"x" * 200), "a MATLAB file could not be read"),
+        ("a.mat", put(MATLAB_7_3), "MATLAB 7.3 files are not read; save it with save(..., '-v7')"),
         ("a.mat", lambda path: scipy.io.savemat(path, {"a": 1.0, "b": 2.0}), "holds a, b; name one"),
         ("a.mat", lambda path: scipy.io.savemat(path, {"a": {"b": 1.0}}), "got an array of"),
-        ("a.pt", put(b""), "no tensor that could be read (EOFError)"),
+        ("a.pt", put(b""), "a tensor could not be read ("),
         ("a.pt", put(b"garbage"), "holds more than tensors, and code in a file is never run"),
         ("a.pt", save_tensor({"a": torch.zeros(1), "b": torch.zeros(1)}), "holds a, b; name one"),
         ("a.pt", save_tensor([torch.zeros(1)]), "holds a list, expected a tensor"),
-        ("a.pt:b", save_tensor(torch.zeros(1)), "holds no dictionary of tensors; leave out ':b'"),
-        ("a.parquet", put(b"PAR1"), "no parquet file that could be read"),
+        ("a.pt:b", save_tensor(torch.zeros(1)), "holds one array without a key; leave out ':b'"),
+        ("a.parquet", put(b"PAR1"), "a parquet file could not be read"),
         (
             "a.parquet",
             lambda path: pq.write_table(pa.table({"k": [[1.0], [1.0, 2.0]]}), path),
             "lists of [1, 2] values",
         ),
         ("a.parquet", lambda path: pq.write_table(pa.table({"who": ["x"]}), path), "column 'who' holds string"),
-        ("a.parquet:w", lambda path: pq.write_table(pa.table({"k": [1.0]}), path), "'w'; there is k"),
+        ("a.parquet:w", lambda path: pq.write_table(pa.table({"k": [1.0]}), path), "no array 'w'; it holds k"),
         ("a.csv", put(""), "line 1: is empty"),
         ("a.csv", put("1,2\n3\n"), "{path}, line 2: has 1 fields, expected 2"),
         ("a.csv", put("x,y\n1,2\n\n3,4,5\n"), "{path}, line 4: has 3 fields, expected 2"),
         ("a.csv", put("x,y\n1,2\n3,four\n"), "{path}, line 3: got 'four', expected a number"),
         ("a.csv", put("1;2\n3;4\n"), "{path}, line 2: got '3;4', expected a number"),
-        ("a.csv:k", put("1,2\n"), "a csv holds one table and no keys; leave out ':k'"),
+        ("a.csv:k", put("1,2\n"), "holds one array without a key; leave out ':k'"),
         ("a.csv", put(b"x,y\n1,\xff\xfe\n"), "expected a number"),
         ("a.csv", lambda path: path.mkdir(), "no file {path}"),
     ],
@@ -255,7 +255,7 @@ def test_what_is_wrong_is_one_line_that_names_the_file(tmp_path, name, make, mes
     path = tmp_path / name.partition(":")[0]
     if make is not None:
         make(path)
-    with pytest.raises(UserError) as raised:
+    with pytest.raises(OutputError) as raised:
         read_array(str(tmp_path / name))
     text = str(raised.value)
     assert message.format(path=path) in text

@@ -1,4 +1,4 @@
-"""The landmarks of a task, which need no images."""
+"""The landmarks of a task, which can be read without its images."""
 
 from __future__ import annotations
 
@@ -12,25 +12,27 @@ from benchmarks.registry import full_name, is_own, open_dataset
 from benchmarks.settings import choose_data_root, choose_profile, choose_tasks
 from benchmarks.tasks import task_on
 from datasets.reading.table import Table, TableDataset
+from methods.adapters.base import SPLITS, Split, SplitTruth
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.tasks import Profile, Task
-    from datasets.base import KeypointDataset, Split
+    from datasets.base import KeypointDataset
 
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task and the dataset it is measured on; ``remark`` says which profile and why."""
+    """A task and its dataset below the data root; ``remark`` names the profile and the reason for it."""
 
     task: Task
     profile: Profile
+    root: Path | None
     dataset: KeypointDataset
     remark: str
 
     def table(self, split: Split) -> Table:
-        """Ids, landmarks, visibility and groups of a split in its order; boxes where all its images have one."""
+        """Ids, landmarks, visibility and groups of a split in its order; boxes if every image has one."""
         if isinstance(self.dataset, TableDataset):
             return self.dataset.table(split)
         ids = self.dataset.split(split)
@@ -44,25 +46,30 @@ class TaskData:
             boxes=np.stack(boxes) if len(boxes) == len(ids) else None,
         )
 
+    def truths(self) -> dict[Split, SplitTruth]:
+        """The images of both splits with their landmarks."""
+        tables = {split: self.table(split) for split in SPLITS}
+        return {split: SplitTruth(table.ids, table.landmarks, table.visible) for split, table in tables.items()}
+
 
 def open_task(name: str, profile_option: str | None, data_root: Path | None) -> TaskData:
-    """The task of a name in the profile that the options make. Raises UserError where its annotations are missing."""
+    """Open the task ``name`` in the profile that the options choose. Raises UserError without its annotations."""
     (task,) = choose_tasks([name], [])
     profile, root, why = choose_profile(profile_option, data_root)
     return _with_annotations(task, profile, root, why)
 
 
 def open_task_on(name: str, num_keypoints: int, profile_option: str | None, data_root: Path | None) -> TaskData:
-    """The task of K keypoints on any dataset, own data such as coco:FILE too, which is of the paper profile.
+    """Open the task of K keypoints on a dataset, or on custom data such as coco:FILE, which has the paper profile.
 
-    Raises UserError for an unknown dataset and where annotations are missing, DatasetError for own data that is broken.
+    Raises UserError for an unknown dataset and without annotations, DatasetError for broken custom data.
     """
     name = full_name(name)
     profile, root, why = choose_profile(profile_option, data_root)
     if is_own(name) and profile_option is None:
         profile, why = "paper", "own data"
     elif profile == "mini":
-        root, _ = choose_data_root(data_root)  # of a dataset without a drawn twin
+        root, _ = choose_data_root(data_root)  # for a dataset without a synthetic counterpart
     return _with_annotations(task_on(name, num_keypoints, open_dataset(name, root)), profile, root, why)
 
 
@@ -73,4 +80,4 @@ def _with_annotations(task: Task, profile: Profile, root: Path | None, why: str)
         raise UserError(f"task {task.id} has no annotations here: {reason}")
     if not dataset.card.landmark_names:
         raise UserError(f"{dataset.card.id} has no landmarks, expected some to measure keypoints by")
-    return TaskData(task, profile, dataset, f"profile {profile}: {why}")
+    return TaskData(task, profile, root, dataset, f"profile {profile}: {why}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError, unknown
 from benchmarks.importing.joining import join
+from benchmarks.importing.options import ImportOptions
 from benchmarks.importing.order import check_placement
 from benchmarks.importing.tasks import open_task, open_task_on
 from benchmarks.importing.writing import check_name, describe, make_record, source_files, write_import
@@ -23,25 +23,6 @@ if TYPE_CHECKING:
     from methods.base import ImageStream
 
 SWAPPED = "exchange them, or give --trust-order if their order is right"
-
-
-@dataclass(frozen=True)
-class ImportOptions:
-    """The options of ``import`` as given."""
-
-    format: str
-    paths: tuple[str, ...]
-    method: str
-    task: str | None = None
-    dataset: str | None = None
-    keypoints: int | None = None
-    profile: str | None = None
-    data_root: Path | None = None
-    output: Path = Path("runs")
-    supervision: str = "unsupervised"
-    assignments: tuple[str, ...] = ()
-    device: str = "auto"
-    trust_order: bool = False
 
 
 def import_command(options: ImportOptions) -> str:

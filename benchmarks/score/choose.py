@@ -10,7 +10,7 @@ from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.score.inputs import Inputs
-    from benchmarks.score.options import Normaliser
+    from benchmarks.score.parsing import Normaliser
     from metrics.protocols import Protocol
 
 ALL = "all"

@@ -2,95 +2,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated
-
-import typer
+from benchmarks.options import from_dataclass
+from benchmarks.score.options import ScoreOptions
 
 
-class Format(StrEnum):
-    """The output formats."""
-
-    table = "table"
-    json = "json"
-
-
-def score(
-    fit_pred: Annotated[
-        str | None, typer.Option(metavar="FILE[:KEY]", help="Keypoints to fit the regression, (N, K, 2).")
-    ] = None,
-    fit_gt: Annotated[
-        str | None, typer.Option(metavar="FILE[:KEY]", help="Landmarks of these images, (N, L, 2).")
-    ] = None,
-    test_pred: Annotated[str | None, typer.Option(metavar="FILE[:KEY]", help="Keypoints to test it on.")] = None,
-    test_gt: Annotated[str | None, typer.Option(metavar="FILE[:KEY]", help="Landmarks of these images.")] = None,
-    visible: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FIT,TEST",
-            help="Visibility (N, L), or one file with arrays fit and test (default: all but NaN).",
-        ),
-    ] = None,
-    fit_visible: Annotated[str | None, typer.Option(metavar="FILE[:KEY]", help="Visibility for --fit-gt.")] = None,
-    test_visible: Annotated[str | None, typer.Option(metavar="FILE[:KEY]", help="Visibility for --test-gt.")] = None,
-    order: Annotated[str, typer.Option(metavar="xy|yx", help="Order of the two numbers of a point.")] = "xy",
-    range: Annotated[
-        str, typer.Option(metavar="unit|centred|symmetric|pixels:W,H", help="0 to 1, ±0.5, ±1, or pixels.")
-    ] = "unit",
-    gt_order: Annotated[
-        str | None, typer.Option(metavar="xy|yx", help="Order for landmarks (default: --order).")
-    ] = None,
-    gt_range: Annotated[
-        str | None, typer.Option(metavar="RANGE", help="Range for landmarks and boxes (default: --range).")
-    ] = None,
-    normalizer: Annotated[
-        str | None,
-        typer.Option(
-            metavar="interocular:A,B|side|box|none",
-            help="Only protocols with this normaliser (none: errors in pixels). A and B are the eyes, counted from 0.",
-        ),
-    ] = None,
-    boxes: Annotated[str | None, typer.Option(metavar="FIT,TEST", help="Boxes (N, 4): x, y, width, height.")] = None,
-    pairs: Annotated[
-        str | None, typer.Option(metavar="1-6,2-7,...", help="Left and right landmarks, counted from 0.")
-    ] = None,
-    groups: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Person or video of each test image, one per line."),
-    ] = None,
-    task: Annotated[str | None, typer.Option(help="Task that supplies landmarks, their names and protocols.")] = None,
-    predictions: Annotated[
-        list[str] | None, typer.Option(metavar="FILE", help="Keypoints by image_id for a --task; repeatable.")
-    ] = None,
-    profile: Annotated[
-        str | None, typer.Option(help="mini or paper (default: paper where there is a data root).")
-    ] = None,
-    data_root: Annotated[
-        Path | None, typer.Option(help="Folder with the datasets (default: KEYPOINTS_DATA_ROOT).")
-    ] = None,
-    protocol: Annotated[
-        list[str] | None, typer.Option(metavar="ID|FAMILY|all", help="Repeatable (default: all that apply).")
-    ] = None,
-    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of what is printed.")] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0,
-    format: Annotated[Format, typer.Option(help="A table, or JSON with every number.")] = Format.table,
-    output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
-    record: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Run directory to keep the row of --method in, scored as by run."),
-    ] = None,
-    method: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the row.")] = None,
-    supervision: Annotated[str, typer.Option(metavar="TEXT", help="Supervision of the method.")] = "unsupervised",
-) -> None:
+@from_dataclass(ScoreOptions)
+def score(options: ScoreOptions) -> None:
     """Score any keypoints against any landmarks, without running a method.
 
     Files are npz, npy, mat, csv, parquet or pt; FILE:KEY names one array of several.
     """
     from benchmarks.score.command import score_command
-    from benchmarks.score.options import ScoreOptions
 
-    given = dict(locals())
-    del given["score_command"], given["ScoreOptions"]
-    given |= {"predictions": tuple(predictions or ()), "protocol": tuple(protocol or ()), "format": format.value}
-    score_command(ScoreOptions(**given))
+    score_command(options)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
 from benchmarks.importing.order import check_placement
-from benchmarks.score.options import Normaliser, ScoreOptions, parse_normaliser, parse_pairs, two_files
+from benchmarks.score.options import ScoreOptions
+from benchmarks.score.parsing import Normaliser, parse_normaliser, parse_pairs, two_files
 from benchmarks.score.sources import Files, Reader
 from methods.adapters.base import SplitTruth
 
@@ -76,7 +77,8 @@ def _placement(options: ScoreOptions, files: Files, points: Points) -> list[str]
 def _files(options: ScoreOptions) -> tuple[Files, Files]:
     """The files of each side. Raises UserError for options that are missing or contradict each other."""
     _check_combination(options)
-    fit_pred, test_pred = ((name,) if name else options.predictions for name in (options.fit_pred, options.test_pred))
+    by_id = tuple(options.predictions)
+    fit_pred, test_pred = ((name,) if name else by_id for name in (options.fit_pred, options.test_pred))
     visible = two_files(options.visible) if options.visible else (options.fit_visible, options.test_visible)
     boxes = two_files(options.boxes) if options.boxes else (None, None)
     fit = Files("fit", fit_pred, options.fit_gt, visible[0], boxes[0], None)

@@ -1,102 +1,77 @@
-"""The options of ``score``, and the parsers of those that have a syntax of their own."""
+"""The options of the ``score`` command."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
-from benchmarks.errors import UserError, near_match
-from methods.adapters.conventions import RANGES, Convention, Order, parse_convention
+import typer
 
-Normaliser = Literal["interocular", "side", "box", "none"]
+from benchmarks.options import DataRoot, ProfileName
+
+Source = "FILE[:KEY]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreOptions:
     """The options of ``score`` as given."""
 
-    fit_pred: str | None = None
-    fit_gt: str | None = None
-    test_pred: str | None = None
-    test_gt: str | None = None
-    visible: str | None = None
-    fit_visible: str | None = None
-    test_visible: str | None = None
-    order: str = "xy"
-    range: str = "unit"
-    gt_order: str | None = None
-    gt_range: str | None = None
-    normalizer: str | None = None
-    boxes: str | None = None
-    pairs: str | None = None
-    groups: str | None = None
-    task: str | None = None
-    predictions: tuple[str, ...] = ()
-    profile: str | None = None
-    data_root: Path | None = None
-    protocol: tuple[str, ...] = ()
-    resamples: int = 10_000
-    seed: int = 0
-    format: str = "table"
-    output: Path | None = None
-    record: Path | None = None
-    method: str | None = None
-    supervision: str = "unsupervised"
-
-
-def convention(range_: str, order: str, option: str = "") -> Convention:
-    """The convention of ``--range`` and ``--order``, or with the option 'gt-' of ``--gt-range`` and ``--gt-order``.
-
-    Raises UserError for an unknown range or order.
-    """
-    orders: tuple[Order, ...] = get_args(Order)
-    chosen = next((known for known in orders if known == order), None)
-    if chosen is None:
-        raise UserError(f"--{option}order {order}: expected {' or '.join(orders)}")
-    found = parse_convention(range_, chosen)
-    if found is None:
-        hint = near_match(range_, RANGES)
-        if range_.startswith("pixel"):
-            hint = "; pixels takes the image's width and height"
-        raise UserError(f"--{option}range {range_}: expected {', '.join(RANGES[:-1])} or {RANGES[-1]}{hint}")
-    return found
-
-
-def two_files(text: str) -> tuple[str, str]:
-    """The sources of both sides from ``FIT,TEST``, or from one file with the arrays ``fit`` and ``test``."""
-    first, comma, second = text.partition(",")
-    if Path(text).is_file() or not comma:
-        return f"{text}:fit", f"{text}:test"
-    return first.strip(), second.strip()
-
-
-def parse_normaliser(text: str) -> tuple[Normaliser, tuple[int, int] | None]:
-    """The normaliser of errors, and the two eye landmarks if they are given.
-
-    Raises UserError for another form, and for one landmark as both eyes.
-    """
-    kind, colon, rest = text.partition(":")
-    known: tuple[Normaliser, ...] = get_args(Normaliser)
-    for name in known:
-        if kind == name and not colon:
-            return name, None
-    eyes = re.fullmatch(r"(\d+),(\d+)", rest)
-    if kind != "interocular" or not eyes:
-        forms = "interocular:A,B (two landmarks, counted from 0), side, box or none"
-        raise UserError(f"--normalizer {text}: expected {forms}{near_match(kind, known) if not colon else ''}")
-    if int(eyes[1]) == int(eyes[2]):
-        raise UserError(f"--normalizer {text}: expected two different landmarks as eyes")
-    return "interocular", (int(eyes[1]), int(eyes[2]))
-
-
-def parse_pairs(text: str) -> tuple[tuple[int, int], ...]:
-    """Pairs of left and right landmarks from ``1-6,2-7``, counted from 0. Raises UserError for another form."""
-    pairs = []
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", part)
-        if not found:
-            raise UserError(f"--pairs {text}: got '{part}', expected landmarks counted from 0, such as 1-6,2-7")
-        pairs.append((int(found[1]), int(found[2])))
-    return tuple(pairs)
+    fit_pred: Annotated[
+        str | None, typer.Option(metavar=Source, help="Keypoints to fit the regression, (N, K, 2).")
+    ] = None
+    fit_gt: Annotated[str | None, typer.Option(metavar=Source, help="Landmarks of these images, (N, L, 2).")] = None
+    test_pred: Annotated[
+        str | None, typer.Option(metavar=Source, help="Keypoints to test the regression, (N, K, 2).")
+    ] = None
+    test_gt: Annotated[str | None, typer.Option(metavar=Source, help="Landmarks of these images.")] = None
+    visible: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIT,TEST", help="Visibility (N, L), or one file with arrays fit and test (default: all but NaN)."
+        ),
+    ] = None
+    fit_visible: Annotated[str | None, typer.Option(metavar=Source, help="Visibility for --fit-gt.")] = None
+    test_visible: Annotated[str | None, typer.Option(metavar=Source, help="Visibility for --test-gt.")] = None
+    order: Annotated[str, typer.Option(metavar="xy|yx", help="Order of the two numbers of a point.")] = "xy"
+    range: Annotated[
+        str, typer.Option(metavar="unit|centred|symmetric|pixels:W,H", help="0 to 1, ±0.5, ±1, or pixels.")
+    ] = "unit"
+    gt_order: Annotated[str | None, typer.Option(metavar="xy|yx", help="Order for landmarks (default: --order).")] = (
+        None
+    )
+    gt_range: Annotated[
+        str | None, typer.Option(metavar="RANGE", help="Range for landmarks and boxes (default: --range).")
+    ] = None
+    normalizer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="interocular:A,B|side|box|none",
+            help="Only protocols with this normaliser (none: errors in pixels). A and B are the eyes, counted from 0.",
+        ),
+    ] = None
+    boxes: Annotated[str | None, typer.Option(metavar="FIT,TEST", help="Boxes (N, 4): x, y, width, height.")] = None
+    pairs: Annotated[
+        str | None, typer.Option(metavar="1-6,2-7,...", help="Left and right landmarks, counted from 0.")
+    ] = None
+    groups: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Person or video of each test image, one per line.")
+    ] = None
+    task: Annotated[str | None, typer.Option(help="Task that supplies landmarks, their names and protocols.")] = None
+    predictions: Annotated[
+        list[str], typer.Option(metavar="FILE", help="Keypoints by image_id for a --task; repeatable.")
+    ] = field(default_factory=list)
+    profile: ProfileName = None
+    data_root: DataRoot = None
+    protocol: Annotated[
+        list[str], typer.Option(metavar="ID|FAMILY|all", help="Protocol; repeatable (default: all that apply).")
+    ] = field(default_factory=list)
+    resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of printed intervals.")] = 10_000
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0
+    format: Annotated[Literal["table", "json"], typer.Option(help="A table, or JSON with every number.")] = "table"
+    output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None
+    record: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Run directory to keep the row of --method in, scored as by run.")
+    ] = None
+    method: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the row.")] = None
+    supervision: Annotated[str, typer.Option(metavar="TEXT", help="Supervision of the method.")] = "unsupervised"

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.errors import UserError
 from benchmarks.importing.joining import join
-from benchmarks.score.options import convention
+from benchmarks.score.parsing import convention
 from benchmarks.score.shapes import as_boxes, as_mask, missing_notes
 from methods.adapters.arrays import read_array, read_labels
 from methods.adapters.base import Outputs, Split, SplitTruth
@@ -64,7 +64,7 @@ class Reader:
         self._data = data
         self._keypoints = convention(options.range, options.order)
         self._landmarks = convention(options.gt_range or options.range, options.gt_order or options.order, "gt-")
-        self._by_id = options.predictions
+        self._by_id = tuple(options.predictions)
         self.notes: list[str] = []
 
     def points(self, fit: Files, test: Files) -> tuple[Points, Points]:

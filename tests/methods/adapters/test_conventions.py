@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from benchmarks.errors import UserError
-from benchmarks.score.options import convention
+from benchmarks.score.parsing import convention
 from methods.adapters.base import OutputError
 from methods.adapters.conventions import check_convention, check_landmarks, check_range
 

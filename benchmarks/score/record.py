@@ -53,8 +53,6 @@ def record_scored(output: Path, options: ScoreOptions, inputs: Inputs, data: Tas
 
     Raises UserError for a folder that cannot be written.
     """
-    store = Store(output)
-    store.prepare()
     outputs = [
         Outputs("--fit-pred", inputs.fit.keypoints, "regress", tuple(inputs.fit.ids)),
         Outputs("--test-pred", inputs.test.keypoints, "test", tuple(inputs.test.ids)),
@@ -63,6 +61,8 @@ def record_scored(output: Path, options: ScoreOptions, inputs: Inputs, data: Tas
     files = source_files({path: path.name for path in (parse_source(name)[0] for name in inputs.files)})
     format = f"arrays ({options.range}, {options.order})"
     record = make_record(data, options.method or "", options.supervision, format, files, inputs.notes)
+    store = Store(output)
+    store.prepare()
     _, folder = write_import(output, joined, record)
     datasets = opener(data.root)
     name = full_method_name(f"{IMPORTED}{folder}")

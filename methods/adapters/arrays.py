@@ -93,15 +93,22 @@ def parse_source(text: str) -> tuple[Path, str | None]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[_Contents]:
-    """The contents of a file; an exception of any library that reads it becomes an OutputError."""
+    """The contents of a file of a known format."""
     suffix = path.suffix.lower()
     if suffix not in _FORMATS:
         raise OutputError(f"{path}: expected a file that ends in {', '.join(_FORMATS)}")
     if not path.is_file():
         raise OutputError(f"no file {path}")
     opener, what, cure = _FORMATS[suffix]
-    try:
+    with reading(path, what, cure):
         yield opener(path)
+
+
+@contextmanager
+def reading(path: Path, what: str, cure: str) -> Iterator[None]:
+    """Turn an exception of any library that reads the file (``what``) into an OutputError with the ``cure``."""
+    try:
+        yield
     except OutputError:
         raise
     except pickle.UnpicklingError as error:

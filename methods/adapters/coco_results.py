@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
+from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, first_line
 from methods.adapters.checks import check_points
-from methods.adapters.placing import SIZE, Frame, Labels, frames, match, place, size_of
+from methods.adapters.placing import SIZE, Labels, frames_of, match, place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,26 +71,12 @@ class CocoResults(OutputFormat):
         keypoints = {image: best[name] for name, image in images.items()}
         if not keypoints:
             raise OutputError(f"{source}: no image of the task among '{next(iter(best))}' and {len(best) - 1} more")
-        frame_of = _frames(request, stated, source, list(keypoints))
+        remedy = "name the COCO json with its landmarks too"
+        frame_of = frames_of(request, [each.labels for each in stated], source, keypoints, "photograph", remedy)
         placed = place(source, keypoints, frame_of)
         left = len(best) - len(placed)
         notes = (f"{left:,} images of {source} are not of the task",) if left else ()
         return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=notes)]
-
-
-def _frames(request: ImportRequest, stated: list[Annotations], source: str, images: list[str]) -> dict[str, Frame]:
-    """The frame of each image: that of the option ``size``, else that of the annotated landmarks."""
-    size = size_of(request)
-    if size is not None:
-        return dict.fromkeys(images, size)
-    found = frames([each.labels for each in stated], request.splits)
-    missing = [image for image in images if image not in found]
-    if missing:
-        raise OutputError(
-            f"{source}: where image '{missing[0]}' of the task lies in its photograph is not known; name the COCO json "
-            "with its landmarks too, or give --option size=WIDTH,HEIGHT where it is the whole photograph"
-        )
-    return found
 
 
 def _best(
@@ -113,7 +99,6 @@ def _best(
                 best[name], scores[name] = points, float(score)
     if not best:
         raise OutputError(f"{', '.join(map(str, paths))}: no detections, expected one for every image")
-    _refuse_fractions(paths[0], np.stack(list(best.values())))
     return best
 
 
@@ -147,13 +132,6 @@ def _points(where: str, values: Any, num_keypoints: int) -> NDArray[np.float64]:
     return check_points(where, points[..., :2], num_keypoints)[0]
 
 
-def _refuse_fractions(path: Path, points: NDArray[np.float64]) -> None:
-    if np.abs(points).max() <= 2:
-        raise OutputError(
-            f"{path}: the values run from {points.min():.4g} to {points.max():.4g}, expected pixels of the photographs"
-        )
-
-
 def _annotations(path: Path, document: dict[str, Any]) -> Annotations:
     """Read the image names and landmarks of a COCO json."""
     try:
@@ -179,8 +157,9 @@ def _load(path: Path) -> Any:
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        reason = str(error).splitlines()[0]
-        raise OutputError(f"cannot read {path}: {reason}; expected a json of COCO's results or annotations") from error
+        raise OutputError(
+            f"cannot read {path}: {first_line(error)}; expected a json of COCO's results or annotations"
+        ) from error
     if not isinstance(document, list | dict) or (isinstance(document, dict) and "images" not in document):
         raise OutputError(f"{path}: expected a list of detections, or an object with images and annotations")
     return document

@@ -22,7 +22,7 @@ import numpy as np
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
 from methods.adapters.checks import check_points
 from methods.adapters.dlc_tables import DlcTable, read_table
-from methods.adapters.placing import SIZE, Frame, Labels, frames, match, place, size_of
+from methods.adapters.placing import SIZE, Labels, frames_of, match, place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,8 +62,11 @@ class Dlc(OutputFormat):
                 raise OutputError(f"{table.path}: image '{twice}' is in another table too; name tables of one scorer")
             rows |= found
         source = ", ".join(table.path.name for table in predicted)
-        keypoints = _complete(source, rows)
-        placed = place(source, keypoints, _frames(request, labels, source, list(keypoints)))
+        for image, points in rows.items():
+            check_points(f"{source}, image '{image}'", points[None])
+        remedy = f"name the labels {LABELS}_*.csv too"
+        stated = [_labels(table) for table in labels]
+        placed = place(source, rows, frames_of(request, stated, source, rows, "frame", remedy))
         scorers = sorted({table.scorer for table in predicted})
         notes = (f"scorer {', '.join(scorers)}; DeepLabCut's own keypoints are learned from labels",)
         return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=notes)]
@@ -119,38 +122,8 @@ def _number(image: str, video: str) -> int | None:
     return int(found[1]) if found and folder.rpartition("/")[2] == video else None
 
 
-def _complete(source: str, rows: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """Check that each row has all keypoints, in pixels."""
-    for image, points in rows.items():
-        check_points(f"{source}, image '{image}'", points[None])
-    every = np.stack(list(rows.values()))
-    if np.abs(every).max() <= 2:
-        raise OutputError(
-            f"{source}: the values run from {every.min():.4g} to {every.max():.4g}, expected pixels of the frames"
-        )
-    return dict(rows)
-
-
-def _frames(request: ImportRequest, labels: list[DlcTable], source: str, images: list[str]) -> dict[str, Frame]:
-    """The frame of each image: that of the option ``size``, else that of the labels."""
-    size = size_of(request)
-    if size is not None:
-        return dict.fromkeys(images, size)
-    stated = [
-        Labels(
-            str(table.path),
-            {
-                name: (np.nan_to_num(row), np.isfinite(row).all(axis=1))
-                for name, row in zip(table.names or (), table.points, strict=bool(table.names))
-            },
-        )
-        for table in labels
-    ]
-    found = frames(stated, request.splits)
-    missing = [image for image in images if image not in found]
-    if missing:
-        raise OutputError(
-            f"{source}: where image '{missing[0]}' of the task lies in its frame is not known; name the labels "
-            f"{LABELS}_*.csv too, or give --option size=WIDTH,HEIGHT where it is the whole frame"
-        )
-    return found
+def _labels(table: DlcTable) -> Labels:
+    """The labels of a table; those that are NaN are not visible."""
+    rows = zip(table.names or (), table.points, strict=bool(table.names))
+    points = {name: (np.nan_to_num(row), np.isfinite(row).all(axis=1)) for name, row in rows}
+    return Labels(str(table.path), points)

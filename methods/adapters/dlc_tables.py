@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
-import pickletools
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from methods.adapters.base import OutputError
+from methods.adapters.base import OutputError, first_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +82,7 @@ def _csv(path: Path) -> tuple[list[Column], list[str], NDArray[np.float64]]:
     try:
         rows = [row for row in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise OutputError(f"cannot read {path}: {str(error).splitlines()[0]}") from error
+        raise OutputError(f"cannot read {path}: {first_line(error)}") from error
     if [row[0] for row in rows[:4]][1:2] == ["individuals"]:
         raise OutputError(f"{path}: holds several animals (individuals), expected a project of one animal")
     if tuple(row[0] for row in rows[:3]) != HEADING:
@@ -119,7 +120,7 @@ def _h5(path: Path) -> tuple[list[Column], list[str], NDArray[np.float64]]:
     except OutputError:
         raise
     except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
-        reason = str(error).splitlines()[0][:200]
+        reason = first_line(error)[:200]
         raise OutputError(
             f"{path}: no table of DeepLabCut that could be read ({type(error).__name__}: {reason})"
         ) from error
@@ -156,55 +157,19 @@ def _texts_of(values: NDArray[Any]) -> list[str]:
     return [value.decode() if isinstance(value, bytes) else str(value) for value in values.tolist()]
 
 
+class _Texts(pickle.Unpickler):
+    """Unpickles built-in types alone: nothing is imported, so nothing can be called."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise ValueError(f"names of columns that need {module}.{name}, which is never imported")
+
+
 def texts(data: bytes) -> list[Column]:
-    """Read a pickled list of tuples of text without unpickling it. Raises ValueError for any other pickle."""
-    stack: list[Any] = []
-    memo: dict[Any, Any] = {}
-    for opcode, argument, _ in pickletools.genops(data):
-        match opcode.name:
-            case "UNICODE" | "BINUNICODE" | "SHORT_BINUNICODE":
-                stack.append(str(argument))
-            case "MARK":
-                stack.append(_Mark)
-            case "LIST":
-                stack.append(_since_mark(stack))
-            case "EMPTY_LIST":
-                stack.append([])
-            case "TUPLE":
-                stack.append(tuple(_since_mark(stack)))
-            case "TUPLE3":
-                stack[-3:] = [tuple(stack[-3:])]
-            case "APPEND":
-                stack[-2].append(stack[-1])
-                del stack[-1]
-            case "APPENDS":
-                items = _since_mark(stack)
-                stack[-1].extend(items)
-            case "PUT" | "BINPUT" | "LONG_BINPUT" | "MEMOIZE":
-                memo[len(memo) if argument is None else argument] = stack[-1]
-            case "GET" | "BINGET" | "LONG_BINGET":
-                stack.append(memo[argument])
-            case "PROTO" | "FRAME" | "STOP":
-                pass
-            case name:
-                raise ValueError(f"names of columns with the instruction {name}, which is not followed")
-    return _columns(stack)
-
-
-class _Mark:
-    """The mark of a pickle on the stack."""
-
-
-def _since_mark(stack: list[Any]) -> list[Any]:
-    """Pop the last mark of the stack and all items above it; returns the items."""
-    start = len(stack) - 1 - stack[::-1].index(_Mark)
-    items = stack[start + 1 :]
-    del stack[start:]
-    return items
-
-
-def _columns(stack: list[Any]) -> list[Column]:
-    (found,) = stack
+    """Read a pickled list of tuples of text, and execute nothing. Raises ValueError for any other pickle."""
+    try:
+        found = _Texts(io.BytesIO(data)).load()
+    except (pickle.UnpicklingError, EOFError, MemoryError) as error:
+        raise ValueError(f"names of columns that are not a pickle ({first_line(error)})") from error
     if not isinstance(found, list) or not all(
         isinstance(column, tuple) and all(isinstance(part, str) for part in column) for column in found
     ):

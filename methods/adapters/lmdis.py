@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from methods.adapters.arrays import reading
 from methods.adapters.base import MOVED, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
 from methods.adapters.checks import check_count, check_points
 from methods.adapters.conventions import check_range, from_middle, to_unit
@@ -144,9 +145,5 @@ def _load(path: Path, name: str) -> Any:
     """Read a variable of a MATLAB file, None if it has none of that name."""
     from scipy.io import loadmat
 
-    try:
+    with reading(path, "a MATLAB file", "save it again"):
         return loadmat(path, variable_names=[name]).get(name)
-    except NotImplementedError as error:  # SciPy's answer to MATLAB 7.3, which is HDF5
-        raise OutputError(f"{path}: MATLAB 7.3 files are not read; save it with save(..., '-v7')") from error
-    except Exception as error:  # a broken file may fail anywhere in there
-        raise OutputError(f"{path}: a MATLAB file could not be read ({type(error).__name__})") from error

@@ -134,11 +134,37 @@ def frames(stated: Iterable[Labels], splits: Mapping[Split, SplitTruth]) -> dict
     return found | _the_same(found, unsure)
 
 
+def frames_of(
+    request: ImportRequest, stated: Iterable[Labels], source: str, images: Iterable[str], whole: str, remedy: str
+) -> dict[str, Frame]:
+    """The frame of each image: that of the option ``size``, else that of the labels.
+
+    Raises OutputError for an image without a frame, with the ``remedy``; ``whole`` is what the image is a part of.
+    """
+    size = size_of(request)
+    if size is not None:
+        return dict.fromkeys(images, size)
+    found = frames(stated, request.splits)
+    missing = next((image for image in images if image not in found), None)
+    if missing is not None:
+        raise OutputError(
+            f"{source}: the place of image '{missing}' of the task in its {whole} is unknown; {remedy}, or give "
+            f"--option size=WIDTH,HEIGHT if it is the whole {whole}"
+        )
+    return found
+
+
 def place(source: str, keypoints: Mapping[str, Floats], frame_of: Mapping[str, Frame]) -> dict[str, Floats]:
     """Convert keypoints (K, 2) in pixels, by image of the task, to (x, y) in [0, 1] of the image.
 
-    Raises OutputError if too many lie outside their images.
+    Raises OutputError for fractions of an image, and if too many keypoints lie outside their images.
     """
+    pixels = np.stack(list(keypoints.values()))
+    if np.abs(pixels).max() <= 2:
+        least, most = pixels.min(), pixels.max()
+        raise OutputError(
+            f"{source}: the values run from {least:.4g} to {most:.4g}, expected pixels of the photographs"
+        )
     placed = {name: points * frame_of[name].scale + frame_of[name].shift for name, points in keypoints.items()}
     every = np.stack(list(placed.values()))
     outside = ((every < 0) | (every > 1)).any(axis=2)

@@ -144,7 +144,7 @@ def _drop_landmarks(world: World) -> None:
         (_for_all(lambda points: points[:, ::-1] + (0, 400)), "lie outside the task's images"),
         (_shuffle_landmarks, "its landmarks miss the task's"),
         (_drop_landmarks, "has 4 landmarks, the task has 5"),
-        (lambda world: world.annotations.pop("annotations"), "lies in its photograph is not known"),
+        (lambda world: world.annotations.pop("annotations"), "in its photograph is unknown"),
         (lambda world: world.annotations.pop("images"), "expected a list of detections, or an object with images"),
         (lambda world: world.results.clear(), "no detections"),
         (lambda world: world.annotations["images"][0].pop("id"), "no COCO annotations that could be read"),

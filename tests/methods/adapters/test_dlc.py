@@ -171,7 +171,7 @@ def _nan(values: Any) -> Any:
     ("spoil", "message"),
     [
         (_nan, "keypoint 1 is not finite"),
-        (lambda values: values / 640, "expected pixels of the frames"),
+        (lambda values: values / 640, "expected pixels of the photographs"),
         (lambda values: values * 3, "lie outside the task's images"),
         (lambda values: values[:60], "has 60 frames, the task has frame 61 of 'bird one'"),
     ],
@@ -201,7 +201,7 @@ def test_refuses_other_columns(tmp_path: Path, heading: Any, message: str) -> No
 def test_refuses_tables_that_say_no_frame_or_no_image_of_the_task(tmp_path: Path) -> None:
     made, values = task(), rows(np.full((80, K, 2), 50.0))
     path = write_csv(tmp_path / f"bird one{SCORER}.csv", range(80), values)
-    assert "lies in its frame is not known" in refusal(Dlc(), request(path, splits=made))
+    assert "in its frame is unknown" in refusal(Dlc(), request(path, splits=made))
     other = write_csv(tmp_path / f"bird two{SCORER}.csv", range(80), values)
     assert "no image of the task among its rows" in refusal(Dlc(), request(other, splits=made))
     gaps = write_csv(tmp_path / "gaps.csv", range(0, 160, 2), values)
@@ -241,7 +241,7 @@ def test_a_trap_among_the_names_of_columns_is_not_sprung(tmp_path: Path) -> None
     kind = pickle.dumps([Trap(sprung)], 0)
     path = write_h5_table(tmp_path / "trap.h5", list(range(80)), rows(np.ones((80, K, 2))), kind)
     message = refusal(Dlc(), request(path))
-    assert "which is not followed" in message
+    assert "which is never imported" in message
     assert not sprung.exists()
 
 
@@ -254,6 +254,27 @@ def test_names_of_columns_as_any_protocol_writes_them(protocol: int) -> None:
 def test_other_pickles_are_refused(other: Any) -> None:
     with pytest.raises(ValueError, match="names of columns"):
         texts(pickle.dumps(other, 0))
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        b"cposix\nsystem\n(S'touch sprung'\ntR.",  # GLOBAL, REDUCE
+        b"(S'touch sprung'\nios\nsystem\n.",  # INST
+        b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x0ctouch sprung\x85R.",  # STACK_GLOBAL
+        b"Psomething\n.",  # PERSID
+        b"\x82\x01.",  # EXT1
+        b"]q\xff",  # cut off
+        b"",
+    ],
+)
+def test_a_pickle_that_names_anything_is_refused_and_calls_nothing(
+    hostile: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError):
+        texts(hostile)
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_names_of_rows_and_parts(tmp_path: Path) -> None:

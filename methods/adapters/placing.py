@@ -162,9 +162,7 @@ def place(source: str, keypoints: Mapping[str, Floats], frame_of: Mapping[str, F
     pixels = np.stack(list(keypoints.values()))
     if np.abs(pixels).max() <= 2:
         least, most = pixels.min(), pixels.max()
-        raise OutputError(
-            f"{source}: the values run from {least:.4g} to {most:.4g}, expected pixels of the photographs"
-        )
+        raise OutputError(f"{source}: the values run from {least:.4g} to {most:.4g}, expected pixels of photographs")
     placed = {name: points * frame_of[name].scale + frame_of[name].shift for name, points in keypoints.items()}
     every = np.stack(list(placed.values()))
     outside = ((every < 0) | (every > 1)).any(axis=2)

@@ -18,6 +18,7 @@ import torch
 from scipy.io import savemat
 
 from methods.adapters import FORMATS
+from tests.benchmarks.importing.toys import write
 from tests.dataset_plugins.reading.frame_files import old_frame, old_pickle
 from tests.methods.adapters.test_dlc import columns, write_csv
 
@@ -233,3 +234,49 @@ def test_the_same_keypoints_under_one_name_are_one_row_and_one_cell(call: Any, t
         seen.append(rows(call, tmp_path / "runs"))
     assert seen[0] == seen[1] == seen[2] and len(seen[0]) == 1
     assert len(list((tmp_path / "runs" / "cells").iterdir())) == 1
+
+
+def moved(points: Any, value: float) -> Any:
+    """The points with one coordinate replaced."""
+    changed = points.copy()
+    changed[3, 1, 0] = value
+    return changed
+
+
+@pytest.mark.parametrize("door", ["import", "score"])
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"change": lambda points: moved(points, 1.011)}, "outside the image"),
+        ({"change": lambda points: moved(points, np.nan)}, "keypoint 1 is not finite (1 of 252 points are not)"),
+        ({"change": lambda points: 256 * points}, "the values run from"),
+        ({"change": lambda points: points[..., ::-1]}, "y seems to come before x: read as (y, x) they explain 100%"),
+        ({"change": lambda points: points[:, :2]}, "K=3"),
+        ({"splits": ("regress",)}, "no keypoints for 44 of 44 images of split 'test'"),
+        ({"splits": ("regress", "test", "fit")}, None),  # images that are of neither split are noted
+        ({"change": lambda points: moved(points, 1.009)}, None),
+    ],
+)
+def test_both_doors_refuse_the_same(
+    call: Any, toys: Any, tmp_path: Path, door: str, changes: dict[str, Any], says: str | None
+) -> None:
+    write(tmp_path / "k.parquet", toys, "many", **changes)
+    on = ("--task", "toy_many", "--method", "Mine")
+    if door == "import":
+        status, out, err = call("import", "neutral", "k.parquet", *on)
+    else:
+        status, out, err = call("score", "--predictions", "k.parquet", *on, "--record", "runs", "--resamples", 10)
+    if says is None:
+        assert status == 0
+        assert ("6 rows are of no image of the task, first 'fit/" in out) == ("splits" in changes)
+    else:
+        assert (status, out) == (2, "")
+        assert says in err and "k.parquet" in err.replace("--record: 2 keypoints", "k.parquet")
+        assert not (tmp_path / "runs").exists()
+
+
+def test_without_a_record_a_doubtful_order_is_noted(call: Any, toys: Any, tmp_path: Path) -> None:
+    write(tmp_path / "k.parquet", toys, "many", change=lambda points: points[..., ::-1])
+    status, out, _ = call("score", "--predictions", "k.parquet", "--task", "toy_many", "--resamples", 10)
+    assert status == 0
+    assert "y seems to come before x: read as (y, x) they explain 100%" in out

@@ -139,7 +139,7 @@ def _drop_landmarks(world: World) -> None:
         (_edit(3, keypoints=["1", 2.0, 1.0] * 4), "not all numbers"),
         (_edit(3, keypoints=[5.0, 5.0, 1.0] * 3 + [0, 0, 0]), "keypoint 3 is 0, 0, 0"),
         (_edit(3, score="high"), "expected a number"),
-        (_for_all(lambda points: points / 640), "expected pixels of the photographs"),
+        (_for_all(lambda points: points / 640), "expected pixels of photographs"),
         (_for_all(lambda points: points * 4), "lie outside the task's images"),
         (_for_all(lambda points: points[:, ::-1] + (0, 400)), "lie outside the task's images"),
         (_shuffle_landmarks, "its landmarks miss the task's"),

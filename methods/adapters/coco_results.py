@@ -146,9 +146,7 @@ def _annotations(path: Path, document: dict[str, Any]) -> Annotations:
                 values = np.array(numbers, dtype=np.float64).reshape(-1, 3)
                 points[name] = values[:, :2], values[:, 2] > 0
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise OutputError(
-            f"{path}: no COCO annotations that could be read ({type(error).__name__}: {error})"
-        ) from error
+        raise OutputError(f"{path}: COCO annotations could not be read ({type(error).__name__}: {error})") from error
     return Annotations(path, names, Labels(str(path), points))
 
 

@@ -94,7 +94,7 @@ def check_convention(name: str, points: NDArray[Any], convention: Convention) ->
     if found and not convention.problem(points, landmarks=True):
         raise OutputError(
             f"{name}: the values run from {points.min():.4g} to {points.max():.4g}, {found}; expected keypoints within "
-            f"it, as --range {convention.range} says"
+            f"it for --range {convention.range}"
         )
     if found:
         raise OutputError(_not_of(name, points, convention, "range"))
@@ -171,8 +171,8 @@ def measured_order(source: str, landmarks: Floats, visible: NDArray[np.bool_], t
     best: Order = "xy" if apart["xy"] <= apart["yx"] else "yx"
     if apart[best] > MEAN_APART:
         raise OutputError(
-            f"{source}: its landmarks lie {apart[best]:.3f} of the image's side from the task's on average (read as x, "
-            f"y: {apart['xy']:.3f}, as y, x: {apart['yx']:.3f}), expected below {MEAN_APART:g}; other images "
-            f"or crops, or pixels of another size (--option {option}=N)?"
+            f"{source}: its mean landmarks lie {apart[best]:.3f} of the image's side from the task's (read as x, y: "
+            f"{apart['xy']:.3f}, as y, x: {apart['yx']:.3f}), expected below {MEAN_APART:g}; they may be of other "
+            f"images or crops, or in pixels of another size (--option {option}=N)"
         )
     return best

@@ -122,7 +122,7 @@ def _h5(path: Path) -> tuple[list[Column], list[str], NDArray[np.float64]]:
     except (OSError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         reason = first_line(error)[:200]
         raise OutputError(
-            f"{path}: no table of DeepLabCut that could be read ({type(error).__name__}: {reason})"
+            f"{path}: a table of DeepLabCut could not be read ({type(error).__name__}: {reason})"
         ) from error
 
 

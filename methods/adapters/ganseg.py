@@ -86,7 +86,7 @@ class GanSeg(OutputFormat):
                 return Outputs(path.name, keypoints, split)
             raise OutputError(
                 f"{path}: has {name}_X without {name}_y, and GANSeg's loaders shuffle; save {name}_y too, "
-                "or give --option rows=task where you read the images in the order of the split"
+                "or give --option rows=task if you read the images in the order of the split"
             )
         pixels = number(request, "landmark_side", side, 1, 65_536)
         source = f"{where[f'{name}_y']}:{name}_y"
@@ -110,6 +110,6 @@ def _landmarks(
     landmarks = pixels / side
     if measured_order(source, landmarks, visible, truth, "landmark_side") != "yx":
         raise OutputError(
-            f"{source}: its landmarks lie where the task's do as (x, y), expected (y, x), as GANSeg has them"
+            f"{source}: its landmarks agree with the task's as (x, y), expected (y, x), the order of GANSeg"
         )
     return np.ascontiguousarray(landmarks[..., ::-1]), visible

@@ -71,7 +71,7 @@ class Imm(OutputFormat):
                 return Outputs(path.name, keypoints, split)
             raise OutputError(
                 f"{path}: has no {LANDMARKS}, and IMM's rows are in CelebA's order, not the task's; save both tensors, "
-                "or give --option rows=task where the rows are in the order of the split"
+                "or give --option rows=task if the rows are in the order of the split"
             )
         side = number(request, "side", SIDE, 2, 4096)
         landmarks = self._landmarks(request, path, split, len(values), side)

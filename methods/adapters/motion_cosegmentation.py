@@ -54,7 +54,7 @@ class MotionCosegmentation(OutputFormat):
         names = _names(path, columns["file_name"])
         keypoints = check_points(str(path), _stack(path, columns["value"]))
         if (keypoints == -1).all(axis=2).any():
-            raise OutputError(f"{path}: has missing points (-1, -1), as landmarks have; expected a *_pred.pkl")
+            raise OutputError(f"{path}: has missing points (-1, -1), which only landmarks have; expected a *_pred.pkl")
         check_points(str(path), keypoints, request.num_keypoints)
         check_range(str(path), keypoints, 0.0, side - 1.0, f"pixels of a frame of {side}, as --option side=N says")
         split = request.split_of.get(path) or _split(path)
@@ -99,5 +99,5 @@ def _stack(path: Path, column: Any) -> np.ndarray[Any, Any]:
             got = f"{value.dtype} of shape {value.shape}"
             raise OutputError(f"{path}: row {row} has a value of {got}, expected numbers of shape {rows[0].shape}")
     if not rows:
-        raise OutputError(f"{path}: holds no rows, expected one a frame")
+        raise OutputError(f"{path}: holds no rows, expected one per frame")
     return np.stack(rows)

@@ -48,10 +48,10 @@ class SourceFile(BaseModel):
 
 
 class ImportRecord(BaseModel):
-    """What stands beside imported keypoints, in ``<task>.<profile>.json``.
+    """The record of imported keypoints, in ``<task>.<profile>.json``.
 
-    ``digests`` are the dataset's for the splits regress and test, so that keypoints of other images or crops are
-    refused later; ``predictions_sha256`` is that of the parquet file; ``counts`` are images a split.
+    ``digests`` are those of the dataset's splits regress and test, so that keypoints of other images or crops are
+    refused later; ``predictions_sha256`` is that of the parquet file; ``counts`` holds the number of images per split.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -69,7 +69,7 @@ class Scops(OutputFormat):
         landmarks, visible = (pixels + 0.5 * cut) / side, np.ones(pixels.shape[:2], dtype=bool)
         source, truth = str(_truth(path)), request.splits[split_of(request, path) or "regress"]
         if measured_order(source, landmarks, visible, truth, "side") != "xy":
-            raise OutputError(f"{source}: its landmarks lie where the task's do as (y, x), expected (x, y)")
+            raise OutputError(f"{source}: its landmarks agree with the task's as (y, x), expected (x, y)")
         return _outputs(request, path, keypoints, landmarks, 0.5 * cut / side + EXACT)
 
     def _mat(self, request: ImportRequest, path: Path) -> Outputs:

@@ -91,7 +91,7 @@ class StableKeypointsFiles(OutputFormat):
         if max(fits, fits_swapped) == 0:
             raise OutputError(_foreign(folder / TARGET, swapped, split, truth))
         if fits_swapped > fits:
-            notes.append(f"{TARGET} has its landmarks as (x, y), as that of cub_aligned does")
+            notes.append(f"{TARGET} has its landmarks as (x, y), like that of cub_aligned")
         _check_tokens(request, folder, points.shape[1])
         _check_regressor(request, folder, points, landmarks, visible)
         return replace(swapped if fits >= fits_swapped else output, notes=tuple(notes))
@@ -197,8 +197,8 @@ def _check_regressor(
     if error > 1.0001 * none:
         ratio = (error / none) ** 0.5
         raise OutputError(
-            f"{path}: errs {ratio:.3g} times as much on the rows of {SOURCE} as no regressor would; the files are of "
-            "different runs"
+            f"{path}: its error on the rows of {SOURCE} is {ratio:.3g} times that of predicting the image centre; the "
+            "files are of different runs"
         )
 
 

@@ -61,7 +61,7 @@ class UnsupervisedDisentangling(OutputFormat):
         if split is None:
             expected = ", ".join(f"{count:,} ({name})" for name, count in counts.items())
             raise OutputError(
-                f"{path}: got {len(values):,} rows, which no split has alone: {expected}; write SPLIT:FILE"
+                f"{path}: got {len(values):,} rows, which fit no split or both: {expected}; write SPLIT:FILE"
             )
         check_count(source, len(values), counts[split], f"split '{split}', in its order")
         cells = whole_number(request, "cells", CELLS, 2, 4096)
@@ -75,7 +75,7 @@ def check_whole(source: str, rows: int, split: Split, count: int) -> None:
         divisor = next((size for size in range(BATCH, 1, -1) if count % size == 0), 1)
         raise OutputError(
             f"{source}: got {rows:,} rows, split '{split}' has {count:,}: as {rows // batch:,} batches of {batch} "
-            f"without the last {count - rows}, which predict.py drops; predict with --bn {divisor}, a divisor"
+            f"without the last {count - rows}, which predict.py drops; give it --bn {divisor}, which divides {count}"
         )
 
 

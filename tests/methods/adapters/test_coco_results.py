@@ -147,7 +147,7 @@ def _drop_landmarks(world: World) -> None:
         (lambda world: world.annotations.pop("annotations"), "in its photograph is unknown"),
         (lambda world: world.annotations.pop("images"), "expected a list of detections, or an object with images"),
         (lambda world: world.results.clear(), "no detections"),
-        (lambda world: world.annotations["images"][0].pop("id"), "no COCO annotations that could be read"),
+        (lambda world: world.annotations["images"][0].pop("id"), "COCO annotations could not be read"),
     ],
 )
 def test_refuses(tmp_path: Path, spoil: Any, message: str) -> None:

@@ -229,7 +229,7 @@ def test_refuses_several_animals_and_broken_files(tmp_path: Path) -> None:
     word.write_text("frame,x,y\n0,1,2\n")
     assert "expected scorer, bodyparts, coords" in refusal(Dlc(), request(word))
     (tmp_path / "broken.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(40))
-    assert "no table of DeepLabCut" in refusal(Dlc(), request(tmp_path / "broken.h5"))
+    assert "a table of DeepLabCut could not be read" in refusal(Dlc(), request(tmp_path / "broken.h5"))
     assert "expected a table of DeepLabCut, .csv or .h5" in refusal(Dlc(), request(tmp_path / "table.pickle"))
     assert "no file" in refusal(Dlc(), request(tmp_path / "nothing.csv"))
     (tmp_path / "folder").mkdir()

@@ -81,7 +81,7 @@ def test_a_part_in_a_corner_is_at_the_centre_of_that_pixel(tmp_path: Path) -> No
         (lambda a: {"test_X": a["test_X"] * np.nan}, "row 0, keypoint 0 is not finite"),
         (lambda a: {"test_X": a["test_X"][:, :3]}, "got K=3 keypoints per image, the task has K=4"),
         (lambda a: {"test_X": a["test_X"][:9]}, "got 12 rows, expected 9"),
-        (lambda a: {"test_y": swapped(a["test_y"])}, "expected (y, x), as GANSeg has them"),
+        (lambda a: {"test_y": swapped(a["test_y"])}, "expected (y, x), the order of GANSeg"),
         (lambda a: {"test_y": a["test_y"] / 2}, "--option landmark_side=N"),
         (lambda a: {"test_y": a["test_y"][:, :3]}, "got 3 landmarks per image, the task has 5"),
     ],

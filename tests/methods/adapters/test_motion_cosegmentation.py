@@ -76,7 +76,7 @@ def test_another_side_is_an_option(tmp_path):
         (np.where(PIXELS == PIXELS[0, 0], -1, PIXELS), "missing points (-1, -1)"),
         (np.where(PIXELS == PIXELS[1, 2], np.nan, PIXELS), "row 1, keypoint 2 is not finite"),
         (PIXELS[:, :3], "K=3 keypoints per image, the task has K=4"),
-        (np.full((3, 18, 2), -1.0), "as landmarks have; expected a *_pred.pkl"),
+        (np.full((3, 18, 2), -1.0), "which only landmarks have; expected a *_pred.pkl"),
         ([PIXELS[0], PIXELS[1], PIXELS[2, :3]], "row 2 has a value of float32 of shape (3, 2)"),
         (PIXELS[..., 0], "expected numbers (N, K, 2)"),
     ],

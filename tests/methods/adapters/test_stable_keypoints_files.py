@@ -75,7 +75,7 @@ def test_targets_written_x_first_are_told_by_their_landmarks(tmp_path, splits, b
     save(tmp_path / "train", splits["regress"], order="xy")
     joined = join(StableKeypointsFiles().read(both), splits)
     np.testing.assert_allclose(joined.of(splits["regress"].ids), keypoints_for(splits["regress"]), atol=1e-7)
-    assert any("(x, y), as that of cub_aligned" in note for note in joined.notes)
+    assert any("(x, y), like that of cub_aligned" in note for note in joined.notes)
 
 
 def test_landmarks_that_do_not_count_are_left_out_of_the_joining(tmp_path, splits, both):

@@ -68,7 +68,7 @@ def test_refuses_rows_cut_to_whole_batches(tmp_path: Path, named: bool) -> None:
     path = write(tmp_path / ("test" if named else "birds"), yx(keypoints(96)))
     message = refusal(UnsupervisedDisentangling(), request(path, regress=300, test=100))
     assert "got 96 rows, split 'test' has 100: as 3 batches of 32 without the last 4" in message
-    assert "predict with --bn 25" in message
+    assert "give it --bn 25, which divides 100" in message
 
 
 def _nan(points: Any) -> Any:
@@ -100,4 +100,4 @@ def test_refuses_regressed_landmarks_and_lengths_of_no_split(tmp_path: Path) -> 
     assert "which are landmarks" in message
     path = write(tmp_path / "birds", yx(keypoints(7)))
     message = refusal(UnsupervisedDisentangling(), request(path, regress=300, test=100))
-    assert "got 7 rows, which no split has alone: 300 (regress), 100 (test)" in message
+    assert "got 7 rows, which fit no split or both: 300 (regress), 100 (test)" in message

@@ -85,7 +85,7 @@ def write_import(output: Path, joined: Joined, record: ImportRecord) -> tuple[Im
         write_atomically(record_path, record.model_dump_json(indent=1) + "\n")
     except OSError as error:
         raise UserError(
-            f"cannot write {folder}: {error.strerror or error}; name another folder with --output"
+            f"cannot write {folder}: {error.strerror or error}; choose another run directory"
         ) from error
     return record, folder
 

@@ -198,7 +198,7 @@ def enter(call: Any, door: str, name: str, made: Keypoints, output: Path) -> Non
 
 
 def rows(call: Any, output: Path) -> list[dict[str, Any]]:
-    """The rows of the leaderboard, without what is measured on the clock and says which code ran."""
+    """The rows of the leaderboard without seconds and commits."""
     status, out, err = call("leaderboard", "--task", "toy", "--runs", output, "--format", "json", "--protocol", "all")
     assert status == 0, err
     return [{key: row[key] for key in row.keys() - {"seconds", "commits"}} for row in json.loads(out)]
@@ -209,7 +209,7 @@ DOORS = [("import", name) for name in (*FORMATS, "npz", "csv")] + [("score", nam
 
 @pytest.fixture(scope="module")
 def known() -> list[list[dict[str, Any]]]:
-    """The rows of the first door, once it has been tried; those of all others are compared with it."""
+    """The rows of the first door, which the first test fills in; the rows of every other door must equal them."""
     return []
 
 

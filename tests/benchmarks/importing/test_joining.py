@@ -1,4 +1,4 @@
-"""Rows joined to images: by name, by place, and what is said where neither will do."""
+"""Joining rows to images by name and by place, and the refusals of rows that fit neither way."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ ALL = (*SPLITS["regress"].ids, *SPLITS["test"].ids)
 
 
 def points(names):
-    """A keypoint that says what it is of."""
+    """One keypoint per name, which depends on the name."""
     return np.array([[[0.01 * sum(map(ord, name)) % 1, len(name) / 100]] for name in names])
 
 
@@ -57,7 +57,7 @@ def test_names_of_files_and_without_their_ending_where_the_split_is_known(form, 
 
 
 def test_the_split_is_found_where_names_fit_one_best():
-    """a and b are files of both splits: three names can only be the one's, and two are all of the other."""
+    """a and b are files of both splits, but only one split has three images, and only the other has two."""
     train = outputs(["c.jpg", "a.jpg", "b.jpg"], of=["train/c.jpg", "train/a.jpg", "train/b.jpg"], source="one")
     test = outputs(["b.jpg", "a.jpg"], of=["test/b.jpg", "test/a.jpg"], source="two")
     np.testing.assert_array_equal(join([train, test], SPLITS).keypoints, points(ALL))
@@ -80,7 +80,7 @@ def test_a_file_name_that_several_images_have_is_not_guessed():
 
 
 def test_an_image_that_the_task_has_is_not_another_of_the_same_file_name():
-    """test/a.jpg and test/b.jpg, said to be of the other split, are not its train/a.jpg and train/b.jpg."""
+    """test/a.jpg and test/b.jpg, assigned to the other split, are not its train/a.jpg and train/b.jpg."""
     splits: dict[Split, SplitTruth] = {"regress": split("train/a.jpg", "train/b.jpg"), "test": SPLITS["test"]}
     given = [
         outputs(splits["test"].ids, split="regress", source="one"),

@@ -1,4 +1,4 @@
-"""What the ``import`` command refuses, and ``run`` of what it has kept: always in one line, with status 2."""
+"""Refusals of ``import``, and of ``run`` with imported keypoints: one line each, with status 2."""
 
 import json
 
@@ -93,7 +93,7 @@ def test_mistakes_end_with_status_2_and_one_line(call, toys, tmp_path, arguments
     ],
 )
 def test_what_an_adapter_lets_through_is_checked_again(call, toys, tmp_path, monkeypatch, points, says):
-    """An adapter from elsewhere need not check anything."""
+    """The adapter of another package may check nothing."""
     found = [] if points is None else [Outputs("mine.txt", points, "regress")]
     monkeypatch.setattr(Neutral, "read", lambda self, request: found)
     write(tmp_path / "k.parquet", toys)

@@ -1,4 +1,4 @@
-"""Imports on the tasks themselves: the drawn ones, and real landmarks where they are at hand."""
+"""Imports for the tasks of the suites: the mini tasks, and real landmarks if they are available."""
 
 import json
 import os
@@ -25,7 +25,7 @@ def call(*arguments):
 
 
 def keypoints_of(data: TaskData, split, noise=0.02):
-    """Ids, and keypoints that are means of some landmarks but for noise, in whole pixels of 512."""
+    """The table of a split, and keypoints: noisy means of landmarks, rounded to pixel centres of 512."""
     table = data.table(split)
     mix = np.random.default_rng(1).dirichlet(np.ones(table.landmarks.shape[1]), data.task.num_keypoints)
     seen = np.where(table.visible[..., None], table.landmarks, 0.5)
@@ -91,7 +91,7 @@ def test_a_drawn_task_is_imported_run_and_ranked(tmp_path):
 
 @pytest.mark.parametrize("task", ["celeba_aligned", "taichi"])
 def test_real_landmarks_bring_shuffled_rows_back_to_their_images(task, tmp_path):
-    """Landmarks of many real images are all the same; which of these is which changes no error.
+    """Many real images have identical landmarks, and exchanging these images changes no error.
 
     A thousand of 19,000 faces share their landmarks with another, and a fifth of the Tai-Chi frames.
     """

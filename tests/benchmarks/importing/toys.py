@@ -1,4 +1,4 @@
-"""Imports of keypoints of the toy datasets: files to import, the command lines, and what runs leave."""
+"""Helpers for imports on the toy datasets: files to import, command lines, and the records of runs."""
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +15,7 @@ def truth(toys, split, name="squares"):
 
 
 def write(path, toys, name="squares", change=lambda points: points, splits=("regress", "test")):
-    """Both splits' centres, in one parquet file, in no order."""
+    """Write the centres of all splits to one parquet file, in random order."""
     found = [truth(toys, split, name) for split in splits]
     ids = [image_id for ids, _ in found for image_id in ids]
     points = change(np.concatenate([points for _, points in found]))

@@ -1,4 +1,4 @@
-"""``score`` from files to numbers: against the formulas in float64, in every format and convention."""
+"""The numbers of ``score`` against float64 formulas, in every format and convention."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ EYES = ("--normalizer", "interocular:0,1")
 
 
 def world(seed=0):
-    """Faces whose landmarks follow the keypoints but for noise: the four arrays by their options' names."""
+    """Faces whose landmarks are noisy mixtures of the keypoints: the four arrays by the names of their options."""
     generator = np.random.default_rng(seed)
     mix = generator.dirichlet(np.ones(K), L)
     found = {}
@@ -35,7 +35,7 @@ WORLD = world()
 
 
 def predicted(arrays, visible=None, origin=0.5):
-    """Landmarks of the test images by the normal equations about the origin, landmark by landmark."""
+    """Landmarks of the test images, by the normal equations about the origin for each landmark."""
     design = (arrays["fit-pred"] - origin).reshape(ROWS["fit"], -1)
     features = (arrays["test-pred"] - origin).reshape(ROWS["test"], -1)
     found = np.empty((ROWS["test"], L, 2))

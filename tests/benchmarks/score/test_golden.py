@@ -1,4 +1,4 @@
-"""``score`` on real landmarks: floors of Tai-Chi that the literature's formulas give, without any image."""
+"""``score`` on real Tai-Chi landmarks, without images, against values of the literature's formulas."""
 
 import json
 import os

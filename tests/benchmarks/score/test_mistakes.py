@@ -1,4 +1,4 @@
-"""What the user can get wrong with ``score``: one line, status 2, no traceback, nothing written."""
+"""Refusals of ``score``: one line, status 2, no traceback, no file written."""
 
 import sys
 
@@ -21,7 +21,7 @@ ARRAYS = {
 
 @pytest.fixture
 def refused(tmp_path, monkeypatch, capsys):
-    """Run ``score`` on what must be refused; gives the line that says why."""
+    """Run ``score`` on bad input; returns the line of the error."""
     monkeypatch.delenv("KEYPOINTS_DATA_ROOT", raising=False)
     monkeypatch.chdir(tmp_path)
 

@@ -1,36 +1,18 @@
-"""``score`` on a task: landmarks from the dataset, rows by image id, and the record that tables show."""
+"""``score`` on a task: landmarks from the dataset, rows by image id, and the row of the leaderboard."""
 
 import json
-import sys
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.cli import main
 from benchmarks.records.store import read_columns, read_predictions
 from leaderboard.records import ResultRecord
 
 
-@pytest.fixture
-def call(toys, tmp_path, monkeypatch, capsys):
-    """Run the command line in this process; gives exit status, stdout and stderr."""
-    (tmp_path / "data").mkdir()
-    monkeypatch.setenv("KEYPOINTS_DATA_ROOT", str(tmp_path / "data"))
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["benchmarks", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return ended.value.code, printed.out, printed.err
-
-    return run
-
-
 def keypoints_of(toys, split):
-    """The toy's ids, and keypoints its landmarks depend on but for noise."""
+    """The ids of the toy, and the noisy centres that its landmarks depend on."""
     dataset = toys.squares(None)
     ids = dataset.split(split)
     noise = np.random.default_rng(len(split)).normal(0, 0.02, (len(ids), 3, 2))
@@ -108,7 +90,7 @@ def test_landmarks_of_ones_own_replace_the_tasks(call, toys, tmp_path):
 
 
 def test_a_run_and_the_score_of_its_predictions_agree(call, tmp_path):
-    """The same keypoints give the same numbers, whether this benchmark or somebody else found them."""
+    """The predictions of a run give the numbers of that run."""
     runs = tmp_path / "runs"
     call("run", "--method", "random_points", "--task", "toy", "--output", runs, "--device", "cpu", "--no-mlflow")
     (folder,) = runs.glob("cells/random_points--*")

@@ -1,6 +1,6 @@
-"""What tests of adapters share: keypoints in [0, 1], and how other systems' code would have written them.
+"""Keypoints in [0, 1] for tests of adapters, and the numbers that other systems would write for them.
 
-Each formula is worked out from the system's own grid of coordinates, not from the adapter.
+Each formula follows from the system's own grid of coordinates, not from the adapter.
 """
 
 from __future__ import annotations

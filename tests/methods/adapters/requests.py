@@ -1,4 +1,4 @@
-"""What tests of adapters share: a request over made-up images, with the readers that the command hands in."""
+"""Requests over made-up images, for tests of adapters."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def request(
 
 
 def refusal(adapter: OutputFormat, wanted: ImportRequest) -> str:
-    """The message of the error of the adapter, or of a reader that it was handed; it is one line."""
+    """The message, on one line, of the error that the adapter raises."""
     with pytest.raises((OutputError, DatasetError)) as error:
         adapter.read(wanted)
     message = str(error.value)

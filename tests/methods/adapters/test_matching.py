@@ -1,4 +1,4 @@
-"""Rows found again by their landmarks, never guessed."""
+"""Matching of rows to images by landmarks, without guesses."""
 
 import numpy as np
 import pytest

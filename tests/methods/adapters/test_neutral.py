@@ -1,4 +1,4 @@
-"""The neutral format: what it takes, what it refuses, and the schema that says what it is."""
+"""The neutral format: files that are read, files that are refused, and the schema."""
 
 import json
 

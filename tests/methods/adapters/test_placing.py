@@ -1,4 +1,4 @@
-"""Which photograph is which image of the task, where paths agree in part."""
+"""Matching of photographs to images of the task whose paths agree in part."""
 
 from __future__ import annotations
 

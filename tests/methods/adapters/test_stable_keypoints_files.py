@@ -1,4 +1,4 @@
-"""Folders that the released Stable Keypoints leaves: rows in random order, joined to images by their landmarks."""
+"""Folders of the released Stable Keypoints: rows in random order, joined to images by their landmarks."""
 
 import os
 from pathlib import Path

@@ -84,9 +84,7 @@ def write_import(output: Path, joined: Joined, record: ImportRecord) -> tuple[Im
         record = record.model_copy(update={"predictions_sha256": file_sha256(keypoints_path)})
         write_atomically(record_path, record.model_dump_json(indent=1) + "\n")
     except OSError as error:
-        raise UserError(
-            f"cannot write {folder}: {error.strerror or error}; choose another run directory"
-        ) from error
+        raise UserError(f"cannot write {folder}: {error.strerror or error}; choose another run directory") from error
     return record, folder
 
 

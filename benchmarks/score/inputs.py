@@ -42,11 +42,11 @@ def read_inputs(options: ScoreOptions, data: TaskData | None) -> Inputs:
     fit_files, test_files = _files(options)
     reader = Reader(options, data)
     fit, test = reader.points(fit_files, test_files)
-    _check_alike("keypoints", fit.keypoints.shape[1], test.keypoints.shape[1], fit_files.pred, test_files.pred)
     count = test.landmarks.shape[1]
     own = options.fit_gt is not None or options.test_gt is not None
-    gt = tuple((side.gt or "the task's",) for side in (fit_files, test_files))
-    _check_alike("landmarks", fit.landmarks.shape[1], count, *gt)
+    if fit.landmarks.shape[1] != count:
+        held = f"{fit.landmarks.shape[1]} in {options.fit_gt or 'the task'}, {count} in {options.test_gt or 'the task'}"
+        raise UserError(f"the files differ in landmarks per image: {held}; expected the same number in both")
     larger = (fit_files, fit) if len(fit.ids) >= len(test.ids) else (test_files, test)
     notes = [*reader.notes, *_placement(options, *larger)]
     names: tuple[str, ...] = tuple(map(str, range(count)))
@@ -105,11 +105,3 @@ def _check_combination(options: ScoreOptions) -> None:
         given = [name for name, value in companions.items() if value]
         if given and not gt:
             raise UserError(f"--{given[0]} goes with --{side}-gt; the task's own landmarks bring theirs")
-
-
-def _check_alike(what: str, fit: int, test: int, fit_files: tuple[str, ...], test_files: tuple[str, ...]) -> None:
-    if fit != test:
-        raise UserError(
-            f"{fit} {what} per image to fit on ({', '.join(fit_files)}), {test} to test on ({', '.join(test_files)}); "
-            "expected the same number"
-        )

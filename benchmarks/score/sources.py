@@ -71,6 +71,10 @@ class Reader:
         """Keypoints beside landmarks, row by row. Raises UserError or OutputError that names the file at fault."""
         shared = self._outputs(self._by_id, None)
         outputs = shared or [*self._outputs(fit.pred, "regress"), *self._outputs(test.pred, "test")]
+        counts = {output.source: output.keypoints.shape[1] for output in outputs}
+        if len(set(counts.values())) > 1:
+            held = ", ".join(f"{count} in {name}" for name, count in counts.items())
+            raise UserError(f"the files differ in keypoints per image: {held}; expected the same number in all")
         truths = (self._truth(fit), self._truth(test))
         if shared or (fit.gt is None and test.gt is None):
             nameless = next((truth.name for truth in truths if truth.ids is None), None)
@@ -112,11 +116,8 @@ class Reader:
                 self.notes.append(f"{name}: {points.shape[1] * 2} columns are read as x and y of each point in turn")
             points = check_points(name, points)
             check_convention(name, points, self._keypoints)
-            keypoints = self._keypoints.to_unit(points)
-            if outputs and keypoints.shape[1] != outputs[0].keypoints.shape[1]:
-                counts = f"{outputs[0].source} {outputs[0].keypoints.shape[1]}, {name} {keypoints.shape[1]}"
-                raise UserError(f"files of different numbers of keypoints: {counts}; expected the same in all")
-            outputs.append(Outputs(name, keypoints, split, None if array.ids is None else tuple(array.ids)))
+            ids = None if array.ids is None else tuple(array.ids)
+            outputs.append(Outputs(name, self._keypoints.to_unit(points), split, ids))
         return outputs
 
     def _truth(self, files: Files) -> Truth:

@@ -22,8 +22,8 @@ def as_points(source: str, values: NDArray[Any]) -> NDArray[Any]:
     if len(shape) == 3 and shape[2] == 2 and values.size:
         return values
     hint = ""
-    if not len(values):
-        hint = "; the file holds no rows"
+    if not values.size:
+        hint = "; the array is empty"
     elif len(shape) == 3 and shape[2] == 3:
         hint = "; of three numbers per point keep the first two, and put the visibility in a file of its own"
     elif len(shape) == 3 and shape[1] == 2:

@@ -82,8 +82,11 @@ def changed(name, place, value):
         ({"fit_pred": np.zeros((30, 2, 4))}, "exchange the last two axes"),
         ({"fit_pred": np.zeros((30, 7))}, "the number of columns is odd"),
         ({"fit_pred": np.zeros((30, 4, 2), bool)}, "got true and false, expected coordinates"),
-        ({"test_pred": ARRAYS["test-pred"][:, :3]}, "4 keypoints per image to fit on (fit-pred.npy), 3 to test on"),
-        ({"test_gt": ARRAYS["test-gt"][:, :4]}, "5 landmarks per image to fit on (fit-gt.npy), 4 to test on"),
+        (
+            {"test_pred": ARRAYS["test-pred"][:, :3]},
+            "differ in keypoints per image: 4 in fit-pred.npy, 3 in test-pred.npy",
+        ),
+        ({"test_gt": ARRAYS["test-gt"][:, :4]}, "differ in landmarks per image: 5 in fit-gt.npy, 4 in test-gt.npy"),
         ({"fit_pred": ARRAYS["fit-pred"][:-1]}, "fit-pred.npy has 29 rows, fit-gt.npy 30; expected one row per image"),
         ({"test_gt": ARRAYS["test-gt"][:-1]}, "test-pred.npy has 12 rows, test-gt.npy 11"),
         (
@@ -208,6 +211,12 @@ def test_arrays_of_another_length_than_the_task(refused, files):
     line = refused(*files(fit_gt=None, test_gt=None), "--task", "celeba_aligned")
     assert "fit-pred.npy: names no images and has 30 rows; expected a row per image of split 'regress'" in line
     assert "(200, from 'celeba_aligned/regress/00000' to 'celeba_aligned/regress/00199'), in that order" in line
+
+
+def test_arrays_of_different_numbers_of_keypoints_for_a_task(refused, files):
+    rows = {"fit_pred": RANDOM.random((200, 10, 2)), "test_pred": RANDOM.random((100, 9, 2))}
+    line = refused(*files(**rows, fit_gt=None, test_gt=None), "--task", "celeba_aligned")
+    assert "differ in keypoints per image: 10 in fit-pred.npy, 9 in test-pred.npy" in line
 
 
 def test_a_record_of_another_number_of_keypoints(refused, files):

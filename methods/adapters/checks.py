@@ -42,14 +42,13 @@ def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = 
     if num_keypoints is not None and values.shape[1] != num_keypoints:
         raise OutputError(f"{source}: got K={values.shape[1]} keypoints per image, the task has K={num_keypoints}")
     found = np.asarray(values, dtype=np.float64)
-    if not np.isfinite(found.sum()):  # cheap; a sum of finite numbers may overflow, so look again
-        broken = ~np.isfinite(found).all(axis=2)
-        if broken.any():
-            row, point = np.argwhere(broken)[0].tolist()
-            raise OutputError(
-                f"{source}: row {row}, keypoint {point} is not finite ({int(broken.sum()):,} of {broken.size:,} points "
-                "are not); expected every keypoint of every image"
-            )
+    broken = ~np.isfinite(found).all(axis=2)
+    if broken.any():
+        row, point = np.argwhere(broken)[0].tolist()
+        raise OutputError(
+            f"{source}: row {row}, keypoint {point} is not finite ({int(broken.sum()):,} of {broken.size:,} points are "
+            "not); expected every keypoint of every image"
+        )
     return found
 
 

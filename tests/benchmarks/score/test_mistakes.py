@@ -75,6 +75,7 @@ def changed(name, place, value):
         ({"fit_pred": None, "test_pred": None}, "no --fit-pred: name keypoints"),
         ({"test_gt": None}, "no --test-gt: name landmarks"),
         ({"fit_gt": None, "test_gt": None}, "no --fit-gt: name landmarks"),
+        ({"fit_pred": np.array(8.0)}, "fit-pred.npy: got an array of shape (), expected (N, K, 2) or (N, 2K)"),
         ({"fit_pred": np.zeros(8)}, "fit-pred.npy: got an array of shape (8,), expected (N, K, 2) or (N, 2K)"),
         ({"fit_pred": np.zeros((2, 2, 2, 2))}, "fit-pred.npy: got an array of shape (2, 2, 2, 2)"),
         ({"fit_pred": np.zeros((0, 4, 2))}, "fit-pred.npy: got an array of shape (0, 4, 2)"),

@@ -118,7 +118,7 @@ def test_another_kind_of_file_is_refused_with_those_that_are_read(tmp_path, name
 
 def test_no_rows_are_refused(tmp_path):
     np.savez(tmp_path / "k.npz", keypoints=np.empty((0, 4, 2)), image_id=np.array([], dtype=str))
-    assert "holds no rows" in refusal(Neutral(), request(tmp_path / "k.npz"))
+    assert "the array is empty" in refusal(Neutral(), request(tmp_path / "k.npz"))
 
 
 def test_the_schema_in_the_repository_is_that_of_the_models():

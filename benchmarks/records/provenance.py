@@ -13,7 +13,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+_THIS_FILE = "benchmarks/records/provenance.py"
 _PACKAGES = ("torch", "numpy", "scipy", "diffusers", "transformers", "pillow")
 _CODE = tuple(f"{package}/*.py" for package in ("benchmarks", "datasets", "leaderboard", "methods", "metrics"))
 _STATUS = Path("/proc/self/status")
@@ -52,7 +53,7 @@ def changed_files() -> list[str] | None:
     downloaded archive.
     """
     try:
-        _git("ls-files", "--error-unmatch", "--", "benchmarks/records/provenance.py")
+        _git("ls-files", "--error-unmatch", "--", _THIS_FILE)
         tracked = _git("diff", "--name-only", "--no-renames", "--relative", "-z", "HEAD")
         untracked = _git("ls-files", "--others", "--exclude-standard", "-z", "--", *_CODE)
     except (OSError, subprocess.CalledProcessError):

@@ -48,6 +48,10 @@ def repository(code):
     return code
 
 
+def test_the_root_is_that_of_this_checkout():
+    assert (provenance.ROOT / provenance._THIS_FILE).samefile(provenance.__file__)
+
+
 def test_a_clean_tree_is_its_commit(repository):
     assert provenance.changed_files() == []
     assert provenance.git_state() == {"git_sha": git(repository, "rev-parse", "HEAD"), "git_dirty": False}

@@ -22,5 +22,5 @@ METHODS: dict[str, tuple[str, str]] = {
     "centre": ("methods.floors:Centre", "every keypoint at the image centre"),
     "grid": ("methods.floors:Grid", "a constant grid of points: the mean-pose floor"),
     "random_points": ("methods.floors:RandomPoints", "points drawn at random for every image"),
-    "random_tokens": ("methods.floors:RandomTokens", "Stable Keypoints without optimisation"),
+    "random_tokens": ("methods.stable_keypoints.random_tokens:RandomTokens", "Stable Keypoints without optimisation"),
 }

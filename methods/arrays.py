@@ -1,4 +1,4 @@
-"""The base of a method that learns a few numpy arrays: it keeps them by name, saves them and loads them."""
+"""Base class of a method that learns a few numpy arrays, which it saves and loads by name."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _FILE = "learned.safetensors"
 
 
 class ArrayMethod(Method):
-    """A method of which ``fit`` fills ``learned`` and ``predict`` asks for ``array(name)``; the rest is done here."""
+    """A method whose ``fit`` fills ``learned`` and whose ``predict`` reads ``array(name)``; save and load are here."""
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
         super().__init__(config, device)
         self.learned: dict[str, NDArray[Any]] = {}
 
     def array(self, name: str) -> NDArray[Any]:
-        """What was learned under a name, of any shape. Raises MethodError before ``fit`` or ``load``."""
+        """The learned array of this name. Raises MethodError before ``fit`` or ``load``."""
         if name not in self.learned:
             raise MethodError(f"{self.card.id}: '{name}' has not been learned yet; call fit or load first")
         return self.learned[name]
@@ -37,7 +37,7 @@ class ArrayMethod(Method):
         save_file(arrays, folder / _FILE)
 
     def load(self, folder: Path) -> None:
-        """Take up what ``save`` wrote. Raises MethodError where it is not there or not readable."""
+        """Restore what ``save`` wrote. Raises MethodError where it is missing or unreadable."""
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 

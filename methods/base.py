@@ -1,8 +1,8 @@
-"""The contract of a method: images in, K keypoints an image out, never a landmark in sight.
+"""The interface of a method: images in, K keypoints per image out, without landmarks.
 
 Coordinates are float64 (x, y) in [0, 1] of the image as the method sees it; pixel ``i`` of ``n`` has its
-centre at ``(i + 0.5) / n``. Images travel in batches that carry their ids, so that a method can key every
-random draw by image and not by order.
+centre at ``(i + 0.5) / n``. A batch of images has their ids, so that a method can key every random draw by the image
+instead of its position.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ SUPERVISED = "supervised"  # the supervision, on a card, of a method that learns
 
 
 class MethodError(Exception):
-    """A mistake that the user can mend (a missing weight file, a bad setting): shown as one line."""
+    """A mistake that the user can correct (a missing weight file, a bad setting): shown as one line."""
 
 
 class MethodConfig(BaseModel):
@@ -39,6 +39,22 @@ class MethodConfig(BaseModel):
 
     of_predict: ClassVar[frozenset[str]] = frozenset()
     of_label: ClassVar[frozenset[str]] = frozenset()
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # settings by preset, for a config with a field `preset`
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, given: Any) -> Any:
+        """Put the given settings on top of their preset; without one, the model ``mini`` means preset ``mini``."""
+        if not cls.presets or not isinstance(given, dict):
+            return given
+        default = "mini" if given.get("model") == "mini" else cls.model_fields["preset"].default
+        preset = given.get("preset") or default
+        return cls.resolve({**cls.presets.get(preset, {}), **given, "preset": preset})
+
+    @classmethod
+    def resolve(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Settings with choices that depend on this machine made, such as the features of 'auto'; here unchanged."""
+        return settings
 
 
 class MethodCard(BaseModel):
@@ -79,9 +95,9 @@ class ImageBatch:
 
 @dataclass(frozen=True)
 class LabelledBatch(ImageBatch):
-    """Images with their annotation: ``landmarks`` (B, L, 2) float64, (x, y) in [0, 1], ``visible`` (B, L) bool.
+    """Images with annotations: ``landmarks`` (B, L, 2) float64, (x, y) in [0, 1], and ``visible`` (B, L) bool.
 
-    Where ``visible`` is False the landmark is missing, and its coordinates mean nothing.
+    Where ``visible`` is False the landmark is missing and its coordinates have no meaning.
     """
 
     landmarks: NDArray[np.float64]
@@ -89,7 +105,7 @@ class LabelledBatch(ImageBatch):
 
 
 class ImageStream(Protocol):
-    """A list of images, decoded when asked for: iterable any number of times, in the order of ``ids``."""
+    """A list of images, decoded on access: iterable any number of times, in the order of ``ids``."""
 
     @property
     def ids(self) -> tuple[str, ...]: ...
@@ -104,25 +120,25 @@ class ImageStream(Protocol):
 
 
 class Report(Protocol):
-    """Progress of a fit: called with the steps done, the steps in all, and scalars worth a curve."""
+    """Progress of a fit: called with the number of steps done, the total, and scalars to plot as curves."""
 
     def __call__(self, done: int, total: int, **scalars: float) -> None: ...
 
 
 class Method(ABC):
-    """Discovers K keypoints on a set of images and finds them again on any image.
+    """Discovers K keypoints on a set of images and locates them in any image.
 
-    A subclass states its ``card`` and ``Config``; a heavy import belongs inside the function that needs it.
-    ``version`` names the code: raise it when the same settings would give other keypoints.
+    A subclass defines its ``card`` and ``Config``; a heavy import belongs inside the function that needs it. Raise
+    ``version`` when a change of the code gives other keypoints for the same settings.
 
-    A method whose card says ``supervision="supervised"`` learns from landmarks: the batches that ``fit`` gets, and
-    those alone, are ``LabelledBatch``, and ``num_keypoints`` is the number of landmarks, whatever K a task asks for.
-    No other method is given a landmark.
+    A method whose card says ``supervision="supervised"`` learns from landmarks: ``fit`` (and only ``fit``) gets batches
+    of type ``LabelledBatch``, and ``num_keypoints`` is the number of landmarks, whatever the task's K. No other method
+    gets landmarks.
 
-    ``checkpoints`` is a folder that the caller may name before ``fit``, for that one fit: a method that can go on
-    from where it was broken off makes it, keeps there what it needs, and removes it when the fit is complete.
-    ``shares_fit`` says that ``fit`` shares its work among processes launched by torchrun, all of which must call it
-    (``methods.parallel``); of any other method the first process alone runs the fit.
+    ``checkpoints`` is a folder that the caller may set before ``fit``, for that fit only: a method that can resume
+    creates it, keeps its checkpoints there, and removes it when the fit is complete. ``shares_fit`` says that ``fit``
+    shares its work among the processes launched by torchrun, all of which must call it (``methods.parallel``); the fit
+    of any other method runs in the first process only.
     """
 
     card: ClassVar[MethodCard]
@@ -139,30 +155,32 @@ class Method(ABC):
     def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
         """The config under a profile ('mini' or 'paper') with the user's settings on top.
 
-        Raises pydantic.ValidationError for an unknown name or a bad value.
+        The mini profile means preset ``mini``, where the config has presets and the user names none. Raises
+        pydantic.ValidationError for an unknown name or a bad value.
         """
-        return cls.Config(**settings)
+        default = {"preset": "mini"} if profile == "mini" and "mini" in cls.Config.presets else {}
+        return cls.Config(**{**default, **settings})
 
     @classmethod
     def settings_on(cls, fit_dataset: str, config: Any) -> Mapping[str, Any]:
-        """Settings that ``config`` should have for a fit on this dataset alone; one that the user sets wins.
+        """Settings for a fit on this dataset, for papers that state other settings for some datasets; none by default.
 
-        For a method whose paper states other settings for some datasets; here there are none.
+        A setting of the user has precedence.
         """
         return {}
 
     @classmethod
     def ablations(cls, config: Any, num_keypoints: int) -> tuple[Ablation, ...]:
-        """What the suite ``ablation`` runs beside the method with this config; each must change the config."""
+        """The ablations that the suite ``ablation`` runs for this config; each must change the config."""
         return ()
 
     @property
     def image_size(self) -> int:
-        """Side in pixels of the square images that ``fit`` and ``predict`` want; 0 where they look at none."""
+        """Side in pixels of the square images that ``fit`` and ``predict`` take; 0 if they use no pixels."""
         return 128
 
     def identity(self) -> dict[str, Any]:
-        """Plain data, beside config and version, on which keypoints depend (such as a weight file's sha256)."""
+        """Plain data on which the keypoints depend besides config and version, such as a weight file's sha256."""
         return {}
 
     @abstractmethod
@@ -178,5 +196,5 @@ class Method(ABC):
         raise MethodError(f"{self.card.id} learns nothing that could be saved")
 
     def load(self, folder: Path) -> None:
-        """Take up what ``save`` wrote, ready to ``predict``."""
+        """Restore what ``save`` wrote, so that ``predict`` can be called."""
         raise MethodError(f"{self.card.id} learns nothing that could be loaded")

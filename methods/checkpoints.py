@@ -1,7 +1,7 @@
-"""A fit on its way, kept so that it can go on after it was broken off.
+"""Checkpoints of unfinished fits, from which they resume after an interruption.
 
-A checkpoint is one safetensors file with JSON in its header, written beside the one before and renamed over it, so
-that there is always a whole one. It needs no random state: every draw is keyed by what it is for.
+A checkpoint is one safetensors file with JSON in its header. It is written to a temporary file that then replaces the
+previous checkpoint, so that a whole one always exists. It holds no random state: every draw has its own key.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from methods.base import MethodError
+from methods.base import ImageStream, Method, MethodError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,9 +35,9 @@ def digest(names: Sequence[str]) -> str:
 
 
 class CheckpointFile:
-    """The checkpoint of one fit in ``folder``, which is made when there is something to keep.
+    """The checkpoint of one fit in ``folder``, which the first write creates.
 
-    ``fit`` is plain data that says which fit: method (its id), settings, images, K and seed.
+    ``fit`` is plain data that identifies the fit: method (its id), settings, images, K and seed.
     """
 
     def __init__(self, folder: Path, fit: Mapping[str, Any]) -> None:
@@ -45,8 +45,30 @@ class CheckpointFile:
         self._path = folder / FILE
         self._fit = json.loads(json.dumps(fit))
 
+    @classmethod
+    def of_fit(
+        cls, method: Method, images: ImageStream, num_keypoints: int, seed: int, leave_out: Collection[str] = ()
+    ) -> Self | None:
+        """The checkpoint of a fit in ``method.checkpoints``; None where that or ``checkpoint_every`` is not set.
+
+        Settings in ``leave_out`` are no part of the fit's identity, nor are those of predict alone.
+        """
+        config = method.config
+        if method.checkpoints is None or not config.checkpoint_every:
+            return None
+        fit = {
+            "method": method.card.id,
+            "version": method.version,
+            "config": config.model_dump(mode="json", exclude={*leave_out, *config.of_predict}),
+            "identity": method.identity(),
+            "images": digest(images.ids),
+            "num_keypoints": num_keypoints,
+            "seed": seed,
+        }
+        return cls(method.checkpoints, fit)
+
     def read_tensors(self) -> dict[str, Tensor] | None:
-        """The tensors kept, on the CPU; None, with a line that says why, for a broken file or one of another fit."""
+        """The stored tensors, on the CPU; None, with a warning that says why, if broken or of another fit."""
         from safetensors import SafetensorError, safe_open
 
         if not self._path.exists():
@@ -65,11 +87,11 @@ class CheckpointFile:
         return tensors
 
     def refuse(self, reason: str) -> None:
-        """Say that the file is broken, and that there is therefore no checkpoint."""
+        """Warn that the file is broken and the fit starts from the beginning."""
         _log.warning("%s is broken (%s); the fit begins anew", self._path, reason)
 
     def write_tensors(self, tensors: Mapping[str, Tensor]) -> None:
-        """Keep tensors in place of the last. Raises MethodError where the disk does not take them."""
+        """Replace the checkpoint by these tensors. Raises MethodError where they cannot be written."""
         from safetensors.torch import save
 
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -91,7 +113,7 @@ class CheckpointFile:
             ) from error
 
     def remove(self) -> None:
-        """Leave nothing behind: the fit is complete."""
+        """Delete the checkpoint and its folder once the fit is complete."""
         for file in self._folder.glob(f"*{FILE}*"):
             file.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
@@ -99,7 +121,7 @@ class CheckpointFile:
 
 
 def _differing(one: Any, other: Any) -> set[str]:
-    """Names of the entries, at any depth, that two pieces of plain data do not share."""
+    """Names of the entries, at any depth, in which two pieces of plain data differ."""
     if not (isinstance(one, dict) and isinstance(other, dict)):
         return set()
     found: set[str] = set()
@@ -111,13 +133,16 @@ def _differing(one: Any, other: Any) -> set[str]:
 
 @dataclass
 class Stop:
-    """Whether the fit was told to stop, and by which signal."""
+    """A request to stop: the ``number`` of the signal that came, None without one.
+
+    ``before`` are the handlers that the signals had.
+    """
 
     number: int | None = None
     before: dict[int, Any] = field(default_factory=dict)
 
     def obey(self) -> None:
-        """Do now what the signal would have done, or raise KeyboardInterrupt where that is nothing or death."""
+        """Re-raise the deferred signal with its original handler; KeyboardInterrupt if that was SIG_IGN or SIG_DFL."""
         number = self.number
         self.restore()
         if number is not None and callable(signal.getsignal(number)):
@@ -125,15 +150,18 @@ class Stop:
         raise KeyboardInterrupt
 
     def restore(self) -> None:
-        """Give the signals back to whom they belonged."""
+        """Restore the signals' original handlers."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.before.clear()
 
 
 @contextmanager
-def held_back(active: bool) -> Iterator[Stop]:
-    """Put Ctrl-C and SIGTERM off until the fit obeys; the second one counts at once. In the main thread alone."""
+def deferred_signals(active: bool) -> Iterator[Stop]:
+    """Defer Ctrl-C and SIGTERM until the fit calls ``obey``; a second signal takes effect at once.
+
+    Does nothing unless ``active`` and in the main thread.
+    """
     stop = Stop()
     if not active or threading.current_thread() is not threading.main_thread():
         yield stop

@@ -1,8 +1,4 @@
-"""Floors: keypoints that know nothing of the image, below which a method has learned nothing.
-
-``centre``, ``grid`` and ``random_points`` never look at a pixel; ``random_tokens`` is Stable Keypoints with the
-random tokens that it starts from.
-"""
+"""Floors: baselines whose keypoints do not depend on the image. A method that is no better has learned nothing."""
 
 from __future__ import annotations
 
@@ -10,14 +6,12 @@ import hashlib
 import json
 import math
 from abc import abstractmethod
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
-from methods.stable_keypoints import StableKeypoints
+from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodError, Report
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +20,7 @@ _FILE = "floor.json"
 
 
 class Floor(Method):
-    """A method whose keypoints follow from K, the seed and the image's id alone."""
+    """A method whose keypoints depend only on K, the seed and the image's id."""
 
     num_keypoints: int = 0
     seed: int = 0
@@ -55,7 +49,7 @@ class Floor(Method):
         (folder / _FILE).write_text(json.dumps(state), encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Take up what ``save`` wrote. Raises MethodError where it is not there or not readable."""
+        """Restore what ``save`` wrote. Raises MethodError where it is missing or unreadable."""
         try:
             state = json.loads((folder / _FILE).read_text(encoding="utf-8"))
             self.num_keypoints, self.seed = int(state["num_keypoints"]), int(state["seed"])
@@ -68,7 +62,7 @@ class Floor(Method):
 
 
 class Centre(Floor):
-    """Every keypoint at the image centre: centred regression then predicts the centre for every landmark."""
+    """All keypoints at the image centre: a regression about the centre then predicts the centre for every landmark."""
 
     card: ClassVar[MethodCard] = MethodCard(
         id="centre",
@@ -84,10 +78,10 @@ class Centre(Floor):
 
 
 class Grid(Floor):
-    """The same K distinct points for every image, in rows as square as K allows.
+    """The same K distinct points for every image, on a grid as square as K allows.
 
-    A constant design has rank 1, so regression without bias gives each landmark its mean over the fit rows: the
-    mean-pose floor. With K = 1 the point is the image centre, and the floor is that of ``centre``.
+    A constant design matrix has rank 1, so regression without bias predicts each landmark's mean over the fit rows,
+    the mean pose. With K = 1 the point is the image centre, and the baseline equals ``centre``.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -99,7 +93,7 @@ class Grid(Floor):
     )
 
     def points(self, image_id: str) -> NDArray[np.float64]:
-        """(K, 2): round(sqrt(K)) rows, the first ones a point longer where K does not divide evenly."""
+        """(K, 2): round(sqrt(K)) rows; where K does not divide evenly, the first rows have one point more."""
         rows = round(math.sqrt(self.num_keypoints))
         shortest, longer = divmod(self.num_keypoints, rows)
         lengths = [shortest + (row < longer) for row in range(rows)]
@@ -113,7 +107,7 @@ class Grid(Floor):
 
 
 class RandomPoints(Floor):
-    """Points drawn uniformly for each image, from its id and the seed: the order of images does not matter."""
+    """Points drawn uniformly for each image under its id and the seed: the order of images does not matter."""
 
     card: ClassVar[MethodCard] = MethodCard(
         id="random_points",
@@ -127,28 +121,3 @@ class RandomPoints(Floor):
         """(K, 2), uniform in [0, 1)."""
         key = hashlib.sha256(f"{self.seed}:{image_id}".encode()).digest()
         return np.random.default_rng(int.from_bytes(key, "big")).random((self.num_keypoints, 2))
-
-
-class RandomTokens(StableKeypoints):
-    """Stable Keypoints with the random tokens that it starts from: what the model gives without optimisation.
-
-    Every setting of Stable Keypoints applies but ``steps`` and ``tokens``, which are 0 and none whatever is asked for.
-    """
-
-    card: ClassVar[MethodCard] = StableKeypoints.card.model_copy(
-        update={
-            "id": "random_tokens",
-            "name": "Random tokens",
-            "summary": "Stable Keypoints without optimisation",
-            "trained_on": "the fit images choose among random tokens; the diffusion model saw captioned images",
-            "is_floor": True,
-        }
-    )
-
-    def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
-        super().__init__((config or self.Config()).model_copy(update={"steps": 0, "tokens": None}), device)
-
-    @classmethod
-    def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
-        """Stable Keypoints' config under a profile, with no steps."""
-        return super().config_for(profile, {**settings, "steps": 0, "tokens": None})

@@ -1,4 +1,4 @@
-"""In which order the numbers of a feature map lie in memory."""
+"""Memory format of weights and feature maps."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The processes that torchrun (or accelerate) launches: which one this is, and what it shares with the others.
+"""Communication among the processes that torchrun (or accelerate) launches.
 
-Nothing is imported and nothing is waited for where there is one process alone. Every process must make the same
-calls in the same order; what travels is tensors and JSON, never pickle.
+A single process imports nothing and waits for nothing. Several processes must make the same calls in the same order;
+only tensors and text travel between them, never pickles.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PATIENCE = timedelta(days=7)  # the others wait while the first process predicts
 
 
 def world() -> tuple[int, int]:
-    """Number of this process and of all, (0, 1) unless launched. Raises MethodError for numbers that cannot be."""
+    """Rank of this process and number of processes, (0, 1) unless launched. Raises MethodError for invalid numbers."""
     if any(name not in os.environ for name in VARIABLES):
         return 0, 1
     try:
@@ -31,16 +31,16 @@ def world() -> tuple[int, int]:
         rank, size = -1, -1
     if not 0 <= rank < size:
         raise MethodError(
-            f"RANK is {os.environ['RANK']!r} and WORLD_SIZE {os.environ['WORLD_SIZE']!r}, expected a number below the "
-            "other; unset both, or launch with torchrun --nproc-per-node N -m benchmarks run ..."
+            f"RANK is {os.environ['RANK']!r} and WORLD_SIZE {os.environ['WORLD_SIZE']!r}, expected the first to be "
+            "the smaller; unset both, or launch with torchrun --nproc-per-node N -m benchmarks run ..."
         )
     return rank, size
 
 
 def own_device(device: str) -> str:
-    """The device of this process: of several that were told ``cuda``, each takes the GPU of its LOCAL_RANK.
+    """The device of this process: with ``cuda`` and several processes, each takes the GPU of its LOCAL_RANK.
 
-    Raises MethodError where all would take one and the same GPU, or where there are fewer GPUs than processes.
+    Raises MethodError where all would take the same GPU, or where there are fewer GPUs than processes.
     """
     rank, size = world()
     if size == 1 or not device.startswith("cuda"):
@@ -56,7 +56,7 @@ def own_device(device: str) -> str:
 
 
 class Team:
-    """The processes that do one thing together on ``device`` (``own_device``); one alone is a team too."""
+    """The processes that share a fit, each on its own ``device`` (``own_device``); a single one is a team too."""
 
     def __init__(self, device: str) -> None:
         self.rank, self.size = world()
@@ -65,11 +65,11 @@ class Team:
             _connect(device)
 
     def share(self, count: int) -> slice:
-        """This process's part of ``count`` things: parts follow each other and differ by one at most."""
+        """This process's part of ``count`` items: parts are consecutive and differ in size by at most one."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def total(self, tensor: Tensor) -> Tensor:
-        """Sum of the processes' tensors, of one shape: the same bits in each of them."""
+        """Sum of the processes' tensors, all of one shape; the same bits in every process."""
         if self.size > 1:
             import torch.distributed as dist
 
@@ -78,7 +78,7 @@ class Team:
         return tensor
 
     def from_first(self, tensor: Tensor) -> Tensor:
-        """The first process's tensor, in all; the others give one of its shape and type."""
+        """The first process's tensor, in every process; the others pass one of the same shape and dtype."""
         if self.size > 1:
             import torch.distributed as dist
 
@@ -88,7 +88,7 @@ class Team:
 
     @contextmanager
     def agreed(self) -> Iterator[None]:
-        """Raise what the block raises, and MethodError where it failed in another process: all go on or none."""
+        """Raise the block's own exception, or MethodError if it failed in another process: all continue or none."""
         if self.size == 1:
             yield
             return
@@ -109,7 +109,7 @@ class Team:
             raise MethodError("another of the processes failed; its own line says why")
 
     def say(self, text: str = "") -> str:
-        """What the first process says, in all of them."""
+        """The first process's text, in every process."""
         import torch
 
         data = text.encode()
@@ -120,7 +120,7 @@ class Team:
 
 
 def _connect(device: str) -> None:
-    """Join the other processes, once. Raises MethodError where they cannot be reached."""
+    """Connect to the other processes, once. Raises MethodError where they cannot be reached."""
     import torch
     import torch.distributed as dist
 

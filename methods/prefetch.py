@@ -1,4 +1,4 @@
-"""Images loaded while others are worked on."""
+"""Load images in the background."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from methods.base import ImageBatch, ImageStream
 
 
 def loaded_ahead(images: ImageStream, batches: Sequence[Sequence[int]]) -> Iterator[Future[ImageBatch]]:
-    """The images at these positions, batch by batch; while one is worked on, the next is decoded."""
+    """Batches of the images at these positions; the next batch is decoded while the caller works on one."""
     with ThreadPoolExecutor(1, thread_name_prefix="load") as pool:
         ahead = deque(pool.submit(images.load, batch) for batch in batches[:1])
         for following in [*batches[1:], None]:

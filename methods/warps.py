@@ -1,4 +1,4 @@
-"""Warping images and maps by affine transformations, and back."""
+"""Warp images and maps by affine transformations, and back."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 def warp(images: Tensor, theta: Tensor) -> Tensor:
-    """T(images): (B, C, H, W) sampled bilinearly at theta (B, 2, 3), zeros outside."""
+    """Images (B, C, H, W) sampled bilinearly where theta (B, 2, 3) maps each output pixel; zeros outside."""
     grid = F.affine_grid(theta.to(images), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def inverse(theta: Tensor) -> Tensor:
-    """The theta (B, 2, 3) of the inverse transformation T^-1; on a GPU nothing waits for it."""
+    """The theta (B, 2, 3) of the inverse transformation, computed without waiting for the GPU."""
     last_row = theta.new_tensor([0.0, 0.0, 1.0]).expand(len(theta), 1, 3)
     return torch.linalg.inv_ex(torch.cat([theta, last_row], dim=1)).inverse[:, :2]
 
@@ -22,8 +22,8 @@ def inverse(theta: Tensor) -> Tensor:
 def average_unwarped(maps: Tensor, theta: Tensor, side: int) -> Tensor:
     """Eq. 11: maps (B, A, K, R, R) of A views, warped back at ``side`` pixels and averaged: (B, K, side, side).
 
-    ``theta`` is (B, A, 2, 3). A pixel's average counts the views that see it (bilinearly); one that none sees
-    is 0.
+    ``theta`` is (B, A, 2, 3). A pixel is averaged over the views that cover it, with bilinear weights; it is 0 where
+    no view does.
     """
     batch, views, tokens = maps.shape[:3]
     back = inverse(theta.flatten(0, 1))

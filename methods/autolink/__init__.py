@@ -1,4 +1,4 @@
-"""AutoLink (He et al., NeurIPS 2022): keypoints that are linked by learned edges, drawn, and painted from.
+"""AutoLink (He et al., NeurIPS 2022): a masked image is restored from learned edges between its keypoints.
 
 Importing this package imports no torch.
 """

@@ -1,4 +1,4 @@
-"""Edges between keypoints, drawn so that a picture of them has a gradient with respect to both."""
+"""Differentiable drawing of edges between keypoints."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from torch import Tensor
 
 
 def pairs(num_keypoints: int, device: torch.device | str = "cpu") -> Tensor:
-    """The two ends (2, E) of every edge, E = K (K - 1) / 2, the smaller index first."""
+    """Indices (2, E) of the two ends of every edge, E = K (K - 1) / 2, the smaller index first."""
     return torch.triu_indices(num_keypoints, num_keypoints, offset=1, device=device)
 
 
 def pixel_grid(size: int, device: torch.device | str = "cpu", dtype: torch.dtype | None = None) -> Tensor:
-    """Places (size * size, 2) of pixels row by row, as (y, x): the first pixel's centre is at -1, the last's at 1."""
+    """Coordinates (size * size, 2) of pixel centres, (y, x), row by row: -1 for the first pixel, 1 for the last."""
     ticks = torch.linspace(-1, 1, size, device=device, dtype=dtype)
     return torch.cartesian_prod(ticks, ticks)
 
@@ -25,8 +25,8 @@ def draw_edges(keypoints: Tensor, weights: Tensor, size: int, thickness: float) 
     is an area in those units. Source: section 3 of He et al. (2022).
 
     The brightest edge and the segment's nearest point are found without a gradient, and the value is then computed
-    for that edge alone. That is the gradient of the formula: a maximum passes it on to its winner, and the distance
-    does not change, to first order, as the nearest point moves along the segment.
+    for that edge alone. This gives the exact gradient: a maximum passes its gradient to the winner, and the distance
+    does not change, to first order, when the nearest point moves along the segment.
     """
     grid = pixel_grid(size, keypoints.device, keypoints.dtype)
     first, second = pairs(keypoints.shape[1], keypoints.device)
@@ -42,7 +42,7 @@ def draw_edges(keypoints: Tensor, weights: Tensor, size: int, thickness: float) 
 
 
 def _brightest(grid: Tensor, start: Tensor, end: Tensor, weights: Tensor, thickness: float) -> tuple[Tensor, Tensor]:
-    """The brightest edge (B, P) at each of P places, and how far along it, in [0, 1], its nearest point is (B, P)."""
+    """The brightest edge (B, P) at each of P places, and the position (B, P), in [0, 1], of its nearest point."""
     step = end - start
     length = step.square().sum(dim=2, keepdim=True).clamp_min(torch.finfo(step.dtype).eps)
     forward = step @ grid.T - (step * start).sum(dim=2, keepdim=True)  # (B, E, P): (grid - start) . step

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from methods.autolink.config import AutoLinkConfig
-from methods.base import ImageStream, MethodCard, MethodConfig, MethodError, Report
+from methods.base import ImageBatch, ImageStream, MethodCard, MethodConfig, MethodError, Report
+from methods.files import weights_sha256
 from methods.training import perceptual
 from methods.training.base import TrainedMethod
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 LEAST_KEYPOINTS = 2  # an edge has two ends
 
-# After each block's last ReLU but the deepest block's; what the other features compare is a choice of ours.
+# The last ReLU of each block but the deepest. For other kinds of features the layers are a choice of ours.
 LAYERS: dict[str, tuple[str, ...] | None] = {
     "vgg16": ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
     "vgg19": ("conv1_2", "conv2_2", "conv3_4", "conv4_4"),
@@ -28,7 +29,7 @@ LAYERS: dict[str, tuple[str, ...] | None] = {
 
 
 class AutoLink(TrainedMethod):
-    """Paints a masked image anew from the lines between its keypoints: the lines carry what the mask took away.
+    """Learns keypoints by restoring a masked image from a drawing of the edges between them.
 
     Source: He, Wandt and Rhodin, NeurIPS 2022, and the released code.
     """
@@ -47,37 +48,32 @@ class AutoLink(TrainedMethod):
     Config: ClassVar[type[MethodConfig]] = AutoLinkConfig
     version: ClassVar[str] = "2"  # 2: keypoints as the released evaluation has them, -1 to 1 from border to border
 
-    def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
-        super().__init__(config, device)
-        self._features: Features | None = None
-
     def identity(self) -> dict[str, Any]:
-        """Which features the loss compares, with the sha256 of their weights, or that of the ``weights`` taken.
+        """The features that the loss compares and the sha256 of their weights, or the sha256 of ``weights``.
 
         Raises MethodError where they are missing.
         """
         config = self.config
         if config.weights is not None:
-            return {"weights_sha256": _sha256(Path(config.weights).expanduser())}
+            return {"weights_sha256": weights_sha256(Path(config.weights).expanduser(), self.card.id)}
         return perceptual.identity(config.features, config.features_weights, self.card.id)
 
     def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
-        """Train detector, edges and painter; with ``weights`` set, take the detector from there and learn nothing.
+        """Train detector, edges and painter; with ``weights`` set, load the detector and learn nothing.
 
-        Raises MethodError for fewer than 2 keypoints, no images, a loss that diverges, or weights that do not fit.
+        Raises MethodError for fewer than 2 keypoints, no images, a loss that is not finite, or weights that do not fit.
         """
         if num_keypoints < LEAST_KEYPOINTS:
             raise MethodError(f"{self.card.id}: got {num_keypoints} keypoints, expected at least 2: edges link them")
         if self.config.weights is None:
             super().fit(images, num_keypoints, seed, report)
             return
-        self._take(
-            self._with_detector(Path(self.config.weights).expanduser(), num_keypoints, seed), num_keypoints, seed
-        )
+        network = self._with_detector(Path(self.config.weights).expanduser(), num_keypoints, seed)
+        self._take(network, num_keypoints, seed)
         report(1, 1)
 
     def build(self, num_keypoints: int) -> nn.Module:
-        """Detector, weights of the edges, and painter."""
+        """A network of detector, edge weights and painter."""
         from methods.autolink.network import Detector, Network
 
         config = self.config
@@ -85,7 +81,7 @@ class AutoLink(TrainedMethod):
         return Network(detector, num_keypoints, config.width, config.edge_rate, config.edge_start)
 
     def optimiser(self, network: nn.Module) -> optim.Optimizer:
-        """Adam with decoupled weight decay, the detector at its own rate."""
+        """Adam with decoupled weight decay; the detector has a learning rate of its own."""
         from torch.optim import AdamW
 
         config = self.config
@@ -94,8 +90,10 @@ class AutoLink(TrainedMethod):
         groups = [{"params": others}, {"params": detector, "lr": config.learning_rate * config.detector_rate}]
         return AdamW(groups, lr=config.learning_rate, weight_decay=config.weight_decay)
 
-    def losses(self, network: nn.Module, pixels: Tensor, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Distance in features between the images and those painted from their edges and what the mask leaves."""
+    def losses(
+        self, network: nn.Module, batch: ImageBatch, pixels: Tensor, generator: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Distance in features between images and their restorations from edges and masked images."""
         import torch
 
         from methods.training.features import layer_distances
@@ -116,24 +114,23 @@ class AutoLink(TrainedMethod):
         }
 
     def locate(self, network: nn.Module, pixels: Tensor) -> Tensor:
-        """Keypoints (B, K, 2), (x, y) in [0, 1]: halved and moved by 0.5, as the released evaluation does.
+        """Keypoints (B, K, 2), (x, y) in [0, 1]: value / 2 + 0.5, as in the released evaluation.
 
-        The detector's -1 and 1 are the centres of the outer cells of its maps, so that a keypoint as drawn lies up to
-        half a cell from where it was found, a 64th of the side at the border of 32 cells. A regression about the
-        centre or with a bias takes that up; one about the corner without bias (``autolink/*``) depends on it.
+        The detector's -1 and 1 are the centres of the outer cells of its maps, so that a keypoint lies up to half a
+        cell (1/64 of the side for 32 cells) off at the border. A regression about the centre or with a bias corrects
+        that; one about the corner without bias (``autolink/*``) depends on it.
         """
         places: Tensor = cast("Network", network).detector(2 * pixels - 1).flip(2)
         return places / 2 + 0.5
 
     def _with_detector(self, file: Path, num_keypoints: int, seed: int) -> nn.Module:
         """A network with the detector of a released checkpoint. Raises MethodError where it does not fit."""
-        from methods.adapters.autolink import load_detector
-        from methods.adapters.base import OutputError
+        from methods.autolink.released import load_detector
 
         network = cast("Network", self._new_network(num_keypoints, seed))
         try:
             network.detector.load_state_dict(load_detector(file, num_keypoints).state_dict())
-        except OutputError as error:
+        except MethodError as error:
             raise MethodError(f"{self.card.id}: {error}") from error
         except RuntimeError as error:
             raise MethodError(
@@ -143,7 +140,7 @@ class AutoLink(TrainedMethod):
         return network
 
     def _flipped(self, pixels: Tensor, generator: np.random.Generator) -> Tensor:
-        """Half of the images, drawn at random, seen in a mirror."""
+        """Images of which each is mirrored with probability 1/2."""
         if not self.config.flip:
             return pixels
         import torch
@@ -152,7 +149,7 @@ class AutoLink(TrainedMethod):
         return torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(3), pixels)
 
     def _recoloured(self, pixels: Tensor, generator: np.random.Generator) -> Tensor:
-        """Images whose channels are put in another order, each as it is or as its negative, drawn for each image."""
+        """Images with their channels permuted, and each channel negated with probability 1/2."""
         if not self.config.recolour:
             return pixels
         import numpy as np
@@ -164,7 +161,7 @@ class AutoLink(TrainedMethod):
         return torch.where(negative, 1 - mixed, mixed)
 
     def _visible(self, pixels: Tensor, generator: np.random.Generator) -> Tensor:
-        """What the mask leaves of each image, (B, 1, H, H) of 0 and 1, in square blocks."""
+        """Mask (B, 1, H, H) in square blocks: 1 where the painter sees the image, 0 where it does not."""
         import torch
         from torch.nn.functional import interpolate
 
@@ -174,28 +171,20 @@ class AutoLink(TrainedMethod):
 
     def _compared(self, pixels: Tensor) -> list[Tensor]:
         """The features of images (B, 3, H, H) in [0, 1] that the loss compares."""
+        found: list[Tensor] = self._features(self._resized(pixels, self.config.features_size))
+        return found
+
+    @cached_property
+    def _features(self) -> Features:
         config = self.config
-        if self._features is None:
-            layers = config.features_layers or LAYERS.get(config.features)
-            self._features = perceptual.load(
-                config.features, config.features_weights, layers, self.device, self.card.id
-            )
-        return self._features(self._resized(pixels, config.features_size))
+        layers = config.features_layers or LAYERS.get(config.features)
+        return perceptual.load(config.features, config.features_weights, layers, self.device, self.card.id)
 
     @staticmethod
     def _resized(pixels: Tensor, size: int) -> Tensor:
-        """Images at another size; 0 leaves them at theirs."""
+        """Images resized to ``size`` a side; 0 leaves them unchanged."""
         from torch.nn.functional import interpolate
 
         if size in (0, pixels.shape[-1]):
             return pixels
         return interpolate(pixels, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-
-
-def _sha256(file: Path) -> str:
-    """sha256 of a file. Raises MethodError where it cannot be read."""
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise MethodError(f"autolink: cannot read weights {file}: {error.strerror or error}") from error

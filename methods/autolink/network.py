@@ -1,4 +1,4 @@
-"""The detector of keypoints, and the painter that restores a masked image from their edges."""
+"""The keypoint detector, and the painter that restores a masked image from the keypoints' edges."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 class Residual(nn.Module):
-    """Two convolutions beside one, at half the size."""
+    """A residual block that halves the size: two convolutions, and one in the shortcut."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class Residual(nn.Module):
 
 
 class Enlarge(nn.Module):
-    """One convolution at twice the size."""
+    """Bilinear upsampling to twice the size, then one convolution."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -60,11 +60,11 @@ def _upsample() -> nn.Module:
 
 
 class Detector(nn.Module):
-    """K keypoints as the centres of mass of K maps, each a softmax over a quarter of the image's side.
+    """K keypoints as the centres of mass of K maps; a map is a softmax over a quarter of the image's side.
 
-    The image is halved ``levels`` times, from ``width`` channels on twice as many each time, and enlarged again to a
-    quarter of its side. ``reach`` is not of the paper, where all keypoints begin in the middle: above 0 each has a
-    place of its own (``places``), and its map falls off around that place as a Gaussian of this standard deviation.
+    The image is halved ``levels`` times, from ``width`` channels with twice as many each time, and upsampled to a
+    quarter of its side. ``reach`` is not in the paper, where all keypoints begin in the middle: above 0, each keypoint
+    has a place of its own (``places``), and its map falls off around it as a Gaussian of this standard deviation.
     """
 
     places: Tensor
@@ -91,7 +91,7 @@ class Detector(nn.Module):
 
 
 def spiral(num_keypoints: int) -> Tensor:
-    """Places (K, 2) spread evenly over a disc of radius 0.7 around the middle, (y, x) in [-1, 1]: a sunflower's."""
+    """Places (K, 2), (y, x) in [-1, 1], spread evenly over a disc of radius 0.7 around the middle: Vogel's spiral."""
     number = torch.arange(num_keypoints)
     radius = 0.7 * ((number + 0.5) / num_keypoints).sqrt()
     angle = number * math.pi * (3 - math.sqrt(5))
@@ -110,7 +110,7 @@ def _pair(inputs: int, outputs: int, *last: nn.Module) -> list[nn.Module]:
 
 
 class Painter(nn.Module):
-    """A U-Net of four levels that paints an image from a masked one and the picture of the edges."""
+    """A U-Net of four levels that restores an image from a masked one and the drawing of the edges."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -141,10 +141,10 @@ class Painter(nn.Module):
 
 
 class Network(nn.Module):
-    """Detector, weights of the edges, and painter.
+    """Detector, edge weights and painter.
 
-    An edge's weight is softplus(``edge_rate`` s) of its parameter s, which begins near ``edge_start`` /
-    ``edge_rate``: with Adam an edge then moves ``edge_rate`` times as fast as any other parameter.
+    An edge's weight is softplus(``edge_rate`` s) of its parameter s, which starts near ``edge_start`` /
+    ``edge_rate``: with Adam, ``edge_rate`` s then changes ``edge_rate`` times as fast as any other parameter.
     """
 
     def __init__(self, detector: Detector, num_keypoints: int, width: int, edge_rate: float, edge_start: float) -> None:
@@ -161,13 +161,13 @@ class Network(nn.Module):
 
     @property
     def edge_weights(self) -> Tensor:
-        """Weights (E,), positive, in the order of ``edges.pairs``."""
+        """Weights (E,) of the edges, positive, in the order of ``edges.pairs``."""
         return softplus(self.edge_rate * self.edge_scores)
 
     def forward(self, pixels: Tensor, masked: Tensor, thickness: float) -> Tensor:
-        """The image painted from the edges found in ``pixels`` and from it ``masked`` (B, 3, S, S), at that size.
+        """The restored image (B, 3, S, S), from the edges found in ``pixels`` and the ``masked`` image (B, 3, S, S).
 
-        All are in [-1, 1].
+        All images are in [-1, 1].
         """
         edges = draw_edges(self.detector(pixels), self.edge_weights, masked.shape[-1], thickness)
         painted: Tensor = self.painter(masked, edges)

@@ -1,1 +1,1 @@
-"""A frozen diffusion model: finding, reading and running its weights."""
+"""A frozen diffusion pipeline: find its files, load it, encode images to latents, add noise, run its UNet."""

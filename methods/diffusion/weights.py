@@ -1,20 +1,18 @@
-"""Where a diffusion pipeline's files are, what its JSON configs say, and which weights it holds. No torch.
-
-A model is ``mini``, a folder in diffusers' layout, or a hub id. A hub id is looked up in the hub's cache first,
-without network; only what is not there is fetched, and only the files that are read.
-"""
+"""The files of a diffusion pipeline: where they are, what their JSON configs say, which of them are read. No torch."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable
-from functools import lru_cache, partial
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from methods import hub
 from methods.base import MethodError
+from methods.files import weights_sha256
 
 MINI_MODEL = Path(__file__).parent / "mini_model"
 EXAMPLE = "stable-diffusion-v1-5/stable-diffusion-v1-5"
@@ -22,93 +20,179 @@ STEMS = ("diffusion_pytorch_model", "model")
 VARIANTS = (None, "fp16")
 WITHOUT_WEIGHTS = {"scheduler", "tokenizer", "tokenizer_2"}
 CONFIGS = ("*.json", "*.txt")
-# Seconds to wait for the hub to answer at all.
-TIMEOUT = 10.0
 
 
-def locate(model: str) -> Path | None:
-    """Folder of a model given as ``mini`` or as a path; None where the name is a hub id.
+@dataclass(frozen=True)
+class ModelFiles:
+    """The files of ``model``, which is ``mini``, a folder in diffusers' layout, or a hub id at a ``revision``.
 
-    Raises MethodError where a folder is meant (``mini``, an absolute path, a leading dot) and is not there.
+    A hub id is looked up in the hub's cache first, without network; only files that are read and missing there are
+    downloaded. ``method`` is the id of the method that uses the model: error messages name its settings.
     """
-    folder = MINI_MODEL if model == "mini" else Path(model).expanduser()
-    if folder.is_dir():
-        return folder
-    if model == "mini" or model.startswith((".", "~", "/")) or model.count("/") != 1:
-        raise missing(model, str(folder), "no such folder")
-    return None
 
+    model: str
+    revision: str | None
+    method: str
 
-def missing(model: str, where: str, reason: str, remedy: str = "") -> MethodError:
-    """The one line that tells a user whose weights are not there what to do."""
-    if model == "mini":
-        remedy = "restore it from the repository or train it with python -m benchmarks.pretrain train"
-    elif not remedy:
-        remedy = (
-            "give a folder in diffusers' layout (--set stable_keypoints.model=FOLDER), download one where there is a "
-            f"network (hf download {EXAMPLE} --include '*.json' --include '*.txt' --include "
-            "'*/diffusion_pytorch_model.safetensors' --local-dir FOLDER), or use the small model "
-            "(--set stable_keypoints.model=mini)"
-        )
-    return MethodError(f"stable_keypoints: no usable weights of '{model}' at {where} ({reason}); {remedy}")
+    def error(self, text: str) -> MethodError:
+        """An error of the method that uses the model."""
+        return MethodError(f"{self.method}: {text}")
 
+    def missing(self, where: str, reason: str, remedy: str = "") -> MethodError:
+        """The error for weights that are missing or unusable; by default it lists the ways to get some."""
+        if self.model == "mini":
+            remedy = "restore it from the repository or train it with python -m benchmarks.pretrain train"
+        elif not remedy:
+            remedy = (
+                f"give a folder in diffusers' layout (--set {self.method}.model=FOLDER), download one where there is a "
+                f"network (hf download {EXAMPLE} --include '*.json' --include '*.txt' --include "
+                "'*/diffusion_pytorch_model.safetensors' --local-dir FOLDER), or use the small model "
+                f"(--set {self.method}.model=mini)"
+            )
+        return self.error(f"no usable weights of '{self.model}' at {where} ({reason}); {remedy}")
 
-def read_config(model: str, revision: str | None, part: str, file: str = "config.json") -> dict[str, Any]:
-    """A part's JSON config (``unet``, ``vae``, ``scheduler``), from the folder or the hub's cache or the hub.
+    def folder(self) -> Path | None:
+        """Folder of a model given as ``mini`` or as a path; None for a hub id.
 
-    Raises MethodError where it cannot be had.
-    """
-    name = str(PurePosixPath(part, file))
-    folder = locate(model) or _hub_folder(model, revision, (name,))
-    try:
-        return dict(json.loads((folder / name).read_text()))
-    except (OSError, ValueError) as error:
-        raise missing(model, str(folder / name), type(error).__name__ + _other_kind(folder)) from error
+        Raises MethodError for a folder that does not exist (``mini``, an absolute path, or one with a leading dot).
+        """
+        folder = MINI_MODEL if self.model == "mini" else Path(self.model).expanduser()
+        if folder.is_dir():
+            return folder
+        if self.model == "mini" or self.model.startswith((".", "~", "/")) or self.model.count("/") != 1:
+            raise self.missing(str(folder), "no such folder")
+        return None
 
+    def read_config(self, part: str, file: str = "config.json") -> dict[str, Any]:
+        """JSON config of a part (``unet``, ``vae``, ``scheduler``). Raises MethodError if it cannot be read."""
+        name = str(PurePosixPath(part, file))
+        folder = self._folder_with(name)
+        try:
+            return dict(json.loads((folder / name).read_text()))
+        except (OSError, ValueError) as error:
+            raise self.missing(str(folder / name), type(error).__name__ + _other_kind(folder)) from error
 
-def image_side(model: str, revision: str | None) -> int:
-    """Side in pixels of the images a pipeline was made for: latent side x what the autoencoder shrinks by.
+    def image_side(self) -> int:
+        """Side in pixels of the images that the pipeline was made for: latent side x the autoencoder's reduction.
 
-    Raises MethodError where the configs cannot be had or do not say.
-    """
-    latent_side = read_config(model, revision, "unet").get("sample_size")
-    if not isinstance(latent_side, int):
-        raise MethodError(
-            f"stable_keypoints: sample_size in unet/config.json of '{model}' is {latent_side}, expected the side of "
-            "its latents; set stable_keypoints.image_size"
-        )
-    levels = len(read_config(model, revision, "vae")["block_out_channels"])
-    return latent_side * 2 ** (levels - 1)
+        Raises MethodError where the configs cannot be read or do not say.
+        """
+        latent_side = self.read_config("unet").get("sample_size")
+        if not isinstance(latent_side, int):
+            raise self.error(
+                f"sample_size in unet/config.json of '{self.model}' is {latent_side}, expected the side of its "
+                f"latents; set {self.method}.image_size"
+            )
+        return latent_side * 2 ** (len(self.read_config("vae")["block_out_channels"]) - 1)
 
+    def empty_caption_is_zero(self) -> bool:
+        """Whether zeros stand for the empty caption, as Stable Diffusion XL was trained, and not its encoding."""
+        if not (self._folder_with("unet/config.json") / "model_index.json").is_file():
+            return False
+        return bool(self.read_config("", "model_index.json").get("force_zeros_for_empty_prompt", False))
 
-def empty_caption_is_zero(model: str, revision: str | None) -> bool:
-    """Whether the pipeline stands for "no caption" by zeros, as Stable Diffusion XL was trained, not by encoding ''."""
-    folder = locate(model) or _hub_folder(model, revision, ("unet/config.json",))
-    if not (folder / "model_index.json").is_file():
-        return False
-    return bool(read_config(model, revision, "", "model_index.json").get("force_zeros_for_empty_prompt", False))
+    def parts_read(self, keep_null_tokens: bool) -> tuple[str, ...]:
+        """Parts of the pipeline that are read: a text encoder only where the empty caption has to be encoded.
 
-
-def parts_read(model: str, revision: str | None, keep_null_tokens: bool) -> tuple[str, ...]:
-    """The pipeline's parts that maps depend on: text encoders only where the empty caption has to be encoded.
-
-    Raises MethodError where the UNet's config cannot be had.
-    """
-    parts = ["unet", "vae", "scheduler"]
-    pooled = read_config(model, revision, "unet").get("addition_embed_type") == "text_time"
-    if pooled and empty_caption_is_zero(model, revision):
+        Raises MethodError where the UNet's config cannot be read.
+        """
+        parts = ["unet", "vae", "scheduler"]
+        pooled = self.read_config("unet").get("addition_embed_type") == "text_time"
+        if pooled and self.empty_caption_is_zero():
+            return tuple(parts)
+        if keep_null_tokens:
+            parts += ["text_encoder", "tokenizer"]
+        if pooled:
+            parts += ["text_encoder_2", "tokenizer_2"]
         return tuple(parts)
-    if keep_null_tokens:
-        parts += ["text_encoder", "tokenizer"]
-    if pooled:
-        parts += ["text_encoder_2", "tokenizer_2"]
-    return tuple(parts)
+
+    def identity(self, parts: tuple[str, ...]) -> dict[str, Any]:
+        """Plain data that identifies the weights: sha256 over the files read from a folder, or a hub id's commit.
+
+        Raises MethodError where there are none, or for a hub id that is not cached and cannot be fetched.
+        """
+        chosen = {part: self._weights_of(part) for part in parts if part not in WITHOUT_WEIGHTS}
+        folder = self.folder()
+        if folder is None:
+            commit = self._folder_with("unet/config.json").name
+            variants = sorted({variant for _, variant in chosen.values() if variant})
+            return {"model": self.model, "revision": commit} | ({"variant": ", ".join(variants)} if variants else {})
+        weights = {folder / part / name for part, (names, _) in chosen.items() for name in names}
+        texts = {file for part in parts for file in (folder / part).rglob("*") if file.suffix in {".json", ".txt"}}
+        digest = hashlib.sha256()
+        for file in sorted(weights | texts):
+            digest.update(f"{file.relative_to(folder)}\0{weights_sha256(file, self.method)}\0".encode())
+        return {"weights_sha256": digest.hexdigest()}
+
+    def fetch(self, parts: tuple[str, ...]) -> Path:
+        """Folder with configs and weights of ``parts``; those of a hub id that the cache lacks are downloaded.
+
+        Raises MethodError where a part has no safetensors or cannot be had.
+        """
+        names = [
+            f"{part}/{name}"
+            for part in parts
+            if part not in WITHOUT_WEIGHTS
+            for name in (*self._weights_of(part)[0], "config.json")
+        ]
+        return self._folder_with(*names)
+
+    def _folder_with(self, *names: str) -> Path:
+        """The model's own folder, or the one in the hub's cache, after a download if it lacks one of ``names``."""
+        folder = self.folder()
+        if folder:
+            return folder
+        try:
+            folder = hub.folder_with(self.model, self.revision, names, CONFIGS)
+        except hub.HubError as error:
+            raise self.missing(error.where, error.reason) from error
+        lacking = [name for name in names if not (folder / name).is_file()]
+        if lacking:
+            raise self.missing(f"{folder} and {hub.url(self.model)}", f"no {lacking[0]}{_other_kind(folder)}")
+        return folder
+
+    def _weights_of(self, part: str) -> tuple[tuple[str, ...], str | None]:
+        """Weight files of a part and their variant: those in the folder, else those that the hub lists."""
+        own = self.folder()
+        folder = own or self._folder_with("unet/config.json")
+        names = {file.name for file in (folder / part).glob("*") if file.is_file()}
+        found = weight_files(names)
+        if not found[0] and not own:
+            names = self._listed(part, folder.name)
+            found = weight_files(names)
+        if found[0]:
+            return found
+        where = str(folder / part) if own else hub.url(self.model)
+        pickles = sorted(name for name in names if name.endswith((".bin", ".ckpt")))
+        if pickles:
+            remedy = self._conversion((own or Path("FOLDER")) / part / pickles[0])
+            raise self.missing(where, f"no .safetensors file, only {', '.join(pickles)}", remedy)
+        raise self.missing(where, f"no .safetensors file for {part}{_other_kind(folder)}")
+
+    def _listed(self, part: str, commit: str) -> set[str]:
+        """Names of a part's files on the hub."""
+        try:
+            listed = map(PurePosixPath, hub.listing(self.model, commit))
+        except hub.HubError as error:
+            raise self.missing(error.where, error.reason) from error
+        return {path.name for path in listed if str(path.parent) == part}
+
+    def _conversion(self, source: Path) -> str:
+        """How to convert pickled weights to safetensors without executing the pickle."""
+        stem = "model" if source.parent.name.startswith("text_encoder") else STEMS[0]
+        target = source.with_name(f"{stem}.safetensors")
+        first = "" if source.is_file() else f"download it (hf download {self.model} --local-dir FOLDER), then "
+        return (
+            f'{first}convert such a file once: python -c "import sys, torch; from safetensors.torch import save_file; '
+            "save_file(torch.load(sys.argv[1], map_location='cpu', weights_only=True), sys.argv[2], {'format': 'pt'})\""
+            f" '{source}' '{target}'"
+        )
 
 
 def weight_files(names: Iterable[str]) -> tuple[tuple[str, ...], str | None]:
-    """Of the file names of a part those of its weights, and their variant; () where there are none.
+    """Those of a part's file names that hold its weights, and their variant; () where none does.
 
-    Only safetensors count, whole or as all shards with their index; full precision goes before ``fp16``.
+    Only safetensors count, a whole file or all shards with their index; full precision is preferred to ``fp16``.
     """
     known = set(names)
     for variant in VARIANTS:
@@ -125,73 +209,8 @@ def weight_files(names: Iterable[str]) -> tuple[tuple[str, ...], str | None]:
     return (), None
 
 
-def identity(model: str, revision: str | None, parts: tuple[str, ...]) -> dict[str, Any]:
-    """What names the weights: one sha256 over the files read of a folder; of a hub id, the commit it stands for.
-
-    Raises MethodError where there are none, or where a hub id is neither in the cache nor to be reached.
-    """
-    chosen = {part: _part_weights(model, revision, part) for part in parts if part not in WITHOUT_WEIGHTS}
-    folder = locate(model)
-    if folder is None:
-        commit = _hub_folder(model, revision, ("unet/config.json",)).name
-        variants = sorted({variant for _, variant in chosen.values() if variant})
-        return {"model": model, "revision": commit} | ({"variant": ", ".join(variants)} if variants else {})
-    weights = {folder / part / name for part, (names, _) in chosen.items() for name in names}
-    texts = {file for part in parts for file in (folder / part).rglob("*") if file.suffix in {".json", ".txt"}}
-    digest = hashlib.sha256()
-    for file in sorted(weights | texts):
-        digest.update(f"{file.relative_to(folder)}\0{_sha256(file, file.stat().st_mtime_ns)}\0".encode())
-    return {"weights_sha256": digest.hexdigest()}
-
-
-def fetch(model: str, revision: str | None, parts: tuple[str, ...]) -> Path:
-    """Folder that holds the configs and weights of ``parts``; a hub id's are fetched where the cache lacks them.
-
-    Raises MethodError where a part has no safetensors, or cannot be had.
-    """
-    names = tuple(
-        f"{part}/{name}"
-        for part in parts
-        if part not in WITHOUT_WEIGHTS
-        for name in (*_part_weights(model, revision, part)[0], "config.json")
-    )
-    return locate(model) or _hub_folder(model, revision, names)
-
-
-def _part_weights(model: str, revision: str | None, part: str) -> tuple[tuple[str, ...], str | None]:
-    """The weight files of a part and their variant: those that lie there, else those that the hub lists."""
-    folder = locate(model)
-    here = folder or _hub_folder(model, revision, ("unet/config.json",))
-    names = {file.name for file in (here / part).glob("*") if file.is_file()}
-    found = weight_files(names)
-    if not found[0] and not folder:
-        listed = map(PurePosixPath, _listing(model, here.name))
-        names = {path.name for path in listed if str(path.parent) == part}
-        found = weight_files(names)
-    if found[0]:
-        return found
-    where = str(here / part) if folder else f"{_hub_url()}/{model}"
-    pickles = sorted(name for name in names if name.endswith((".bin", ".ckpt")))
-    if pickles:
-        source = (folder or Path("FOLDER")) / part / pickles[0]
-        raise missing(model, where, f"no .safetensors file, only {', '.join(pickles)}", _conversion(model, source))
-    raise missing(model, where, f"no .safetensors file for {part}{_other_kind(here)}")
-
-
-def _conversion(model: str, source: Path) -> str:
-    """How to turn a file of pickled weights into safetensors, without running what else is pickled in it."""
-    stem = "model" if source.parent.name.startswith("text_encoder") else STEMS[0]
-    target = source.with_name(f"{stem}.safetensors")
-    first = "" if source.is_file() else f"download it (hf download {model} --local-dir FOLDER), then "
-    return (
-        f'{first}convert such a file once: python -c "import sys, torch; from safetensors.torch import save_file; '
-        "save_file(torch.load(sys.argv[1], map_location='cpu', weights_only=True), sys.argv[2], {'format': 'pt'})\" "
-        f"'{source}' '{target}'"
-    )
-
-
 def _other_kind(folder: Path) -> str:
-    """What kind of pipeline a folder says it is, where it has no UNet; '' otherwise."""
+    """What kind of pipeline a folder without a UNet says it is, as the end of an error message; '' otherwise."""
     try:
         kind = json.loads((folder / "model_index.json").read_text())["_class_name"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -199,79 +218,3 @@ def _other_kind(folder: Path) -> str:
     if (folder / "unet").is_dir():
         return ""
     return f": it is a {kind}, expected Stable Diffusion 1.x, 2.x or XL, which have a UNet"
-
-
-def _hub_cache(model: str) -> Path:
-    from huggingface_hub import constants
-
-    return Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}"
-
-
-def _hub_url() -> str:
-    from huggingface_hub import constants
-
-    return str(constants.ENDPOINT)
-
-
-def _cached(model: str, revision: str | None) -> Path | None:
-    """Folder of a revision (``main`` where none is given) in the hub's cache, named after its commit."""
-    store = _hub_cache(model)
-    reference = store / "refs" / (revision or "main")
-    commit = reference.read_text().strip() if reference.is_file() else revision
-    folder = store / "snapshots" / commit if commit else None
-    return folder if folder and folder.is_dir() else None
-
-
-def _hub_folder(model: str, revision: str | None, names: tuple[str, ...]) -> Path:
-    """Folder of a commit in the hub's cache that holds ``names``, which are fetched if they are not there."""
-    cached = _cached(model, revision)
-    if cached and all((cached / name).is_file() for name in names):
-        return cached
-    commit = cached.name if cached else revision
-    folder = Path(_from_hub(model, revision, lambda: _download(model, commit, [*names, *CONFIGS])))
-    lacking = [name for name in names if not (folder / name).is_file()]
-    if lacking:
-        raise missing(model, f"{folder} and {_hub_url()}/{model}", f"no {lacking[0]}{_other_kind(folder)}")
-    return folder
-
-
-def _download(model: str, revision: str | None, patterns: list[str]) -> str:
-    from huggingface_hub import HfApi, snapshot_download
-
-    # Where nothing answers, the download itself would wait and try again for minutes.
-    HfApi().model_info(model, revision=revision, timeout=TIMEOUT)
-    return str(snapshot_download(model, revision=revision, allow_patterns=patterns))
-
-
-@lru_cache
-def _listing(model: str, commit: str) -> tuple[str, ...]:
-    """Every file of a commit on the hub."""
-    from huggingface_hub import HfApi
-
-    ask = partial(HfApi().model_info, model, revision=commit, timeout=TIMEOUT)
-    return tuple(file.rfilename for file in _from_hub(model, commit, ask).siblings or [])
-
-
-def _from_hub(model: str, revision: str | None, ask: Callable[[], Any]) -> Any:
-    """The hub's answer; in offline mode it is not asked. Raises MethodError, with what may help, without one."""
-    from huggingface_hub import constants
-
-    where = f"{_hub_cache(model)} and {_hub_url()}/{model}"
-    named = f", revision '{revision}'" if revision else ""
-    if constants.HF_HUB_OFFLINE:
-        raise missing(model, str(_hub_cache(model)), f"not all in the hub's cache{named}, and HF_HUB_OFFLINE is set")
-    try:
-        return ask()
-    except Exception as error:  # the hub raises a dozen kinds, from its own to those of its network library
-        reason = {
-            "GatedRepoError": "accept its licence there, then hf auth login",
-            "RepositoryNotFoundError": "no such repository, or a private one: hf auth login",
-            "RevisionNotFoundError": "no such revision",
-        }.get(type(error).__name__, f"not in the cache, and the hub cannot be reached: {type(error).__name__}")
-        raise missing(model, where, reason + named) from error
-
-
-@lru_cache
-def _sha256(file: Path, modified: int) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

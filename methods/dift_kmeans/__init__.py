@@ -1,4 +1,4 @@
-"""Clusters of a frozen diffusion model's features, found again by their nearest neighbours: nothing is trained.
+"""Clusters of a frozen diffusion model's features, located by nearest neighbours: nothing is trained.
 
 Importing this package imports no torch.
 """

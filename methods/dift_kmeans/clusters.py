@@ -1,11 +1,11 @@
-"""Clusters of features, those of them that are good keypoints, and where they are in an image. No label is seen.
+"""Cluster features, choose the clusters that make good keypoints, and locate them in an image. No label is used.
 
-A feature is compared with others by its cosine, after the mean of the fit images' features is taken off. A background
-is found everywhere, or somewhere else in each image; a part of an object is in one place of every image. Two numbers
-tell them apart, both of them means over the fit images:
+Features are compared by their cosine, after the mean over the fit images is subtracted. Background is found everywhere
+in an image, or somewhere else in each; a part of an object is in one place of every image. Two numbers tell them apart,
+both means over the fit images:
 
-* ``spread``: the standard deviation, in image sides, of the place under the softmax of a centre's similarities;
-* ``consistency``: how often the best match of a centre is closer to that centre than to every other one.
+* ``spread``: the standard deviation, in image sides, of the position under the softmax of a centre's similarities;
+* ``consistency``: how often the best match of a centre is more similar to it than to any other centre.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from methods.draws import generator
 
 @dataclass(frozen=True)
 class Candidates:
-    """Centres (M, C) of unit length; ``consistency`` and ``spread`` (M,), ``distance`` (M, M) of their places."""
+    """Centres (M, C) of unit length, their ``consistency`` and ``spread`` (M,), and their ``distance`` (M, M)."""
 
     centres: Tensor
     consistency: Tensor
@@ -34,12 +34,12 @@ class Candidates:
 
 
 def centred(features: Tensor, mean: Tensor) -> Tensor:
-    """Features (B, C, h, w) without their mean (C,), of unit length."""
+    """Features (B, C, h, w) minus their mean (C,), scaled to unit length."""
     return F.normalize(features - mean[:, None, None], dim=1)
 
 
 def cluster(features: Tensor, count: int, vectors: int, iterations: int, seed: int) -> Tensor:
-    """Centres (count, C) of unit length, by k-means over ``vectors`` places of each of the maps (N, C, h, w).
+    """Centres (count, C) of unit length, by k-means over ``vectors`` positions of each of the maps (N, C, h, w).
 
     Raises MethodError where there are fewer vectors than centres.
     """
@@ -60,14 +60,14 @@ def cluster(features: Tensor, count: int, vectors: int, iterations: int, seed: i
 
 
 def candidates(features: Tensor, centres: Tensor, temperature: float) -> Candidates:
-    """What the fit images' features (N, C, h, w), ``centred``, say of centres (M, C)."""
+    """Measure centres (M, C) in the ``centred`` features (N, C, h, w) of the fit images."""
     found = [_measure(image, centres, temperature) for image in features]
     consistency, spread, distance = (torch.stack(values).mean(0) for values in zip(*found, strict=True))
     return Candidates(centres, consistency, spread, distance)
 
 
 def _measure(feature: Tensor, centres: Tensor, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Whether matches go both ways (M,), spread (M,) and distances of places (M, M), in one image (C, h, w)."""
+    """Whether each match is mutual (M,), spread (M,) and distances of positions (M, M), in one image (C, h, w)."""
     similarity = torch.einsum("chw,mc->mhw", feature, centres)
     best = similarity.flatten(1).argmax(1)
     mutual = (centres @ feature.flatten(1)[:, best]).argmax(0) == torch.arange(len(centres), device=centres.device)
@@ -81,17 +81,17 @@ def _measure(feature: Tensor, centres: Tensor, temperature: float) -> tuple[Tens
 
 
 def places(height: int, width: int, like: Tensor) -> Tensor:
-    """Centres (height * width, 2) of the cells of a map, (x, y) in [0, 1], row by row; dtype and device of ``like``."""
+    """Centres (height * width, 2) of a map's cells, (x, y) in [0, 1], row by row, with dtype and device of ``like``."""
     y = (torch.arange(height, dtype=like.dtype, device=like.device) + 0.5) / height
     x = (torch.arange(width, dtype=like.dtype, device=like.device) + 0.5) / width
     return torch.cartesian_prod(y, x).flip(1)
 
 
 def choose(found: Candidates, count: int, spread_weight: float, min_distance: float) -> Tensor:
-    """Ids (count,) of the candidates with the largest ``consistency - spread_weight * spread``, the best first.
+    """Ids (count,) of the candidates with the largest ``consistency - spread_weight * spread``, best first.
 
-    One that lies closer than ``min_distance`` to a better one is passed over; where too few are left, the distance
-    asked for is halved, and in the end not asked for.
+    A candidate closer than ``min_distance`` to a better one is passed over. Where too few remain, the minimum distance
+    is halved, halved again, and then dropped.
     """
     score = found.consistency - spread_weight * found.spread
     order = score.argsort(descending=True, stable=True).tolist()
@@ -105,9 +105,9 @@ def choose(found: Candidates, count: int, spread_weight: float, min_distance: fl
 
 
 def locate(features: Tensor, centres: Tensor, temperature: float, window: int) -> Tensor:
-    """Places (B, K, 2), (x, y) in [0, 1], where ``centred`` features (B, C, h, w) are most similar to centres (K, C).
+    """Positions (B, K, 2), (x, y) in [0, 1], of the ``centred`` features (B, C, h, w) most similar to centres (K, C).
 
-    Of the cells at most ``window`` from the best one the place is the mean under the softmax of their similarities.
+    A position is the mean over the cells at most ``window`` from the best one, under the softmax of similarities.
     """
     similarity = torch.einsum("bchw,kc->bkhw", features, centres)
     height, width = similarity.shape[2:]

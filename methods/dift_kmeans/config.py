@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from methods.base import MethodConfig
 
 # The small model of the mini profile: the paper's block and timestep serve it best too, with less noise to average.
 MINI: dict[str, Any] = {"model": "mini", "ensemble": 2, "fit_images": 60}
-
-PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "mini": MINI}
 
 
 class DiftKmeansConfig(MethodConfig):
@@ -23,6 +22,7 @@ class DiftKmeansConfig(MethodConfig):
     """
 
     of_predict: ClassVar[frozenset[str]] = frozenset({"window"})
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
 
     preset: Literal["paper", "mini"] = Field(
         default="paper", description="Source of the other defaults: the paper, or the small mini model."
@@ -94,12 +94,3 @@ class DiftKmeansConfig(MethodConfig):
     predict_batch: PositiveInt = Field(
         default=4, exclude=True, description="Images in one pass of the UNet on a GPU (chosen here)."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in_preset(cls, given: Any) -> Any:
-        """Put what is given on top of its preset; an unknown preset is left for the field to refuse."""
-        if not isinstance(given, dict):
-            return given
-        preset = given.get("preset") or ("mini" if given.get("model") == "mini" else "paper")
-        return {**PRESETS.get(preset, {}), **given, "preset": preset}

@@ -1,16 +1,15 @@
-"""Clustered diffusion features as a method of the benchmark: its card, and what it keeps and predicts."""
+"""Clustered diffusion features as a method of the benchmark: card, fit, predict, save and load."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
-from methods.diffusion import weights
+from methods.diffusion.weights import ModelFiles
 from methods.dift_kmeans.config import DiftKmeansConfig
-from methods.dift_kmeans.naming import named_after
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,14 +20,14 @@ if TYPE_CHECKING:
 
 CENTRES = "centres.safetensors"
 STATE = "state.json"
-AT_ONCE = 16  # fit images that are decoded together
+DECODED_AT_ONCE = 16  # fit images
 
 
 class DiftKmeans(Method):
-    """K clusters of a frozen model's features, and their nearest neighbours in every image: nothing is trained.
+    """K clusters of a frozen model's features, located by nearest neighbours in every image: nothing is trained.
 
-    The features are those of Tang et al., NeurIPS 2023, whose correspondences are between two images; that keypoints
-    are clusters of them, and how the clusters are chosen, is ours.
+    The features are those of Tang et al., NeurIPS 2023, which match two images. Clustering them into keypoints, and
+    the choice of clusters, are ours.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -45,30 +44,22 @@ class DiftKmeans(Method):
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
         super().__init__(config, device)
+        self._files = ModelFiles(self.config.model, self.config.revision, self.card.id)
         self._features: Features | None = None
         self._mean: Tensor | None = None
         self._centres: Tensor | None = None
 
-    @classmethod
-    def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
-        """An explicit preset wins; else the mini profile or the mini model mean ``mini``, all else ``paper``."""
-        default = {"preset": "mini"} if profile == "mini" else {}
-        return cls.Config(**{**default, **settings})
-
     @property
     def image_size(self) -> int:
-        """``image_size`` of the config, or what the pipeline was made for. Raises MethodError without weights."""
-        with named_after(self.card.id):
-            return self.config.image_size or weights.image_side(self.config.model, self.config.revision)
+        """``image_size`` of the config, or the pipeline's own. Raises MethodError without weights."""
+        return self.config.image_size or self._files.image_side()
 
     def identity(self) -> dict[str, Any]:
         """sha256 of the weights used, or hub id and revision. Raises MethodError for a folder without weights."""
-        with named_after(self.card.id):
-            parts = weights.parts_read(self.config.model, self.config.revision, keep_null_tokens=True)
-            return weights.identity(self.config.model, self.config.revision, parts)
+        return self._files.identity(self._files.parts_read(keep_null_tokens=True))
 
     def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
-        """Cluster the features of the fit images and keep K of the clusters; ``report`` counts images, then this.
+        """Cluster the features of the fit images and keep K of the clusters; ``report`` counts images.
 
         Raises MethodError for no images, fewer than 1 keypoint or missing weights.
         """
@@ -81,8 +72,8 @@ class DiftKmeans(Method):
                 f"{self.card.id}: got {len(images)} images and {num_keypoints} keypoints, expected at least 1 of each"
             )
         config = self.config
-        features = self._looking(seed)
-        maps = torch.cat(list(self._seen(features, images, seed, report)))
+        features = self._features_for(seed)
+        maps = torch.cat(list(self._maps(features, images, seed, report)))
         self._mean = maps.mean((0, 2, 3))
         maps = centred(maps, self._mean)
         count = config.clusters_per_keypoint * num_keypoints
@@ -101,14 +92,14 @@ class DiftKmeans(Method):
 
         features, mean, centres = self._learned()
         found = [torch.empty((0, len(centres), 2))]
-        for first in range(0, len(batch.ids), features.together):
-            some = slice(first, first + features.together)
+        for first in range(0, len(batch.ids), features.images_at_once):
+            some = slice(first, first + features.images_at_once)
             maps = centred(features.maps(batch.ids[some], torch.tensor(batch.pixels[some])), mean)
             found.append(locate(maps, centres, self.config.temperature, self.config.window).cpu())
         return torch.cat(found).double().numpy()
 
     def save(self, folder: Path) -> None:
-        """Write centres (K, C) and mean (C,) as safetensors; seed, config and weights' name as JSON."""
+        """Write centres (K, C) and mean (C,) as safetensors; seed, config and identity of the weights as JSON."""
         from safetensors.torch import save_file
 
         features, mean, centres = self._learned()
@@ -117,7 +108,7 @@ class DiftKmeans(Method):
         (folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Take up what ``save`` wrote. Raises MethodError where it is missing, broken, or of other weights."""
+        """Restore what ``save`` wrote. Raises MethodError where it is missing, broken, or of other weights."""
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -133,28 +124,28 @@ class DiftKmeans(Method):
             raise MethodError(
                 f"{self.card.id}: the centres in {folder} belong to weights {theirs}, got {self.identity()}; fit again"
             )
-        self._looking(seed)
+        self._features_for(seed)
         self._mean, self._centres = mean, centres
 
-    def _seen(self, features: Features, images: ImageStream, seed: int, report: Report) -> Iterator[Tensor]:
-        """Features of the fit images that the seed draws."""
+    def _maps(self, features: Features, images: ImageStream, seed: int, report: Report) -> Iterator[Tensor]:
+        """Features of the fit images, or of ``config.fit_images`` of them, drawn under the seed."""
         import torch
 
         from methods.draws import image_order
 
         count = min(self.config.fit_images or len(images), len(images))
         order = image_order(seed, "clusters", len(images), count).tolist()
-        for first in range(0, count, AT_ONCE):
-            batch = images.load(order[first : first + AT_ONCE])
+        for first in range(0, count, DECODED_AT_ONCE):
+            batch = images.load(order[first : first + DECODED_AT_ONCE])
             yield features.maps(batch.ids, torch.tensor(batch.pixels))
             report(first + len(batch.ids), count + 1)
 
-    def _looking(self, seed: int) -> Features:
-        """The model, with the noise of a seed."""
+    def _features_for(self, seed: int) -> Features:
+        """The model, loaded once, with the noise of a seed."""
         from methods.dift_kmeans.features import Features
 
         if self._features is None:
-            self._features = Features(self.config, self.device, seed)
+            self._features = Features(self.config, self._files, self.device, seed)
         self._features.seed = seed
         return self._features
 

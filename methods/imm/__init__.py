@@ -1,4 +1,4 @@
-"""IMM: landmarks from conditional image generation. Importing this package imports no torch."""
+"""IMM (Jakab et al., NeurIPS 2018): landmarks from image generation. Importing this package imports no torch."""
 
 from methods.imm.config import IMMConfig
 from methods.imm.method import IMM

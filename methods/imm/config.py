@@ -191,11 +191,9 @@ class IMMConfig(TrainedConfig):
     )
 
     @classmethod
-    def settle(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Put the features that are at hand in place of 'auto', so that every record says which they were."""
-        if settings.get("features", "auto") == "auto":
-            settings["features"] = at_hand("auto", settings.get("features_weights"))
-        return settings
+    def resolve(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Replace the features 'auto' by those available, so that every record names them."""
+        return {**settings, "features": at_hand(settings.get("features", "auto"), settings.get("features_weights"))}
 
     @model_validator(mode="after")
     def _check_together(self) -> IMMConfig:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from methods.base import MethodCard, MethodConfig
+from methods.base import ImageBatch, MethodCard, MethodConfig
 from methods.imm.config import IMMConfig
 from methods.training import perceptual
 from methods.training.base import TrainedMethod
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class IMM(TrainedMethod):
-    """Draws one view of an image from another view and K points of the first: the points carry the geometry.
+    """Reconstructs one view of an image from another view and K points of the first: the points carry the geometry.
 
     Source: Jakab, Gupta, Bilen and Vedaldi, NeurIPS 2018, and their released code.
     """
@@ -38,16 +39,12 @@ class IMM(TrainedMethod):
     Config: ClassVar[type[MethodConfig]] = IMMConfig
     version: ClassVar[str] = "2"  # 2: a convolution less in the decoder; normalisation and first weights as released
 
-    def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
-        super().__init__(config, device)
-        self._loaded: Features | None = None
-
     def identity(self) -> dict[str, Any]:
-        """Which features the loss compares, with the sha256 of their weights. Raises MethodError without them."""
+        """The features that the loss compares and the sha256 of their weights. Raises MethodError without them."""
         return perceptual.identity(self.config.features, self.config.features_weights, self.card.id)
 
     def build(self, num_keypoints: int) -> nn.Module:
-        """The two encoders, the decoder, and the moving averages of the loss."""
+        """A network of the two encoders, the decoder, and the moving averages of the loss."""
         from methods.imm.network import Network, begin_truncated
         from methods.layout import memory_format
 
@@ -57,9 +54,11 @@ class IMM(TrainedMethod):
             begin_truncated(network, self.config.initial_deviation)
         return network.to(memory_format=memory_format(self.device))  # type: ignore[call-overload]
 
-    def losses(self, network: nn.Module, pixels: Tensor, generator: np.random.Generator) -> dict[str, Tensor]:
-        """The perceptual loss of targets drawn anew from random warps of the images."""
-        config, features = self.config, self._features()
+    def losses(
+        self, network: nn.Module, batch: ImageBatch, pixels: Tensor, generator: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """The perceptual loss of reconstructed targets; source and target are random warps of the images."""
+        config, features = self.config, self._features
         source, target, weight = self._pairs(pixels, generator)
         drawn, _ = network(source, target)
         balanced = cast("Network", network).balanced(features(target), features(drawn), weight, config.distance)
@@ -73,7 +72,7 @@ class IMM(TrainedMethod):
         return (cast("Network", network).points(pixels) + 1) / 2
 
     def _pairs(self, pixels: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Source, target and the target's mask of images, warped anew."""
+        """Source, target and the target's mask: newly drawn warps of the images."""
         from methods.imm.warps import border_mask, draw, pairs, sampling_grid
 
         config, side = self.config, pixels.shape[-1]
@@ -84,10 +83,8 @@ class IMM(TrainedMethod):
         mask = border_mask(side, config.mask_margin, config.mask_step).to(pixels)
         return pairs(pixels, mask, (grids[0], grids[1]), config.outside)
 
+    @cached_property
     def _features(self) -> Features:
-        if self._loaded is None:
-            config = self.config
-            self._loaded = perceptual.load(
-                config.features, config.features_weights, config.features_layers, self.device, self.card.id
-            )
-        return self._loaded
+        config = self.config
+        layers = config.features_layers
+        return perceptual.load(config.features, config.features_weights, layers, self.device, self.card.id)

@@ -1,4 +1,4 @@
-"""The networks of IMM: encoders of pose and of appearance, the Gaussian bottleneck between, and the decoder."""
+"""The networks of IMM: the encoders of pose and appearance, the Gaussian bottleneck, and the decoder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def marginal_means(heatmaps: Tensor) -> Tensor:
     """Points (B, K, 2), (x, y) in [-1, 1], of heatmaps (B, K, h, w).
 
-    Each coordinate is the mean under a softmax over its axis of the heatmap averaged along the other. Source: the
+    The heatmap is averaged along one axis, and the coordinate is the mean under a softmax over the other. Source: the
     released code.
     """
     over_y, over_x = heatmaps.mean(3).softmax(2), heatmaps.mean(2).softmax(2)
@@ -28,7 +28,7 @@ def marginal_means(heatmaps: Tensor) -> Tensor:
 
 
 def plane_means(heatmaps: Tensor) -> Tensor:
-    """As ``marginal_means``, under one softmax over the plane. Source: the paper's text, section 3.1."""
+    """As ``marginal_means``, but with one softmax over the plane. Source: the paper's text, section 3.1."""
     shares = heatmaps.flatten(2).softmax(2).view_as(heatmaps)
     x = (shares.sum(2) * centres(heatmaps.shape[3], heatmaps.device)).sum(2)
     y = (shares.sum(3) * centres(heatmaps.shape[2], heatmaps.device)).sum(2)
@@ -36,14 +36,14 @@ def plane_means(heatmaps: Tensor) -> Tensor:
 
 
 def gaussian_maps(points: Tensor, side: int, sigma: float) -> Tensor:
-    """Gaussians (B, K, side, side) of height 1 around points (B, K, 2); sigma in [-1, 1], half of the image is 1."""
+    """Gaussians (B, K, side, side) of height 1 around points (B, K, 2); ``sigma`` in units of half the image."""
     axis = centres(side, points.device)
     lines = torch.exp(-((axis - points[..., None]) ** 2) / (2 * sigma**2))
     return lines[:, :, 1, :, None] * lines[:, :, 0, None, :]
 
 
 def normalisation(kind: str, channels: int) -> nn.Module:
-    """Batch normalisation, or groups of eight channels of one image (which ``predict`` treats as ``fit`` does).
+    """Batch normalisation, or group normalisation over eight channels, which is the same in ``fit`` and ``predict``.
 
     Epsilon and the averages' decay of 0.99 are those of the released code: the defaults of tf.layers.
     """
@@ -59,7 +59,7 @@ def convolution(taken: int, given: int, kind: str, size: int = 3, stride: int = 
 
 
 def encoder(config: IMMConfig) -> nn.Sequential:
-    """Blocks of two convolutions from the image's side down to ``map_size``; each halves it and doubles channels."""
+    """Blocks of two convolutions down to ``map_size``; each block halves the side and doubles the channels."""
     channels, side = config.channels, config.image_size
     layers = [convolution(3, channels, config.normalisation, 7), convolution(channels, channels, config.normalisation)]
     while side > config.map_size:
@@ -70,15 +70,15 @@ def encoder(config: IMMConfig) -> nn.Sequential:
 
 
 def encoded_channels(config: IMMConfig) -> int:
-    """Channels that an encoder ends with."""
+    """Number of channels of an encoder's output."""
     return config.channels * config.image_size // config.map_size
 
 
 class Decoder(nn.Module):
-    """Blocks of convolutions from ``map_size`` up to the image's side; each doubles it and halves channels.
+    """Blocks of convolutions up to the image's side; each block doubles the side and halves the channels.
 
-    A block has two convolutions, the last one, at the image's side, a single one before that to colours: 8 in all at
-    the paper's size. Source: the released code.
+    A block has two convolutions; the last block has one, followed by the convolution to colours. That makes 8 at the
+    paper's size. Source: the released code.
     """
 
     def __init__(self, taken: int, config: IMMConfig) -> None:
@@ -106,9 +106,9 @@ class Decoder(nn.Module):
 
 
 class Network(nn.Module):
-    """Draws the target from what the source looks like and where the target's K points are.
+    """Reconstructs the target from the appearance of the source and the K points of the target.
 
-    ``balanced`` is the loss of that drawing over so many ``layers``, kept here for its moving averages.
+    ``balanced`` is the loss of the reconstruction over ``layers`` layers, kept here for its moving averages.
     """
 
     def __init__(self, config: IMMConfig, num_keypoints: int, layers: int) -> None:
@@ -126,7 +126,7 @@ class Network(nn.Module):
         return self.means(self.sharpness * self.pose(pixels))
 
     def forward(self, source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The target (B, 3, H, W) as it is drawn anew, and its points (B, K, 2)."""
+        """The reconstructed target (B, 3, H, W) and its points (B, K, 2)."""
         points = self.points(target)
         maps = gaussian_maps(points, self.map_size, self.sigma)
         drawn: Tensor = self.decoder(torch.cat([self.appearance(source), maps], dim=1))
@@ -134,9 +134,9 @@ class Network(nn.Module):
 
 
 def begin_truncated(network: nn.Module, deviation: float) -> None:
-    """Draw the weights of all convolutions anew from a Gaussian cut off at two deviations; biases become 0.
+    """Initialise the weights of all convolutions from a Gaussian truncated at two deviations, and biases with 0.
 
-    Source: the released code. The cut leaves 0.88 of the deviation.
+    Truncation leaves 0.88 of the deviation. Source: the released code.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):

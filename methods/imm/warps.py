@@ -1,4 +1,4 @@
-"""Random thin-plate-spline warps, the pairs that they make of one image, and the mask of their borders.
+"""Random thin-plate-spline warps, the pairs of images that they give, and the mask of the border.
 
 Coordinates are (x, y) in [-1, 1] of the image, the centre of pixel i of n at ``(2 i + 1) / n - 1``.
 """
@@ -30,18 +30,18 @@ def control_points(side: int) -> NDArray[np.float64]:
 
 
 def basis(points: NDArray[np.float64], controls: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What a thin plate spline is linear in, (P, M + 3): r^2 log r^2 to each control, then 1, x, y."""
+    """Basis functions (P, M + 3) of a thin plate spline: r^2 log r^2 for each control point, then 1, x, y."""
     squares = ((points[:, None] - controls[None]) ** 2).sum(-1)
     radial = squares * np.log(np.where(squares > 0, squares, 1))
     return np.concatenate([radial, np.ones((len(points), 1)), points], axis=1)
 
 
 def draw(warp: WarpConfig, controls: int, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    """Coefficients (count, controls^2 + 3, 2) of random splines: of each control, of 1, of x and of y.
+    """Coefficients (count, controls^2 + 3, 2) of random splines: of each control point, then of 1, x and y.
 
-    All are normal: the angle, scale minus 1 and shift of the affine part, and the coefficient of every control,
-    to which with chance 1/2 a second one is added. Source: the released code, which draws coefficients of the spline
-    rather than places of its controls.
+    All are normal: the angle, scale minus 1 and shift of the affine part, and the coefficient of every control point,
+    to which a second one is added with probability 1/2. Source: the released code, which draws coefficients of the
+    spline, not positions of its control points.
     """
     shape = (count, controls**2, 2)
     first, second = warp.bend
@@ -56,7 +56,7 @@ def draw(warp: WarpConfig, controls: int, count: int, generator: np.random.Gener
 
 
 def sampling_grid(coefficients: NDArray[np.float64], side: int) -> Tensor:
-    """Where each pixel of a warped image (B, side, side, 2) is taken from, float32 (x, y)."""
+    """Coordinates (B, side, side, 2), float32 (x, y), at which each pixel of a warped image is sampled."""
     controls = round((coefficients.shape[1] - 3) ** 0.5)
     places = torch.from_numpy(_pixel_basis(side, controls)) @ torch.from_numpy(coefficients.astype(np.float32))
     return places.view(len(coefficients), side, side, 2)
@@ -70,9 +70,9 @@ def _pixel_basis(side: int, controls: int) -> NDArray[np.float32]:
 
 
 def border_mask(side: int, margin: float, step: float) -> Tensor:
-    """Weights of pixels (1, 1, side, side): 0 along the border, rising to 1 with a hyperbolic tangent.
+    """Weights of pixels (1, 1, side, side): 0 in a margin along the border, then rising to 1 as a hyperbolic tangent.
 
-    ``margin`` and ``step`` are the widths of both zones as shares of the side. Source: the released code (10 and 20
+    ``margin`` and ``step`` are the widths of the two zones as shares of the side. Source: the released code (10 and 20
     pixels of 128).
     """
     zeros, rising = round(margin * side), round(step * side)
@@ -90,8 +90,8 @@ def pairs(
     """Source and target (B, 3, H, W) of images (B, 3, H, W), and the target's mask (B, 1, H, W).
 
     The target is the image sampled at the first of ``grids`` (B, H, W, 2), the source is the target sampled at the
-    second. What comes in from ``outside`` is black, as in the released code, or the image mirrored at its border; the
-    mask is 0 there.
+    second. Samples from ``outside`` the image are black, as in the released code, or those of the image mirrored at its
+    border; the mask is 0 there.
     """
     padding = "zeros" if outside == "black" else "reflection"
     target = grid_sample(pixels, grids[0], padding_mode=padding, align_corners=False)

@@ -1,4 +1,4 @@
-"""What the suite ``ablation`` changes in Stable Keypoints: Table 4 of the paper, and three settings beside it."""
+"""The ablations of Stable Keypoints: Table 4 of the paper, and three more settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from methods.base import Ablation
 from methods.stable_keypoints.config import StableKeypointsConfig
 
-AUGMENTATIONS = 10  # of the paper's test-time ensembling
+AUGMENTATIONS = 10  # views of the paper's test-time ensembling
 TIMESTEPS = (0, 150, 300)
 _ENSEMBLING = (
     "With test-time ensembling: these settings have it off (it makes the small model worse), so it is added here, "
@@ -16,10 +16,10 @@ _ENSEMBLING = (
 
 
 def ablations(config: StableKeypointsConfig, num_keypoints: int) -> tuple[Ablation, ...]:
-    """Variants of a config, named after what they do to it: the rows of Table 4, then the timestep, kappa and N.
+    """Ablations of a config: the rows of Table 4, then other values of timestep, kappa and N.
 
-    A part that the config has off is added rather than removed (test-time ensembling) or left out, and so is what
-    matters in learning alone where ``tokens`` are given.
+    Test-time ensembling is added where the config has it off; another part that is off gives no ablation. Where
+    ``tokens`` are given, ablations that matter only in learning are left out.
     """
     return (*_table_4(config), *_axes(config, num_keypoints))
 
@@ -38,7 +38,7 @@ def _table_4(config: StableKeypointsConfig) -> Iterator[Ablation]:
 
 
 def _axes(config: StableKeypointsConfig, num_keypoints: int) -> Iterator[Ablation]:
-    """Other timesteps, and half and twice the candidates and tokens, as far as K <= kappa <= N stays true."""
+    """Other timesteps, and half and twice the candidates and tokens, as far as K <= kappa <= N holds."""
     for value in TIMESTEPS:
         if value != config.timestep:
             yield Ablation(f"timestep {value} instead of {config.timestep}", {"timestep": value})

@@ -1,4 +1,4 @@
-"""Cross-attention of a UNet: which layers are read, and a pass that ends where the last of them starts."""
+"""Cross-attention of a UNet: which layers are read, and a forward pass that ends once the last of them is read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from torch import Tensor
 from methods.base import MethodError
 from methods.stable_keypoints.maps import Projections
 
-SHAPES = 64  # of blocks: channels, sides and batches, with gradient and without
+SHAPES = 64  # of blocks, at most: channels, sides and batch sizes, each with and without gradient
 
 
 def cross_attention_layers(unet: UNet2DConditionModel) -> dict[str, Attention]:
@@ -30,12 +30,17 @@ def cross_attention_layers(unet: UNet2DConditionModel) -> dict[str, Attention]:
 
 
 def choose_layers(
-    unet: UNet2DConditionModel, latent_side: int, names: tuple[str, ...] | None, max_layers: int, max_side: int
+    unet: UNet2DConditionModel,
+    latent_side: int,
+    names: tuple[str, ...] | None,
+    max_layers: int,
+    max_side: int,
+    method: str = "stable_keypoints",
 ) -> dict[str, Attention]:
     """The named layers, or the first ``max_layers`` of the up path with maps of at most ``max_side`` a side.
 
-    Raises MethodError for an unknown name, or where the rule finds none. The rule is that of the
-    released code; with Stable Diffusion 1.5 it finds layers 7 to 10 of 16, those of Eq. 3.
+    Raises MethodError, in the name of ``method``, for an unknown layer, or where the rule finds none. The rule is that
+    of the released code; with Stable Diffusion 1.5 it finds layers 7 to 10 of 16, those of Eq. 3.
     """
     layers = cross_attention_layers(unet)
     if names is None:
@@ -43,19 +48,19 @@ def choose_layers(
         names = names[:max_layers]
         if not names:
             raise MethodError(
-                f"stable_keypoints: the UNet has no cross-attention on the up path with maps of at most {max_side} a "
-                f"side for latents of {latent_side}; set stable_keypoints.max_layer_side or stable_keypoints.layers"
+                f"{method}: the UNet has no cross-attention on the up path with maps of at most {max_side} a side for "
+                f"latents of {latent_side}; set {method}.max_layer_side or {method}.layers"
             )
     unknown = [name for name in names if name not in layers]
     if unknown:
         raise MethodError(
-            f"stable_keypoints: layer '{unknown[0]}' is no cross-attention of the UNet; it has: {', '.join(layers)}"
+            f"{method}: layer '{unknown[0]}' is no cross-attention of the UNet; it has: {', '.join(layers)}"
         )
     return {name: module for name, module in layers.items() if name in names}
 
 
 def _up_path_side(unet: UNet2DConditionModel, name: str, latent_side: int) -> int | None:
-    """Side of the maps of a layer ``up_blocks.i...``; None elsewhere. Every halving rounds up."""
+    """Side of the maps of a layer ``up_blocks.i...``, None for other layers. Every halving rounds up."""
     stage, index = name.split(".")[:2]
     if stage != "up_blocks":
         return None
@@ -66,7 +71,7 @@ def _up_path_side(unet: UNet2DConditionModel, name: str, latent_side: int) -> in
 
 
 class LastLayerReached(Exception):
-    """Ends a UNet's forward pass once the last layer's queries and keys are there."""
+    """Ends a UNet's forward pass once the last layer's queries and keys are recorded."""
 
 
 @dataclass
@@ -78,7 +83,7 @@ class Recorder:
     keys: list[Tensor] = field(default_factory=list, init=False)
 
     def add(self, query: Tensor, key: Tensor) -> None:
-        """Keep one layer's queries (B, heads, h * h, d) and keys (B, heads, n, d), in float32 at least."""
+        """Record one layer's queries (B, heads, h * h, d) and keys (B, heads, n, d), in float32 at least."""
         dtype = torch.promote_types(query.dtype, torch.float32)
         native = math.isqrt(query.shape[2])
         self.queries.append(query.to(dtype).unflatten(2, (native, native)))
@@ -88,7 +93,7 @@ class Recorder:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        """While this holds, the layers hand their inputs to ``add``; the last one ends the forward pass."""
+        """Within the block, the layers pass their queries and keys to ``add``; the last one ends the forward pass."""
         before = {name: layer.processor for name, layer in self.layers.items()}
         for layer in self.layers.values():
             layer.set_processor(_RecordingProcessor(self))
@@ -101,14 +106,14 @@ class Recorder:
                 layer.set_processor(before[name])
 
     def projections(self, side: int, upsample_queries: bool, before: int) -> Projections:
-        """What was recorded, for maps of ``side`` pixels; the context's first ``before`` tokens have no map."""
+        """The recorded queries and keys, for maps of ``side`` pixels; the first ``before`` tokens have no map."""
         if len(self.queries) != len(self.layers):
             raise RuntimeError(f"{len(self.queries)} of {len(self.layers)} layers were reached: run the UNet first")
         return Projections(tuple(self.queries), tuple(self.keys), side, upsample_queries, before)
 
 
 class _RecordingProcessor:
-    """Cross-attention of a transformer block, which records its queries and keys before it attends."""
+    """Cross-attention of a transformer block that records its queries and keys before it attends."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
@@ -136,9 +141,9 @@ def _holds(module: torch.nn.Module, layers: dict[str, Attention]) -> bool:
 
 
 def checkpoint_blocks(unet: UNet2DConditionModel, layers: dict[str, Attention]) -> None:
-    """Make the UNet recompute its blocks in the backward pass instead of storing them, but for the recorded ones.
+    """Let the UNet recompute its blocks in the backward pass instead of storing them.
 
-    A block with a recorded layer has a side effect, and may end the pass: it must run once.
+    Blocks with recorded layers are stored: they have a side effect and may end the pass, so they must run only once.
     """
     unet.enable_gradient_checkpointing()
     for module in unet.modules():
@@ -147,9 +152,9 @@ def checkpoint_blocks(unet: UNet2DConditionModel, layers: dict[str, Attention]) 
 
 
 def compile_blocks(unet: UNet2DConditionModel, layers: dict[str, Attention]) -> None:
-    """Compile, in place, the UNet's residual and transformer blocks that no recorded layer is in.
+    """Compile, in place, the UNet's residual and transformer blocks that contain no recorded layer.
 
-    Blocks of one kind and shape share their compiled code; the shapes are more than torch compiles by default.
+    Blocks of one kind and shape share their compiled code; torch's default limit is below the number of shapes.
     """
     settings = torch._dynamo.config
     limit = "recompile_limit" if hasattr(settings, "recompile_limit") else "cache_size_limit"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -46,8 +47,6 @@ MINI: dict[str, Any] = {
     "test_augmentations": 0,
 }
 
-PRESETS: dict[str, dict[str, Any]] = {"paper": {}, "official": OFFICIAL, "mini": MINI}
-
 
 class StableKeypointsConfig(MethodConfig):
     """Settings of Stable Keypoints (Hedlin et al., CVPR 2024). A ``preset`` fills in every setting that is not given.
@@ -57,6 +56,7 @@ class StableKeypointsConfig(MethodConfig):
     """
 
     of_predict: ClassVar[frozenset[str]] = frozenset({"test_augmentations", "output_size"})
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "official": OFFICIAL, "mini": MINI}
 
     preset: Literal["paper", "official", "mini"] = Field(
         default="paper",
@@ -259,15 +259,6 @@ class StableKeypointsConfig(MethodConfig):
         description="Steps, and then batches of selection images, between two checkpoints of a fit; 0 keeps none "
         "(chosen here).",
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in_preset(cls, given: Any) -> Any:
-        """Put what is given on top of its preset; an unknown preset is left for the field to refuse."""
-        if not isinstance(given, dict):
-            return given
-        preset = given.get("preset") or ("mini" if given.get("model") == "mini" else "paper")
-        return {**PRESETS.get(preset, {}), **given, "preset": preset}
 
     @model_validator(mode="after")
     def _check_ranges(self) -> StableKeypointsConfig:

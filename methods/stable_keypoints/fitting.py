@@ -1,4 +1,4 @@
-"""Optimising tokens over the fit images, and choosing K of them; alone or shared among processes, and resumable."""
+"""Optimise tokens over the fit images and choose K of them: resumable, and shared among processes if there are some."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from torch import Tensor
 
 from methods import draws
 from methods.base import ImageBatch, ImageStream, MethodError, Report
+from methods.checkpoints import CheckpointFile, Stop, deferred_signals
 from methods.parallel import Team
 from methods.prefetch import loaded_ahead
-from methods.stable_keypoints.checkpoints import Checkpoints, State, Stop, fresh, held_back
 from methods.stable_keypoints.learning import Learner
 from methods.stable_keypoints.selection import most_frequent, most_local, spread_out
+from methods.stable_keypoints.state import State
+from methods.training.loop import is_reading_due, record_steps
 
 LOSSES = ("loss", "sharpening", "equivariance")
-LOOK_EVERY = 10  # steps on a GPU between looks at the losses, each of which waits until it is done
 
 
 def fit(
@@ -26,34 +27,29 @@ def fit(
     images: ImageStream,
     report: Report,
     team: Team,
-    checkpoints: Checkpoints | None = None,
+    checkpoint: CheckpointFile | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Tokens (N, width) learned from ``tokens`` on the images, and the ids (K,) of those chosen: Eq. 4 and 10.
 
-    Goes on from a checkpoint, and leaves one where it is told to stop. Launched as several processes by torchrun,
-    each takes its part of every batch. Raises MethodError where the loss diverges or a checkpoint cannot be written.
+    Resumes from a checkpoint, and leaves one when a signal asks it to stop. Of several processes launched by torchrun,
+    each takes its part of every batch. Raises MethodError where the loss is not finite or a checkpoint cannot be
+    written.
     """
-    checkpoints = None if team.rank else checkpoints
-    with held_back(active=checkpoints is not None or team.size > 1) as stop:
-        course = Course(learner, tokens, images, report, team, checkpoints, stop)
-        course.optimise()
-        chosen = course.choose()
-    if checkpoints:
-        checkpoints.remove()
-    return course.tokens.detach(), chosen
+    checkpoint = None if team.rank else checkpoint
+    with deferred_signals(active=checkpoint is not None or team.size > 1) as stop:
+        token_fit = TokenFit(learner, tokens, images, report, team, checkpoint, stop)
+        token_fit.optimise()
+        chosen = token_fit.choose()
+    if checkpoint:
+        checkpoint.remove()
+    return token_fit.tokens.detach(), chosen
 
 
-def optimise(learner: Learner, tokens: Tensor, images: ImageStream, report: Report) -> Tensor:
-    """Tokens after ``steps`` steps of Adam on the loss of Eq. 4. Raises MethodError where the loss diverges."""
-    course = Course(learner, tokens, images, report)
-    course.optimise()
-    return course.tokens.detach()
+class TokenFit:
+    """A fit, from the first step or a checkpoint to the last selection image.
 
-
-class Course:
-    """A fit from the first step, or the checkpoint, to the last selection image; ``batch_size`` is at least the team's.
-
-    In a team each process learns from its part of a batch, and what they learn is summed before each takes the step.
+    In a team each process computes the gradient of its part of a batch, and each takes the step with their sum; so
+    ``batch_size`` must be at least the size of the team.
     """
 
     def __init__(
@@ -63,31 +59,31 @@ class Course:
         images: ImageStream,
         report: Report,
         team: Team | None = None,
-        checkpoints: Checkpoints | None = None,
+        checkpoint: CheckpointFile | None = None,
         stop: Stop | None = None,
     ) -> None:
         self.config = learner.config
         self.learner, self.images, self.report = learner, images, report
-        self.team, self.checkpoints, self.stop = team or Team("cpu"), checkpoints, stop or Stop()
-        state = self._begin(fresh(tokens, learner.num_keypoints))
+        self.team, self.checkpoint, self.stop = team or Team("cpu"), checkpoint, stop or Stop()
+        state = self._begin(State.fresh(tokens, learner.num_keypoints))
         self.tokens = state.tokens.to(tokens.device).requires_grad_(True)
         self.adam = self._adam(state)
         self.steps = state.steps
         self.history: list[list[float]] = []
-        self._unseen: list[Tensor] = []
+        self._unread: list[Tensor] = []
         self._failure: Exception | None = None
-        self._show(state.history.tolist())
+        self._record(state.history.tolist())
         self.kept = state.kept
 
     @property
     def total(self) -> int:
-        """Passes of the UNet, for the progress report: those that learn and those that choose."""
+        """Number of steps and of selection batches, for the progress report."""
         selected = self.config.selection_images or len(self.images)
         return self.config.steps + math.ceil(selected / self._together)
 
     @property
     def _together(self) -> int:
-        """Selection images that go through the UNets of all processes at once."""
+        """Number of selection images that all processes take at once."""
         return self.config.predict_batch * self.team.size
 
     def optimise(self) -> None:
@@ -98,14 +94,17 @@ class Course:
         rows = order.reshape(config.steps, config.batch_size)[self.steps :, mine]
         for batch in loaded_ahead(self.images, rows.tolist()):
             self.adam.zero_grad()
-            self._unseen.append(self._learn(batch, self.steps * config.batch_size + mine.start))
+            self._unread.append(self._learn(batch, self.steps * config.batch_size + mine.start))
             self.adam.step()
             self.steps += 1
             due = bool(config.checkpoint_every) and self.steps % config.checkpoint_every == 0
-            self._look_and_keep(due or self.steps == config.steps)
+            self._read_and_keep(due or self.steps == config.steps)
 
     def _learn(self, batch: Future[ImageBatch], first: int) -> Tensor:
-        """Give the tokens the gradient of all processes; the losses, how many were told to stop, how many failed."""
+        """Set the tokens' gradient, summed over all processes.
+
+        Gives (5,): the three losses, how many processes were asked to stop, and how many failed.
+        """
         tokens = self.tokens
         losses = torch.zeros(3, dtype=tokens.dtype, device=tokens.device)
         try:
@@ -126,39 +125,32 @@ class Course:
         return everything[:5]
 
     def _own_losses(self, batch: ImageBatch, first: int) -> Tensor:
-        """This process's part of the batch's losses (3,), whose gradient goes to the tokens."""
+        """This process's part of the batch's losses (3,), whose gradient is added to the tokens'."""
         keys = [(self.learner.seed, "fit", image_id, first + row) for row, image_id in enumerate(batch.ids)]
         part = len(batch.ids) / self.config.batch_size
         return self.learner.accumulate(self.tokens, torch.tensor(batch.pixels), batch.ids, keys, part)
 
-    def _look_and_keep(self, due: bool) -> None:
-        """Report the losses since the last look and write a checkpoint where one is ``due``; stop if told to."""
-        every = LOOK_EVERY if self.tokens.is_cuda else 1
-        if not (due or self._told_alone() or self.steps % every == 0):
+    def _read_and_keep(self, due: bool) -> None:
+        """Report unread losses, write a checkpoint where one is ``due``, and stop if a signal asked for it."""
+        if not (due or self._told_alone() or is_reading_due(self.steps, self.tokens.device)):
             return
-        seen = torch.stack(self._unseen).double().tolist()
-        self._unseen.clear()
-        self.team.check(any(row[4] for row in seen), self._failure)
-        self._show([row[:3] for row in seen])
-        told = self._told_alone() or any(row[3] for row in seen)
+        rows = torch.stack(self._unread).double().tolist()
+        self._unread.clear()
+        self.team.check(any(row[4] for row in rows), self._failure)
+        self._record([row[:3] for row in rows])
+        told = self._told_alone() or any(row[3] for row in rows)
         if due or told:
             self._keep()
         if told:
             self.stop.obey()
 
     def _told_alone(self) -> bool:
-        """Whether to stop, where no other process has to agree."""
+        """Whether a signal asked this process to stop and no other process has to agree."""
         return self.team.size == 1 and self.stop.number is not None
 
-    def _show(self, losses: list[list[float]]) -> None:
-        """Report the losses of steps. Raises MethodError where one is not finite."""
-        for row in losses:
-            step = len(self.history) + 1
-            if not math.isfinite(row[0]):
-                raise MethodError(f"stable_keypoints: the loss is {row[0]} at step {step}; lower learning_rate")
-            self.history.append(row)
-            if self.team.rank == 0:
-                self.report(step, self.total, **dict(zip(LOSSES, row, strict=True)))
+    def _record(self, losses: list[list[float]]) -> None:
+        report = None if self.team.rank else self.report
+        record_steps(self.history, losses, LOSSES, self.learner.backbone.method, self.total, report)
 
     @torch.no_grad()
     def choose(self) -> Tensor:
@@ -184,7 +176,10 @@ class Course:
         return torch.from_numpy(chosen).to(self.tokens.device)
 
     def _kept_of(self, count: int, batch: Future[ImageBatch]) -> tuple[Tensor, bool]:
-        """Ids (count, K) that the images of all processes keep, of which ``batch`` is ours; whether one is to stop."""
+        """Ids (count, K) of the tokens kept by the images of all processes, and whether a process was asked to stop.
+
+        ``batch`` are this process's images.
+        """
         own = self.team.share(count)
         found = torch.zeros((count + 2, self.learner.num_keypoints), dtype=torch.int64)  # a row an image, then flags
         try:
@@ -201,7 +196,7 @@ class Course:
         return found[:-2], bool(found[-2].any())
 
     def _spread_out(self, batch: ImageBatch, first: int) -> Tensor:
-        """Ids (B, K) of the tokens that furthest point sampling keeps of each image; ``first`` numbers the draws."""
+        """Ids (B, K) of the tokens that furthest point sampling keeps in each image; ``first`` numbers the draws."""
         config, learner = self.config, self.learner
         keys = [(learner.seed, "selection", image_id, first + row) for row, image_id in enumerate(batch.ids)]
         latents = learner.encode_original(torch.tensor(batch.pixels), batch.ids)
@@ -210,8 +205,8 @@ class Course:
         return spread_out(maps, candidates, learner.num_keypoints)
 
     def _begin(self, start: State) -> State:
-        """Where the first process goes on from, in all of them."""
-        found = (self.checkpoints.read() if self.checkpoints else None) or start
+        """The state from which the first process starts, in all processes."""
+        found = (State.read(self.checkpoint) if self.checkpoint else None) or start
         if self.team.size == 1:
             return found
         rows = self.team.from_first(torch.tensor([found.steps, len(found.kept)])).tolist()
@@ -230,15 +225,15 @@ class Course:
         return adam
 
     def _keep(self) -> None:
-        if self.checkpoints is None:
+        if self.checkpoint is None:
             return
         moments = self.adam.state[self.tokens] if self.steps else {}
         none = torch.zeros_like(self.tokens)
         history = torch.tensor(self.history, dtype=torch.float64).reshape(-1, len(LOSSES))
         mean, square = moments.get("exp_avg", none), moments.get("exp_avg_sq", none)
         try:
-            self.checkpoints.write(State(self.tokens, mean, square, history, self.kept))
+            self.checkpoint.write_tensors(vars(State(self.tokens, mean, square, history, self.kept)))
         except MethodError as error:
             if self.team.size == 1:
                 raise
-            self._failure = error  # the others learn of it with the next step
+            self._failure = error  # reported to the others with the next step

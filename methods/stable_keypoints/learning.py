@@ -1,4 +1,4 @@
-"""What tokens see in images: the losses of a batch, and the keypoints that K of them find."""
+"""The losses of tokens on a batch of images, and the keypoints that K tokens find."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class Learner:
         for name, value in (("kappa", self.kappa), ("num_tokens", self.config.num_tokens)):
             if value < num_keypoints:
                 raise MethodError(
-                    f"stable_keypoints: {name} is {value}, expected at least the {num_keypoints} keypoints asked for; "
-                    f"raise stable_keypoints.{name}"
+                    f"{backbone.method}: {name} is {value}, expected at least the {num_keypoints} keypoints asked for; "
+                    f"raise {backbone.method}.{name}"
                 )
         self._latents: dict[str, Tensor] = {}
 
@@ -53,8 +53,8 @@ class Learner:
     ) -> Tensor:
         """Add ``part`` of the gradient of Eq. 4's loss to ``tokens.grad``, and give ``part`` of the loss itself.
 
-        That is (3,): loss, localisation and equivariance, detached. Other arguments are as of ``losses``. With
-        ``memory="low"`` one image goes through at a time, which adds up to the same.
+        The loss is (3,), detached: total, localisation and equivariance. Other arguments are as of ``losses``. With
+        ``memory="low"`` images go through the UNet one at a time, which gives the same sum.
         """
         config = self.config
         together = 1 if config.memory == "low" else len(ids)
@@ -73,7 +73,7 @@ class Learner:
     ) -> tuple[Tensor, Tensor]:
         """Localisation and equivariance loss, unweighted, of images (B, 3, S, S); a draw key for each image.
 
-        The maps of all tokens are formed once and without gradient, to rank them; those that count get theirs.
+        The maps of all tokens are formed once, without gradient, to rank them; those that count then get a gradient.
         """
         config = self.config
         original = self.encode_original(pixels, ids)
@@ -92,7 +92,7 @@ class Learner:
         )
 
     def _counted(self, original: Projections, transformed: Projections | None) -> tuple[Tensor, Tensor]:
-        """Maps of the tokens that the losses count, of both views: the kappa of Eq. 9, or the K kept of them."""
+        """Maps in both views of the tokens that enter the losses: the kappa of Eq. 9, or the K kept of them."""
         config = self.config
         with torch.no_grad():
             everything = original.maps()
@@ -110,7 +110,7 @@ class Learner:
     def locate(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> NDArray[np.float64]:
         """Keypoints (B, K, 2), (x, y) in [0, 1], of images (B, 3, S, S): Eq. 11 and its maximum.
 
-        As many images go through the UNet at once as ``predict_batch`` holds with all their views.
+        At most ``predict_batch`` views go through the UNet at once; the views of one image always stay together.
         """
         together = max(1, self.config.predict_batch // max(1, self.config.test_augmentations))
         found = []
@@ -138,7 +138,7 @@ class Learner:
         return self.project(latents, keys, tokens).maps(chosen)
 
     def project(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor) -> Projections:
-        """What the maps of latents are formed from; the keys draw the noise."""
+        """Queries and keys of latents, from which their maps are formed; the noise is drawn by the keys."""
         noise = None
         if self.config.noise:
             noise = torch.from_numpy(draws.noise([(*key, "noise") for key in keys], latents.shape[1:]))
@@ -164,7 +164,7 @@ class Learner:
         missing = [row for row, name in enumerate(names) if name not in self._latents]
         fresh: dict[str, Tensor] = {}
         if missing:
-            # On the CPU each alone: the bits of a latent must not depend on which others were missing with it.
+            # On the CPU one at a time: the bits of a latent must not depend on the others in its batch.
             together = 1 if self.backbone.device.type == "cpu" else len(missing)
             encoded = torch.cat([self.backbone.encode(some) for some in pixels[missing].split(together)])
             fresh = {names[row]: latent for row, latent in zip(missing, encoded, strict=True)}
@@ -175,6 +175,6 @@ class Learner:
 
 
 def _names(ids: Sequence[str], pixels: Tensor) -> list[str]:
-    """Ids with a checksum of the pixels: images of two data sets may share an id."""
+    """Ids with a checksum of the pixels, since images of two datasets may share an id."""
     checksums = [zlib.crc32(np.ascontiguousarray(image.numpy()).data) for image in pixels]
     return [f"{name}\0{checksum}" for name, checksum in zip(ids, checksums, strict=True)]

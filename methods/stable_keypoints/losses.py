@@ -24,17 +24,17 @@ def gaussian(points: Tensor, side: int, sigma: float, dtype: torch.dtype = torch
 
 
 def sharpening(maps: Tensor, sigma: float, reduction: Reduction) -> Tensor:
-    """Eq. 6: squared distance of maps (B, K, R, R) to the Gaussians at their own maxima."""
+    """Eq. 6: squared distance between maps (B, K, R, R) and the Gaussians at their own maxima."""
     target = gaussian(peak(maps.detach()), maps.shape[-1], sigma, maps.dtype)
     return _squared(maps - target, reduction)
 
 
 def equivariance(maps: Tensor, unwarped: Tensor, reduction: Reduction) -> Tensor:
-    """Eq. 5: squared distance of maps (B, K, R, R) to those of the transformed images, warped back."""
+    """Eq. 5: squared distance between maps (B, K, R, R) and those of the transformed images, warped back."""
     return _squared(maps - unwarped, reduction)
 
 
 def _squared(difference: Tensor, reduction: Reduction) -> Tensor:
-    """Mean over images and tokens of the squares, summed (the text) or averaged (the code) over pixels."""
+    """Squares, averaged over images and tokens; summed (the paper's text) or averaged (its code) over pixels."""
     squares = difference.square().mean()
     return squares * difference.shape[-1] ** 2 if reduction == "sum" else squares

@@ -13,7 +13,7 @@ from torch import Tensor
 
 Rows = slice | Tensor
 
-# Scores held at once, in elements: on a CPU what fits its cache, on a GPU what keeps it busy (256 MiB).
+# Number of scores held at once: on a CPU few enough for its cache, on a GPU enough to keep it busy (256 MiB).
 TILE = {"cpu": 2**19, "cuda": 2**26}
 
 
@@ -33,15 +33,16 @@ def upsample(grid: Tensor, side: int) -> Tensor:
 
 
 class HeadMeanSoftmax(torch.autograd.Function):
-    """Eq. 2: the softmax over tokens of upsampled queries times keys, mean over heads.
+    """Eq. 2: the softmax over tokens of upsampled queries times keys, averaged over heads.
 
-    ``apply(query (B, heads, h, h, d), key (B, heads, n, d), side, rows, known)`` gives (B, r, side, side), the maps
-    of the tokens that ``rows`` picks (a slice, distinct ids (r,), or distinct ids (B, r) of each image); the softmax
-    runs over all n. Where the values are ``known`` they are zeros, and only the gradient is formed.
+    ``apply(query (B, heads, h, h, d), key (B, heads, n, d), side, rows, known)`` gives the maps (B, r, side, side) of
+    the tokens selected by ``rows``: a slice, distinct ids (r,), or distinct ids (B, r) for each image. The softmax runs
+    over all n tokens. With ``known``, when the caller has the values already, zeros are returned and only the gradient
+    is computed.
 
-    Scores are linear in queries, and bicubic upsampling is linear: scores are formed at h x h and then
-    upsampled, a fifth of the work of upsampling queries. A tile of them is held at a time, in both
-    directions: the backward pass forms the softmax anew.
+    Scores are linear in the queries, and so is bicubic upsampling: forming scores at h x h and upsampling them takes a
+    fifth of the work of upsampling queries. One tile of scores is held at a time; the backward pass recomputes the
+    softmax tile by tile.
     """
 
     @staticmethod
@@ -76,7 +77,7 @@ class HeadMeanSoftmax(torch.autograd.Function):
 
 
 class _Scores:
-    """Scores of all tokens, (B, g, side, side, n) for g heads, formed a strip of pixel rows at a time."""
+    """Scores (B, g, side, side, n) of all tokens for g heads, computed one strip of pixel rows at a time."""
 
     def __init__(self, query: Tensor, key: Tensor, side: int) -> None:
         self.query, self.key, self.side = query, key * key.shape[-1] ** -0.5, side
@@ -94,7 +95,7 @@ class _Scores:
         return (self.weights[strip] @ self.wide.flatten(-2)).unflatten(-1, self.wide.shape[-2:])
 
     def add_gradient(self, strip: slice, to_scores: Tensor) -> None:
-        """Take in the gradient of the scores of some pixel rows."""
+        """Accumulate the gradient with respect to the scores of some pixel rows."""
         if self.to_wide is None:
             self.to_wide = torch.zeros_like(self.wide)
         if self.weights is None:
@@ -103,7 +104,7 @@ class _Scores:
             self.to_wide += (self.weights[strip].T @ to_scores.flatten(-2)).view_as(self.wide)
 
     def gradients(self) -> tuple[Tensor, Tensor]:
-        """Gradients of queries and keys, once all strips are in."""
+        """Gradients of queries and keys, after ``add_gradient`` was called for all strips."""
         to_scores = torch.zeros_like(self.wide) if self.to_wide is None else self.to_wide
         if self.weights is not None:
             to_scores = self.weights.T @ to_scores
@@ -113,7 +114,7 @@ class _Scores:
 
 
 def _tiles(query: Tensor, key: Tensor, side: int) -> Iterator[tuple[slice, list[slice]]]:
-    """Slices of heads, each with slices of pixel rows, such that a tile of scores has at most ``TILE`` elements."""
+    """Slices of heads, each with slices of pixel rows, so that a tile has at most ``TILE`` scores, or one row."""
     budget = TILE.get(query.device.type, TILE["cpu"])
     a_row = query.shape[0] * side * key.shape[2]
     heads = max(1, budget // (a_row * side))
@@ -124,14 +125,14 @@ def _tiles(query: Tensor, key: Tensor, side: int) -> Iterator[tuple[slice, list[
 
 
 def _pick(softmax: Tensor, rows: Rows) -> Tensor:
-    """(B, g, s, side, r) of (B, g, s, side, n)."""
+    """Select the tokens of ``rows``: (B, g, s, side, r) from (B, g, s, side, n)."""
     if isinstance(rows, Tensor):
         return softmax.gather(-1, _indices(softmax, rows))
     return softmax[..., rows]
 
 
 def _add_at(values: Tensor, rows: Rows, more: Tensor) -> Tensor:
-    """Add (B, g, s, side, r) in place where ``rows`` picks."""
+    """Add ``more`` (B, g, s, side, r) in place to the tokens of ``rows``."""
     if isinstance(rows, Tensor):
         return values.scatter_add_(-1, _indices(values, rows), more)
     values[..., rows] += more
@@ -144,20 +145,20 @@ def _indices(values: Tensor, rows: Tensor) -> Tensor:
 
 
 class GradientScale:
-    """Scales gradients up on their way into float16 layers and down on their way out, so that none becomes 0.
+    """Scales gradients up before they enter float16 layers and down after, so that they do not underflow to 0.
 
-    The power of two is chosen anew in every backward pass, from the gradients that enter, without leaving the device.
+    The factor, a power of two, is computed in every backward pass from the gradients that enter, on the device.
     """
 
     def __init__(self) -> None:
         self.factor: Tensor | None = None
 
     def enter(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """The same tensors; their gradients are scaled such that the largest is near 1."""
+        """The same tensors; in the backward pass their gradients are scaled so that the largest is near 1."""
         return _Enter.apply(self, *tensors)
 
     def restore(self, tensor: Tensor) -> Tensor:
-        """The same tensor; its gradient is scaled back."""
+        """The same tensor; in the backward pass its gradient is scaled back."""
         return _Restore.apply(self, tensor)
 
 
@@ -188,10 +189,10 @@ class _Restore(torch.autograd.Function):
 
 @dataclass(frozen=True)
 class Projections:
-    """Native queries (B, heads, h, h, d) and keys (B, heads, n, d) of the layers of one pass.
+    """Queries (B, heads, h, h, d) at their native resolution and keys (B, heads, n, d) of the layers of one pass.
 
-    Maps have ``side`` pixels a side; the context's first ``before`` tokens have none. With
-    ``upsample_queries`` off, maps are upsampled after the softmax instead.
+    Maps have ``side`` pixels a side; the first ``before`` tokens of the context have no map. With ``upsample_queries``
+    off, maps are upsampled after the softmax instead.
     """
 
     queries: tuple[Tensor, ...]
@@ -201,15 +202,15 @@ class Projections:
     before: int
 
     def maps(self, chosen: Tensor | None = None) -> Tensor:
-        """Eq. 3: mean over the layers, (B, N, R, R), or (B, r, R, R) of ``chosen`` tokens (r,) or (B, r)."""
+        """Eq. 3: maps (B, N, R, R), averaged over the layers; of ``chosen`` tokens (r,) or (B, r): (B, r, R, R)."""
         return self._mean(chosen, known=False)
 
     def with_gradient(self, maps: Tensor, chosen: Tensor) -> Tensor:
-        """``maps(chosen)`` for ``chosen`` (B, r), given all maps (B, N, R, R) that were formed without gradient."""
+        """``maps(chosen)`` for ``chosen`` (B, r), given all ``maps`` (B, N, R, R), formed without gradient."""
         return torch.take_along_dim(maps, chosen[:, :, None, None], dim=1) + self._mean(chosen, known=True)
 
     def split(self, first: int) -> tuple[Projections, Projections]:
-        """Those of the first images of the batch, and of the others."""
+        """The projections of the ``first`` images of the batch, and those of the others."""
         return tuple(
             replace(
                 self,
@@ -220,7 +221,7 @@ class Projections:
         )  # type: ignore[return-value]
 
     def scaled(self, scale: GradientScale) -> Projections:
-        """The same, with gradients scaled up where they enter the layers."""
+        """The same projections; gradients are scaled up where they enter the layers."""
         both = scale.enter(*self.queries, *self.keys)
         return replace(self, queries=both[: len(self.queries)], keys=both[len(self.queries) :])
 

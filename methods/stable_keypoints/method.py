@@ -1,4 +1,4 @@
-"""Stable Keypoints as a method of the benchmark: its card, and what it learns, keeps and predicts."""
+"""Stable Keypoints as a method of the benchmark: card, fit, predict, save and load."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from methods.base import Ablation, ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
-from methods.diffusion import weights
+from methods.diffusion.weights import ModelFiles
 from methods.stable_keypoints import official
 from methods.stable_keypoints.config import HUMAN_POSE_STEPS, HUMAN_POSES, StableKeypointsConfig
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
-    from methods.stable_keypoints.checkpoints import Checkpoints
     from methods.stable_keypoints.learning import Learner
 
 
@@ -43,15 +42,10 @@ class StableKeypoints(Method):
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
         super().__init__(config, device)
+        self._files = ModelFiles(self.config.model, self.config.revision, self.card.id)
         self._learner: Learner | None = None
         self._tokens: Tensor | None = None
         self._chosen: Tensor | None = None
-
-    @classmethod
-    def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
-        """An explicit preset wins; else the mini profile or the mini model mean ``mini``, all else ``paper``."""
-        default = {"preset": "mini"} if profile == "mini" else {}
-        return cls.Config(**{**default, **settings})
 
     @classmethod
     def settings_on(cls, fit_dataset: str, config: StableKeypointsConfig) -> Mapping[str, Any]:
@@ -68,8 +62,8 @@ class StableKeypoints(Method):
 
     @property
     def image_size(self) -> int:
-        """``image_size`` of the config, or what the pipeline was made for. Raises MethodError without weights."""
-        return self.config.image_size or weights.image_side(self.config.model, self.config.revision)
+        """``image_size`` of the config, or the pipeline's own. Raises MethodError without weights."""
+        return self.config.image_size or self._files.image_side()
 
     def identity(self) -> dict[str, Any]:
         """sha256 of the weights used, or hub id and revision, and sha256 of the files of ``tokens``.
@@ -86,10 +80,11 @@ class StableKeypoints(Method):
         """Optimise the tokens, then keep the K that furthest point sampling picks most often.
 
         ``report`` gets loss, sharpening and equivariance of every step, and no scalars while tokens are chosen.
-        Goes on from what is in ``checkpoints``; launched by torchrun, shares the work (``methods.parallel``). With
-        ``tokens`` set those are taken and nothing is learned.
-        Raises MethodError for missing weights or settings that leave fewer tokens than keypoints.
+        Resumes from ``checkpoints``; processes launched by torchrun share the work (``methods.parallel``). With
+        ``tokens`` set, those are used and nothing is learned. Raises MethodError for missing weights or settings that
+        leave fewer tokens than keypoints.
         """
+        from methods.checkpoints import CheckpointFile
         from methods.parallel import Team, own_device, world
         from methods.stable_keypoints.fitting import fit
 
@@ -108,8 +103,8 @@ class StableKeypoints(Method):
         team = Team(self.device)
         with team.agreed():
             learner = self._new_learner(num_keypoints, seed)
-            checkpoints = self._checkpoints(learner, images)
-        self._tokens, self._chosen = fit(learner, learner.initial_tokens(), images, report, team, checkpoints)
+            checkpoint = CheckpointFile.of_fit(self, images, num_keypoints, seed, leave_out={"tokens"})
+        self._tokens, self._chosen = fit(learner, learner.initial_tokens(), images, report, team, checkpoint)
 
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
         """Keypoints (B, K, 2), (x, y) in [0, 1]. Raises MethodError before ``fit`` or ``load``."""
@@ -119,7 +114,7 @@ class StableKeypoints(Method):
         return learner.locate(tokens, chosen, batch.ids, torch.tensor(batch.pixels))
 
     def save(self, folder: Path) -> None:
-        """Write tokens (N, width) and chosen ids (K,) as safetensors, seed, config and weights' name as JSON."""
+        """Write tokens (N, width) and chosen ids (K,) as safetensors; seed, K, config and identity as JSON."""
         from safetensors.torch import save_file
 
         learner, tokens, chosen = self._learned()
@@ -133,7 +128,7 @@ class StableKeypoints(Method):
         (folder / official.STATE).write_text(json.dumps(state, indent=2) + "\n")
 
     def load(self, folder: Path) -> None:
-        """Take up saved tokens for this method's own weights and settings.
+        """Restore saved tokens; this method's own weights and settings are used.
 
         Raises MethodError where the files are missing or the tokens belong to other weights.
         """
@@ -145,7 +140,7 @@ class StableKeypoints(Method):
         self._new_learner(state["num_keypoints"], state["seed"])
 
     def _take(self, folder: Path, num_keypoints: int, seed: int) -> None:
-        """Take up tokens learned elsewhere. Raises MethodError where K, width or weights do not fit."""
+        """Use tokens learned elsewhere. Raises MethodError where K, width or weights do not fit."""
         tokens, chosen, state = official.read(folder)
         if len(chosen) != num_keypoints:
             raise MethodError(
@@ -164,7 +159,7 @@ class StableKeypoints(Method):
         self._chosen = chosen.to(learner.backbone.device)
 
     def _check_weights(self, folder: Path, state: Mapping[str, Any]) -> None:
-        """Raise MethodError where a fit's state is incomplete, or is of other weights or null tokens than ours."""
+        """Raise MethodError where a fit's state is incomplete, or differs from ours in weights or null tokens."""
         missing = {"identity", "config", "num_keypoints", "seed"} - state.keys()
         if missing:
             raise MethodError(
@@ -185,34 +180,15 @@ class StableKeypoints(Method):
             )
 
     def _weights(self) -> dict[str, Any]:
-        config = self.config
-        parts = weights.parts_read(config.model, config.revision, config.keep_null_tokens)
-        return weights.identity(config.model, config.revision, parts)
-
-    def _checkpoints(self, learner: Learner, images: ImageStream) -> Checkpoints | None:
-        """Where this fit is kept on its way, if it is."""
-        from methods.stable_keypoints.checkpoints import Checkpoints, digest
-
-        if self.checkpoints is None or not self.config.checkpoint_every:
-            return None
-        config = self.config.model_dump(mode="json", exclude={"tokens", *self.config.of_predict})
-        fit = {
-            "method": self.card.id,
-            "version": self.version,
-            "config": config,
-            "identity": self.identity(),
-            "images": digest(images.ids),
-            "num_keypoints": learner.num_keypoints,
-            "seed": learner.seed,
-        }
-        return Checkpoints(self.checkpoints, fit)
+        """Identity of the model's weights."""
+        return self._files.identity(self._files.parts_read(self.config.keep_null_tokens))
 
     def _new_learner(self, num_keypoints: int, seed: int, num_tokens: int | None = None) -> Learner:
-        """A learner for this K and seed; for ``num_tokens`` that were learned already, whatever the settings say."""
+        """A learner for this K and seed; ``num_tokens`` are those learned already, whatever the settings say."""
         from methods.stable_keypoints.backbone import Backbone
         from methods.stable_keypoints.learning import Learner
 
-        backbone = self._learner.backbone if self._learner else Backbone(self.config, self.device)
+        backbone = self._learner.backbone if self._learner else Backbone(self.config, self.device, method=self.card.id)
         if num_tokens is not None:
             kappa = self.config.kappa and max(self.config.kappa, num_keypoints)
             backbone.config = self.config.model_copy(update={"num_tokens": num_tokens, "kappa": kappa})

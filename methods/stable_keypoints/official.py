@@ -1,17 +1,17 @@
-"""Tokens as files: those of the released code (``embedding.pt``, ``indices.pt``) and those of a fit of ours.
+"""Files of tokens: those of the released code (``embedding.pt``, ``indices.pt``) and those of our fits.
 
-Source: the released code of Hedlin et al. keeps the optimised embedding (1, N, 768) float32 and the ids (K,) int64 of
-the tokens chosen, each with ``torch.save``. No pickle is executed in reading them. Importing this imports no torch.
+The released code of Hedlin et al. saves the optimised embedding (1, N, 768) float32 and the ids (K,) int64 of the
+chosen tokens, each with ``torch.save``. Reading them executes no pickle. Importing this module imports no torch.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from methods.base import MethodError
+from methods.files import weights_sha256
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,7 +23,7 @@ STATE = "state.json"
 
 
 def find(folder: Path) -> tuple[Path, ...]:
-    """The files that hold the tokens: those of a fit, or the released code's. Raises MethodError without either."""
+    """The files of tokens in a folder: those of a fit, else the released code's. Raises MethodError without either."""
     for names in ((TOKENS, STATE), (EMBEDDING, INDICES)):
         if all((folder / name).is_file() for name in names):
             return tuple(folder / name for name in names)
@@ -36,17 +36,14 @@ def find(folder: Path) -> tuple[Path, ...]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """sha256 of each file with tokens, by name. Raises MethodError where they cannot be read."""
-    try:
-        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in find(folder)}
-    except OSError as error:
-        raise MethodError(f"stable_keypoints: cannot read the tokens at {folder}: {error.strerror or error}") from error
+    """sha256 of each file of tokens by file name. Raises MethodError where one cannot be read."""
+    return {path.name: weights_sha256(path, "stable_keypoints") for path in find(folder)}
 
 
 def read(folder: Path) -> tuple[Tensor, Tensor, dict[str, Any] | None]:
-    """Tokens (N, width) float32, ids (K,) int64 of those chosen, and the state that a fit of ours left beside them.
+    """Tokens (N, width), ids (K,) int64 of the chosen ones, and the state of our fit; None for the released code's.
 
-    Raises MethodError for files that are broken, or hold anything but one such tensor each.
+    Raises MethodError for files that are broken or hold anything but one such tensor each.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -72,8 +69,8 @@ def read(folder: Path) -> tuple[Tensor, Tensor, dict[str, Any] | None]:
 def write(source: Path, folder: Path) -> tuple[Path, Path]:
     """Write the tokens of a fit at ``source`` as the released code's two files, tokens rounded to float32.
 
-    Raises MethodError where there is no fit, where it kept the empty caption's tokens, which the released code has no
-    place for, or where the files are there already.
+    Raises MethodError where there is no fit, where it used the empty caption's tokens, which the released code cannot,
+    or where the files exist.
     """
     import torch
 
@@ -99,13 +96,13 @@ def write(source: Path, folder: Path) -> tuple[Path, Path]:
 
 
 def _tensor(path: Path) -> Tensor:
-    """The tensor that a file holds. Raises MethodError for anything else; what else is in it is not executed."""
+    """The tensor in a file. Raises MethodError for anything else, without executing it."""
     import torch
 
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises half a dozen kinds for a broken or foreign file
-        raise _bad(path, "a file that is broken or holds more than a tensor (nothing of it was run)", "") from error
+        raise _bad(path, "a file that is broken or holds more than a tensor (it was not executed)", "") from error
     if not isinstance(found, torch.Tensor):
         raise _bad(path, f"a {type(found).__name__}", "")
     return found.detach()

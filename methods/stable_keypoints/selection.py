@@ -1,4 +1,4 @@
-"""Which tokens count: the most local ones, those far apart, and those chosen most often."""
+"""Selection of tokens: the most local ones, those far apart, and those kept most often."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Ranking = Literal["paper", "official"]
 
 @torch.no_grad()
 def divergence(maps: Tensor, sigma: float, ranking: Ranking) -> Tensor:
-    """KL (B, N) of each map (B, N, R, R) from the Gaussian at its maximum: small means local. Eq. 9.
+    """KL divergence (B, N) of each map (B, N, R, R) from the Gaussian at its maximum: small means local. Eq. 9.
 
-    ``paper``: KL(g || m), both normalised to sum 1 after adding 1e-12 (so that 0 log 0 is 0); what bicubic
-    upsampling of a map left below 0 counts as 0. ``official``: 1e-5 is added to both, and m is the softmax over
-    pixels of the map, as in the released code.
+    ``paper``: KL(g || m), both normalised to sum 1 after adding 1e-12 (so that 0 log 0 is 0); negative values, which
+    bicubic upsampling of a map can give, count as 0. ``official``: 1e-5 is added to both, and m is the softmax of the
+    map over its pixels, as in the released code.
     """
     epsilon = 1e-12 if ranking == "paper" else 1e-5
     target = gaussian(peak(maps), maps.shape[-1], sigma, maps.dtype).flatten(-2) + epsilon
@@ -39,18 +39,17 @@ def most_local(maps: Tensor, count: int, sigma: float, ranking: Ranking) -> Tens
 
 
 def furthest_points(points: Tensor, count: int) -> Tensor:
-    """Furthest point sampling: ``count`` positions (B, count) of ``points`` (B, C, 2) int64. Eq. 10.
+    """Furthest point sampling: indices (B, count) into ``points`` (B, C, 2) int64. Eq. 10.
 
-    Starts with the furthest pair (the first in order where several are), then adds the point whose nearest
-    chosen one is furthest, again the first of several. Squared integer distances make ties exact. Nothing
-    leaves the device.
+    Starts with the pair furthest apart, then adds the point that is furthest from its nearest chosen point; of equals
+    the first. Squared integer distances make ties exact. Nothing leaves the device.
     """
     size = points.shape[1]
     distances = (points[:, :, None] - points[:, None]).square().sum(-1)
     upper = torch.ones(size, size, dtype=torch.bool, device=points.device).triu(1)
     widest = distances.masked_fill(~upper, -1).flatten(1).argmax(1)
     chosen = [widest // size, widest % size][:count]
-    nearest = distances.amax(1)  # above all that follows
+    nearest = distances.amax(1)  # an upper bound for what follows
     for number in range(count):
         if number >= len(chosen):
             chosen.append(nearest.argmax(1))
@@ -69,6 +68,6 @@ def spread_out(maps: Tensor, candidates: Tensor, count: int) -> Tensor:
 
 
 def most_frequent(ids: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The ``count`` ids that occur most often, most frequent first (ties: lower id first)."""
+    """The ``count`` most frequent ids, most frequent first (ties: lower id first)."""
     values, counts = np.unique(ids, return_counts=True)
     return values[np.lexsort((values, -counts))][:count]

@@ -1,4 +1,4 @@
-"""A small heatmap regressor that learns from landmarks: the ceiling that unsupervised methods are compared with.
+"""A small heatmap regressor that learns from landmarks: an upper bound for unsupervised methods.
 
 Importing this package imports no torch.
 """

@@ -1,10 +1,9 @@
-"""Heatmaps and the points they stand for: targets, losses, soft-argmax, and landmarks that are warped with images."""
+"""Heatmaps of landmarks: targets, losses and soft-argmax; and random warps of images with their landmarks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,33 +12,40 @@ from methods.base import LabelledBatch
 from methods.draws import affine, generator
 from methods.warps import inverse, warp
 
-if TYPE_CHECKING:
-    from methods.supervised.method import SupervisedConfig
-
 
 @dataclass(frozen=True)
 class Landmarks:
-    """``points`` (B, L, 2) float32, (x, y) in [0, 1]; ``visible`` (B, L) bool. An invisible one's point is 0.5."""
+    """Landmarks on a device: ``points`` (B, L, 2) float32, (x, y) in [0, 1], and ``visible`` (B, L) bool."""
 
     points: Tensor
     visible: Tensor
 
     @classmethod
     def of(cls, batch: LabelledBatch, device: torch.device) -> Landmarks:
-        """Those of a batch, on a device; one that is not a number is not visible."""
+        """The landmarks of a batch; NaN counts as not visible, and what is not visible is set to 0.5."""
         points = torch.tensor(batch.landmarks)
         visible = torch.tensor(batch.visible) & points.isfinite().all(-1)
         points = torch.where(visible[..., None], points, 0.5)
         return cls(points.float().to(device), visible.to(device))
 
 
+@dataclass(frozen=True)
+class Augmentation:
+    """Bounds of the random changes to an image; the settings of the same names say what each means."""
+
+    rotation_degrees: float
+    scale_range: tuple[float, float]
+    translation: float
+    colour: float
+
+
 def centres(side: int, device: torch.device) -> Tensor:
-    """Where the pixels of a line of ``side`` have their centres, (side,) in [0, 1]."""
+    """Centres (side,) of the pixels of a row, in [0, 1]."""
     return (torch.arange(side, dtype=torch.float32, device=device) + 0.5) / side
 
 
 def soft_argmax(heatmaps: Tensor) -> Tensor:
-    """The expected place (B, L, 2), (x, y) in [0, 1], under the softmax of heatmaps (B, L, h, w)."""
+    """Expected position (B, L, 2), (x, y) in [0, 1], under the softmax of heatmaps (B, L, h, w)."""
     height, width = heatmaps.shape[-2:]
     shares = heatmaps.flatten(-2).softmax(-1).unflatten(-1, (height, width))
     x = (shares.sum(-2) * centres(width, heatmaps.device)).sum(-1)
@@ -48,16 +54,16 @@ def soft_argmax(heatmaps: Tensor) -> Tensor:
 
 
 def gaussians(points: Tensor, side: int, sigma: float) -> Tensor:
-    """Gaussians (B, L, side, side) of sum 1 about points (B, L, 2) in [0, 1]; ``sigma`` in pixels."""
+    """Gaussians (B, L, side, side) with sum 1 around points (B, L, 2) in [0, 1]; ``sigma`` in pixels."""
     grid = centres(side, points.device)
     along = torch.softmax(-0.5 * ((grid - points[..., None]) * side / sigma) ** 2, -1)
     return along[:, :, 1, :, None] * along[:, :, 0, None, :]
 
 
 def heatmap_losses(heatmaps: Tensor, landmarks: Landmarks, sigma: float) -> tuple[Tensor, Tensor]:
-    """Cross-entropy from Gaussian targets, and distance of soft-argmax and landmark in image sides.
+    """Cross-entropy to Gaussian targets, and distance between soft-argmax and landmark in image sides.
 
-    Both are means over the visible landmarks of a batch, 0 where there are none. Source: Sun et al., ECCV 2018.
+    Both are means over the visible landmarks of a batch, or 0 if none is visible. Source: Sun et al., ECCV 2018.
     """
     target = gaussians(landmarks.points, heatmaps.shape[-1], sigma).flatten(-2)
     entropy = -(target * heatmaps.flatten(-2).log_softmax(-1)).sum(-1)
@@ -67,25 +73,25 @@ def heatmap_losses(heatmaps: Tensor, landmarks: Landmarks, sigma: float) -> tupl
 
 
 def augmented(
-    config: SupervisedConfig, ids: Sequence[str], pixels: Tensor, landmarks: Landmarks, draw: int
+    bounds: Augmentation, ids: Sequence[str], pixels: Tensor, landmarks: Landmarks, draw: int
 ) -> tuple[Tensor, Landmarks]:
-    """Images and landmarks under random affine maps and colours, keyed by ``draw``, id and row.
+    """Images with random colours, and warped with their landmarks; draws are keyed by ``draw``, image id and row.
 
     A landmark that leaves the image is no longer visible.
     """
     keys = [(draw, image_id, row) for row, image_id in enumerate(ids)]
     drawn = affine(
-        [(*key, "affine") for key in keys], config.rotation_degrees, config.scale_range, "image", config.translation / 2
+        [(*key, "affine") for key in keys], bounds.rotation_degrees, bounds.scale_range, "image", bounds.translation / 2
     )
     theta = torch.from_numpy(drawn).to(pixels)
     values = torch.tensor([generator(*key, "colour").uniform(-1, 1, 2).tolist() for key in keys]).to(pixels)
-    contrast, brightness = (config.colour * values).T[:, :, None, None, None]
+    contrast, brightness = (bounds.colour * values).T[:, :, None, None, None]
     warped = warp(pixels, theta) * (1 + contrast) + brightness / 2
     return warped.clamp(0, 1), moved(landmarks, theta)
 
 
 def moved(landmarks: Landmarks, theta: Tensor) -> Landmarks:
-    """Where landmarks are in images warped by ``theta`` (B, 2, 3), which maps output to input in [-1, 1]."""
+    """Landmarks in images warped by ``theta`` (B, 2, 3), which maps output to input coordinates in [-1, 1]."""
     back = inverse(theta)
     points = ((2 * landmarks.points - 1) @ back[:, :, :2].mT + back[:, None, :, 2] + 1) / 2
     inside = ((points >= 0) & (points <= 1)).all(-1)

@@ -1,4 +1,4 @@
-"""Supervised landmarks as a method of the benchmark: its card, its settings, and how it learns."""
+"""Supervised landmark regression as a method of the benchmark: settings, card and losses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-GROUPS = 8  # of channels that are normalised together
+GROUPS = 8  # channels that are normalised together
 
 # For images of 64 pixels and some seconds on one core: a narrow network, and few steps with a high rate that falls.
 MINI: dict[str, Any] = {
@@ -115,11 +115,11 @@ class SupervisedConfig(TrainedConfig):
 
 
 class Supervised(TrainedMethod):
-    """Heatmaps of the annotated landmarks, learned from the fit images, and their soft-argmax: not a fair rival.
+    """Learns heatmaps of the annotated landmarks and predicts their soft-argmax: an upper bound, not a rival.
 
-    What is learned is Sun et al., ECCV 2018: the expectation of a heatmap, trained jointly with the heatmap itself.
-    The network is a small one of our own, trained from scratch, without batch statistics. Landmarks that are not
-    visible, or leave the image when it is warped, do not count.
+    As in Sun et al., ECCV 2018, the heatmap and its expectation are trained jointly. The network is a small one of our
+    own, trained from scratch, without batch statistics. Landmarks that are not visible, or that leave the image in
+    augmentation, do not count.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
@@ -135,7 +135,7 @@ class Supervised(TrainedMethod):
     Config: ClassVar[type[MethodConfig]] = SupervisedConfig
 
     def begin(self, images: ImageStream, num_keypoints: int, seed: int) -> None:
-        """Look whether the images come with ``num_keypoints`` landmarks. Raises MethodError where they do not."""
+        """Raise MethodError unless the images come with ``num_keypoints`` landmarks."""
         batch = images.load([0])
         if not isinstance(batch, LabelledBatch):
             raise MethodError(
@@ -149,29 +149,26 @@ class Supervised(TrainedMethod):
             )
 
     def build(self, num_keypoints: int) -> nn.Module:
-        """A heatmap a landmark."""
+        """A network with one heatmap a landmark."""
         from methods.supervised.network import HeatmapNetwork
 
         config = self.config
         return HeatmapNetwork(num_keypoints, config.width, config.max_width, config.levels, config.stem_stride, GROUPS)
 
-    def losses_of(
+    def losses(
         self, network: nn.Module, batch: ImageBatch, pixels: Tensor, generator: np.random.Generator
     ) -> dict[str, Tensor]:
-        """Losses of images and landmarks that are warped together."""
-        from methods.supervised.learning import Landmarks, augmented, heatmap_losses
+        """Losses of augmented images and their landmarks."""
+        from methods.supervised.learning import Augmentation, Landmarks, augmented, heatmap_losses
 
         if not isinstance(batch, LabelledBatch):
             raise MethodError(f"{self.card.id}: images {', '.join(batch.ids[:3])} came without landmarks")
-        landmarks = Landmarks.of(batch, pixels.device)
-        pixels, landmarks = augmented(self.config, batch.ids, pixels, landmarks, int(generator.integers(2**62)))
-        heatmap, distance = heatmap_losses(network(pixels), landmarks, self.config.sigma)
-        loss = self.config.heatmap_weight * heatmap + self.config.coordinate_weight * distance
+        config, landmarks = self.config, Landmarks.of(batch, pixels.device)
+        bounds = Augmentation(config.rotation_degrees, config.scale_range, config.translation, config.colour)
+        pixels, landmarks = augmented(bounds, batch.ids, pixels, landmarks, int(generator.integers(2**62)))
+        heatmap, distance = heatmap_losses(network(pixels), landmarks, config.sigma)
+        loss = config.heatmap_weight * heatmap + config.coordinate_weight * distance
         return {"loss": loss, "heatmap": heatmap, "distance": distance}
-
-    def losses(self, network: nn.Module, pixels: Tensor, generator: np.random.Generator) -> dict[str, Tensor]:
-        """Nothing can be learned from images alone. Raises MethodError."""
-        raise MethodError(f"{self.card.id}: images came without landmarks; fit on a dataset with annotations")
 
     def locate(self, network: nn.Module, pixels: Tensor) -> Tensor:
         """Soft-argmax (B, L, 2) of the heatmaps, (x, y) in [0, 1]."""

@@ -1,4 +1,4 @@
-"""The network of the heatmap regressor: down, up again, and across."""
+"""The network of the heatmap regressor: an hourglass with skip connections."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 
 class HeatmapNetwork(nn.Module):
-    """Images (B, 3, H, W) in [0, 1] to heatmaps (B, L, H / s, W / s) before the softmax, s being ``stem_stride``.
+    """Images (B, 3, H, W) in [0, 1] to heatmaps (B, L, H / s, W / s) before the softmax; s is ``stem_stride``.
 
-    ``levels`` halvings and as many doublings, added across; channels double from ``width`` up to ``max_width``.
-    Normalised over groups of channels of one image, so that an image's heatmaps do not depend on its batch.
+    The image is halved ``levels`` times and doubled as often, with skip connections; channels double from ``width`` up
+    to ``max_width``. Group normalisation makes an image's heatmaps independent of its batch.
     """
 
     def __init__(self, num_heatmaps: int, width: int, max_width: int, levels: int, stem_stride: int, groups: int):
@@ -31,7 +31,7 @@ class HeatmapNetwork(nn.Module):
         self.head = nn.Conv2d(width, num_heatmaps, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Heatmaps, as above."""
+        """Heatmaps (B, L, H / s, W / s)."""
         features = [self.stem(2 * pixels - 1)]
         for down in self.down:
             features.append(down(features[-1]))

@@ -1,4 +1,4 @@
-"""A method that trains a network: it states the network, the losses and where the keypoints are; the rest is here."""
+"""Base class of a method that trains a network: fit, checkpoints, predict, save and load."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from methods.base import ImageBatch, ImageStream, Method, MethodConfig, MethodError, Report
+from methods.checkpoints import CheckpointFile
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor, nn, optim
-
-    from methods.checkpoints import CheckpointFile
 
 NETWORK = "network.safetensors"
 STATE = "state.json"
@@ -66,27 +65,13 @@ class TrainedConfig(MethodConfig):
         description="Steps between two checkpoints of a fit; 0 keeps none (chosen here).",
     )
 
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in_preset(cls, given: Any) -> Any:
-        """Put what is given on top of its preset; an unknown preset is left for the field to refuse."""
-        if not isinstance(given, dict):
-            return given
-        preset = given.get("preset") or cls.model_fields["preset"].default
-        return cls.settle({**cls.presets.get(preset, {}), **given, "preset": preset})
-
-    @classmethod
-    def settle(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """What a subclass decides on this machine, such as which features are at hand; here nothing."""
-        return settings
-
 
 class TrainedMethod(Method):
-    """Trains a network on the fit images by gradient descent: a fit, its checkpoints, ``predict``, ``save``, ``load``.
+    """Trains a network on the fit images by gradient descent.
 
-    A subclass states ``build``, ``losses`` and ``locate``. Same seed, same bits on the CPU: weights are drawn under
-    the seed, images come in an order that the seed gives, and the draws of a step depend on seed and step alone, so
-    neither the batches in which the images arrive nor a fit broken off in between changes them.
+    A subclass defines ``build``, ``losses`` and ``locate``. Same seed, same bits on the CPU: the seed determines the
+    first weights and the order of the images, and the random draws of a step depend on seed and step alone. So neither
+    the batch size of the stream nor an interruption changes the result.
     """
 
     Config: ClassVar[type[MethodConfig]] = TrainedConfig
@@ -99,40 +84,31 @@ class TrainedMethod(Method):
 
     @abstractmethod
     def build(self, num_keypoints: int) -> nn.Module:
-        """A new network, on the CPU; called under the seed, so that torch's own draws are the same each time."""
+        """A new network on the CPU. Torch's global generator is seeded before the call."""
 
     @abstractmethod
-    def losses(self, network: nn.Module, pixels: Tensor, generator: np.random.Generator) -> dict[str, Tensor]:
-        """``loss``, a scalar to descend, and scalars worth a curve, of images (B, 3, H, W) in [0, 1].
+    def losses(
+        self, network: nn.Module, batch: ImageBatch, pixels: Tensor, generator: np.random.Generator
+    ) -> dict[str, Tensor]:
+        """Scalars of a batch: ``loss``, which is minimised, and others worth a curve.
 
-        Draw from ``generator`` (of this step), or from torch's global one, which is seeded for this step.
+        ``pixels`` (B, 3, H, W) in [0, 1] are the batch's, on the device. Draw from ``generator`` or from torch's global
+        generator; both are seeded for this step.
         """
 
     @abstractmethod
     def locate(self, network: nn.Module, pixels: Tensor) -> Tensor:
-        """Keypoints (B, K, 2), (x, y) in [0, 1], of images (B, 3, H, W); the network is in eval mode, no gradient."""
-
-    def losses_of(
-        self, network: nn.Module, batch: ImageBatch, pixels: Tensor, generator: np.random.Generator
-    ) -> dict[str, Tensor]:
-        """``losses``, for a method that must know which images these are; ``pixels`` are the batch's on the device."""
-        return self.losses(network, pixels, generator)
+        """Keypoints (B, K, 2), (x, y) in [0, 1], of images (B, 3, H, W); called in eval mode without gradients."""
 
     def optimiser(self, network: nn.Module) -> optim.Optimizer:
-        """Adam with decoupled weight decay, of all parameters that learn."""
+        """Adam with decoupled weight decay, of all parameters that require a gradient."""
         from torch.optim import AdamW
 
         learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
         return AdamW(learning, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
 
     def begin(self, images: ImageStream, num_keypoints: int, seed: int) -> None:
-        """What a subclass looks at or prepares before the first step of a fit; nothing here."""
-
-    @classmethod
-    def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
-        """An explicit preset wins; else the mini profile means ``mini`` and every other ``paper``."""
-        default = {"preset": "mini"} if profile == "mini" else {}
-        return cls.Config(**{**default, **settings})
+        """Called before the first step of a fit, for checks and preparations of a subclass; here it does nothing."""
 
     @property
     def image_size(self) -> int:
@@ -140,17 +116,18 @@ class TrainedMethod(Method):
         return int(self.config.image_size)
 
     def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
-        """Train a new network, or go on from what is in ``checkpoints``; ``report`` gets the scalars of every step.
+        """Train a new network, or resume from ``checkpoints``; ``report`` gets the scalars of every step.
 
-        Raises MethodError for no images, fewer than 1 keypoint or a loss that diverges.
+        Raises MethodError for no images, fewer than 1 keypoint or a loss that is not finite.
         """
-        from methods.training.loop import train
+        from methods.training.loop import TrainingLoop
 
         if len(images) == 0:
             raise MethodError(f"{self.card.id}: there are no images to fit, expected at least 1")
         network = self._new_network(num_keypoints, seed)
         self.begin(images, num_keypoints, seed)
-        train(self, network, images, seed, report, self._checkpoint_file(images, num_keypoints, seed))
+        checkpoint = CheckpointFile.of_fit(self, images, num_keypoints, seed)
+        TrainingLoop(self, network, images, seed, report, checkpoint).run()
         self._take(network, num_keypoints, seed)
         if not self.config.steps:
             report(1, 1)
@@ -186,9 +163,9 @@ class TrainedMethod(Method):
         (folder / STATE).write_text(json.dumps(state, indent=2) + "\n", encoding="utf-8")
 
     def load(self, folder: Path) -> None:
-        """Take up what ``save`` wrote with the same config. Raises MethodError where it is missing or broken.
+        """Restore what ``save`` wrote with the same config. Raises MethodError where it is missing or broken.
 
-        Tensors of other names or shapes are refused; a setting that changes none of them is not noticed.
+        Tensors of other names or shapes are refused; a setting that changes neither is not noticed.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -204,7 +181,7 @@ class TrainedMethod(Method):
         self._take(network.to(self.device), num_keypoints, seed)
 
     def _new_network(self, num_keypoints: int, seed: int) -> nn.Module:
-        """A network with the weights that the seed gives, on the device. Raises MethodError where K is below 1."""
+        """A network with first weights drawn under the seed, on the device. Raises MethodError for K below 1."""
         from methods.training.loop import seeded
 
         if num_keypoints < 1:
@@ -219,20 +196,3 @@ class TrainedMethod(Method):
         if self._network is None:
             raise MethodError(f"{self.card.id}: nothing is learned yet; call fit or load first")
         return self._network
-
-    def _checkpoint_file(self, images: ImageStream, num_keypoints: int, seed: int) -> CheckpointFile | None:
-        """Where this fit is kept on its way, if it is."""
-        from methods.checkpoints import CheckpointFile, digest
-
-        if self.checkpoints is None or not self.config.checkpoint_every:
-            return None
-        fit = {
-            "method": self.card.id,
-            "version": self.version,
-            "config": self.config.model_dump(mode="json", exclude=set(self.config.of_predict)),
-            "identity": self.identity(),
-            "images": digest(images.ids),
-            "num_keypoints": num_keypoints,
-            "seed": seed,
-        }
-        return CheckpointFile(self.checkpoints, fit)

@@ -1,4 +1,4 @@
-"""Frozen networks whose layers are compared, and the loss that weighs the layers evenly."""
+"""Frozen networks whose layers are compared, and the loss that gives all layers equal weight."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from methods.base import MethodError
+from methods.diffusion.weights import MINI_MODEL
 
 Distance = Literal["l1", "l2"]
 
@@ -22,9 +23,9 @@ IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 class Features(nn.Module):
-    """Layers of a network by name, each a stage that takes what the one before gives; ``input`` is the image.
+    """Layers of a network by name; each takes the output of the one before, and ``input`` is the image itself.
 
-    ``forward`` takes pixels (B, 3, H, W) in [0, 1] and gives the layers kept, in their order, (B, C, h, w) each.
+    ``forward`` takes pixels (B, 3, H, W) in [0, 1] and gives the outputs (B, C, h, w) of the kept layers, in order.
     """
 
     mean: Tensor
@@ -39,10 +40,9 @@ class Features(nn.Module):
         self.register_buffer("deviation", torch.tensor(deviation).view(1, -1, 1, 1), persistent=False)
 
     def keep(self, names: Sequence[str]) -> None:
-        """Give these layers alone, and compute nothing behind the last of them."""
+        """Give the outputs of these layers only, and drop all layers after the last of them."""
         self.kept = tuple(name for name in self.names if name in names)
-        behind = self.names[self.names.index(self.kept[-1]) + 1 :]
-        for name in behind:
+        for name in self.names[self.names.index(self.kept[-1]) + 1 :]:
             del self.stages[name]
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
@@ -78,7 +78,7 @@ class VGG(Features):
         super().__init__(stages, IMAGENET_MEAN, IMAGENET_DEVIATION)
 
     def weight_names(self) -> dict[str, str]:
-        """timm's and torchvision's names: ``features.<position>``, ReLU and pooling counted."""
+        """The names of timm and torchvision: ``features.<position>``, where ReLU and pooling count as positions."""
         return {
             f"{ours}.{tensor}": f"{theirs}.{tensor}"
             for ours, theirs in self._published.items()
@@ -87,19 +87,17 @@ class VGG(Features):
 
 
 class MiniAutoencoder(Features):
-    """The encoder of the small model's autoencoder: ``conv_in``, then each of its stages on the way down."""
+    """The encoder of the mini model's autoencoder: ``conv_in``, then its stages ``down_0`` and so on."""
 
     def __init__(self) -> None:
         from diffusers import AutoencoderKL
 
-        from methods.training.perceptual import MINI_VAE
-
-        encoder = AutoencoderKL.from_config(AutoencoderKL.load_config(MINI_VAE.parent)).encoder
+        encoder = AutoencoderKL.from_config(AutoencoderKL.load_config(MINI_MODEL / "vae")).encoder
         blocks = {f"down_{number}": block for number, block in enumerate(encoder.down_blocks)}
         super().__init__({"conv_in": encoder.conv_in, **blocks}, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 
     def weight_names(self) -> dict[str, str]:
-        """diffusers' names: ``encoder.conv_in``, ``encoder.down_blocks.<number>``."""
+        """The names of diffusers: ``encoder.conv_in``, ``encoder.down_blocks.<number>``."""
         return {
             name: name.replace("stages.down_", "encoder.down_blocks.").replace("stages.", "encoder.")
             for name in self.state_dict()
@@ -115,9 +113,9 @@ BUILDERS: dict[str, Callable[[], Features]] = {
 
 
 def read_weights(network: Features, file: Path, what: str, remedy: str) -> None:
-    """Fill a network from a file of safetensors or of a pickled state dict, of which only tensors are read.
+    """Read a network's weights from safetensors or a pickled state dict, without executing the pickle.
 
-    Raises MethodError, beginning with ``what`` and ending with ``remedy``, where tensors are missing or misshapen.
+    Raises MethodError, "``what``: reason; ``remedy``", where a tensor is missing or has another shape.
     """
     import pickle
 
@@ -138,11 +136,11 @@ def read_weights(network: Features, file: Path, what: str, remedy: str) -> None:
 
 
 class BalancedLoss(nn.Module):
-    """Sum over layers of their distance, each divided by its own moving average, so that all weigh the same.
+    """Sum of the layers' distances, each divided by its own moving average, so that all have equal weight.
 
-    The averages are state: they start at the first distance, follow it at the rate 1 - ``decay``, and are no part of
-    the gradient. Source: Jakab et al. (2018), after Chen and Koltun (2017), and the released code, whose averages
-    start at constants and pass on the gradient of their newest hundredth.
+    The averages start at the first distance, decay by ``decay`` a step, and are treated as constants in the gradient.
+    Source: Jakab et al. (2018), after Chen and Koltun (2017). In the released code the averages start at constants,
+    and the gradient flows through the newest term of each average.
     """
 
     averages: Tensor
@@ -159,7 +157,7 @@ class BalancedLoss(nn.Module):
         mask: Tensor | None = None,
         distance: Distance = "l2",
     ) -> Tensor:
-        """The loss, a scalar; its layers are (B, C, h, w), the ``mask`` (B, 1, H, W) weighs pixels."""
+        """The loss, a scalar, of layers (B, C, h, w); the ``mask`` (B, 1, H, W) gives the weights of pixels."""
         distances = torch.stack(layer_distances(target, generated, mask, distance))
         if self.training:
             self._follow(distances.detach())
@@ -173,7 +171,7 @@ class BalancedLoss(nn.Module):
 def layer_distances(
     target: Sequence[Tensor], generated: Sequence[Tensor], mask: Tensor | None = None, distance: Distance = "l2"
 ) -> list[Tensor]:
-    """Mean over a layer of the absolute (l1) or squared (l2) difference, weighed by ``mask``, for every layer."""
+    """For every layer, the mean absolute (l1) or squared (l2) difference, weighted by ``mask``."""
     found = []
     for theirs, ours in zip(target, generated, strict=True):
         difference = (theirs - ours).abs() if distance == "l1" else (theirs - ours).square()

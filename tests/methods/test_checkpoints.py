@@ -16,8 +16,9 @@ import pytest
 import torch
 
 from methods.base import MethodError
+from methods.checkpoints import FILE, CheckpointFile
 from methods.stable_keypoints import StableKeypoints, StableKeypointsConfig
-from methods.stable_keypoints.checkpoints import FILE, Checkpoints
+from methods.stable_keypoints.state import State
 from tests.methods.tiny_pipeline import ArrayImages, blobs
 
 K = 3
@@ -267,7 +268,7 @@ def test_outside_the_main_thread(pipeline: Path, tmp_path: Path, whole):
 def test_the_loss_that_diverges_is_not_kept(pipeline: Path, tmp_path: Path):
     with pytest.raises(MethodError, match="the loss is nan at step 2"):
         learn(pipeline, tmp_path, learning_rate=1e30, checkpoint_every=1)
-    state = Checkpoints(tmp_path, {}).read()
+    state = State.read(CheckpointFile(tmp_path, {}))
     assert state is None  # of another fit
     assert steps_kept(tmp_path) == 1
     assert np.isfinite(learn(pipeline, None, steps=1)._learned()[1].numpy()).all()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from methods.base import ImageBatch, MethodError
-from methods.floors import Centre, Floor, Grid, RandomPoints, RandomTokens
+from methods.floors import Centre, Floor, Grid, RandomPoints
 from metrics.protocols import PROTOCOLS, Points, score
 
 
@@ -108,10 +108,3 @@ def test_regressing_the_centre_gives_the_centre() -> None:
     )
     assert (result.predicted == 0.5).all()
     assert result.value == pytest.approx(100 * np.linalg.norm(landmarks - 0.5, axis=-1).mean(), abs=1e-9)
-
-
-def test_random_tokens_take_every_setting_but_steps() -> None:
-    config = RandomTokens.config_for("mini", {"steps": 7, "num_tokens": 99})
-    assert (config.steps, config.num_tokens) == (0, 99)  # type: ignore[attr-defined]
-    assert RandomTokens().config.steps == 0
-    assert RandomTokens.card.is_floor

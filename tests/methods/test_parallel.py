@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file
 
 from methods.base import MethodError
+from methods.checkpoints import FILE
 from methods.parallel import Team, own_device, world
-from methods.stable_keypoints.checkpoints import FILE
 from tests.methods.test_checkpoints import STEPS, images, learn, make, steps_kept
 
 LAUNCH = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}

@@ -22,8 +22,8 @@ from diffusers import (
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from methods.base import ImageBatch
-from methods.diffusion.loading import Parts, load
-from methods.stable_keypoints.config import StableKeypointsConfig
+from methods.diffusion.loading import Parts, PipelineSettings, load
+from methods.diffusion.weights import ModelFiles
 
 TOKEN_WIDTH = 32
 IMAGE_SIDE = 64
@@ -178,9 +178,9 @@ def build_layout(layout: str, folder: Path, zero_caption: bool = False) -> Diffu
     return pipeline
 
 
-def loaded(model: Path | str, dtype: torch.dtype = torch.float32, **settings: Any) -> Parts:
-    """The parts of a folder or hub id, on the CPU."""
-    return load(StableKeypointsConfig(model=str(model), **settings), "cpu", dtype)
+def loaded(model: Path | str, dtype: str = "float32", revision: str | None = None, **settings: Any) -> Parts:
+    """The parts of a folder or hub id, on the CPU; error messages name a method ``tiny``."""
+    return load(PipelineSettings(ModelFiles(str(model), revision, "tiny"), dtype=dtype, **settings), "cpu")
 
 
 def edit(file: Path, **changes: Any) -> None:

@@ -16,8 +16,9 @@ import pytest
 import torch
 from huggingface_hub import constants
 
+from methods import hub as model_hub
 from methods.base import MethodError
-from methods.diffusion import weights
+from methods.diffusion.weights import ModelFiles
 from tests.methods.diffusion.hub_server import HubServer
 from tests.methods.tiny_pipeline import edit, loaded
 
@@ -69,11 +70,17 @@ def python(code: str, folder: Path, **environment: str) -> subprocess.CompletedP
     return subprocess.run(command, env=clean | variables, capture_output=True, text=True, check=False)
 
 
-def ask(function: str, folder: Path, server: HubServer | None = None, **environment: str) -> Any:
-    """What a function of ``weights`` gives for the model, or the message of its MethodError."""
+def files(model: str = MODEL, revision: str | None = None) -> ModelFiles:
+    return ModelFiles(model, revision, "tiny")
+
+
+def ask(
+    call: str, folder: Path, server: HubServer | None = None, of: ModelFiles | None = None, **environment: str
+) -> Any:
+    """The result of a method of ModelFiles in a new process, or the message of its MethodError."""
     code = (
-        "import json\nfrom methods.base import MethodError\nfrom methods.diffusion import weights\n"
-        f"try:\n    print(json.dumps(weights.{function}, default=str))\n"
+        "import json\nfrom methods.base import MethodError\nfrom methods.diffusion.weights import ModelFiles\n"
+        f"try:\n    print(json.dumps({of or files()}.{call}, default=str))\n"
         "except MethodError as error:\n    print(json.dumps(str(error)))\n"
     )
     endpoint = {"HF_ENDPOINT": server.url} if server else {}
@@ -84,7 +91,7 @@ def ask(function: str, folder: Path, server: HubServer | None = None, **environm
 
 @pytest.mark.parametrize(("revision", "commit"), [(None, FIRST), ("main", FIRST), ("next", SECOND), (SECOND, SECOND)])
 def test_a_revision_is_its_commit(revision: str | None, commit: str, cache: Path):
-    assert weights.identity(MODEL, revision, PARTS) == {"model": MODEL, "revision": commit}
+    assert files(revision=revision).identity(PARTS) == {"model": MODEL, "revision": commit}
     parts = loaded(MODEL, revision=revision, timestep=500)
     assert parts.signal == loaded(cache / "snapshots" / commit, timestep=500).signal
     assert (parts.signal == loaded(MODEL, timestep=500).signal) is (commit == FIRST)
@@ -94,14 +101,14 @@ def test_a_cached_model_is_the_folders(cache: Path, layouts):
     found, expected = loaded(MODEL, keep_null_tokens=True), loaded(layouts["sd1"][0], keep_null_tokens=True)
     torch.testing.assert_close(found.unet.state_dict(), expected.unet.state_dict(), rtol=0, atol=0)
     torch.testing.assert_close(found.null_tokens, expected.null_tokens, rtol=0, atol=0)
-    assert weights.image_side(MODEL, None) == 512
+    assert files().image_side() == 512
 
 
 def test_half_precision_of_a_commit_is_another_identity(cache: Path):
     for part in ("unet", "vae"):
         folder = cache / "snapshots" / FIRST / part
         (folder / "diffusion_pytorch_model.safetensors").rename(folder / "diffusion_pytorch_model.fp16.safetensors")
-    assert weights.identity(MODEL, None, PARTS) == {"model": MODEL, "revision": FIRST, "variant": "fp16"}
+    assert files().identity(PARTS) == {"model": MODEL, "revision": FIRST, "variant": "fp16"}
     assert loaded(MODEL).unet.dtype == torch.float32
 
 
@@ -111,8 +118,8 @@ def test_half_precision_of_a_commit_is_another_identity(cache: Path):
 )
 def test_what_is_not_cached_is_missing_offline(model: str, revision: str | None, where: str, cache: Path):
     for attempt in (
-        lambda: weights.identity(model, revision, PARTS),
-        lambda: weights.image_side(model, revision),
+        lambda: files(model, revision).identity(PARTS),
+        lambda: files(model, revision).image_side(),
         lambda: loaded(model, revision=revision),
     ):
         with pytest.raises(MethodError, match="HF_HUB_OFFLINE is set") as caught:
@@ -129,14 +136,14 @@ def test_a_commit_with_a_part_missing_is_missing_offline(cache: Path):
     with pytest.raises(MethodError, match="HF_HUB_OFFLINE is set"):
         loaded(MODEL)
     with pytest.raises(MethodError, match="HF_HUB_OFFLINE is set"):
-        weights.identity(MODEL, None, PARTS)
+        files().identity(PARTS)
 
 
 @pytest.mark.parametrize("offline", ["0", "1"])
 def test_nothing_is_asked_of_a_network_for_what_is_cached(offline: str, cache: Path, tmp_path: Path):
-    call = f"identity({MODEL!r}, None, {PARTS})"
+    call = f"identity({PARTS})"
     assert ask(call, tmp_path, HF_HUB_OFFLINE=offline) == {"model": MODEL, "revision": FIRST}
-    assert ask(f"image_side({MODEL!r}, None)", tmp_path, HF_HUB_OFFLINE=offline) == 512
+    assert ask("image_side()", tmp_path, HF_HUB_OFFLINE=offline) == 512
 
 
 @pytest.mark.slow
@@ -151,30 +158,30 @@ def test_loading_offline_as_a_user_does(cache: Path, tmp_path: Path):
 
 
 def test_only_what_is_read_is_fetched_and_then_cached(hub: HubServer, tmp_path: Path):
-    call = f"identity({MODEL!r}, None, {PARTS})"
+    call = f"identity({PARTS})"
     assert ask(call, tmp_path, hub) == {"model": MODEL, "revision": FIRST}
     assert hub.handed_out
     assert all(name.endswith((".json", ".txt")) for name in hub.handed_out)
-    folder = Path(ask(f"fetch({MODEL!r}, None, {PARTS})", tmp_path, hub))
+    folder = Path(ask(f"fetch({PARTS})", tmp_path, hub))
     assert folder == tmp_path / "hub" / "models--someone--small-diffusion" / "snapshots" / FIRST
     fetched = [name for name in hub.handed_out if not name.endswith((".json", ".txt"))]
     assert sorted(fetched) == sorted(WEIGHTS)
     assert ask(call, tmp_path) == {"model": MODEL, "revision": FIRST}
-    assert ask(f"fetch({MODEL!r}, None, {PARTS})", tmp_path) == str(folder)
+    assert ask(f"fetch({PARTS})", tmp_path) == str(folder)
     assert loaded(folder).token_width == 32
 
 
 def test_a_commit_found_once_stays_when_the_hub_moves_on(hub: HubServer, tmp_path: Path):
-    ask(f"identity({MODEL!r}, None, {PARTS})", tmp_path, hub)
+    ask(f"identity({PARTS})", tmp_path, hub)
     hub.commits[SECOND] = hub.commits[FIRST]
     hub.branches["main"] = SECOND
-    assert Path(ask(f"fetch({MODEL!r}, None, {PARTS})", tmp_path, hub)).name == FIRST
-    assert ask(f"identity({MODEL!r}, {SECOND!r}, {PARTS})", tmp_path, hub)["revision"] == SECOND
+    assert Path(ask(f"fetch({PARTS})", tmp_path, hub)).name == FIRST
+    assert ask(f"identity({PARTS})", tmp_path, hub, files(revision=SECOND))["revision"] == SECOND
 
 
 def test_what_the_hub_refuses_is_said(hub: HubServer, tmp_path: Path):
     def message(model: str, revision: str | None = None) -> str:
-        found = ask(f"identity({model!r}, {revision!r}, {PARTS})", tmp_path, hub)
+        found = ask(f"identity({PARTS})", tmp_path, hub, files(model, revision))
         assert isinstance(found, str)
         assert "\n" not in found
         return found
@@ -192,7 +199,7 @@ def test_what_the_hub_refuses_is_said(hub: HubServer, tmp_path: Path):
 def test_a_repository_of_pickles_is_refused(hub: HubServer, tmp_path: Path):
     for file in (hub.commits[FIRST] / "unet").glob("*.safetensors"):
         file.unlink()
-    found = ask(f"fetch({MODEL!r}, None, {PARTS})", tmp_path, hub)
+    found = ask(f"fetch({PARTS})", tmp_path, hub)
     assert "no .safetensors file, only diffusion_pytorch_model.bin" in found
     assert f"download it (hf download {MODEL} --local-dir FOLDER), then convert" in found
     assert not any(name.endswith((".bin", ".safetensors")) for name in hub.handed_out)
@@ -201,12 +208,12 @@ def test_a_repository_of_pickles_is_refused(hub: HubServer, tmp_path: Path):
 def test_a_hub_out_of_reach_is_said(tmp_path: Path):
     with HubServer(MODEL, {}, {}) as closed:
         pass
-    assert "the hub cannot be reached: ConnectError" in ask(f"identity({MODEL!r}, None, {PARTS})", tmp_path, closed)
+    assert "the hub cannot be reached: ConnectError" in ask(f"identity({PARTS})", tmp_path, closed)
 
 
 @pytest.mark.slow
 def test_a_hub_that_does_not_answer_is_given_up_soon(tmp_path: Path):
     silent = HubServer(MODEL, {}, {})
     before = time.monotonic()
-    assert "the hub cannot be reached" in ask(f"identity({MODEL!r}, None, {PARTS})", tmp_path, silent)
-    assert time.monotonic() - before < 3 * weights.TIMEOUT
+    assert "the hub cannot be reached" in ask(f"identity({PARTS})", tmp_path, silent)
+    assert time.monotonic() - before < 3 * model_hub.TIMEOUT

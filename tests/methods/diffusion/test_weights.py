@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from methods.base import MethodError
-from methods.diffusion import weights
+from methods.diffusion.weights import ModelFiles, weight_files
 from tests.methods.tiny_pipeline import CAPTION_LENGTH, build_layout, edit, loaded
 
 
@@ -23,7 +23,7 @@ def refusal(folder: Path, **settings: Any) -> str:
     """The one line that refuses a folder."""
     with pytest.raises(MethodError) as caught:
         loaded(folder, **settings)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and str(caught.value).startswith("tiny: ")
     return str(caught.value)
 
 
@@ -38,7 +38,7 @@ def test_variants_and_shards(variant: str | None, sharded: bool, tmp_path: Path)
     pipeline.save_pretrained(folder, variant=variant, max_shard_size="100KB" if sharded else "1GB")
     assert (len(list((folder / "unet").glob("*.safetensors"))) > 1) is sharded
     names = [path.name for path in (folder / "unet").iterdir()]
-    assert weights.weight_files(names)[1] == variant
+    assert weight_files(names)[1] == variant
     parts = loaded(folder, keep_null_tokens=True)
     expected = {name: value.float() for name, value in pipeline.unet.state_dict().items()}
     torch.testing.assert_close(parts.unet.state_dict(), expected, rtol=0, atol=0)
@@ -48,13 +48,13 @@ def test_variants_and_shards(variant: str | None, sharded: bool, tmp_path: Path)
 
 def test_full_precision_goes_first_and_only_what_is_read_names_the_weights(sd1: Path):
     parts = ("unet", "vae", "scheduler")
-    before = weights.identity(str(sd1), None, parts)
+    before = ModelFiles(str(sd1), None, "tiny").identity(parts)
     (sd1 / "unet" / "diffusion_pytorch_model.fp16.safetensors").write_bytes(b"unread")
     (sd1 / "unet" / "diffusion_pytorch_model.non_ema.safetensors").write_bytes(b"unread")
-    assert weights.identity(str(sd1), None, parts) == before
+    assert ModelFiles(str(sd1), None, "tiny").identity(parts) == before
     loaded(sd1)
     (sd1 / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"other")
-    assert weights.identity(str(sd1), None, parts) != before
+    assert ModelFiles(str(sd1), None, "tiny").identity(parts) != before
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_full_precision_goes_first_and_only_what_is_read_names_the_weights(sd1: 
     ],
 )
 def test_weight_files(names: list[str], expected: tuple[str, ...]):
-    assert weights.weight_files(names)[0] == expected
+    assert weight_files(names)[0] == expected
 
 
 def test_tensor_names_of_older_releases(sd1: Path, layouts):
@@ -102,7 +102,7 @@ def test_pickled_weights_are_refused_with_the_command_that_converts_them(sd1: Pa
     message = refusal(sd1)
     assert f"at {sd1 / 'unet'} (no .safetensors file, only diffusion_pytorch_model.bin)" in message
     with pytest.raises(MethodError, match="convert such a file once"):
-        weights.identity(str(sd1), None, ("unet",))
+        ModelFiles(str(sd1), None, "tiny").identity(("unet",))
     command = shlex.split(message[message.index("python -c") :])
     subprocess.run([sys.executable, *command[1:]], check=True)
     torch.testing.assert_close(loaded(sd1).unet.state_dict(), tensors, rtol=0, atol=0)
@@ -152,5 +152,5 @@ def test_a_pipeline_without_a_unet_is_refused(tmp_path: Path):
 
 def test_image_size_has_to_be_given_where_the_model_has_none(sd1: Path):
     edit(sd1 / "unet" / "config.json", sample_size=None)
-    assert "set stable_keypoints.image_size" in refusal(sd1)
+    assert "set tiny.image_size" in refusal(sd1)
     assert loaded(sd1, image_size=256).latent_side == 32

@@ -17,8 +17,8 @@ from benchmarks.records.export import export
 from benchmarks.run.plan import Request, make_plan
 from benchmarks.tasks import TASKS
 from methods.base import MethodError
-from methods.floors import RandomTokens
 from methods.stable_keypoints import StableKeypoints, official
+from methods.stable_keypoints.random_tokens import RandomTokens
 from tests.methods.test_checkpoints import images, learn, make
 from tests.methods.tiny_pipeline import TOKEN_WIDTH, build_pipeline
 

@@ -14,7 +14,7 @@ from transformers import CLIPTextModel
 from methods import draws
 from methods.stable_keypoints import StableKeypoints, StableKeypointsConfig
 from methods.stable_keypoints.backbone import Backbone
-from methods.stable_keypoints.fitting import optimise
+from methods.stable_keypoints.fitting import TokenFit
 from methods.stable_keypoints.learning import Learner
 from methods.stable_keypoints.selection import divergence
 from tests.methods import oracle
@@ -180,7 +180,9 @@ def test_steps_of_adam(pipeline: Path):
     def report(done: int, total: int, **scalars: float) -> None:
         curve.append(scalars["loss"])
 
-    learned = optimise(learner, learner.initial_tokens(), images, report)
+    fit = TokenFit(learner, learner.initial_tokens(), images, report)
+    fit.optimise()
+    learned = fit.tokens.detach()
     reference = make_oracle(pipeline, learner)
     order = draws.image_order(5, "fit", 4, 4)
     tokens, losses = learner.initial_tokens(), []

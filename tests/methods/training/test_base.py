@@ -48,7 +48,7 @@ class Toy(TrainedMethod):
             torch.nn.Dropout(0.1),
         )
 
-    def losses(self, network, pixels, generator):
+    def losses(self, network, batch, pixels, generator):
         shift = torch.tensor(generator.standard_normal((len(pixels), 1, 1, 1), dtype=np.float32))
         maps = network(pixels + self.config.noise * shift)
         loss = (maps - pixels[:, :1]).square().mean()
@@ -73,7 +73,7 @@ class Parabola(TrainedMethod):
     def optimiser(self, network):
         return torch.optim.SGD(network.parameters(), lr=self.config.learning_rate)
 
-    def losses(self, network, pixels, generator):
+    def losses(self, network, batch, pixels, generator):
         return {"loss": (network.weight - 3).square() / 2}
 
     def locate(self, network, pixels):
@@ -123,8 +123,7 @@ def test_a_clipped_gradient_has_that_length() -> None:
 
 
 def test_the_cosine_ends_near_nothing_and_never_rises() -> None:
-    config = TrainedConfig(schedule="cosine", warmup=5, steps=100)
-    rates = [rate(config, step) for step in range(100)]
+    rates = [rate(step, steps=100, warmup=5, schedule="cosine") for step in range(100)]
     assert rates[4] == rates[5] == 1 and 0 < rates[-1] < 1e-3
     assert rates[5:] == sorted(rates[5:], reverse=True)
 

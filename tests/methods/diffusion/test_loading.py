@@ -1,4 +1,4 @@
-"""Pipelines of every layout, layouts by diffusers and loaded as a user's are."""
+"""Pipelines of every layout: saved by diffusers, loaded by us."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import torch
 from diffusers import DDIMScheduler
 
 from methods.base import MethodError
-from methods.diffusion.loading import load
 from methods.stable_keypoints.attention import choose_layers
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.config import StableKeypointsConfig
@@ -156,7 +155,7 @@ def test_bfloat16_sees_the_same(layout: str, layouts):
 
 
 def test_the_small_model():
-    parts = load(StableKeypointsConfig(model="mini", keep_null_tokens=True), "cpu", torch.float32)
+    parts = loaded("mini", keep_null_tokens=True)
     assert (parts.image_size, parts.latent_side, parts.token_width) == (64, 32, 64)
     assert parts.null_tokens is not None
     assert parts.null_tokens.shape[1] == 64
@@ -165,9 +164,9 @@ def test_the_small_model():
 @every_layout
 def test_half_precision(layout: str, layouts):
     """float16 overflows in the autoencoder of Stable Diffusion XL, whose config says so."""
-    parts = loaded(layouts[layout][0], torch.float16, keep_null_tokens=True)
+    parts = loaded(layouts[layout][0], "float16", keep_null_tokens=True)
     assert parts.unet.dtype == torch.float16
     assert parts.autoencoder.dtype == (torch.float32 if layout == "sdxl" else torch.float16)
     assert parts.null_tokens is not None
     assert parts.null_tokens.dtype == torch.float32
-    assert loaded(layouts[layout][0], torch.bfloat16).autoencoder.dtype == torch.bfloat16
+    assert loaded(layouts[layout][0], "bfloat16").autoencoder.dtype == torch.bfloat16

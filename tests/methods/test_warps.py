@@ -1,0 +1,26 @@
+"""Affine warps of images and the average of maps that are warped back."""
+
+from __future__ import annotations
+
+import torch
+
+from methods.warps import average_unwarped, inverse, warp
+
+
+def test_warp_shifts_and_comes_back():
+    image = torch.rand(1, 2, 16, 16, dtype=torch.float64)
+    shift = torch.tensor([[[1.0, 0.0, 0.25], [0.0, 1.0, 0.0]]], dtype=torch.float64)
+    moved = warp(image, shift)
+    torch.testing.assert_close(moved[..., :14], image[..., 2:])
+    assert float(moved[..., 14:].abs().max()) == 0
+    back = warp(moved, inverse(shift))
+    torch.testing.assert_close(back[..., 2:], image[..., 2:])
+
+
+def test_averaging_counts_the_views_that_see_a_pixel():
+    """Three views of a constant map: the average is that constant wherever one view looks, 0 elsewhere."""
+    theta = torch.tensor([[[[0.5, 0.0, x], [0.0, 0.5, 0.0]] for x in (-0.5, 0.5, 0.5)]])
+    average = average_unwarped(torch.full((1, 3, 2, 8, 8), 0.7), theta, 32)
+    assert average.shape == (1, 2, 32, 32)
+    torch.testing.assert_close(average[..., 9:23, :], torch.full((1, 2, 14, 32), 0.7))
+    assert float(average[..., :7, :].abs().max()) == 0

@@ -1,4 +1,4 @@
-"""What methods that train a network share: settings, the loop, seeds, checkpoints, features for perceptual losses.
+"""Code shared by methods that train a network: settings, training loop, and features for perceptual losses.
 
 Importing this package imports no torch.
 """

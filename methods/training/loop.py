@@ -60,7 +60,7 @@ def record_steps(
         if not math.isfinite(scalars[0]):
             raise MethodError(f"{method}: the loss is {scalars[0]} at step {done}; lower learning_rate")
         history.append(scalars)
-        if report:
+        if report is not None:
             report(done, total, **dict(zip(names, scalars, strict=True)))
 
 

@@ -36,19 +36,17 @@ LAYERS: dict[str, tuple[str, ...]] = {
 }
 
 
-def at_hand(choice: Choice, weights: str | None = None, preferred: Kind = "vgg16") -> Kind:
+def at_hand(choice: Choice, weights: str | None = None) -> Kind:
     """The features that ``auto`` stands for on this machine; any other choice stands for itself.
 
-    That is the ``preferred`` VGG where ``weights`` names a file or the hub's cache has its weights, else the mini
-    model's autoencoder, else pixels. Uses no network.
+    That is VGG-16 where ``weights`` names a file or the hub's cache has its weights, else the mini model's autoencoder,
+    else pixels. Uses no network.
     """
     if choice != "auto":
         return choice
-    if preferred not in HUB:
-        return preferred
-    folder = hub.cached(HUB[preferred])
+    folder = hub.cached(HUB["vgg16"])
     if weights is not None or (folder and (folder / HUB_FILE).is_file()):
-        return preferred
+        return "vgg16"
     return "mini_vae" if MINI_VAE.is_file() else "pixels"
 
 

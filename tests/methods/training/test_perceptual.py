@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -124,14 +125,14 @@ def test_auto_takes_the_best_at_hand(vgg16: Path, tmp_path: Path, monkeypatch: p
     assert perceptual.at_hand("auto") == "mini_vae"
     assert perceptual.at_hand("auto", str(vgg16)) == "vgg16"
     assert perceptual.at_hand("pixels", str(vgg16)) == "pixels"
-    store = tmp_path / "hub" / "models--timm--vgg19.tv_in1k"
+    store = tmp_path / "hub" / "models--timm--vgg16.tv_in1k"
     (store / "snapshots" / "abc").mkdir(parents=True)
     (store / "refs").mkdir()
     (store / "refs" / "main").write_text("abc")
-    assert perceptual.at_hand("auto", preferred="vgg19") == "mini_vae"
-    (store / "snapshots" / "abc" / "model.safetensors").write_bytes(b"")
-    assert perceptual.at_hand("auto", preferred="vgg19") == "vgg19"
     assert perceptual.at_hand("auto") == "mini_vae"
+    (store / "snapshots" / "abc" / "model.safetensors").write_bytes(b"")
+    assert perceptual.at_hand("auto") == "vgg16"
+    shutil.rmtree(store)
     monkeypatch.setattr(perceptual, "MINI_VAE", tmp_path / "gone.safetensors")
     assert perceptual.at_hand("auto") == "pixels"
 

@@ -22,5 +22,5 @@ def layouts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, D
 
 @pytest.fixture
 def sd1(layouts: dict[str, tuple[Path, DiffusionPipeline]], tmp_path: Path) -> Path:
-    """A copy of the Stable Diffusion 1.x pipeline, to be spoilt."""
+    """A copy of the Stable Diffusion 1.x pipeline, for tests that damage it."""
     return Path(shutil.copytree(layouts["sd1"][0], tmp_path / "sd1"))

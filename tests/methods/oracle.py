@@ -35,13 +35,13 @@ class Oracle:
         self.noise_level = noise_level
 
     def latent(self, image: Tensor) -> Tensor:
-        """(C, h, w) of an image (3, S, S) in [0, 1]."""
+        """Latent (C, h, w) of an image (3, S, S) in [0, 1]."""
         with torch.no_grad():
             mode = self.vae.encode(2 * image[None] - 1).latent_dist.mode()
         return mode[0] * self.vae.config.scaling_factor
 
     def maps(self, latent: Tensor, noise: Tensor, tokens: Tensor, null_tokens: Tensor | None = None) -> list[Tensor]:
-        """Eq. 2 and 3: one map a learned token."""
+        """Eq. 2 and 3: one map for each learned token."""
         context = tokens if null_tokens is None else torch.cat([null_tokens, tokens])
         noisy = self.noise_level[0] * latent + self.noise_level[1] * noise
         hidden = self._run(noisy, context)
@@ -114,7 +114,7 @@ def argmax(image: Tensor) -> tuple[int, int]:
 
 
 def gaussian(point: tuple[int, int], side: int, sigma: float) -> Tensor:
-    """Eq. 8."""
+    """Eq. 8: the Gaussian at a point."""
     target = torch.zeros(side, side, dtype=torch.float64)
     for row in range(side):
         for column in range(side):
@@ -124,7 +124,7 @@ def gaussian(point: tuple[int, int], side: int, sigma: float) -> Tensor:
 
 
 def divergence(image: Tensor, sigma: float, ranking: str) -> float:
-    """KL of the Gaussian and the map, as the text has it or as the released code computes it (8.3)."""
+    """KL of the Gaussian and the map, as in the paper's text or as in the released code."""
     target = gaussian(argmax(image), len(image), sigma).flatten()
     values = image.detach().flatten()
     if ranking == "official":
@@ -136,13 +136,13 @@ def divergence(image: Tensor, sigma: float, ranking: str) -> float:
 
 
 def most_local(maps: list[Tensor], count: int, sigma: float, ranking: str) -> list[int]:
-    """Eq. 9."""
+    """Eq. 9: ids of the tokens with the smallest divergence."""
     scores = [divergence(image, sigma, ranking) for image in maps]
     return sorted(range(len(maps)), key=lambda index: (scores[index], index))[:count]
 
 
 def furthest(maps: list[Tensor], count: int, candidates: list[int]) -> list[int]:
-    """Eq. 10 with the furthest pair as the seed (8.3)."""
+    """Eq. 10 starting with the furthest pair."""
     points = {token: argmax(maps[token]) for token in candidates}
     best, chosen = -1.0, []
     for position, first in enumerate(candidates):
@@ -160,7 +160,7 @@ def furthest(maps: list[Tensor], count: int, candidates: list[int]) -> list[int]
 
 
 def warp(images: Tensor, theta: np.ndarray) -> Tensor:
-    """(C, S, S) seen through theta (2, 3): bilinear, zeros outside (8.3)."""
+    """Images (C, S, S) warped by theta (2, 3): bilinear, zeros outside."""
     side = images.shape[-1]
     rows = []
     for row in range(side):
@@ -177,7 +177,7 @@ def warp(images: Tensor, theta: np.ndarray) -> Tensor:
 
 
 def inverse(theta: np.ndarray) -> np.ndarray:
-    """(2, 3) of T^-1."""
+    """The theta (2, 3) of the inverse."""
     return np.linalg.inv(np.vstack([theta, [0, 0, 1]]))[:2]
 
 
@@ -194,7 +194,7 @@ def bilinear(image: Tensor, side: int) -> Tensor:
 
 
 def keypoints(views: list[list[Tensor]], thetas: list[np.ndarray], side: int) -> list[tuple[float, float]]:
-    """Eq. 11 and the maxima of the averages, (x, y) in [0, 1]; ``views`` holds the K maps of each view (8.6)."""
+    """Eq. 11 and the maxima of the averages, (x, y) in [0, 1]; ``views`` holds the K maps of each view."""
     total = torch.zeros(len(views[0]), side, side, dtype=torch.float64)
     count = torch.zeros(side, side, dtype=torch.float64)
     for maps, theta in zip(views, thetas, strict=True):

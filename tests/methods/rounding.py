@@ -1,4 +1,4 @@
-"""What half precision costs by its digits alone: a float32 model that rounds, on any processor, in software."""
+"""The effect of half precision's fewer digits: a float32 model that rounds in software, on any processor."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from methods.stable_keypoints.backbone import Backbone
 
 
 def cut(values: Tensor, bits: int) -> Tensor:
-    """Values rounded to ``bits`` significant bits, of any size: there is no overflow and nothing becomes 0."""
+    """Values rounded to ``bits`` significant bits, without overflow or underflow."""
     fraction, exponent = torch.frexp(values)
     return torch.ldexp(torch.round(fraction * 2.0**bits) / 2.0**bits, exponent)
 

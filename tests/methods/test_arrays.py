@@ -1,4 +1,4 @@
-"""The base of methods that learn arrays: what is saved comes back to the bit, and mistakes are one line."""
+"""The base class of methods that learn arrays: save and load are exact, and errors are one line."""
 
 from __future__ import annotations
 

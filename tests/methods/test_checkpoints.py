@@ -1,4 +1,4 @@
-"""A fit that is broken off goes on as if nothing had been: by signal, by kill, and never from what is not its own."""
+"""An interrupted fit resumes to the same bytes, after a signal or a kill, and only from its own checkpoint."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def steps_kept(folder: Path) -> int:
 
 @pytest.fixture(scope="module")
 def whole(pipeline: Path) -> tuple[tuple[bytes, list[int]], Seen]:
-    """What a fit comes to that nothing breaks off and that keeps nothing."""
+    """The result of a fit without interruption or checkpoints."""
     torch.set_num_threads(torch.get_num_threads())  # as the other process does, lest sums be split otherwise
     seen: Seen = []
     return bits(learn(pipeline, None, seen)), seen
@@ -275,7 +275,7 @@ def test_the_loss_that_diverges_is_not_kept(pipeline: Path, tmp_path: Path):
 
 
 def test_a_latent_does_not_depend_on_those_encoded_with_it():
-    """A continued fit has lost its latents, and encodes images anew in other company; two threads, the small model."""
+    """A resumed fit encodes images again, in other batches than before. With the small model and two threads."""
     pixels, names = torch.from_numpy(blobs(3)), ("a", "b", "c")
     threads = torch.get_num_threads()
     torch.set_num_threads(2)

@@ -1,4 +1,4 @@
-"""The floors: what they predict, and what regression makes of it."""
+"""Predictions of the floors, and their regression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""float32 on a CPU holds float32's digits at the size of real images."""
+"""On a CPU, float32 results have float32's precision at the size of real images."""
 
 from __future__ import annotations
 

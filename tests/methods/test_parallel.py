@@ -1,4 +1,4 @@
-"""Two processes that fit together come to what one does; what goes wrong in one of them ends both."""
+"""Two processes that share a fit give the result of one; an error in one of them ends both."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def free_port() -> str:
 
 
 def together(repository: Path, pipeline: Path, folder: Path, status: int = 0, **arguments: Any) -> list[str]:
-    """What two processes say that fit together."""
+    """The outputs of two processes that share a fit."""
     given = json.dumps({"settings": {}, "pipeline": str(pipeline), "folder": str(folder), **arguments})
     environment = {**os.environ, **LAUNCH, "MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1"}
     processes = [

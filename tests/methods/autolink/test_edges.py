@@ -1,4 +1,4 @@
-"""The picture of edges, held against its formula written out edge by edge in float64."""
+"""The drawing of edges against its formula, edge by edge in float64."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ SIZE = 17
 
 
 def distance_to_segment(place: np.ndarray, start: np.ndarray, end: np.ndarray) -> float:
-    """By trying 20,001 points of the segment: no projection, no cases."""
+    """The distance to a segment by brute force over 20,001 of its points."""
     share = np.linspace(0, 1, 20_001)[:, None]
     return float(np.linalg.norm(place - (start + share * (end - start)), axis=1).min())
 
 
 def written_out(keypoints: torch.Tensor, weights: torch.Tensor, size: int, thickness: float) -> torch.Tensor:
-    """The formula with every edge's picture kept, of which the maximum has torch's own gradient."""
+    """The formula with the drawings of all edges, and torch's own gradient of their maximum."""
     ticks = torch.linspace(-1, 1, size, dtype=keypoints.dtype)
     y, x = torch.meshgrid(ticks, ticks, indexing="ij")
     pictures = []

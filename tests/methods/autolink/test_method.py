@@ -1,4 +1,4 @@
-"""AutoLink's networks against their published layout, its losses by hand, and what it learns."""
+"""AutoLink: networks against their published layout, losses computed by hand, and learning."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def released_keypoints(state: dict[str, torch.Tensor], pixels: torch.Tensor) -> 
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
-    """A checkpoint as the released code leaves it, of a narrow network."""
+    """A checkpoint in the released code's format, of a narrow network."""
     path = tmp_path / "model.ckpt"
     torch.save({"state_dict": released_state(K, 4), "global_step": 20_001}, path)
     return path
@@ -150,7 +150,7 @@ def test_a_peak_in_a_map_is_where_the_released_evaluation_puts_its_cell() -> Non
 
 
 def test_a_keypoint_follows_an_image_that_is_turned_over() -> None:
-    """With weights that a transposition leaves as they are, (y, x) of the picture become (x, y) of its transpose."""
+    """With symmetric weights, a transposed image has transposed keypoints."""
     detector = Detector(K, 4).eval()
     for module in detector.modules():
         if isinstance(module, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""A model hub on this computer: what of its interface a download needs, and a note of every file handed out."""
+"""A local model hub: the part of the interface that a download needs, and a list of all files served."""
 
 from __future__ import annotations
 

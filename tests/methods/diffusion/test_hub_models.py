@@ -53,7 +53,7 @@ def cache(layouts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def hub(layouts, tmp_path: Path) -> Iterator[HubServer]:
-    """A hub with one model, whose repository has pickles and half precision beside what is read."""
+    """A hub with one model, whose repository also has files that are not read: pickles and half precision."""
     repository = Path(shutil.copytree(layouts["sd1"][0], tmp_path / "repository"))
     for name in ("diffusion_pytorch_model.bin", "diffusion_pytorch_model.fp16.safetensors"):
         (repository / "unet" / name).write_bytes(b"not read")

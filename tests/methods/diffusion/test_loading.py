@@ -67,7 +67,7 @@ def test_null_tokens_are_what_the_pipeline_makes_of_an_empty_caption(layout: str
 
 @pytest.mark.parametrize("zero", [False, True])
 def test_empty_caption_of_xl(zero: bool, layouts, tmp_path: Path):
-    """Encoded, or zeros as the pipeline puts them where it is given no negative caption; then no encoder is read."""
+    """Encoded, or zeros as in the pipeline without a negative caption; then no encoder is read."""
     pipeline = build_layout("sdxl", tmp_path, zero_caption=zero)
     caption, none, pooled_caption, pooled_none = pipeline.encode_prompt("", device="cpu")
     if zero:
@@ -141,7 +141,7 @@ def test_layer_rule(layout: str, expected: list[tuple[int, int, int]], layouts):
 
 @every_layout
 def test_bfloat16_sees_the_same(layout: str, layouts):
-    """Weights and features in half precision, conditions included, move maps by little of their spread."""
+    """Half precision of weights, features and conditions changes maps by little of their spread."""
     torch.manual_seed(1)
     pixels, tokens = torch.rand(1, 3, 64, 64), torch.randn(6, loaded(layouts[layout][0]).token_width)
     maps = []

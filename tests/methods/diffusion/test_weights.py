@@ -1,4 +1,4 @@
-"""Which files of a pipeline are read, and the one line for those that cannot be."""
+"""Which files of a pipeline are read, and the error messages for unusable ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.methods.tiny_pipeline import CAPTION_LENGTH, build_layout, edit, load
 
 
 def refusal(folder: Path, **settings: Any) -> str:
-    """The one line that refuses a folder."""
+    """The error message, one line, for a folder."""
     with pytest.raises(MethodError) as caught:
         loaded(folder, **settings)
     assert "\n" not in str(caught.value) and str(caught.value).startswith("tiny: ")
@@ -30,7 +30,7 @@ def refusal(folder: Path, **settings: Any) -> str:
 @pytest.mark.parametrize("sharded", [False, True])
 @pytest.mark.parametrize("variant", [None, "fp16"])
 def test_variants_and_shards(variant: str | None, sharded: bool, tmp_path: Path):
-    """Half precision alone, in one file or in shards, is read and held in the precision asked for."""
+    """Weights in half precision only, in one file or in shards, are read and converted to the requested dtype."""
     pipeline = build_layout("sd1", tmp_path / "plain")
     if variant:
         pipeline = pipeline.to(torch.float16)
@@ -73,7 +73,7 @@ def test_weight_files(names: list[str], expected: tuple[str, ...]):
 
 
 def test_tensor_names_of_older_releases(sd1: Path, layouts):
-    """The released files of Stable Diffusion 1.5 name the autoencoder's attention and the text encoder as of old."""
+    """The released files of Stable Diffusion 1.5 use older names for parts of the autoencoder and the text encoder."""
     expected = loaded(sd1, keep_null_tokens=True)
     file = sd1 / "vae" / "diffusion_pytorch_model.safetensors"
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}

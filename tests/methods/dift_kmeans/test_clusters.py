@@ -1,4 +1,4 @@
-"""Clusters on a planted world, and their measures by hand."""
+"""Clusters on synthetic features with known parts, and their measures computed by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clustered diffusion features: the features against whole passes, and the method."""
+"""Clustered diffusion features: the features against full passes of the UNet, and the method."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TINY = {"preset": "mini", "timestep": 200, "fit_images": 4, "vectors_per_image":
 
 
 def ignore(done: int, total: int, **scalars: float) -> None:
-    """A report that nobody reads."""
+    """A report that is ignored."""
 
 
 def make(pipeline: Path, **settings) -> DiftKmeans:
@@ -46,7 +46,7 @@ def method(pipeline: Path) -> DiftKmeans:
 
 
 def test_features_are_the_mean_of_what_the_block_gives_in_whole_passes(pipeline: Path):
-    """Against passes of the UNet from end to end, one draw at a time, from diffusers' own parts."""
+    """Against full passes of diffusers' own UNet, one draw at a time."""
     config = DiftKmeansConfig(model=str(pipeline), timestep=200, ensemble=3, up_block=1)
     batch = ArrayImages(blobs(2)).load([0, 1])
     found = Features(config, ModelFiles(config.model, None, "dift_kmeans"), "cpu", seed=4).maps(

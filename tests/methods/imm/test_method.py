@@ -1,4 +1,4 @@
-"""IMM as a method: its settings, its loss, and that it follows what moves."""
+"""IMM as a method: settings, loss, and points that follow a moving spot."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def spots(count: int, side: int = 32, seed: int = 0) -> tuple[np.ndarray, np.nda
 
 
 def quiet(done: int, total: int, **scalars: float) -> None:
-    """A report nobody reads."""
+    """A report that is ignored."""
 
 
 def test_points_follow_the_only_thing_that_moves() -> None:

@@ -113,7 +113,7 @@ def grid(warp: WarpConfig, seed: int = 3, count: int = 3) -> torch.Tensor:
 
 
 def shifted(pixels: float) -> torch.Tensor:
-    """What is seen at x lies so many pixels to its right."""
+    """Sampling coordinates shifted to the right by so many pixels."""
     coefficients = np.zeros((3, 4 + 3, 2))
     coefficients[:, 4] = [2 * pixels / 32, 0]
     coefficients[:, 5:] = np.eye(2)

@@ -1,4 +1,4 @@
-"""What the suite ablation changes in Stable Keypoints."""
+"""The ablations of Stable Keypoints."""
 
 from __future__ import annotations
 

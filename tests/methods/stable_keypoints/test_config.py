@@ -1,4 +1,4 @@
-"""Settings, presets and where weights are looked for; none of it needs torch."""
+"""Settings, presets and the search for weights, none of which needs torch."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_import_needs_no_torch():
 
 
 def test_presets_have_the_published_numbers():
-    """Those of the paper (of the code of its time where the text has none), and of the released code's defaults."""
+    """The numbers of the paper (of its code where the text has none) and the released code's defaults."""
     shared = {
         "num_tokens": 500,
         "learning_rate": 5e-3,

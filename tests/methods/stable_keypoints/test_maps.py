@@ -24,7 +24,7 @@ def plain_maps(query: torch.Tensor, key: torch.Tensor, side: int) -> torch.Tenso
 def test_gradient_of_the_attention_maps(
     rows: slice | torch.Tensor, tile: int, side: int, monkeypatch: pytest.MonkeyPatch
 ):
-    """However the scores are cut into tiles, below, at and above the native resolution of 3 x 3."""
+    """For every size of tiles, and below, at and above the native resolution of 3 x 3."""
     monkeypatch.setitem(TILE, "cpu", tile)
     torch.manual_seed(0)
     query = torch.randn(2, 3, 3, 3, 2, dtype=torch.float64, requires_grad=True)
@@ -69,7 +69,7 @@ def test_attention_survives_huge_scores():
 
 
 def test_scaled_gradients_come_back_as_they_were():
-    """What enters float16 is near 1, however small the gradient; what leaves has its size again."""
+    """Inside float16 layers a tiny gradient is near 1; outside it has its own size."""
     scale = GradientScale()
     leaf = torch.tensor([3.0, -2.0], requires_grad=True)
     inside: list[torch.Tensor] = []

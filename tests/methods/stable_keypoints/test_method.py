@@ -1,4 +1,4 @@
-"""Stable Keypoints as a method: reproducible, whatever the batches, saved and loaded, and honest about mistakes."""
+"""Stable Keypoints as a method: reproducible for all batch sizes, saved and loaded, with clear errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = {
 
 
 def ignore(done: int, total: int, **scalars: float) -> None:
-    """A report that nobody reads."""
+    """A report that is ignored."""
 
 
 def make(pipeline: Path, **settings) -> StableKeypoints:
@@ -210,7 +210,7 @@ def test_mistakes_of_order(pipeline: Path, images: ArrayImages):
 def test_untransformed_latents_are_shared_between_calls_but_not_between_images(
     pipeline: Path, method: StableKeypoints, tmp_path: Path
 ):
-    """Two data sets may have an image of the same name."""
+    """Two datasets may have an image of the same name."""
     method.save(tmp_path)
     reader = make(pipeline, test_augmentations=0)
     reader.load(tmp_path)

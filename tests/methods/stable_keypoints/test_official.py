@@ -1,4 +1,4 @@
-"""Tokens of the released code and tokens of ours: read, taken as they are, written, and never run."""
+"""Files of tokens, the released code's and ours: reading, use without learning, writing; no pickle is executed."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def test_tokens_of_other_weights_or_beside_null_tokens(pipeline: Path, fit: Path
 
 
 def test_more_keypoints_than_the_settings_would_learn(pipeline: Path, tmp_path: Path):
-    """kappa is 5 and num_tokens 8 in the settings, which only matter where something is learned."""
+    """The settings kappa=5 and num_tokens=8 matter only in learning."""
     folder = release(tmp_path / "official", torch.randn(1, 20, TOKEN_WIDTH), torch.arange(12))
     assert take(pipeline, folder, 12).predict(images().load([0])).shape == (1, 12, 2)
 

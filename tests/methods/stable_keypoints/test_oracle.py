@@ -51,7 +51,7 @@ def make_learner(pipeline: Path, **settings) -> Learner:
 
 
 def make_oracle(pipeline: Path, learner: Learner) -> oracle.Oracle:
-    """The oracle takes over the noise level, which test_noise_level checks."""
+    """The oracle uses the learner's noise level, which test_noise_level checks."""
     level = (learner.backbone.parts.signal, learner.backbone.parts.deviation)
     return oracle.Oracle(pipeline, LAYERS, SIDE, learner.config.timestep, level, learner.config.upsample_queries)
 
@@ -102,7 +102,7 @@ def test_noise_level(pipeline: Path):
 
 
 def test_null_tokens(pipeline: Path):
-    """The empty caption: its start, then ends up to the caption's full length."""
+    """The empty caption is a start token, then end tokens up to the full length."""
     encoder = CLIPTextModel.from_pretrained(pipeline / "text_encoder").double().eval()
     with torch.no_grad():
         expected = encoder(torch.tensor([[0] + [1] * (CAPTION_LENGTH - 1)])).last_hidden_state[0]

@@ -65,7 +65,7 @@ def test_low_memory_changes_nothing_but_rounding(pipeline: Path, change: dict):
 
 
 def test_low_memory_keeps_less_for_the_backward_pass(pipeline: Path):
-    """Bytes that autograd holds on to, in all and in one image of three."""
+    """Compares the bytes that autograd saves for the backward pass."""
     kept = {}
     for memory in ("auto", "low"):
         learner = make_learner(pipeline, memory=memory)
@@ -109,7 +109,7 @@ def test_gradients_in_half_precision_are_off_by_what_rounding_costs(pipeline: Pa
 
 
 def test_tiny_gradients_survive_float16(pipeline: Path):
-    """A weight of the loss so small that its gradients are 0 in float16, unless they are scaled."""
+    """With a weight so small that the gradients would be 0 in float16 without scaling."""
     found, expected, model = smooth_gradients(pipeline, torch.float16, equivariance_weight=1e-6)
     assert not expected.half().any()
     assert off(found, expected) < 2 * off(model, expected)

@@ -1,4 +1,4 @@
-"""The supervised ceiling: targets, losses and warped landmarks by hand, and that it learns what it is shown."""
+"""Supervised heatmaps: targets, losses and warped landmarks computed by hand, and learning."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TINY = {"preset": "mini", "image_size": SIDE, "width": 8, "levels": 2, "batch_si
 
 
 def ignore(done: int, total: int, **scalars: float) -> None:
-    """A report that nobody reads."""
+    """A report that is ignored."""
 
 
 def dots(count: int, seed: int = 0, margin: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +103,7 @@ def test_what_is_not_visible_does_not_count():
 
 
 def test_landmarks_move_with_the_image():
-    """The centre of mass of a warped dot is where its landmark goes to."""
+    """The landmark moves to the centre of mass of the warped dot."""
     pixels, places = dots(6, margin=0.35)
     theta = torch.tensor([[[0.9, 0.3, 0.1], [-0.3, 0.9, -0.15]]]).expand(6, 2, 3)
     warped = warp(torch.from_numpy(pixels), theta)[:, :2].double().numpy()
@@ -149,7 +149,7 @@ def test_images_are_moved_by_up_to_the_share_of_half_their_width():
 
 
 def test_missing_landmarks_may_be_anything():
-    """What stands where a landmark is missing changes no bit of what is learned."""
+    """The coordinates of a missing landmark do not change a bit of the result."""
     _, places = dots(6)
     visible = np.ones((6, 2), bool)
     visible[0, 1] = visible[3, 0] = False
@@ -161,7 +161,7 @@ def test_missing_landmarks_may_be_anything():
 
 
 def test_it_learns_the_landmarks_it_is_shown():
-    """Two dots, the green one shown first: it tells them apart, and gives them in that order."""
+    """Two dots whose landmarks are swapped: predictions come in the order of the landmarks."""
     truth = dots(6, seed=1)[1][:, ::-1]
     shown = images(48, landmarks=dots(48)[1][:, ::-1])
     found = predicted(fitted(shown, steps=70, learning_rate=1e-2))

@@ -1,4 +1,4 @@
-"""What every trained method inherits: the descent, the seeds, checkpoints and files."""
+"""The base class of trained methods: descent, seeds, checkpoints and files."""
 
 from __future__ import annotations
 

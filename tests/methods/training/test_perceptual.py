@@ -1,4 +1,4 @@
-"""Features of perceptual losses: VGG against a plain one of torch, weights at hand and not, and the balanced loss."""
+"""Features of perceptual losses: VGG against plain torch layers, available and missing weights, the balanced loss."""
 
 from __future__ import annotations
 

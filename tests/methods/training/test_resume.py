@@ -1,4 +1,4 @@
-"""The trained methods of the repository, broken off in the middle of a fit: what they keep is all that they need."""
+"""The trained methods of the repository resume an interrupted fit bit for bit."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def bits(method: TrainedMethod) -> dict[str, bytes]:
 
 
 class Broken(Exception):
-    """What ends a fit in the middle."""
+    """Interrupts a fit."""
 
 
 @pytest.mark.parametrize("name", ["autolink", "imm_batch", "imm_group", "supervised"])

@@ -3,6 +3,7 @@
 Importing this package imports no torch.
 """
 
-from methods.supervised.method import Supervised, SupervisedConfig
+from methods.supervised.config import SupervisedConfig
+from methods.supervised.method import Supervised
 
 __all__ = ["Supervised", "SupervisedConfig"]

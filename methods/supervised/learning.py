@@ -10,6 +10,7 @@ from torch import Tensor
 
 from methods.base import LabelledBatch
 from methods.draws import affine, generator
+from methods.supervised.config import SupervisedConfig
 from methods.warps import inverse, warp
 
 
@@ -27,16 +28,6 @@ class Landmarks:
         visible = torch.tensor(batch.visible) & points.isfinite().all(-1)
         points = torch.where(visible[..., None], points, 0.5)
         return cls(points.float().to(device), visible.to(device))
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """Bounds of the random changes to an image; the settings of the same names say what each means."""
-
-    rotation_degrees: float
-    scale_range: tuple[float, float]
-    translation: float
-    colour: float
 
 
 def centres(side: int, device: torch.device) -> Tensor:
@@ -73,7 +64,7 @@ def heatmap_losses(heatmaps: Tensor, landmarks: Landmarks, sigma: float) -> tupl
 
 
 def augmented(
-    bounds: Augmentation, ids: Sequence[str], pixels: Tensor, landmarks: Landmarks, draw: int
+    config: SupervisedConfig, ids: Sequence[str], pixels: Tensor, landmarks: Landmarks, draw: int
 ) -> tuple[Tensor, Landmarks]:
     """Images with random colours, and warped with their landmarks; draws are keyed by ``draw``, image id and row.
 
@@ -81,11 +72,11 @@ def augmented(
     """
     keys = [(draw, image_id, row) for row, image_id in enumerate(ids)]
     drawn = affine(
-        [(*key, "affine") for key in keys], bounds.rotation_degrees, bounds.scale_range, "image", bounds.translation / 2
+        [(*key, "affine") for key in keys], config.rotation_degrees, config.scale_range, "image", config.translation / 2
     )
     theta = torch.from_numpy(drawn).to(pixels)
     values = torch.tensor([generator(*key, "colour").uniform(-1, 1, 2).tolist() for key in keys]).to(pixels)
-    contrast, brightness = (bounds.colour * values).T[:, :, None, None, None]
+    contrast, brightness = (config.colour * values).T[:, :, None, None, None]
     warped = warp(pixels, theta) * (1 + contrast) + brightness / 2
     return warped.clamp(0, 1), moved(landmarks, theta)
 

@@ -10,7 +10,6 @@ from pydantic import ValidationError
 from methods.base import MethodError
 from methods.supervised import Supervised, SupervisedConfig
 from methods.supervised.learning import (
-    Augmentation,
     Landmarks,
     augmented,
     gaussians,
@@ -126,13 +125,13 @@ def test_a_landmark_that_leaves_the_image_is_not_visible():
 def test_augmentation_is_of_the_image_and_the_draw_alone():
     pixels, places = dots(4)
     landmarks = Landmarks(torch.from_numpy(places).float(), torch.ones(4, 2, dtype=torch.bool))
-    bounds = Augmentation(rotation_degrees=20, scale_range=(0.8, 1.25), translation=0.1, colour=0.2)
-    first, points = augmented(bounds, list("abcd"), torch.from_numpy(pixels), landmarks, 7)
-    again, _ = augmented(bounds, list("abcd"), torch.from_numpy(pixels), landmarks, 7)
-    other, _ = augmented(bounds, list("abcd"), torch.from_numpy(pixels), landmarks, 8)
+    config = SupervisedConfig(**TINY)
+    first, points = augmented(config, list("abcd"), torch.from_numpy(pixels), landmarks, 7)
+    again, _ = augmented(config, list("abcd"), torch.from_numpy(pixels), landmarks, 7)
+    other, _ = augmented(config, list("abcd"), torch.from_numpy(pixels), landmarks, 8)
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert 0 <= first.min() and first.max() <= 1
-    still = Augmentation(rotation_degrees=0, scale_range=(1, 1), translation=0, colour=0)
+    still = SupervisedConfig(**TINY, rotation_degrees=0, scale_range=(1, 1), translation=0, colour=0)
     same, where = augmented(still, list("abcd"), torch.from_numpy(pixels), landmarks, 7)
     torch.testing.assert_close(same, torch.from_numpy(pixels), atol=1e-5, rtol=0)
     torch.testing.assert_close(where.points, landmarks.points, atol=1e-6, rtol=0)
@@ -140,9 +139,9 @@ def test_augmentation_is_of_the_image_and_the_draw_alone():
 
 
 def test_images_are_moved_by_up_to_the_share_of_half_their_width():
-    bounds = Augmentation(rotation_degrees=0, scale_range=(1, 1), translation=0.3, colour=0)
+    config = SupervisedConfig(**TINY, rotation_degrees=0, scale_range=(1, 1), translation=0.3, colour=0)
     middle = Landmarks(torch.full((300, 1, 2), 0.5), torch.ones(300, 1, dtype=torch.bool))
-    _, found = augmented(bounds, [str(row) for row in range(300)], torch.zeros(300, 3, 8, 8), middle, 0)
+    _, found = augmented(config, [str(row) for row in range(300)], torch.zeros(300, 3, 8, 8), middle, 0)
     away = (found.points - 0.5)[:, 0]
     assert (away.amin(0) >= -0.15).all() and (away.amax(0) <= 0.15).all()
     assert (away.amin(0) < -0.14).all() and (away.amax(0) > 0.14).all()

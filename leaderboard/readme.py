@@ -1,8 +1,12 @@
-"""The generated tables in a README: written between markers, and checked for being fresh.
+"""The generated parts of a page such as README.md: written between markers, and checked for being fresh.
 
-A block begins with ``<!-- leaderboard:PROFILE:SUITE -->`` and ends with ``<!-- /leaderboard -->``. Its rows are
-those of its committed results, ``results/<suite>.<profile>.json``; a block of pairs of tasks takes those of all files
-of its profile, and has a file of its own only for tasks that no other block shows.
+``<!-- leaderboard:PROFILE:SUITE -->`` begins a results table that ends with ``<!-- /leaderboard -->``. Its rows come
+from the committed results, ``results/<suite>.<profile>.json``. ``PROFILE:SUITE:TASK,TASK`` shows only these tasks of
+the suite. A block of pairs of tasks reads all result files of its profile, and has a file of its own only for tasks
+that no other block shows.
+
+``<!-- list:NAME -->`` begins a list that ends with ``<!-- /list -->``, such as that of the methods. The caller says
+what lists there are and makes their text.
 """
 
 from __future__ import annotations
@@ -21,33 +25,36 @@ from leaderboard.records import ResultRecord
 from leaderboard.tables import VARIANT_SUITES, render, rows
 from leaderboard.variants import with_variants, without_variants
 
-_BEGIN = re.compile(r"<!-- leaderboard:([a-z0-9_]+):([a-z0-9_]+) -->\n")
-_END = "<!-- /leaderboard -->"
+Lists = Mapping[str, Callable[[], str]]  # the text of a list by its name
+Suites = Mapping[str, Sequence[str]]  # the tasks of a suite by its name
+_BEGIN = re.compile(r"<!-- (leaderboard|list):([a-z0-9_:,]+) -->\n")
 
 
 def commit(
-    path: Path,
+    paths: Sequence[Path],
     records: Iterable[ResultRecord],
-    suites: Mapping[str, Sequence[str]],
+    suites: Suites,
     results: Path = RESULTS,
     warn: Callable[[str], None] | None = None,
 ) -> dict[Path, int]:
-    """Make the records the committed results of the file's blocks; gives the files written, with their records.
+    """Make the records the committed results of the results tables in these pages.
 
-    A record counts where it is done, without a --limit, and of a task and profile that a block shows; the results
-    of a block without any such record stay as they are. Before anything is written, ``warn`` is told where the
-    committed results will not be of one clean commit. Raises LeaderboardError where no block has a record, for a
-    missing file, one without a block, and an unknown suite.
+    Returns the written files with their numbers of records. A record is taken if it is done, was run without
+    ``--limit``, and belongs to the suite and profile of a table. The results of a table without any such record stay
+    as they are. Before anything is written, ``warn`` is called if the committed results will not come from one clean
+    commit. Raises LeaderboardError if no table has a record, for a missing page, a page without a results table and an
+    unknown suite.
     """
     whole = [record for record in records if record.status == "done" and record.n_images_limit is None]
     lists = {}
-    blocks = _blocks(path, _read(path), suites)
+    blocks = list(dict.fromkeys(board for path in paths for board in _boards(path, suites)))
     for profile, suite in blocks:
         chosen = _shown(whole, suite, _own_tasks(suite, profile, blocks, suites), profile)
         if chosen:
             lists[results / f"{suite}.{profile}.json"] = chosen
     if not lists:
-        raise LeaderboardError(f"none of the records is a finished cell, without --limit, of a block in {path}")
+        where = ", ".join(map(str, paths))
+        raise LeaderboardError(f"none of the records is a finished cell, without --limit, of a block in {where}")
     if warn and (line := unclean(results, lists)):
         warn(line)
     for file, chosen in lists.items():
@@ -72,9 +79,7 @@ def gaps(records: Iterable[ResultRecord]) -> list[str]:
     return [f"{label} on {task} with seed {seed}" for label, task, seed in whole if (label, task, seed) not in there]
 
 
-def _own_tasks(
-    suite: str, profile: str, blocks: Sequence[tuple[str, str]], suites: Mapping[str, Sequence[str]]
-) -> Sequence[str]:
+def _own_tasks(suite: str, profile: str, blocks: Sequence[tuple[str, str]], suites: Suites) -> Sequence[str]:
     """The tasks that a block keeps results of; one of pairs only those that no other block of its profile keeps."""
     if suite not in PAIR_SUITES:
         return suites[suite]
@@ -82,24 +87,28 @@ def _own_tasks(
     return [task for task in suites[suite] if not any(task in suites[name] for name in others)]
 
 
-def update(path: Path, suites: Mapping[str, Sequence[str]], results: Path = RESULTS) -> bool:
-    """Rewrite the file's blocks from the committed results (``suites`` maps a name to its tasks); True if it changed.
+def update(path: Path, suites: Suites, results: Path = RESULTS, lists: Lists | None = None) -> bool:
+    """Rewrite the generated parts of a page; True if the page changed.
 
-    Raises LeaderboardError for a missing file, one without a block, an unknown suite, a block without its
-    end or without results.
+    Raises LeaderboardError for a missing page, a page without a block, an unknown suite, task or list, a block without
+    its end, and a results table without results.
     """
     old = _read(path)
-    pieces = _pieces(path, old, suites, results)
-    new = "".join(fresh for _, _, fresh in pieces)
+    new = "".join(fresh for _, _, fresh in _pieces(path, old, suites, results, lists or {}))
     if new != old:
         write_atomically(path, new)
     return new != old
 
 
-def check(path: Path, suites: Mapping[str, Sequence[str]], results: Path = RESULTS) -> list[str]:
-    """Names such as 'mini:wild' of the blocks that ``update`` would change. Raises as ``update`` does."""
-    pieces = _pieces(path, _read(path), suites, results)
+def check(path: Path, suites: Suites, results: Path = RESULTS, lists: Lists | None = None) -> list[str]:
+    """Names of the blocks that ``update`` would change, such as 'mini:wild'. Raises as ``update`` does."""
+    pieces = _pieces(path, _read(path), suites, results, lists or {})
     return [name for name, present, fresh in pieces if present != fresh]
+
+
+def has_block(path: Path, kinds: Sequence[str] = ("leaderboard", "list")) -> bool:
+    """Whether a page has a generated part of these kinds. Raises LeaderboardError for a page that cannot be read."""
+    return any(begin[1] in kinds for begin in _BEGIN.finditer(_read(path)))
 
 
 def _read(path: Path) -> str:
@@ -107,7 +116,7 @@ def _read(path: Path) -> str:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise LeaderboardError(
-            f"cannot read {path} ({error}); name a markdown file with a leaderboard block"
+            f"cannot read {path} ({error}); name a markdown file with a block <!-- leaderboard:mini:wild -->"
         ) from error
 
 
@@ -117,35 +126,63 @@ def _shown(records: Iterable[ResultRecord], suite: str, tasks: Sequence[str], pr
     return with_variants(found) if suite in VARIANT_SUITES else without_variants(found)
 
 
-def _blocks(path: Path, text: str, suites: Mapping[str, Sequence[str]]) -> list[tuple[str, str]]:
-    """Profile and suite of each block, in order."""
-    found = [(begin[1], begin[2]) for begin in _BEGIN.finditer(text)]
-    if not found:
-        raise LeaderboardError(f"{path} has no block; add lines <!-- leaderboard:mini:wild --> and {_END}")
-    for _, suite in found:
-        if suite not in suites:
-            raise LeaderboardError(f"{path} has a block for suite '{suite}', expected one of {', '.join(suites)}")
-    return found
+def _boards(path: Path, suites: Suites) -> list[tuple[str, str]]:
+    """Profile and suite of each results table of a page. Raises LeaderboardError for a page without any."""
+    begins = [begin for begin in _BEGIN.finditer(_read(path)) if begin[1] == "leaderboard"]
+    if not begins:
+        raise LeaderboardError(_without_block(path))
+    return [_parts(path, begin[2], suites)[:2] for begin in begins]
 
 
-def _pieces(path: Path, text: str, suites: Mapping[str, Sequence[str]], results: Path) -> list[tuple[str, str, str]]:
+def _without_block(path: Path) -> str:
+    return f"{path} has no block; add lines <!-- leaderboard:mini:wild --> and <!-- /leaderboard -->"
+
+
+def _parts(path: Path, name: str, suites: Suites) -> tuple[str, str, Sequence[str]]:
+    """Profile, suite and tasks named by a results table. Raises LeaderboardError for an unknown suite or task."""
+    profile, _, rest = name.partition(":")
+    suite, _, chosen = rest.partition(":")
+    if suite not in suites:
+        raise LeaderboardError(f"{path} has a block for suite '{suite}', expected one of {', '.join(suites)}")
+    if chosen and suite in PAIR_SUITES:
+        raise LeaderboardError(f"{path}, block {name}: suite '{suite}' is of pairs; leave out ':{chosen}'")
+    tasks = chosen.split(",") if chosen else suites[suite]
+    for task in tasks:
+        if task not in suites[suite]:
+            raise LeaderboardError(
+                f"{path}, block {name}: got task '{task}', expected one of {', '.join(suites[suite])}"
+            )
+    return profile, suite, tasks
+
+
+def _pieces(path: Path, text: str, suites: Suites, results: Path, lists: Lists) -> list[tuple[str, str, str]]:
     """The text in order as (block name or '', what is there, what should be)."""
     pieces, position = [], 0
-    for (profile, suite), begin in zip(_blocks(path, text, suites), _BEGIN.finditer(text), strict=True):
-        name = f"{profile}:{suite}"
-        end = text.find(_END, begin.end())
-        if end < 0:
-            raise LeaderboardError(f"{path}: block {name} has no end; add a line {_END}")
-        fresh = _block(path, name, suites[suite], results)
+    for begin in _BEGIN.finditer(text):
+        kind, name = begin.groups()
+        marker = f"<!-- /{kind} -->"
+        end = text.find(marker, begin.end())
+        if end < 0 or _BEGIN.search(text, begin.end(), end):
+            raise LeaderboardError(f"{path}: block {name} has no end; add a line {marker}")
+        fresh = _block(path, name, suites, results) if kind == "leaderboard" else _list(path, name, lists)
         pieces.append(("", text[position : begin.end()], text[position : begin.end()]))
         pieces.append((name, text[begin.end() : end], f"\n{fresh}\n"))
         position = end
+    if not pieces:
+        raise LeaderboardError(_without_block(path))
     return [*pieces, ("", text[position:], text[position:])]
 
 
-def _block(path: Path, name: str, tasks: Sequence[str], results: Path) -> str:
-    """What a block should hold."""
-    profile, suite = name.split(":")
+def _list(path: Path, name: str, lists: Lists) -> str:
+    """What a list should hold."""
+    if name not in lists:
+        raise LeaderboardError(f"{path} has a block for a list '{name}', expected one of {', '.join(lists)}")
+    return lists[name]()
+
+
+def _block(path: Path, name: str, suites: Suites, results: Path) -> str:
+    """What a results table should hold."""
+    profile, suite, tasks = _parts(path, name, suites)
     paired = suite in PAIR_SUITES
     records = load_results(results, f"{'*' if paired else suite}.{profile}")
     table = rows(records, tasks, profile, variants=suite in VARIANT_SUITES)

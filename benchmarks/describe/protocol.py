@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 def protocol_error(name: str) -> str:
     """Quantity and unit of a protocol, in one line."""
     protocol = PROTOCOLS[name]
-    return f"{protocol.summary}; {_unit(protocol)}"
+    return f"{protocol.summary}; {protocol_unit(protocol)}"
 
 
-def _unit(protocol: Protocol) -> str:
+def protocol_unit(protocol: Protocol) -> str:
+    """Unit of a protocol, and which direction is better."""
     return f"{protocol.unit}, {'higher' if protocol.higher_is_better else 'lower'} is better"
 
 
@@ -31,7 +32,7 @@ def protocol_card(protocol: Protocol) -> str:
     }
     lines = [
         ("measures", protocol.summary),
-        ("unit", _unit(protocol)),
+        ("unit", protocol_unit(protocol)),
         ("landmarks", _landmarks(protocol)),
         ("regression", _regression(protocol)),
         ("error", _landmark_error(protocol)),

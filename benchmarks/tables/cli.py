@@ -30,23 +30,30 @@ def leaderboard(
     format: Annotated[Format, typer.Option(help="Markdown, CSV, or a JSON list of rows.")] = "md",
     output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
     check: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
-            help="Fail with 1 where this file's tables are stale, or committed results not of one clean commit."
+            metavar="FILE|FOLDER",
+            help="Exit with 1 if generated tables or lists of this file, or of the .md files in this folder, are stale, "
+            "or if the committed results do not come from one clean commit; repeatable.",
         ),
     ] = None,
     update: Annotated[
-        Path | None, typer.Option(help="Rewrite this file's tables from committed results, or from those of --runs.")
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE|FOLDER",
+            help="Rewrite the generated tables and lists of this file, or of the .md files in this folder; with --runs, "
+            "commit the results of that run directory first; repeatable.",
+        ),
     ] = None,
 ) -> None:
-    """Print tables, or renew those of a file."""
-    from benchmarks.tables.command import Board, audit_text, board_text, check_readme, update_readme
+    """Print tables, or check and rewrite the generated tables and lists of the documents."""
+    from benchmarks.tables.command import Board, audit_text, board_text, check_pages, update_pages
     from leaderboard.load import write_atomically
 
     if check or update:
         if check and update:
             raise UserError("--check and --update together; choose one")
-        raise typer.Exit(check_readme(check) if check else update_readme(update or Path(), runs))
+        raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs))
     board = Board(suite or [], task or [], protocol, profile, data_root, format)
     text = audit_text(board) if audit else board_text(board, runs or Path("runs"))
     if output is None:

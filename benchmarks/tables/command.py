@@ -1,4 +1,4 @@
-"""The ``leaderboard`` command: tables of a run directory, the generated tables of a README, the audit."""
+"""The ``leaderboard`` command: tables of a run directory, the generated parts of the documents, the audit."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from benchmarks.errors import UserError, unknown
 from benchmarks.settings import choose_profile
+from benchmarks.tables.lists import LISTS
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard import readme
 from leaderboard.audit import audit
@@ -133,40 +134,59 @@ def _sections(board: Board, records: Sequence[ResultRecord], profile: Profile) -
                 yield _Section(f"own data ({each} profile)", own, each)
 
 
-def check_readme(path: Path) -> int:
-    """0 where the tables of a README are those of the committed results and these are of one clean commit, else 1.
+def pages(paths: Iterable[Path]) -> list[Path]:
+    """The files, and for each folder its markdown files with a generated part; UserError for a folder without any."""
+    found: list[Path] = []
+    for path in paths:
+        inside = [page for page in sorted(path.rglob("*.md")) if readme.has_block(page)] if path.is_dir() else [path]
+        if not inside:
+            raise UserError(f"folder {path} has no .md file with a block such as <!-- leaderboard:mini:wild -->")
+        found += inside
+    return list(dict.fromkeys(found))
 
-    What is wrong is named on stderr.
+
+def check_pages(paths: Sequence[Path]) -> int:
+    """Return 0 if the generated parts of all pages are fresh and the committed results come from one clean commit.
+
+    Otherwise return 1 and name what is wrong on stderr. A path is a file or a folder of files.
     """
-    stale, unclean = readme.check(path, SUITES), readme.unclean()
-    if stale:
+    stale = {path: found for path in pages(paths) if (found := readme.check(path, SUITES, lists=LISTS))}
+    unclean, named = readme.unclean(), _update_options(paths)
+    for path, found in stale.items():
         cure = f"renew them with python -m benchmarks leaderboard --update {path}"
-        typer.echo(f"{path}: stale tables {', '.join(stale)}; {cure}", err=True)
+        typer.echo(f"{path}: stale tables {', '.join(found)}; {cure}", err=True)
     if unclean:
         cure = (
             "commit all changes, run everything again with that commit into a new folder, then python -m benchmarks "
-            f"leaderboard --update {path} --runs FOLDER"
+            f"leaderboard {named} --runs FOLDER"
         )
         typer.echo(f"committed results must come from one clean commit: {unclean}; {cure}", err=True)
     if stale or unclean:
         return 1
-    typer.echo(f"{path}: tables are up to date, their results of one clean commit")
+    typer.echo(f"{', '.join(map(str, paths))}: tables are up to date, their results of one clean commit")
     return 0
 
 
-def update_readme(path: Path, runs: Path | None) -> int:
-    """Write the tables of a README anew, after making the records of ``runs``, where given, the committed results.
+def update_pages(paths: Sequence[Path], runs: Path | None) -> int:
+    """Rewrite the generated parts of the pages; with ``runs``, first make its records the committed results.
 
-    First a warning goes to stderr where the results are not all of one clean commit.
+    A warning goes to stderr if the results do not all come from one clean commit. A path is a file or a folder.
     """
+    found = pages(paths)
     if runs is not None:
-        for file, count in readme.commit(path, load_records(runs), SUITES, warn=_warn).items():
+        boards = [path for path in found if readme.has_block(path, ["leaderboard"])] or found
+        for file, count in readme.commit(boards, load_records(runs), SUITES, warn=_warn).items():
             typer.echo(f"{file}: {count} records{_missing(readme.gaps(load_results(file.parent, file.stem)))}")
     elif unclean := readme.unclean():
         _warn(unclean)
-    changed = readme.update(path, SUITES)
-    typer.echo(f"{path}: {'tables renewed' if changed else 'tables were up to date'}")
+    for path in found:
+        changed = readme.update(path, SUITES, lists=LISTS)
+        typer.echo(f"{path}: {'tables renewed' if changed else 'tables were up to date'}")
     return 0
+
+
+def _update_options(paths: Iterable[Path]) -> str:
+    return " ".join(f"--update {path}" for path in paths)
 
 
 def _warn(unclean: str) -> None:

@@ -100,11 +100,11 @@ def test_a_mini_run_and_its_leaderboard(command, tmp_path):
     assert expected.items() <= rows["grid"].items()
 
 
-def test_a_stale_readme_is_named(repository, tmp_path, monkeypatch, capsys):
+def test_a_stale_page_is_named(tmp_path, monkeypatch, capsys):
     from benchmarks.tables import command as boards
 
-    monkeypatch.setattr("leaderboard.readme.check", lambda path, suites: ["mini:wild"])
-    assert boards.check_readme(tmp_path / "README.md") == 1
-    assert (
-        "stale tables mini:wild; renew them with python -m benchmarks leaderboard --update" in capsys.readouterr().err
-    )
+    monkeypatch.setattr("leaderboard.readme.check", lambda path, suites, lists: ["mini:wild"])
+    page = tmp_path / "README.md"
+    assert boards.check_pages([page]) == 1
+    renew = f"stale tables mini:wild; renew them with python -m benchmarks leaderboard --update {page}"
+    assert renew in capsys.readouterr().err

@@ -143,7 +143,7 @@ BLOCK = "<!-- leaderboard:mini:{} -->\n<!-- /leaderboard -->\n"
 def test_a_block_takes_the_results_of_the_others(tmp_path):
     page, results = tmp_path / "README.md", tmp_path / "results"
     page.write_text("".join(BLOCK.format(name) for name in SUITES), encoding="utf-8")
-    written = readme.commit(page, [*GRID, *ALPHA], SUITES, results)
+    written = readme.commit([page], [*GRID, *ALPHA], SUITES, results)
     assert written == {results / "aligned.mini.json": 4, results / "wild.mini.json": 4}
     assert readme.check(page, SUITES, results) == ["mini:aligned", "mini:wild", "mini:misalignment"]
     readme.update(page, SUITES, results)
@@ -156,7 +156,7 @@ def test_a_block_takes_the_results_of_the_others(tmp_path):
 def test_a_block_alone_keeps_results_of_its_own(tmp_path):
     page, results = tmp_path / "README.md", tmp_path / "results"
     page.write_text(BLOCK.format("aligned") + BLOCK.format("misalignment"), encoding="utf-8")
-    readme.commit(page, [*GRID, *ALPHA], SUITES, results)
+    readme.commit([page], [*GRID, *ALPHA], SUITES, results)
     assert {each.task for each in load_results(results, "misalignment.mini")} == {"cub_all", "human36m_unaligned"}
     readme.update(page, SUITES, results)
     assert readme.check(page, SUITES, results) == []

@@ -129,7 +129,7 @@ def test_commit_warns_of_what_will_be_there_before_it_writes(tmp_path):
         said.append(line)
         assert (results / "wild.mini.json").read_bytes() == before
 
-    readme.commit(page, measured([git()] * 2), SUITES, results, warn)
+    readme.commit([page], measured([git()] * 2), SUITES, results, warn)
     assert said == ["results of 2 commits: 1a2b3c4 (2), 5d6e7f8 (1)"]
-    readme.commit(page, measured([git(SECOND)] * 2), SUITES, results, said.append)
+    readme.commit([page], measured([git(SECOND)] * 2), SUITES, results, said.append)
     assert len(said) == 1

@@ -57,13 +57,13 @@ def test_commit_takes_what_the_blocks_show_and_leaves_the_rest(page, tmp_path):
         record("beta", "taichi", 6.0),
         record("beta", "cub_002", 6.0, profile="paper"),
     ]
-    written = readme.commit(page, [good, *others], SUITES, results)
+    written = readme.commit([page], [good, *others], SUITES, results)
     assert written == {results / "wild.mini.json": 1}
     assert {each.cell_id for each in load_results(results)} == {good.cell_id, "grid--cub_aligned--mini--s0--00000000"}
     readme.update(page, SUITES, results)
     assert readme.check(page, SUITES, results) == []
     with pytest.raises(LeaderboardError, match="none of the records"):
-        readme.commit(page, others, SUITES, results)
+        readme.commit([page], others, SUITES, results)
 
 
 def test_several_blocks_are_each_their_own(page, results):
@@ -76,12 +76,46 @@ def test_several_blocks_are_each_their_own(page, results):
     assert ("7.00" in second, "3.00" in second) == (False, True)
 
 
+def test_a_block_may_show_some_tasks_of_its_suite_and_still_keeps_all(page, tmp_path):
+    results = tmp_path / "results"
+    page.write_text(TEXT.replace("mini:wild", "mini:wild:cub_002"), encoding="utf-8")
+    both = [record("alpha", "cub_001", 7.0), record("alpha", "cub_002", 4.0, cell_id="second")]
+    assert readme.commit([page], both, SUITES, results) == {results / "wild.mini.json": 2}
+    readme.update(page, SUITES, results)
+    shown = page.read_text(encoding="utf-8")
+    assert "cub_002" in shown and "4.00" in shown
+    assert "cub_001" not in shown and "7.00" not in shown
+
+
+def test_results_of_several_pages_are_kept_together(page, tmp_path):
+    results, other = tmp_path / "results", tmp_path / "other.md"
+    other.write_text(TEXT.replace("wild", "aligned"), encoding="utf-8")
+    records = [record("alpha", "cub_001", 7.0), record("alpha", "cub_aligned", 3.0)]
+    written = readme.commit([page, other], records, SUITES, results)
+    assert written == {results / "wild.mini.json": 1, results / "aligned.mini.json": 1}
+
+
+def test_a_list_is_what_the_caller_makes_and_needs_no_results(page, results):
+    lists = {"methods": lambda: "| a |\n"}
+    page.write_text("Before\n<!-- list:methods -->\nold\n<!-- /list -->\nAfter\n", encoding="utf-8")
+    assert readme.check(page, SUITES, results, lists) == ["methods"]
+    assert readme.update(page, SUITES, results, lists)
+    assert page.read_text(encoding="utf-8") == ("Before\n<!-- list:methods -->\n\n| a |\n\n<!-- /list -->\nAfter\n")
+    assert readme.check(page, SUITES, results, lists) == []
+    with pytest.raises(LeaderboardError, match="has a block for a list 'methods', expected one of tasks"):
+        readme.check(page, SUITES, results, {"tasks": str})
+    with pytest.raises(LeaderboardError, match="has no block; add lines <!-- leaderboard:mini:wild -->"):
+        readme.commit([page], [], SUITES, results)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("# Title\n", "has no block"),
         (TEXT.replace("wild", "wide"), "suite 'wide', expected one of wild, aligned"),
-        (TEXT.replace("<!-- /leaderboard -->", ""), "has no end"),
+        (TEXT.replace("<!-- /leaderboard -->", ""), "block mini:wild has no end; add a line <!-- /leaderboard -->"),
+        (TEXT.replace("<!-- /leaderboard -->", "") + TEXT, "block mini:wild has no end"),
+        (TEXT.replace("wild", "wild:cub_001,cub_02"), "got task 'cub_02', expected one of cub_001, cub_002"),
         (TEXT.replace("wild", "aligned"), "no results for block mini:aligned"),
         (TEXT.replace("mini", "paper"), "no results for block paper:wild"),
     ],

@@ -133,7 +133,7 @@ def test_a_readme_shows_ablations_in_their_block_alone(tmp_path):
     page.write_text(PAGE)
     first = [full(7.0), record("grid", "cub_all", 20.0), record("beta", "cub_001", 5.0)]
     studied = [full(6.0, 1), ablated("plain", 8.0), ablated("plain", 9.0, 1)]
-    assert readme.commit(page, [*first, *studied], SUITES, results) == {
+    assert readme.commit([page], [*first, *studied], SUITES, results) == {
         results / "wild.mini.json": 4,
         results / "ablation.mini.json": 5,
     }
@@ -144,7 +144,7 @@ def test_a_readme_shows_ablations_in_their_block_alone(tmp_path):
     assert readme.check(page, SUITES, results) == []
     assert len(load_results(results)) == 6
     # What was measured for one block is not shown in another: seed 1 comes from a second run.
-    readme.commit(page, first, SUITES, results)
+    readme.commit([page], first, SUITES, results)
     assert readme.check(page, SUITES, results) == ["mini:wild"]
 
 
@@ -152,6 +152,6 @@ def test_a_block_of_ablations_needs_some(tmp_path):
     page = tmp_path / "README.md"
     page.write_text(PAGE[PAGE.index("\n<!-- leaderboard:mini:ab") + 1 :])
     with pytest.raises(LeaderboardError, match="none of the records"):
-        readme.commit(page, [full(7.0)], SUITES, tmp_path / "results")
+        readme.commit([page], [full(7.0)], SUITES, tmp_path / "results")
     with pytest.raises(LeaderboardError, match="no results for block mini:ablation"):
         readme.check(page, SUITES, tmp_path / "results")

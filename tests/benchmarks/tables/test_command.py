@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.errors import UserError
-from benchmarks.tables.command import Board, audit_text, board_text, check_readme, update_readme
+from benchmarks.tables.command import Board, audit_text, board_text, check_pages, pages, update_pages
 from benchmarks.tasks import SUITES
 from tests.leaderboard.synthetic import record, score_of
 
@@ -119,13 +119,13 @@ def test_committing_results_says_what_is_missing_among_them(twins, tmp_path, mon
     page.write_text(blocks, encoding="utf-8")
     for name in ("commit", "update"):
         monkeypatch.setattr(readme, name, partial(getattr(readme, name), results=results))
-    assert update_readme(page, twins) == 0
+    assert update_pages([page], twins) == 0
     assert f"{results / 'wild.mini.json'}: 2 records\n" in capsys.readouterr().out
     for number, task in enumerate(("cub_001", "cub_002", "cub_003")):
         extra = record("beta", task, 5.0, seed=number, cell_id=f"beta{number}")
         (twins / "cells" / extra.cell_id).mkdir()
         (twins / "cells" / extra.cell_id / "result.json").write_text(extra.model_dump_json())
-    update_readme(page, twins)
+    update_pages([page], twins)
     # Three methods, four tasks, three seeds are 36 cells, of which five are there.
     said = capsys.readouterr().out
     assert "5 records; not there: Alpha on cub_001 with seed 0, Alpha on cub_001 with seed 1, " in said
@@ -151,15 +151,32 @@ def test_check_fails_and_update_warns_where_results_are_not_of_one_clean_commit(
     found = "1 of 1 result was measured with uncommitted changes; commit: 1a2b3c4"
     run(dirty=True)
     for source in (runs, None):
-        assert update_readme(page, source) == 0
+        assert update_pages([page], source) == 0
         assert capsys.readouterr().err.startswith(f"warning: {found}; ")
     assert found in page.read_text(encoding="utf-8")
-    assert check_readme(page) == 1
+    assert check_pages([page]) == 1
     said = capsys.readouterr().err
     assert f"one clean commit: {found}; commit all changes, run everything again" in said
     assert f"leaderboard --update {page} --runs FOLDER" in said and "stale" not in said
     run(dirty=False)
-    assert update_readme(page, runs) == 0
-    assert check_readme(page) == 0
+    assert update_pages([page], runs) == 0
+    assert check_pages([page]) == 0
     assert capsys.readouterr().err == ""
     assert "commit" not in page.read_text(encoding="utf-8")
+
+
+def test_a_folder_means_its_pages_with_a_block(tmp_path, capsys):
+    docs = tmp_path / "docs"
+    (docs / "more").mkdir(parents=True)
+    (docs / "plain.md").write_text("no block\n")
+    with pytest.raises(UserError, match="docs has no .md file with a block"):
+        pages([docs])
+    listed = docs / "more" / "suites.md"
+    listed.write_text("<!-- list:suites -->\n<!-- /list -->\n")
+    assert pages([docs, listed]) == [listed]
+    assert update_pages([docs], None) == 0
+    assert all(f"| `{name}` |" in listed.read_text() for name in SUITES)
+    assert f"{listed}: tables renewed" in capsys.readouterr().out
+    listed.write_text(listed.read_text().replace("`wild`", "`wide`"))
+    assert check_pages([docs]) == 1
+    assert f"{listed}: stale tables suites" in capsys.readouterr().err

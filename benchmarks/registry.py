@@ -46,12 +46,12 @@ class Registry:
         self.kind = kind
         self.group = f"keypoint_benchmarks.{kind}s"
         self._table = table
-        self.owner = owner
+        self._owner = owner
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
         """Every entry by name, the repository's own first. Raises UserError where a name has two owners."""
-        own = [Entry(name, target, summary, self.owner) for name, (target, summary) in self._table.items()]
+        own = [Entry(name, target, summary, self._owner) for name, (target, summary) in self._table.items()]
         found: dict[str, Entry] = {}
         for entry in [*own, *self._from_elsewhere()]:
             if entry.name in found:

@@ -1,4 +1,4 @@
-"""Records from a runs folder, and the compact committed lists that the README's tables are made of."""
+"""Records from a runs folder, and the compact committed lists that the tables of the documents are made of."""
 
 from __future__ import annotations
 

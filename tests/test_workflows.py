@@ -120,8 +120,8 @@ def test_the_tables_that_are_published_are_those_of_the_committed_results(tmp_pa
     folder = Path(upload["path"].replace("${{ runner.temp }}", str(tmp_path)))
     names = {f"{profile}.{format}" for profile in ("mini", "paper") for format in ("md", "csv", "json")}
     assert {file.name for file in folder.iterdir()} == names
-    readme = (ROOT / "README.md").read_text()
-    block = readme.split("<!-- leaderboard:mini:wild -->")[1].split("<!-- /leaderboard -->")[0].strip()
+    results = (ROOT / "docs" / "results.md").read_text()
+    block = results.split("<!-- leaderboard:mini:wild -->")[1].split("<!-- /leaderboard -->")[0].strip()
     row = next(line for line in block.splitlines() if line.startswith("| Stable Keypoints "))
     assert row in (folder / "mini.md").read_text()
     assert summary.read_text() == "".join((folder / f"{profile}.md").read_text() for profile in ("mini", "paper"))

@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 def protocol_error(name: str) -> str:
     """Quantity and unit of a protocol, in one line."""
     protocol = PROTOCOLS[name]
-    return f"{protocol.summary}; {protocol_unit(protocol)}"
+    return f"{protocol.summary}; {_unit(protocol)}"
 
 
-def protocol_unit(protocol: Protocol) -> str:
-    """Unit of a protocol, and which direction is better."""
+def _unit(protocol: Protocol) -> str:
     return f"{protocol.unit}, {'higher' if protocol.higher_is_better else 'lower'} is better"
 
 
@@ -32,7 +31,7 @@ def protocol_card(protocol: Protocol) -> str:
     }
     lines = [
         ("measures", protocol.summary),
-        ("unit", protocol_unit(protocol)),
+        ("unit", _unit(protocol)),
         ("landmarks", _landmarks(protocol)),
         ("regression", _regression(protocol)),
         ("error", _landmark_error(protocol)),

@@ -9,13 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from benchmarks.describe.protocol import protocol_unit
 from benchmarks.describe.task import suite_summary
-from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Entry, Registry, method_class, mini_twin
+from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Entry, Registry, method_class
 from benchmarks.tasks import SUITES, TASKS
 from datasets.base import SPLITS, DatasetCard
 from leaderboard.literature import systems
-from metrics.protocols import PROTOCOLS
+from metrics.protocols import PROTOCOLS, Protocol
 
 NOTHING = "–"
 
@@ -32,12 +31,12 @@ def _methods(baselines: bool) -> str:
 def _datasets() -> str:
     lines = []
     for entry in _own(DATASETS):
-        twin = mini_twin(entry.name)
+        counterpart = f"mini_{entry.name}"
         if not entry.name.startswith("mini_"):
             card = _card(entry)
-            counterpart = NOTHING if twin == entry.name else _code(twin)
+            shown = _code(counterpart) if counterpart in DATASETS.entries else NOTHING
             root = ", ".join(map(_code, _top_level(card)))
-            lines.append((_code(entry.name), entry.summary, root, *_size(card), counterpart))
+            lines.append((_code(entry.name), entry.summary, root, *_size(card), shown))
     header = ("dataset", "what it is", "under the data root", "landmarks", "fit / regress / test", "counterpart")
     return _table(header, lines)
 
@@ -70,7 +69,7 @@ def _tasks() -> str:
         learned = _code(task.fit_on) if task.fit_on else NOTHING
         learned = f"{task.fit_images} images" if task.fit_images is not None else learned
         headline = task.protocols[0]
-        unit = protocol_unit(PROTOCOLS[headline])
+        unit = _unit(PROTOCOLS[headline])
         lines.append((_code(task.id), _code(task.dataset), str(task.num_keypoints), learned, _code(headline), unit))
     return _table(("task", "measured on", "K", "learned on, if different", "headline protocol", "unit"), lines)
 
@@ -92,8 +91,13 @@ def _sources() -> str:
 
 
 def _protocols() -> str:
-    lines = [(_code(name), found.summary, protocol_unit(found)) for name, found in PROTOCOLS.items()]
+    lines = [(_code(name), found.summary, _unit(found)) for name, found in PROTOCOLS.items()]
     return _table(("protocol", "error", "unit"), lines)
+
+
+def _unit(protocol: Protocol) -> str:
+    """The unit, with an arrow that says which direction is better, as in the headings of tables."""
+    return f"{protocol.unit} {'↑' if protocol.higher_is_better else '↓'}"
 
 
 def _systems() -> str:
@@ -120,8 +124,8 @@ LISTS: Mapping[str, Callable[[], str]] = {
 
 
 def _own(registry: Registry) -> list[Entry]:
-    """The entries of a registry that this repository brings."""
-    return [entry for entry in registry.entries.values() if entry.owner == registry.owner]
+    """The entries of a registry that stand in this repository's own table."""
+    return [entry for entry in registry.entries.values() if entry.owner.endswith("/__init__.py")]
 
 
 def _code(name: str) -> str:

@@ -33,7 +33,7 @@ def leaderboard(
         list[Path] | None,
         typer.Option(
             metavar="FILE|FOLDER",
-            help="Exit with 1 if generated tables or lists of this file, or of the .md files in this folder, are stale, "
+            help="Exit with 1 if generated tables or lists of this file, or of this folder's .md files, are stale, "
             "or if the committed results do not come from one clean commit; repeatable.",
         ),
     ] = None,
@@ -41,7 +41,7 @@ def leaderboard(
         list[Path] | None,
         typer.Option(
             metavar="FILE|FOLDER",
-            help="Rewrite the generated tables and lists of this file, or of the .md files in this folder; with --runs, "
+            help="Rewrite the generated tables and lists of this file, or of this folder's .md files; with --runs, "
             "commit the results of that run directory first; repeatable.",
         ),
     ] = None,

@@ -83,7 +83,7 @@ def _formats() -> str:
     for entry in _own(FORMATS):
         card = FORMATS.load(entry.name).card
         lines.append((_code(entry.name), card.name, card.files))
-    return _table(("format", "written by", "files"), lines)
+    return _table(("format", "name", "files"), lines)
 
 
 def _sources() -> str:

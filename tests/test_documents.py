@@ -39,30 +39,34 @@ def command_of(module: str) -> Any:
     return typer.main.get_command(app if module == "benchmarks" else import_module(APPS[module]).app)
 
 
-def parsed(module: str, words: list[str]) -> tuple[str, dict[str, Any]]:
-    """Name and parameters of a command; an unknown option or a bad value raises."""
+def parsed(module: str, words: list[str]) -> tuple[str, dict[str, list[Any]]]:
+    """Name of a command, and the values of its options and arguments; an unknown option or a bad value raises."""
     command, name = command_of(module), module
     while hasattr(command, "commands"):
         name, *words = words
         command = command.commands[name]
-    return name, command.make_context(name, list(words)).params
+    values = command.make_context(name, list(words)).params
+    found = {}
+    for param in command.params:
+        value = values[param.name]
+        found[param.opts[0]] = list(value) if isinstance(value, list | tuple) else [value] if value is not None else []
+    return name, found
 
 
-def check_names(name: str, given: dict[str, Any]) -> None:
+def check_names(name: str, given: dict[str, list[Any]]) -> None:
     """Raise for a name that is not registered: of a method, suite, task, dataset, format or setting."""
-    tasks = [given["task"]] if isinstance(given.get("task"), str) else given.get("task") or []
-    if tasks or given.get("suite"):
-        choose_tasks(tasks, given.get("suite") or [])
-    datasets = [given["dataset"]] if isinstance(given.get("dataset"), str) else given.get("dataset") or []
-    for dataset in datasets:
+    tasks, suites = (given.get(option, []) for option in ("--task", "--suite"))
+    if tasks or suites:
+        choose_tasks(tasks, suites)
+    for dataset in given.get("--dataset", []):
         full_name(dataset)
     if name == "import":
-        FORMATS.entry(given["format"])
+        FORMATS.entry(*given["format"])
     if name == "run":
-        methods = [method for method in given["method"] if not is_imported(method)]
-        for method, settings in parse_settings(given["assignments"] or [], methods).items():
-            method_class(method).config_for("mini", settings)
+        methods = [method for method in given["--method"] if not is_imported(method)]
         assert set(methods) <= set(METHODS.entries) | WRITTEN_FIRST
+        for method, settings in parse_settings(given["--set"], methods).items():
+            method_class(method).config_for("mini", settings)
 
 
 def check(words: list[str]) -> None:

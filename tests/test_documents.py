@@ -81,7 +81,7 @@ def check(words: list[str]) -> None:
             check_names(*parsed(module, arguments))
         elif module == "pytest":
             paths = [word for word in arguments if word.startswith("tests/")]
-            assert all((ROOT / path).exists() or "my_method" in path for path in paths)
+            assert all((ROOT / path).exists() or path.endswith(("_my_method.py", "_my_dataset.py")) for path in paths)
         else:
             assert module == "venv"
     else:

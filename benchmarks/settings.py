@@ -48,7 +48,7 @@ def choose_tasks(tasks: Sequence[str], suites: Sequence[str]) -> list[Task]:
     for task in tasks:
         if task not in TASKS:
             raise unknown("task", task, TASKS)
-    names = [task for suite in suites for task in SUITES[suite]] + list(tasks)
+    names = [task for suite in suites for task in SUITES[suite].tasks] + list(tasks)
     if not names:
         raise UserError(f"nothing to run: name a --suite ({', '.join(SUITES)}), a --task or a --dataset; see list")
     return [TASKS[name] for name in dict.fromkeys(names)]

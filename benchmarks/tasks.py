@@ -1,59 +1,42 @@
-"""Tasks and suites: what the paper's tables measure, as frozen records, and tasks on any other dataset.
+"""Tasks and suites: those of the paper's tables, those of installed packages, and tasks on any other dataset.
 
-A task is one dataset, a number of keypoints and the protocols it is scored under, of which the first is its
-headline. A generalization task takes its keypoints from another dataset. In the mini profile a dataset ``x`` is
-its twin ``mini_x``, where it has one. The tasks of the suites of ``leaderboard.tables.VARIANT_SUITES`` are also run
-with the ablations that a method names; those of ``leaderboard.misalignment.PAIR_SUITES`` come in pairs, of which the
-second shows in the wild what is aligned in the first.
+A package registers tasks and suites through the entry point group ``keypoint_benchmarks.tasks``; an entry point names a
+module attribute that is a list of ``Task`` and ``Suite`` records. In the mini profile a dataset ``x`` is replaced by
+its synthetic counterpart ``mini_x``, if there is one.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from functools import cache
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
+import typer
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.errors import UserError
-from benchmarks.registry import is_own, mini_twin
+from benchmarks.registry import DATASETS, Registry, is_own, mini_twin, open_dataset
+from leaderboard.suites import Suite
+from metrics.errors import MetricError
+from metrics.protocols import expand
 
 if TYPE_CHECKING:
-    from datasets.base import KeypointDataset
+    from datasets.base import DatasetCard, KeypointDataset
 
 Profile = Literal["mini", "paper"]
-
-FACES = (
-    *("sk/interocular", "sk_released/interocular", "strict/interocular", "strict/interocular_bias"),
-    *("autolink/interocular", "autolink_released/interocular", "scops/interocular"),
-    *("sanchez/forward", "sanchez/backward", "sanchez/backward_mallis"),
-)
-BIRDS = (
-    *("sk/side", "sk_released/side", "strict/side", "strict/side_micro", "strict/box"),
-    *("autolink/side", "autolink_released/side", "scops/box"),
-)
-TAICHI = (
-    *("sk/cumulative", "sk/relative", "sk_released/cumulative", "siarohin/cumulative", "siarohin/relative"),
-    *("strict/cumulative", "strict/relative"),
-)
-DEEPFASHION = (
-    *("sk/pck6", "sk_released/pck6", "autolink/pck6", "autolink_released/pck6", "strict/pck6", "strict/relative"),
-)
-HUMAN36M = (
-    *("sk/human36m", "sk_released/human36m", "strict/human36m", "strict/human36m_percent", "strict/human36m_17"),
-    *("autolink/human36m", "autolink_released/human36m"),
-)
-OTHER = ("strict/side", "strict/side_micro", "strict/relative", "strict/pck6", "strict/box", "scops/box")
-_BY_NAME = {"cub": BIRDS, "taichi": TAICHI, "deepfashion": DEEPFASHION, "human36m": HUMAN36M}
+OWNER = "benchmarks/tasks.py"
 
 
 class Task(BaseModel):
-    """Where keypoints are learned, where they are measured, how many there are, and how they are scored.
+    """The datasets that keypoints are learned and measured on, their number, and the protocols.
 
-    ``fit_images`` is how many images they are learned on, None for all.
+    ``fit_on`` is the dataset to learn on if it is another than ``dataset``. ``fit_images`` is the number of images to
+    learn on, None for all. ``protocols`` are ids, the first being the headline; a task that states none has those of
+    its dataset's card when it is looked up in ``TASKS``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -62,8 +45,13 @@ class Task(BaseModel):
     dataset: str
     fit_on: str | None = None
     num_keypoints: int
-    protocols: tuple[str, ...]
+    protocols: tuple[str, ...] = ()
     fit_images: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The id, under the name that suites use."""
+        return self.id
 
     def dataset_id(self, profile: Profile) -> str:
         """Name of the dataset that is regressed and tested on."""
@@ -75,10 +63,10 @@ class Task(BaseModel):
         return mini_twin(source) if profile == "mini" else source
 
     def choose_fit(self, ids: Sequence[str], seed: int) -> tuple[str, ...]:
-        """The images that keypoints are learned on: all, or ``fit_images`` drawn by the seed and their ids alone.
+        """The images to learn on: all, or ``fit_images`` of them, chosen by the seed and their ids.
 
-        With one seed the images of a smaller number are among those of a larger one. Raises UserError where there
-        are fewer than asked for.
+        For one seed, the images of a smaller number are a subset of those of a larger one. Raises UserError if there
+        are too few.
         """
         if self.fit_images is None:
             return tuple(ids)
@@ -88,93 +76,180 @@ class Task(BaseModel):
 
 
 def too_few(task: Task, count: int) -> str:
-    """What is said of a task that learns on more images than there are."""
+    """The message for a task that learns on more images than there are."""
     return (
         f"{task.id} learns on {task.fit_images} images, there are {count}; take a task with fewer, or without a number"
     )
 
 
-def _task(id: str, dataset: str, num_keypoints: int, protocols: tuple[str, ...], fit_on: str | None = None) -> Task:
-    return Task(id=id, dataset=dataset, fit_on=fit_on, num_keypoints=num_keypoints, protocols=protocols)
+Record = TypeVar("Record", bound="Task | Suite")
 
 
-def _fewer(task: Task, fit_images: int) -> Task:
-    """The same task learned on fewer images."""
-    return task.model_copy(update={"id": f"{task.id}_fit{fit_images}", "fit_images": fit_images})
+class Known(MutableMapping[str, Record]):
+    """Tasks or suites by name: the repository's own and, after these, those of installed packages.
+
+    Packages are not imported before a name is asked for that is not the repository's own. A package that cannot be
+    imported is left out with a warning. Raises UserError, naming both owners, for a name that is registered twice.
+    """
+
+    def __init__(self, records: Iterable[Record], kind: type[Record]) -> None:
+        self._own: dict[str, Record] = {record.name: record for record in records}
+        self._kind = kind
+
+    def __getitem__(self, name: str) -> Record:
+        return self._own[name] if name in self._own else self._from_packages()[name]
+
+    def __setitem__(self, name: str, record: Record) -> None:
+        self._own[name] = record
+
+    def __delitem__(self, name: str) -> None:
+        del self._own[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._own or name in self._from_packages()
+
+    def __iter__(self) -> Iterator[str]:
+        yield from [*self._own, *self._from_packages()]
+
+    def __len__(self) -> int:
+        return len(self._own) + len(self._from_packages())
+
+    def _from_packages(self) -> dict[str, Record]:
+        found: dict[str, Record] = {}
+        owners = dict.fromkeys(self._own, OWNER)
+        for owner, record in records_of_packages():
+            if isinstance(record, self._kind):
+                if record.name in owners:
+                    raise UserError(
+                        f"{self._kind.__name__.lower()} '{record.name}' is registered twice, by "
+                        f"{owners[record.name]} and by {owner}; uninstall or rename one of them"
+                    )
+                owners[record.name], found[record.name] = owner, record
+        return found
+
+
+@cache
+def records_of_packages() -> tuple[tuple[str, Task | Suite], ...]:
+    """The tasks and suites of installed packages, each with its owner.
+
+    A package that cannot be imported gives a warning. Raises UserError for an entry point that is no list of records,
+    and for a suite with an unknown task.
+    """
+    registry = Registry("task", {}, OWNER)
+    found: list[tuple[str, Task | Suite]] = []
+    for name, entry in registry.entries.items():
+        try:
+            records = registry.load(name)
+        except UserError as error:
+            typer.echo(f"warning: {error}", err=True)
+            continue
+        if not isinstance(records, list | tuple) or not all(isinstance(each, Task | Suite) for each in records):
+            raise UserError(f"{registry.origin(name)}: expected a list of benchmarks.tasks.Task and Suite records")
+        found += [(entry.owner, each) for each in records]
+    tasks = [*_IDS, *(record.name for _, record in found if isinstance(record, Task))]
+    for owner, record in found:
+        if isinstance(record, Suite) and (missing := [task for task in record.tasks if task not in tasks]):
+            raise UserError(f"suite '{record.name}' of {owner} has the unknown task '{missing[0]}'")
+    return tuple(found)
+
+
+class KnownTasks(Known[Task]):
+    """Tasks by name; one that states no protocols gets those of its dataset's card."""
+
+    def __getitem__(self, name: str) -> Task:
+        task = super().__getitem__(name)
+        return task if task.protocols else _with_protocols(task)
+
+
+def protocols_of(card: DatasetCard) -> tuple[str, ...]:
+    """Ids of the protocols that a dataset's card names; without landmarks none.
+
+    A card that names none gets the set for faces if it states the eyes, otherwise the general set. Raises UserError for
+    an unknown name.
+    """
+    if not card.landmark_names:
+        return ()
+    try:
+        return expand(card.protocols or ("faces" if card.interocular else "general",))
+    except MetricError as error:
+        raise UserError(f"card of dataset {card.id}: {error}") from error
+
+
+def _with_protocols(task: Task) -> Task:
+    """The task with the protocols of its dataset's card; as it is if no such dataset is registered."""
+    name = task.dataset if task.dataset in DATASETS.entries else mini_twin(task.dataset)
+    if name not in DATASETS.entries:
+        return task
+    return task.model_copy(update={"protocols": protocols_of(open_dataset(name, None).card)})
+
+
+def _fewer(count: int) -> Task:
+    return Task(id=f"celeba_wild_k8_fit{count}", dataset="celeba_wild", num_keypoints=8, fit_images=count)
 
 
 _TASKS = (
-    _task("celeba_aligned", "celeba_aligned", 10, FACES),
-    _task("cub_aligned", "cub_aligned", 10, BIRDS),
-    _task("human36m", "human36m", 16, HUMAN36M),
-    _task("celeba_wild_k4", "celeba_wild", 4, FACES),
-    _task("celeba_wild_k8", "celeba_wild", 8, FACES),
-    _task("cub_001", "cub_001", 4, BIRDS),
-    _task("cub_002", "cub_002", 4, BIRDS),
-    _task("cub_003", "cub_003", 4, BIRDS),
-    _task("cub_all", "cub_all", 4, BIRDS),
-    _task("taichi", "taichi", 10, TAICHI),
-    _task("deepfashion", "deepfashion", 16, DEEPFASHION),
-    _task("human36m_unaligned", "human36m_unaligned", 16, HUMAN36M),
-    _task("taichi_to_human36m_unaligned", "human36m_unaligned", 10, HUMAN36M, fit_on="taichi"),
-    _task("cub_aligned_to_taichi", "taichi", 10, TAICHI, fit_on="cub_aligned"),
-    _task("celeba_wild_to_taichi", "taichi", 8, TAICHI, fit_on="celeba_wild"),
-    _task("celeba_wild_to_cub_all", "cub_all", 8, BIRDS, fit_on="celeba_wild"),
+    Task(id="celeba_aligned", dataset="celeba_aligned", num_keypoints=10),
+    Task(id="cub_aligned", dataset="cub_aligned", num_keypoints=10),
+    Task(id="human36m", dataset="human36m", num_keypoints=16),
+    Task(id="celeba_wild_k4", dataset="celeba_wild", num_keypoints=4),
+    Task(id="celeba_wild_k8", dataset="celeba_wild", num_keypoints=8),
+    *(Task(id=name, dataset=name, num_keypoints=4) for name in ("cub_001", "cub_002", "cub_003", "cub_all")),
+    Task(id="taichi", dataset="taichi", num_keypoints=10),
+    Task(id="deepfashion", dataset="deepfashion", num_keypoints=16),
+    Task(id="human36m_unaligned", dataset="human36m_unaligned", num_keypoints=16),
+    Task(id="taichi_to_human36m_unaligned", dataset="human36m_unaligned", num_keypoints=10, fit_on="taichi"),
+    Task(id="cub_aligned_to_taichi", dataset="taichi", num_keypoints=10, fit_on="cub_aligned"),
+    Task(id="celeba_wild_to_taichi", dataset="taichi", num_keypoints=8, fit_on="celeba_wild"),
+    Task(id="celeba_wild_to_cub_all", dataset="cub_all", num_keypoints=8, fit_on="celeba_wild"),
+    *map(_fewer, (5, 10, 30, 100)),
 )
-TASKS: dict[str, Task] = {task.id: task for task in _TASKS}
-_FIT_IMAGES = tuple(_fewer(TASKS["celeba_wild_k8"], count) for count in (5, 10, 30, 100))
-TASKS.update({task.id: task for task in _FIT_IMAGES})
-
-SUITES: dict[str, tuple[str, ...]] = {
-    "aligned": ("celeba_aligned", "cub_aligned", "human36m"),
-    "wild": (
-        "celeba_wild_k4",
-        "celeba_wild_k8",
-        "cub_001",
-        "cub_002",
-        "cub_003",
-        "cub_all",
-        "taichi",
-        "deepfashion",
-        "human36m_unaligned",
+_IDS = [task.id for task in _TASKS]
+_SUITES = (
+    Suite(name="aligned", tasks=tuple(_IDS[:3]), summary="aligned images (Tables 1 to 3)"),
+    Suite(name="wild", tasks=tuple(_IDS[3:12]), summary="images in the wild (Tables 1 to 3)"),
+    Suite(
+        name="generalization",
+        tasks=tuple(_IDS[12:16]),
+        summary="keypoints learned on one dataset and measured on another (Table 5)",
     ),
-    "generalization": (
-        "taichi_to_human36m_unaligned",
-        "cub_aligned_to_taichi",
-        "celeba_wild_to_taichi",
-        "celeba_wild_to_cub_all",
+    Suite(name="ablation", tasks=("cub_all",), kind="ablation", summary="ablations of each method (Table 4)"),
+    Suite(
+        name="data_efficiency",
+        tasks=(*_IDS[16:], "celeba_wild_k8"),
+        summary="keypoints learned on few images (section 4.3)",
     ),
-    "ablation": ("cub_all",),
-    "data_efficiency": (*(task.id for task in _FIT_IMAGES), "celeba_wild_k8"),
-    "misalignment": (
-        *("celeba_aligned", "celeba_wild_k8"),
-        *("cub_aligned", "cub_all"),
-        *("human36m", "human36m_unaligned"),
+    Suite(
+        name="misalignment",
+        tasks=("celeba_aligned", "celeba_wild_k8", "cub_aligned", "cub_all", "human36m", "human36m_unaligned"),
+        kind="pairs",
+        summary="aligned against wild images",
     ),
-}
+)
+TASKS = KnownTasks(_TASKS, Task)
+SUITES = Known(_SUITES, Suite)
 
 
 def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
-    """The task of discovering ``num_keypoints`` keypoints on any dataset, learned and measured there.
+    """The task of discovering ``num_keypoints`` keypoints on a dataset, learned and measured there.
 
-    It is a task of the suites where one is just that. Raises DatasetError for own data that is broken.
+    A registered task is returned if it is exactly that. Raises DatasetError for custom data that is broken.
     """
     for task in TASKS.values():
         if (task.dataset, task.fit_on, task.num_keypoints, task.fit_images) == (name, None, num_keypoints, None):
             return task
     id = f"{_mark(name) if is_own(name) else name}_k{num_keypoints}"
-    return _task(id, name, num_keypoints, _protocols(name, dataset))
+    return Task(id=id, dataset=name, num_keypoints=num_keypoints, protocols=protocols_of(dataset.card))
 
 
 def options(task: Task) -> str:
-    """What names a task on a command line: '--task cub_001', or dataset and K for one that no suite has."""
+    """The options that name a task on a command line: '--task cub_001', or dataset and K for a task without a name."""
     if task.id in TASKS:
         return f"--task {task.id}"
     return f"--dataset {quote(task.dataset)} --keypoints {task.num_keypoints}"
 
 
 def plain_name(name: str) -> str:
-    """The name of a dataset as file names have it: coco_birds for coco:/data/birds.json."""
+    """The name of a dataset in file names: coco_birds for coco:/data/birds.json."""
     if not is_own(name):
         return name
     prefix, _, path = name.partition(":")
@@ -183,15 +258,5 @@ def plain_name(name: str) -> str:
 
 
 def _mark(name: str) -> str:
-    """The plain name with digits of where the data lies, which tell it from namesakes."""
+    """The plain name with six digits of a hash of the path, which distinguish equal file names."""
     return f"{plain_name(name)}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-
-
-def _protocols(name: str, dataset: KeypointDataset) -> tuple[str, ...]:
-    """The protocols of a dataset's kind; a plan leaves out those that need what the dataset lacks."""
-    if not dataset.card.landmark_names:
-        return ()
-    if dataset.card.interocular:
-        return FACES
-    kind = "" if is_own(name) else name.removeprefix("mini_")
-    return next((protocols for prefix, protocols in _BY_NAME.items() if kind.startswith(prefix)), OTHER)

@@ -1,7 +1,7 @@
-"""The contract of a dataset: ids, images decoded when asked for, landmarks, visibility and groups.
+"""The interface of a dataset: image ids, lazily decoded images, landmarks, visibility and groups.
 
-Coordinates are float64 (x, y) in [0, 1] of the square image that a method sees. A missing landmark is a
-False in ``visible``, never a sentinel value.
+Coordinates are float64 (x, y) in [0, 1] of the square image that a method sees. A missing landmark is False in
+``visible``; its coordinates are never a sentinel value.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 class DatasetError(Exception):
-    """Data that is missing or broken: what, where, got, expected, and what to do, in one line."""
+    """Data that is missing or broken; the message is one line: what, where, got, expected, what to do."""
 
 
 class Archive(BaseModel):
-    """A file that may be downloaded directly: its address, sha256, and the folder it unpacks to."""
+    """A file that may be downloaded directly: its URL, its sha256, and the folder that it unpacks to."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -37,13 +37,17 @@ class Archive(BaseModel):
 
 
 class DatasetCard(BaseModel):
-    """What a reader must know about a dataset.
+    """The facts about a dataset that its users need.
 
-    ``left_right_pairs`` are index pairs into ``landmark_names``; ``interocular`` the two landmarks whose
-    distance normalises face errors; ``has_boxes`` says whether annotations carry the object's box; ``counts`` the
-    number of images each split must have. ``tree`` shows the files expected under the data root, ``archive`` is set
-    where the licence allows a direct download, ``digests`` are reference digests of splits, computed on the
-    files at hand, and ``remarks`` are what a user of the numbers has to know.
+    ``protocols`` names the protocols that tasks on the dataset are scored under, the first being the headline: ids such
+    as 'strict/side', or sets of them such as 'birds' (``metrics.protocols.SETS``). Without any, a dataset with
+    ``interocular`` gets the set 'faces' and any other dataset with landmarks the set 'general'.
+
+    ``left_right_pairs`` are pairs of indices into ``landmark_names``. ``interocular`` are the indices of the two eyes,
+    whose distance normalises errors on faces. ``has_boxes`` says whether annotations have the object's box. ``counts``
+    is the number of images that each split must have. ``tree`` shows the files expected under the data root.
+    ``archive`` is set if the licence allows a direct download. ``digests`` are reference digests of splits, computed
+    from the original files. ``remarks`` are cautions for users of the numbers.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +55,7 @@ class DatasetCard(BaseModel):
     id: str
     title: str
     landmark_names: tuple[str, ...]
+    protocols: tuple[str, ...] = ()
     left_right_pairs: tuple[tuple[int, int], ...] = ()
     interocular: tuple[int, int] | None = None
     has_visibility: bool = False
@@ -68,9 +73,9 @@ class DatasetCard(BaseModel):
 
 @dataclass(frozen=True)
 class Annotation:
-    """Landmarks (L, 2) float64, ``visible`` (L,) bool, and the identity, video or subject they belong to.
+    """Landmarks (L, 2) float64, ``visible`` (L,) bool, and their ``group``: an identity, video or subject.
 
-    ``box`` is the object's (x, y, width, height) in image sides, where the dataset's card says it has boxes.
+    ``box`` is the object's (x, y, width, height) in image sides; it is set if the dataset's card has ``has_boxes``.
     """
 
     landmarks: NDArray[np.float64]
@@ -81,7 +86,7 @@ class Annotation:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image, (size, size, 3) uint8 RGB, with its annotation."""
+    """An image (size, size, 3) uint8 RGB with its annotation."""
 
     id: str
     image: NDArray[np.uint8]
@@ -89,9 +94,9 @@ class Sample:
 
 
 class KeypointDataset(ABC):
-    """Images with annotated landmarks in three splits: fit (no labels used), regress and test.
+    """Images with annotated landmarks in three splits: fit (labels unused), regress and test.
 
-    Constructing one reads nothing; ``root`` is the user's data root, None where none is configured.
+    The constructor reads no files. ``root`` is the user's data root, None if none is configured.
     """
 
     card: DatasetCard
@@ -101,21 +106,21 @@ class KeypointDataset(ABC):
 
     @abstractmethod
     def available(self) -> tuple[bool, str]:
-        """Whether the data is there, and if not what is missing, where it was looked for and how to get it."""
+        """Whether the data is there; if not, a line says what is missing, where it was expected and how to get it."""
 
     def annotated(self) -> tuple[bool, str]:
-        """The same for the annotations alone: all that scoring takes."""
+        """The same for the annotations alone, which suffice for scoring."""
         return self.available()
 
     @abstractmethod
     def split(self, name: Split) -> tuple[str, ...]:
-        """Ids of a split in a fixed order. Raises DatasetError where the count differs from the card."""
+        """Ids of a split in a fixed order. Raises DatasetError if their number differs from the card."""
 
     @abstractmethod
     def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
-        """The image as (size, size, 3) uint8 RGB; may be called from several threads at once.
+        """The image as (size, size, 3) uint8 RGB; several threads may call this at once.
 
-        Raises DatasetError where it cannot be decoded.
+        Raises DatasetError if the image cannot be decoded.
         """
 
     @abstractmethod
@@ -123,7 +128,7 @@ class KeypointDataset(ABC):
         """Landmarks of an image. Raises DatasetError for an id without annotations."""
 
     def object_box(self, image_id: str) -> Box | None:
-        """The object's box in an image, None where the dataset knows none; that of the annotation, cut to the image.
+        """The annotated box of the object, clipped to the image; None if the dataset has none.
 
         Raises DatasetError for an id without annotations.
         """
@@ -135,19 +140,19 @@ class KeypointDataset(ABC):
         return x0, y0, x1, y1
 
     def files(self, image_id: str) -> tuple[Path, ...]:
-        """The files that an image (and an annotation that has a file of its own) is read from, where there are any."""
+        """The files that an image is read from, and its annotation if that has a file of its own."""
         return ()
 
     @abstractmethod
     def digest(self, name: Split) -> str:
-        """sha256 over the split's ids, annotations and preprocessing; any change of them changes it."""
+        """sha256 of the split's ids, annotations and preprocessing."""
 
     def sample(self, image_id: str, size: int) -> Sample:
         """Image and annotation together."""
         return Sample(image_id, self.image(image_id, size), self.annotation(image_id))
 
     def check_count(self, name: Split, ids: tuple[str, ...]) -> tuple[str, ...]:
-        """The ids, or a DatasetError naming both numbers where the card expects another count."""
+        """The ids. Raises DatasetError, naming both numbers, if the card expects another count."""
         expected = self.card.counts[name]
         if len(ids) != expected:
             raise DatasetError(

@@ -190,6 +190,7 @@ def face_card(id: str, title: str, counts: tuple[int, int, int], **more: Any) ->
         id=id,
         title=title,
         landmark_names=LANDMARKS,
+        protocols=("faces",),
         left_right_pairs=((0, 1), (3, 4)),
         interocular=(0, 1),
         counts=dict(zip(SPLITS, counts, strict=True)),

@@ -33,6 +33,7 @@ CARD = DatasetCard(
     id="deepfashion",
     title="DeepFashion in-shop, whole persons with AlphaPose joints",
     landmark_names=JOINTS,
+    protocols=("deepfashion",),
     left_right_pairs=((1, 2), (3, 4), (5, 6), (7, 8), (9, 10), (11, 12), (13, 14), (15, 16)),
     counts={"fit": 10604, "regress": 10604, "test": 1179},
     licence="non-commercial research only (DeepFashion's agreement); the images belong to their owners",

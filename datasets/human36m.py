@@ -255,6 +255,7 @@ HUMAN36M = partial(
         id="human36m",
         title="Human3.6M, six actions, boxed on black",
         landmark_names=JOINTS,
+        protocols=("human36m",),
         left_right_pairs=PAIRS,
         counts={"fit": 796_648, "regress": REGRESS, "test": 87_975},
         licence=LICENCE,

@@ -266,6 +266,7 @@ HUMAN36M_UNALIGNED = partial(
         id="human36m_unaligned",
         title="Human3.6M, six actions, persons anywhere in the frame",
         landmark_names=JOINTS,
+        protocols=("human36m",),
         left_right_pairs=PAIRS,
         counts={"fit": 159_444, "regress": REGRESS, "test": 17_615},
         licence=LICENCE,

@@ -26,6 +26,13 @@ RENDERER_VERSION = 1
 COUNTS: dict[Split, int] = {"fit": 300, "regress": 200, "test": 100}
 SMALL_COUNTS: dict[Split, int] = {"fit": 30, "regress": 30, "test": 100}
 SPECIES = 20
+_PROTOCOLS: dict[tuple[str, ...], tuple[str, ...]] = {
+    faces.LANDMARKS: ("faces",),
+    birds.LANDMARKS: ("birds",),
+    people.OPENPOSE: ("taichi",),
+    people.COCO: ("deepfashion",),
+    people.HUMAN36M: ("human36m",),
+}
 IMAGES_PER_IDENTITY = 2
 
 
@@ -62,6 +69,7 @@ class MiniDataset(KeypointDataset):
             id=f"mini_{spec.id}",
             title=spec.title,
             landmark_names=spec.landmark_names,
+            protocols=_PROTOCOLS[spec.landmark_names],
             left_right_pairs=spec.pairs,
             interocular=(0, 1) if spec.world == "faces" else None,
             has_visibility=not (spec.all_visible or spec.world == "faces"),

@@ -33,6 +33,7 @@ CARD = DatasetCard(
     id="taichi",
     title="Tai-Chi-HD, frames with OpenPose joints",
     landmark_names=JOINTS,
+    protocols=("taichi",),
     left_right_pairs=((2, 5), (3, 6), (4, 7), (8, 11), (9, 12), (10, 13), (14, 15), (16, 17)),
     has_visibility=True,
     counts={"fit": 5000, "regress": 5000, "test": 300},

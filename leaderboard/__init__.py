@@ -1,1 +1,1 @@
-"""Records of measured cells, published rows, cards of the systems they are of, and the tables made of all."""
+"""Records of measured cells, rows and systems of the literature, and the tables made from them."""

@@ -1,4 +1,4 @@
-"""What is known about every published row: which protocol made it, how that is known, and what differs."""
+"""The audit of published rows: which protocol made each, how that is known, and what differs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.kinds import LEGEND, SUPERVISED_MARK, is_supervised
 from leaderboard.markdown import grid
 from leaderboard.plain import to_csv, to_json
-from leaderboard.published import AS_PRINTED, belongs, label_of, published_facts, task_of
+from leaderboard.published import AS_PRINTED, belongs, published_facts, saw_landmarks
+from leaderboard.row_kinds import LEGEND, SUPERVISED_MARK
 
 FIELDS = ("table", "method", "supervision", "task", "K", "metric", "value", "unit", "protocol", "basis", "differs")
 _BASES = {
@@ -21,30 +21,30 @@ _BASES = {
 
 
 def audit(tasks: Sequence[str] | None = None, format: str = "md", protocol: str | None = None) -> str:
-    """The published rows of the tasks (all, where None) as markdown, csv or json.
+    """The published rows of the tasks (None: of all) as markdown, csv or json.
 
-    ``protocol`` is the name of one or a family, None or 'all' for all.
+    ``protocol`` is the id of a protocol or a family; None and 'all' keep every row.
 
     Raises LeaderboardError for an unknown format.
     """
-    facts = [fact | {"method": label_of(fact), "task": task_of(fact)} for fact in published_facts()]
     chosen = [
-        {name: fact[name] for name in FIELDS}
-        for fact in facts
+        fact
+        for fact in published_facts()
         if (tasks is None or fact["task"] in tasks)
         and (protocol in (None, "all") or belongs(fact["protocol"], str(protocol)))
     ]
     if format == "md":
         return _markdown(chosen)
+    plain = [{name: fact["label" if name == "method" else name] for name in FIELDS} for fact in chosen]
     if format == "csv":
-        return to_csv(chosen, FIELDS)
+        return to_csv(plain, FIELDS)
     if format == "json":
-        return to_json(chosen)
+        return to_json(plain)
     raise LeaderboardError(f"unknown format '{format}', expected one of md, csv, json")
 
 
 def _markdown(facts: Sequence[dict[str, str]]) -> str:
-    marked = any(is_supervised(fact["supervision"]) for fact in facts)
+    marked = any(saw_landmarks(fact) for fact in facts)
     known = sum(fact["protocol"] != AS_PRINTED for fact in facts)
     legend = [f"{name}: {meaning}" for name, meaning in _BASES.items()] + [LEGEND[SUPERVISED_MARK]] * marked
     parts = [
@@ -63,16 +63,16 @@ def _place(fact: dict[str, str]) -> tuple[str, str]:
 
 
 def _table(facts: Sequence[dict[str, str]]) -> str:
-    """The rows of one task and metric, and below them what differs, each thing said once."""
+    """The rows of one task and metric, with numbered footnotes for what differs."""
     notes = list(dict.fromkeys(fact["differs"] for fact in facts))
     header = ["method", "supervision", "table", "K", "printed", "unit", "protocol", "known from", "note"]
     names = ("supervision", "table", "K", "value", "unit", "protocol", "basis")
     lines = [
-        [f"{fact['method']}{_mark(fact)}", *(fact[name] for name in names), f"({notes.index(fact['differs']) + 1})"]
+        [f"{fact['label']}{_mark(fact)}", *(fact[name] for name in names), f"({notes.index(fact['differs']) + 1})"]
         for fact in facts
     ]
     return "\n\n".join([grid(header, lines), "  \n".join(f"({i}) {note}" for i, note in enumerate(notes, start=1))])
 
 
 def _mark(fact: dict[str, str]) -> str:
-    return f" {SUPERVISED_MARK}" if is_supervised(fact["supervision"]) else ""
+    return f" {SUPERVISED_MARK}" if saw_landmarks(fact) else ""

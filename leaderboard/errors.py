@@ -1,5 +1,5 @@
-"""The one error of this folder."""
+"""The error that this package raises."""
 
 
 class LeaderboardError(Exception):
-    """A mistake that the user can mend, in one line: what, where, got, expected, what to do."""
+    """A mistake that the user can fix; the message is one line: what, where, got, expected, what to do."""

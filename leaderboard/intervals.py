@@ -1,4 +1,4 @@
-"""What a few seeds leave open."""
+"""Confidence intervals over seeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from statistics import stdev
 
 
 def half_width(values: Sequence[float]) -> float:
-    """Half the width of Student's 95 % interval of a mean over seeds; 0 for a single one, which says nothing of it."""
+    """Half the width of Student's 95 % interval for a mean over seeds; 0 for a single seed, which has no spread."""
     if len(values) < 2:
         return 0.0
     from scipy.special import stdtrit

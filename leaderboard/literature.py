@@ -1,4 +1,4 @@
-"""Cards of the systems whose rows papers print: what they are, whose, under which licence (``literature.toml``)."""
+"""Cards of the published systems whose results papers print (``literature.toml``)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ UNKNOWN = "unknown"
 
 
 class SystemCard(BaseModel):
-    """One system of the literature; 'unknown' stands for what is not known, 'none stated' for code without a licence.
+    """One system of the literature; 'unknown' marks a missing fact, 'none stated' code without a licence.
 
-    ``rows`` are the names that it has in the column ``method`` of ``published.csv``, ``trained_here`` is the id of the
-    method of this repository that was written after its paper, and ``remark`` what a reader of its rows must know.
+    ``saw_landmarks`` says whether it saw landmarks in training. ``trained_here`` is the id of the method of this
+    repository that implements its paper. ``remark`` is a caution for readers of its rows in ``published.csv``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -33,15 +33,15 @@ class SystemCard(BaseModel):
     venue: str
     paper: str
     supervision: str
+    saw_landmarks: bool = False
     code: str
     code_licence: str
     trained_here: str | None = None
-    rows: tuple[str, ...]
     remark: str | None = None
 
     @property
     def summary(self) -> str:
-        """Authors, year, venue and title in a line, without what is not known."""
+        """Authors, year, venue and title in one line, without unknown parts."""
         published = " ".join(str(part) for part in (self.year, self.venue) if part != UNKNOWN)
         whose = ", ".join(part for part in (self.authors, published) if part and part != UNKNOWN)
         return ": ".join(part for part in (whose, self.title) if part and part != UNKNOWN)
@@ -49,12 +49,8 @@ class SystemCard(BaseModel):
 
 @cache
 def systems(path: Path = LITERATURE) -> Mapping[str, SystemCard]:
-    """The cards by id, in the order of the file.
-
-    Raises LeaderboardError for a file that is no list of cards, and for a row's name that two cards claim.
-    """
+    """The cards by id, in the order of the file. Raises LeaderboardError for a file that is no list of cards."""
     cards: dict[str, SystemCard] = {}
-    owners: dict[str, str] = {}
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))
         for id, entry in entries.items():
@@ -64,16 +60,4 @@ def systems(path: Path = LITERATURE) -> Mapping[str, SystemCard]:
         raise LeaderboardError(f"{path}, card {id}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TypeError) as error:
         raise LeaderboardError(f"{path} is not a list of cards: {error}") from error
-    for card in cards.values():
-        for name in card.rows:
-            if owners.setdefault(name, card.id) != card.id:
-                raise LeaderboardError(f"{path}: rows '{name}' belong to {owners[name]} and to {card.id}; to one alone")
     return cards
-
-
-def system_of(name: str) -> str:
-    """The id of the card that has the rows of this name. Raises LeaderboardError where none has."""
-    for card in systems().values():
-        if name in card.rows:
-            return card.id
-    raise LeaderboardError(f"no card of {LITERATURE} has the rows '{name}'; add the name to the rows of one")

@@ -1,24 +1,23 @@
-"""Records from a runs folder, and the compact committed lists that the tables of the documents are made of."""
+"""Reading records of a run directory; reading and writing the committed lists behind the tables of documents."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from leaderboard.errors import LeaderboardError
+from leaderboard.files import write_atomically
 from leaderboard.records import SCHEMA_VERSION, ResultRecord
 
 RESULTS = Path(__file__).parent / "results"
-DIGITS = 8  # of a number in a committed list; tables print five at most
-_FOLDERS = re.compile(r"""(?<![\w.:/])~?/(?:[^\s,;()'"\]/]+/)*(?=[^\s/])""")  # of an absolute path, up to its name
+DIGITS = 8  # significant digits in a committed list; tables print five at most
+_FOLDERS = re.compile(r"""(?<![\w.:/])~?/(?:[^\s,;()'"\]/]+/)*(?=[^\s/])""")  # the folders of an absolute path
 
 
 def _to_stderr(line: str) -> None:
@@ -26,9 +25,9 @@ def _to_stderr(line: str) -> None:
 
 
 def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> list[ResultRecord]:
-    """Records of ``runs_dir/cells/*/result.json`` by name of the cell; an unreadable one is named to ``warn``.
+    """Records of ``runs_dir/cells/*/result.json``, sorted by path; ``warn`` gets a line for each unreadable one.
 
-    Raises LeaderboardError where there is no cells folder, or for a record of a newer schema_version.
+    Raises LeaderboardError if there is no folder ``cells``, and for a record of a newer schema_version.
     """
     cells = runs_dir / "cells"
     if not cells.is_dir():
@@ -46,9 +45,9 @@ def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> li
 
 
 def load_results(folder: Path = RESULTS, name: str = "*") -> list[ResultRecord]:
-    """Records of the committed list ``folder/<name>.json``, of all of them without a name; each cell once.
+    """Records of the committed lists ``folder/<name>.json`` (default: of all lists), each cell once.
 
-    Raises LeaderboardError for a file that is no list of records, or of a newer schema_version.
+    Raises LeaderboardError for a file that is no list of records, and for a newer schema_version.
     """
     records = {}
     for path in sorted(folder.glob(f"{name}.json")):
@@ -62,15 +61,17 @@ def load_results(folder: Path = RESULTS, name: str = "*") -> list[ResultRecord]:
 
 
 def save_results(records: Iterable[ResultRecord], path: Path) -> None:
-    """Write records as a committed list: one a line, by cell id, without what belongs to one machine alone.
+    """Write records as a committed list: one per line, sorted by cell id.
 
-    Command lines and tracebacks are left out; of an absolute path (such as that of a model) only the name stays. To
-    keep the lists small, numbers have ``DIGITS`` significant digits, and errors of single landmarks stand under the
-    headline, the first protocol, alone; a run's own records have everything.
+    Command lines, tracebacks and the folders of absolute paths are left out, because they describe one machine. To keep
+    the lists small, numbers are rounded to ``DIGITS`` significant digits and only the first score, the headline, keeps
+    its errors per landmark. The records of the run directory stay complete.
     """
     lines = []
     for record in sorted(records, key=lambda record: record.cell_id):
         plain = record.model_dump(mode="json", exclude={"provenance": {"argv"}, "failure": {"traceback"}})
+        if plain["saw_landmarks"] is None:  # a record of an older schema stays as it is
+            del plain["saw_landmarks"]
         if plain["failure"]:
             plain["failure"]["traceback"] = ""
         for score in plain["scores"][1:]:
@@ -80,22 +81,8 @@ def save_results(records: Iterable[ResultRecord], path: Path) -> None:
     write_atomically(path, "[\n" + ",\n".join(lines) + "\n]\n")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file, and the folders above it, whole or not at all. Raises LeaderboardError where it cannot."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise LeaderboardError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
-
-
 def _shortened(plain: Any) -> Any:
-    """Plain data with numbers rounded and paths cut to their names."""
+    """Plain data with rounded numbers, and absolute paths cut to their names."""
     if isinstance(plain, dict):
         return {name: _shortened(value) for name, value in plain.items()}
     if isinstance(plain, list):

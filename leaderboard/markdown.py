@@ -1,19 +1,20 @@
-"""Tables for people: methods down, tasks across, supervised ones and floors below, published rows apart."""
+"""Markdown tables: methods down, tasks across; supervised methods, floors and published rows stand apart."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TypeVar
 
-from leaderboard.kinds import LEGEND, MEASURED, shown
 from leaderboard.origins import table_line
+from leaderboard.row_kinds import LEGEND, MEASURED, shown
+from leaderboard.rows import PairRow, Row, known
 from metrics.protocols import PROTOCOLS
 
-Row = dict[str, Any]
-Column = tuple[str, str]
+AnyRow = TypeVar("AnyRow", Row, PairRow)
+Column = tuple[str, str | None]  # task and protocol; task and metric in the table of published rows
 
 MISSING = "–"
-_NAMES = ("method", "supervision", "protocol")
+_LEFT = ("method", "supervision", "protocol")  # headings of columns of text
 _LEGEND = {
     "±": "± is half the width of the 95 % interval, over test images and, where there are several, seeds",
     "†": "† the regression did not determine all weights (rank deficient): the least-norm solution is taken",
@@ -27,9 +28,9 @@ _LEGEND = {
 
 
 def to_markdown(rows: Sequence[Row], title: str = "") -> str:
-    """The measured table, and below it what papers report, as GitHub markdown."""
-    measured = [row for row in rows if row["kind"] in MEASURED]
-    reported = [row for row in rows if row["kind"] == "reported"]
+    """The measured rows as a GitHub markdown table, followed by a table of the published rows."""
+    measured = [row for row in rows if row.kind in MEASURED]
+    reported = [row for row in rows if row.kind == "reported"]
     parts = [f"### {title}"] if title else []
     parts.append(_measured_table(measured) if measured else "Nothing measured yet.")
     if reported:
@@ -41,7 +42,7 @@ def to_markdown(rows: Sequence[Row], title: str = "") -> str:
 def _measured_table(rows: Sequence[Row]) -> str:
     columns = _columns(rows)
     best = {column: _best(rows, column) for column in columns}
-    changed = any(row["variant"] for row in rows)
+    changed = any(row.variant for row in rows)
     header = ["method", *_headings(rows, columns, changed), "seeds", "seconds a task"]
     lines = []
     for name, group in groups(rows).items():
@@ -49,26 +50,26 @@ def _measured_table(rows: Sequence[Row]) -> str:
             lines.append([f"*{name}*"] + [""] * (len(header) - 1))
         lines += [_measured_line(label, rows, best, changed) for label in _ranked_labels(group, rows, columns)]
     table = grid(header, lines)
-    notes = dict.fromkeys(row["note"] for row in rows if row["note"])
+    notes = dict.fromkeys(row.note for row in rows if row.note)
     origins = [line] if (line := table_line(rows)) else []
     return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend(table), *notes, *origins])])
 
 
-def groups(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows as tables have them one below the other: those that are compared, supervised ones, floors."""
-    found: dict[str, list[Row]] = {"": [], "supervised": [], "floors": []}
+def groups(rows: Sequence[AnyRow]) -> dict[str, list[AnyRow]]:
+    """The rows in the groups of a table, from top to bottom: comparable ones (named ''), supervised ones, floors."""
+    found: dict[str, list[AnyRow]] = {"": [], "supervised": [], "floors": []}
     for row in rows:
-        found["floors" if row["is_floor"] else "supervised" if row["supervised"] else ""].append(row)
+        found["floors" if row.is_floor else "supervised" if row.supervised else ""].append(row)
     return found
 
 
 def legend(table: str) -> list[str]:
-    """What the signs in a table mean, a line each."""
+    """The explanations of the signs that occur in a table, one line each."""
     return [text for mark, text in _LEGEND.items() if mark in table]
 
 
 def _headings(rows: Sequence[Row], columns: Sequence[Column], changed: bool) -> list[str]:
-    """The columns' headings, each followed by that of the change where there are variants."""
+    """The headings of the columns; in a table of ablations each is followed by 'change'."""
     found = []
     for column in columns:
         found += [_heading(rows, column), "change"][: 1 + changed]
@@ -76,59 +77,57 @@ def _headings(rows: Sequence[Row], columns: Sequence[Column], changed: bool) -> 
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
-    """(task, protocol) in the order of the rows; a task that only failed has a column without protocol."""
-    known = dict.fromkeys((row["task"], row["protocol"]) for row in rows if row["status"] == "done")
-    scored = {task for task, _ in known}
+    """(task, protocol) in the order of the rows; a task without any finished row has the protocol None."""
+    done = dict.fromkeys((row.task, row.protocol) for row in rows if row.status == "done")
+    scored = {task for task, _ in done}
     return [
         column
-        for task in dict.fromkeys(row["task"] for row in rows)
-        for column in ([column for column in known if column[0] == task] if task in scored else [(task, "")])
+        for task in dict.fromkeys(row.task for row in rows)
+        for column in ([column for column in done if column[0] == task] if task in scored else [(task, None)])
     ]
 
 
-def _cell_of(rows: Sequence[Row], label: str, column: Column) -> Row | None:
-    """The row behind a cell; a failed one stands under every protocol of its task."""
-    for row in rows:
-        if shown(row) == label and row["task"] == column[0] and row["protocol"] in (column[1], None):
-            return row
-    return None
+def _cell_of(rows: Sequence[Row], column: Column) -> Row | None:
+    """The row of one method in a column; a failed row stands under every protocol of its task."""
+    return next((row for row in rows if row.task == column[0] and row.protocol in (column[1], None)), None)
 
 
 def _heading(rows: Sequence[Row], column: Column) -> str:
-    """Task, unit and arrow; the protocol too where the task has several."""
+    """Task, unit and arrow, with the protocol if the task has several."""
     task, protocol = column
-    several = len({row["protocol"] for row in rows if row["task"] == task and row["status"] == "done"}) > 1
+    several = len({row.protocol for row in rows if row.task == task and row.status == "done"}) > 1
     name = f"{task} {protocol}" if several else task
     for row in rows:
-        if row["task"] == task and row["protocol"] == protocol:
-            return f"{name} ({row['unit']}) {'↑' if row['higher_is_better'] else '↓'}"
+        if row.task == task and row.protocol == protocol is not None:
+            return f"{name} ({row.unit}) {'↑' if row.higher_is_better else '↓'}"
     return name
 
 
 def _ordered(rows: Sequence[Row], column: Column) -> list[Row]:
     """The comparable rows of a column, best first."""
-    ranked = [row for row in rows if (row["task"], row["protocol"]) == column and counts(row)]
-    return sorted(ranked, key=lambda row: -row["value"] if row["higher_is_better"] else row["value"])
+    ranked = [row for row in rows if (row.task, row.protocol) == column and comparable(row) and row.status == "done"]
+    return sorted(ranked, key=lambda row: -known(row.value) if row.higher_is_better else known(row.value))
 
 
-def counts(row: Row) -> bool:
-    """Whether a row is comparable with the others.
+def comparable(row: Row) -> bool:
+    """Whether a row takes part in the ranking.
 
-    A floor is not under a protocol that predicts keypoints from landmarks: those that never move are predicted best.
+    Floors do not under a backward protocol, which predicts keypoints from landmarks: keypoints that never move would
+    win.
     """
-    protocol = PROTOCOLS.get(row["protocol"])
-    constant = row["is_floor"] and protocol is not None and protocol.direction == "backward"
-    return row["limit"] is None and not row["outdated"] and not row["supervised"] and not constant
+    protocol = PROTOCOLS.get(row.protocol or "")
+    constant = row.is_floor and protocol is not None and protocol.direction == "backward"
+    return row.limit is None and not row.outdated and not row.supervised and not constant
 
 
 def _best(rows: Sequence[Row], column: Column) -> str:
-    """The best value of a column as it is printed, so that ties to the last digit are both bold."""
+    """The best value of a column as printed, so that equal printed values are all bold."""
     ranked = _ordered(rows, column)
-    return f"{ranked[0]['value']:.2f}" if ranked else ""
+    return f"{ranked[0].value:.2f}" if ranked else ""
 
 
 def _ranked_labels(group: Sequence[Row], rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
-    """Labels of a group by their mean place over the columns of all rows; a missing cell counts as the last place."""
+    """Labels of a group, sorted by mean rank over the columns of all rows; a missing value has the last rank."""
     labels = list(dict.fromkeys(shown(row) for row in group))
     places, last = dict.fromkeys(labels, 0), len({shown(row) for row in rows})
     for column in columns:
@@ -142,45 +141,45 @@ def _measured_line(label: str, rows: Sequence[Row], best: dict[Column, str], cha
     own = [row for row in rows if shown(row) == label]
     values = []
     for column in best:
-        row = _cell_of(own, label, column)
+        row = _cell_of(own, column)
         values += [_measured_cell(row, best[column]), change_text(row)][: 1 + changed]
-    seconds = [row["seconds"] for row in own if row["seconds"] is not None]
-    seeds = sorted({row["seeds"] for row in own if row["status"] == "done"}) or [0]
-    return [
-        label,
-        *values,
-        f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}",
-        f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING,
-    ]
+    seconds = [row.seconds for row in own if row.seconds is not None]
+    return [label, *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
+
+
+def seeds_text(rows: Sequence[Row] | Sequence[PairRow]) -> str:
+    """The number of seeds of the finished rows, or its range."""
+    counts = sorted({row.seeds or 0 for row in rows if isinstance(row, PairRow) or row.status == "done"}) or [0]
+    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
 def _measured_cell(row: Row | None, best: str) -> str:
     if row is None:
         return MISSING
-    if row["status"] == "failed":
+    if row.status == "failed":
         return "failed"
-    value = f"{row['value']:.2f}"
-    if value == best and counts(row):
+    value = f"{row.value:.2f}"
+    if value == best and comparable(row):
         value = f"**{value}**"
-    marks = "†" * row["rank_deficient"] + "‡" * (row["failed_seeds"] > 0) + "§" * row["outdated"]
-    return f"{value} ±{(row['ci_high'] - row['ci_low']) / 2:.2f}{marks}"
+    marks = "†" * bool(row.rank_deficient) + "‡" * bool(row.failed_seeds) + "§" * bool(row.outdated)
+    return f"{value} ±{(known(row.ci_high) - known(row.ci_low)) / 2:.2f}{marks}"
 
 
 def change_text(row: Row | None) -> str:
-    """What a variant's value has more than the full method's; nothing for what is no variant."""
-    if row is None or row["change"] is None:
+    """The change that an ablation makes, with half its interval; '' for a row that is no ablation."""
+    if row is None or row.change is None:
         return ""
-    width = "" if row["change_low"] is None else f" ±{(row['change_high'] - row['change_low']) / 2:.2f}"
-    return f"{row['change']:+.2f}{width}"
+    interval = row.change_low is not None and row.change_high is not None
+    return f"{row.change:+.2f}" + (f" ±{(known(row.change_high) - known(row.change_low)) / 2:.2f}" if interval else "")
 
 
 def _reported_table(rows: Sequence[Row]) -> str:
-    """Values as printed, a column for each metric of a task, with a number for each note."""
+    """Values as printed, one column for each task and metric, with numbered footnotes."""
     cells: dict[tuple[str, str], dict[Column, Row]] = {}
     for row in rows:
-        cells.setdefault((shown(row), row["supervision"]), {})[row["task"], row["metric"]] = row
-    notes = list(dict.fromkeys(row["note"] for row in rows if row["note"]))
-    columns = list(dict.fromkeys((row["task"], row["metric"]) for row in rows))
+        cells.setdefault((shown(row), row.supervision), {})[row.task, row.metric] = row
+    notes = list(dict.fromkeys(row.note for row in rows if row.note))
+    columns = list(dict.fromkeys((row.task, row.metric) for row in rows))
     header = ["method", "supervision", *(_reported_heading(rows, column) for column in columns)]
     lines = [[*key, *(_reported_cell(line.get(column), notes) for column in columns)] for key, line in cells.items()]
     table = grid(header, lines)
@@ -189,21 +188,20 @@ def _reported_table(rows: Sequence[Row]) -> str:
 
 
 def _reported_heading(rows: Sequence[Row], column: Column) -> str:
-    own = [row for row in rows if (row["task"], row["metric"]) == column]
-    units = " or ".join(dict.fromkeys(row["unit"] for row in own))
-    return f"{column[0]} ({units}) {'↑' if own[0]['higher_is_better'] else '↓'}"
+    own = [row for row in rows if (row.task, row.metric) == column]
+    units = " or ".join(dict.fromkeys(str(row.unit) for row in own))
+    return f"{column[0]} ({units}) {'↑' if own[0].higher_is_better else '↓'}"
 
 
 def _reported_cell(row: Row | None, notes: Sequence[str]) -> str:
     if row is None:
         return MISSING
-    return f"{row['printed']} ({notes.index(row['note']) + 1})" if row["note"] else str(row["printed"])
+    return f"{row.printed} ({notes.index(row.note) + 1})" if row.note else str(row.printed)
 
 
 def grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A markdown table: names to the left, all else to the right."""
-    import pandas as pd
+    """A markdown table with columns of text aligned to the left and all others to the right."""
+    from tabulate import tabulate
 
-    alignment = ["left" if name in _NAMES else "right" for name in header]
-    frame = pd.DataFrame(list(lines), columns=list(header))
-    return str(frame.to_markdown(index=False, disable_numparse=True, colalign=alignment))
+    alignment = ["left" if name in _LEFT else "right" for name in header]
+    return tabulate(lines, header, tablefmt="pipe", disable_numparse=True, colalign=alignment)

@@ -1,8 +1,8 @@
-"""What each method loses from images that are aligned to the same objects in the wild.
+"""The loss of each method from aligned images to images of the same objects in the wild.
 
-Errors of different datasets cannot be compared as they are. So each is given in percent of the mean pose's, which is
-what is known of the dataset without looking at an image, and *loss* is how many times larger a method's own error
-gets. Both are needed: what is far off on aligned images already, as random points are, has little left to lose.
+Errors of different datasets cannot be compared directly. Each is therefore given in percent of the mean pose's error,
+which is known without looking at an image, and *loss* is the ratio of a method's own two errors. Read both: a method
+with large errors on aligned images, such as random points, has little left to lose.
 """
 
 from __future__ import annotations
@@ -13,137 +13,138 @@ from statistics import fmean
 from typing import Any
 
 from leaderboard.aggregate import measured_rows
-from leaderboard.errors import LeaderboardError
 from leaderboard.intervals import half_width
-from leaderboard.kinds import shown
-from leaderboard.markdown import MISSING, grid, groups, legend
-from leaderboard.origins import table_line
-from leaderboard.plain import to_csv, to_json
+from leaderboard.markdown import MISSING, grid, groups, legend, seeds_text
+from leaderboard.origins import pair_line
 from leaderboard.records import ResultRecord
+from leaderboard.row_kinds import shown
+from leaderboard.rows import Estimate, PairRow, Row, known
 
-Row = dict[str, Any]
-Column = tuple[str, str, str]
+Column = tuple[str, str, str]  # aligned task, wild task, protocol
+Pair = tuple[Row, Row]  # the rows of one method on the aligned and the wild task
 
-PAIR_SUITES = ("misalignment",)  # their tasks come in pairs, aligned and wild
-FLOOR = "grid"  # the method that is the mean pose
-ALL = "all"
-_ENDS = (("", "value"), ("_low", "ci_low"), ("_high", "ci_high"))
-_OF_METHOD = ("method", "label", "profile", "kind", "supervision", "supervised", "is_floor")
-_MEASURES = ("aligned", "wild", "loss")
-FIELDS = (
-    *_OF_METHOD,
-    *("aligned_task", "wild_task", "protocol", "unit", "seeds", "aligned_error", "wild_error"),
-    *(f"{name}{end}" for name in _MEASURES for end in ("", "_low", "_high")),
-    "commits",
-)
+FLOOR = "grid"  # the method that predicts the mean pose
+ALL = "all"  # in place of tasks: the row over all pairs
 
 
 def misalignment_rows(
     records: Iterable[ResultRecord], tasks: Sequence[str], profile: str, protocol: str | None = None
-) -> list[Row]:
-    """One dict a method, pair of tasks and protocol, with every name in ``FIELDS``.
+) -> list[PairRow]:
+    """One row per method, pair of tasks and protocol.
 
-    ``tasks`` are pairs one after the other, aligned and wild; ``protocol`` is as in ``leaderboard.tables.rows``.
-    ``aligned`` and ``wild`` are the errors in percent of the mean pose's (None where that was not run), ``loss`` is
-    the error on the wild task over that on the aligned one, seed by seed; each with its 95 % interval over seeds
-    (Student's t) and test images. ``commits`` are those of the results on both tasks. A method that has all pairs has
-    a last row named 'all', with the geometric means. What cannot be compared (--limit, another version of the
-    protocol) is left out.
+    ``tasks`` lists the pairs one after the other, aligned before wild; ``protocol`` is as in
+    ``leaderboard.tables.rows``. Losses are paired by seed. Intervals are over seeds (Student's t) and test images. A
+    method that has all pairs gets a last row 'all' with geometric means. Rows that are not comparable (--limit, another
+    version of the protocol, higher is better) are left out.
     """
     found = [row for row in measured_rows(records, tasks, profile, protocol) if _counts(row)]
-    pairs = list(zip(tasks[::2], tasks[1::2], strict=True))
-    floors = {(row["task"], row["protocol"]): row["value"] for row in found if row["method"] == FLOOR}
+    task_pairs = list(zip(tasks[::2], tasks[1::2], strict=True))
+    floors = {(row.task, row.protocol): known(row.value) for row in found if row.method == FLOOR}
     table = []
     for label in dict.fromkeys(shown(row) for row in found):
-        own = {(row["task"], row["protocol"]): row for row in found if shown(row) == label}
-        twins = [
+        own = {(row.task, row.protocol): row for row in found if shown(row) == label}
+        pairs = [
             (own[aligned, name], own[wild, name])
-            for aligned, wild in pairs
+            for aligned, wild in task_pairs
             for task, name in own
             if task == aligned and (wild, name) in own
         ]
-        lines = [_pair(*twin, floors) for twin in twins if _seeds([twin])]
-        whole = {(line["aligned_task"], line["wild_task"]) for line in lines} == set(pairs)
-        if whole and len(lines) == len(pairs) > 1 and _seeds(twins):
-            lines.append(_together(twins, lines))
+        lines = [_pair(*pair, floors) for pair in pairs if _seeds([pair])]
+        whole = {(line.aligned_task, line.wild_task) for line in lines} == set(task_pairs)
+        if whole and len(lines) == len(task_pairs) > 1 and _seeds(pairs):
+            lines.append(_together(pairs, lines))
         table += lines
-    return [{name: line.get(name) for name in FIELDS} for line in table]
+    return table
 
 
 def _counts(row: Row) -> bool:
-    if row["status"] != "done" or row["limit"] is not None or row["outdated"] or row["higher_is_better"]:
+    if row.status != "done" or row.limit is not None or row.outdated or row.higher_is_better:
         return False
-    return min(row["by_seed"].values()) > 0
+    return min(row.by_seed.values()) > 0
 
 
-def _seeds(twins: Sequence[tuple[Row, Row]]) -> list[int]:
-    """The seeds that all of the tasks have."""
-    common = set.intersection(*(set(row["by_seed"]) for twin in twins for row in twin))
-    return sorted(common)
+def _seeds(pairs: Sequence[Pair]) -> list[int]:
+    """The seeds that all rows have."""
+    return sorted(set.intersection(*(set(row.by_seed) for pair in pairs for row in pair)))
 
 
-def _pair(aligned: Row, wild: Row, floors: dict[tuple[str, str], float]) -> Row:
-    line = {name: aligned[name] for name in (*_OF_METHOD, "protocol", "unit")}
-    line |= {"aligned_task": aligned["task"], "wild_task": wild["task"], "seeds": len(_seeds([(aligned, wild)]))}
-    for name, row in (("aligned", aligned), ("wild", wild)):
-        line[f"{name}_error"] = row["value"]
-        floor = floors.get((row["task"], row["protocol"]))
-        if floor:
-            line |= {f"{name}{end}": 100 * row[key] / floor for end, key in _ENDS}
-    line["commits"] = [
-        origin
-        for row in (aligned, wild)
-        for seed, origin in zip(row["by_seed"], row["commits"], strict=True)
-        if seed in wild["by_seed"] and seed in aligned["by_seed"]
-    ]
-    return line | _loss([(aligned, wild)])
+def _of_method(row: Row | PairRow) -> dict[str, Any]:
+    names = ("method", "label", "profile", "kind", "supervision", "supervised", "is_floor")
+    return {name: getattr(row, name) for name in names}
 
 
-def _together(twins: Sequence[tuple[Row, Row]], lines: Sequence[Row]) -> Row:
-    """The geometric means over the pairs."""
-    line = {name: lines[0][name] for name in _OF_METHOD} | {"aligned_task": ALL, "wild_task": ALL}
-    line["seeds"] = len(_seeds(twins))
-    for name in ("aligned", "wild"):
-        values = [each[name] for each in lines if each.get(name)]
-        if len(values) == len(lines):
-            line[name] = math.exp(fmean(math.log(value) for value in values))
-    return line | _loss(twins)
+def _pair(aligned: Row, wild: Row, floors: dict[tuple[str, str | None], float]) -> PairRow:
+    return PairRow(
+        **_of_method(aligned),
+        aligned_task=aligned.task,
+        wild_task=wild.task,
+        protocol=aligned.protocol,
+        unit=aligned.unit,
+        seeds=len(_seeds([(aligned, wild)])),
+        aligned_error=aligned.value,
+        wild_error=wild.value,
+        aligned=_percent_of_floor(aligned, floors),
+        wild=_percent_of_floor(wild, floors),
+        loss=_loss([(aligned, wild)]),
+        commits=[
+            origin
+            for row in (aligned, wild)
+            for seed, origin in zip(row.by_seed, row.commits or [], strict=True)
+            if seed in wild.by_seed and seed in aligned.by_seed
+        ],
+    )
 
 
-def _loss(twins: Sequence[tuple[Row, Row]]) -> Row:
-    """The geometric mean of wild over aligned errors, with its interval.
+def _percent_of_floor(row: Row, floors: dict[tuple[str, str | None], float]) -> Estimate | None:
+    floor = floors.get((row.task, row.protocol))
+    if not floor:
+        return None
+    return Estimate(*(100 * known(value) / floor for value in (row.value, row.ci_low, row.ci_high)))
 
-    All is done in logarithms. The test images of the tasks are drawn apart from each other and from the seeds: their
-    shares are added in quadrature to that of the seeds.
+
+def _together(pairs: Sequence[Pair], lines: Sequence[PairRow]) -> PairRow:
+    """The row of geometric means over the pairs."""
+    return PairRow(
+        **_of_method(lines[0]),
+        aligned_task=ALL,
+        wild_task=ALL,
+        seeds=len(_seeds(pairs)),
+        aligned=_geometric_mean([line.aligned for line in lines]),
+        wild=_geometric_mean([line.wild for line in lines]),
+        loss=_loss(pairs),
+    )
+
+
+def _geometric_mean(found: Sequence[Estimate | None]) -> Estimate | None:
+    """None unless all are known and above 0."""
+    values = [each.value for each in found if each and each.value]
+    return Estimate(math.exp(fmean(math.log(value) for value in values))) if len(values) == len(found) else None
+
+
+def _loss(pairs: Sequence[Pair]) -> Estimate:
+    """The geometric mean of wild over aligned errors, with its interval, computed in logarithms.
+
+    The test images of different tasks are independent of each other and of the seeds, so their parts of the interval
+    are added in quadrature to that of the seeds.
     """
-    seeds = _seeds(twins)
     logs = [
-        fmean(math.log(wild["by_seed"][seed] / aligned["by_seed"][seed]) for aligned, wild in twins) for seed in seeds
+        fmean(math.log(wild.by_seed[seed] / aligned.by_seed[seed]) for aligned, wild in pairs) for seed in _seeds(pairs)
     ]
-    images = [row["images_half"] / row["value"] / len(twins) for twin in twins for row in twin]
+    images = [row.images_half / known(row.value) / len(pairs) for pair in pairs for row in pair]
     half = math.hypot(half_width(logs), *images)
     middle = fmean(logs)
-    return {"loss": math.exp(middle), "loss_low": math.exp(middle - half), "loss_high": math.exp(middle + half)}
+    return Estimate(math.exp(middle), math.exp(middle - half), math.exp(middle + half))
 
 
-def render_misalignment(rows: Sequence[Row], format: str = "md", title: str = "") -> str:
-    """The rows as a markdown table, csv or a json list; ``title`` heads the markdown.
-
-    Raises LeaderboardError for an unknown format.
-    """
-    if format == "md":
-        heading = [f"### {title}"] if title else []
-        return "\n\n".join([*heading, _table(rows) if rows else "Nothing measured yet."]) + "\n"
-    if format == "csv":
-        return to_csv(rows, FIELDS)
-    if format == "json":
-        return to_json(rows)
-    raise LeaderboardError(f"unknown format '{format}', expected one of md, csv, json")
+def to_markdown(rows: Sequence[PairRow], title: str = "") -> str:
+    """The rows as a markdown table; ``title`` becomes its heading."""
+    heading = [f"### {title}"] if title else []
+    return "\n\n".join([*heading, _table(rows) if rows else "Nothing measured yet."]) + "\n"
 
 
-def _table(rows: Sequence[Row]) -> str:
-    columns = list(dict.fromkeys(_column(row) for row in rows if row["aligned_task"] != ALL))
-    whole = [(ALL, ALL, "")] if any(row["aligned_task"] == ALL for row in rows) else []
+def _table(rows: Sequence[PairRow]) -> str:
+    columns = list(dict.fromkeys(_column(row) for row in rows if row.aligned_task != ALL))
+    whole = [(ALL, ALL, "")] if any(row.aligned_task == ALL for row in rows) else []
     header = ["method", *(name for column in columns for name in _headings(column, columns))]
     header += ["loss, all"] * len(whole) + ["seeds"]
     lines = []
@@ -152,9 +153,9 @@ def _table(rows: Sequence[Row]) -> str:
             lines.append([f"*{name}*"] + [""] * (len(header) - 1))
         for label in sorted({shown(row) for row in group}, key=lambda label: _place(group, label)):
             own = {_column(row): row for row in group if shown(row) == label}
-            lines.append([label, *_cells(own, columns, whole), _seed_counts(own.values())])
+            lines.append([label, *_cells(own, columns, whole), seeds_text(list(own.values()))])
     table = grid(header, lines)
-    origins = table_line([row for row in rows if row["aligned_task"] != ALL], ("aligned_task", "wild_task"))
+    origins = pair_line(row for row in rows if row.aligned_task != ALL)
     notes = [
         "Errors in percent of the mean pose's, whose own interval is left out. Loss: the error in the wild over the "
         "aligned one, seed by seed, with its 95 % interval over seeds and test images.",
@@ -166,42 +167,34 @@ def _table(rows: Sequence[Row]) -> str:
     return "\n\n".join([table, "  \n".join(notes)])
 
 
-def _column(row: Row) -> Column:
-    return row["aligned_task"], row["wild_task"], row["protocol"] or ""
+def _column(row: PairRow) -> Column:
+    return row.aligned_task, row.wild_task, row.protocol or ""
 
 
 def _headings(column: Column, columns: Sequence[Column]) -> list[str]:
-    """The two tasks, with the protocol where a pair has several, and the loss."""
+    """The two tasks, with the protocol if a pair has several, and the loss."""
     aligned, wild, protocol = column
     several = sum(other[:2] == column[:2] for other in columns) > 1
     return [f"{task} {protocol}" if several else task for task in (aligned, wild)] + ["loss"]
 
 
-def _place(group: Sequence[Row], label: str) -> tuple[float, str]:
-    """By the mean of what is left of the mean pose's error in the wild; a method without that comes last."""
-    values = [row["wild"] for row in group if shown(row) == label and row["aligned_task"] != ALL]
-    known = [value for value in values if value is not None]
-    return (fmean(known) if known else math.inf), label
+def _place(group: Sequence[PairRow], label: str) -> tuple[float, str]:
+    """Sort key: the mean error in the wild in percent of the mean pose's; last without one."""
+    values = [row.wild.value for row in group if shown(row) == label and row.aligned_task != ALL and row.wild]
+    return (fmean(values) if values else math.inf), label
 
 
-def _cells(own: dict[Column, Row], columns: Sequence[Column], whole: Sequence[Column]) -> list[str]:
+def _cells(own: dict[Column, PairRow], columns: Sequence[Column], whole: Sequence[Column]) -> list[str]:
     found = []
     for column in columns:
         row = own.get(column)
-        found += [MISSING] * 3 if row is None else [_percent(row, "aligned"), _percent(row, "wild"), _times(row)]
-    return found + [_times(own[column]) if column in own else MISSING for column in whole]
+        found += [MISSING] * 3 if row is None else [_percent(row.aligned), _percent(row.wild), _times(row.loss)]
+    return found + [_times(own[column].loss) if column in own else MISSING for column in whole]
 
 
-def _percent(row: Row, name: str) -> str:
-    if row[name] is None:
-        return MISSING
-    return f"{row[name]:.0f} ±{(row[f'{name}_high'] - row[f'{name}_low']) / 2:.0f}"
+def _percent(found: Estimate | None) -> str:
+    return f"{found.value:.0f} ±{(known(found.high) - known(found.low)) / 2:.0f}" if found else MISSING
 
 
-def _times(row: Row) -> str:
-    return f"×{row['loss']:.2f} ({row['loss_low']:.2f} to {row['loss_high']:.2f})"
-
-
-def _seed_counts(rows: Iterable[Row]) -> str:
-    counts = sorted({row["seeds"] for row in rows})
-    return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+def _times(loss: Estimate) -> str:
+    return f"×{loss.value:.2f} ({loss.low:.2f} to {loss.high:.2f})"

@@ -1,13 +1,13 @@
-"""The commits that results were measured with, and the line under a table whose results are not of one clean commit."""
+"""The commits that results were measured with, and the line below a table if these are not one clean commit."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
-from leaderboard.kinds import shown
 from leaderboard.records import ResultRecord
+from leaderboard.row_kinds import shown
+from leaderboard.rows import PairRow, Row
 
 DIRTY = "-dirty"
 UNKNOWN = "unknown"
@@ -15,9 +15,9 @@ _SHORT = 7  # digits of a commit in tables, as git abbreviates it
 
 
 def origin_of(record: ResultRecord) -> str:
-    """The short commit of a record, with '-dirty' after it where the code had uncommitted changes.
+    """The short commit of a record, followed by '-dirty' if the code had uncommitted changes.
 
-    'unknown' where the record does not say both, such as one measured in a downloaded archive without git.
+    'unknown' if the record lacks either fact, as when the code was not a git checkout.
     """
     commit, dirty = record.provenance.get("git_sha"), record.provenance.get("git_dirty")
     if not isinstance(commit, str) or not isinstance(dirty, bool):
@@ -26,9 +26,9 @@ def origin_of(record: ResultRecord) -> str:
 
 
 def origins_line(origins: Iterable[str]) -> str:
-    """One line on results that are not all of one clean commit; '' where they are, or where there are none.
+    """A line that says why results are not of one clean commit; '' if they are, or if there are none.
 
-    ``origins`` has one entry a result, as ``origin_of`` gives it.
+    ``origins`` has one entry per result, as ``origin_of`` gives it.
     """
     found = list(origins)
     dirty, unknown = sum(each.endswith(DIRTY) for each in found), found.count(UNKNOWN)
@@ -46,18 +46,23 @@ def origins_line(origins: Iterable[str]) -> str:
     return "; ".join(parts)
 
 
-def table_line(rows: Sequence[Mapping[str, Any]], tasks: Sequence[str] = ("task",)) -> str:
-    """The line of ``origins_line`` for the rows of a table; a result that has rows for several protocols counts once.
+def table_line(rows: Iterable[Row]) -> str:
+    """The line of ``origins_line`` for a table; a result counts once, however many protocols it has rows for."""
+    return _line((shown(row), row.task, row.commits or []) for row in rows)
 
-    ``tasks`` names the fields that say which tasks a row is of; ``commits`` of a row has one entry a result.
-    """
-    results: dict[tuple[str, ...], Sequence[str]] = {}
-    for row in rows:
-        key = (shown(row), *(row[name] for name in tasks))
-        results[key] = max(results.get(key, ()), row["commits"] or (), key=len)
+
+def pair_line(rows: Iterable[PairRow]) -> str:
+    """The same for a table of pairs of tasks."""
+    return _line((shown(row), f"{row.aligned_task} {row.wild_task}", row.commits or []) for row in rows)
+
+
+def _line(found: Iterable[tuple[str, str, list[str]]]) -> str:
+    results: dict[tuple[str, str], list[str]] = {}
+    for label, task, commits in found:
+        results[label, task] = max(results.get((label, task), []), commits, key=len)
     return origins_line(origin for origins in results.values() for origin in origins)
 
 
-def _of(count: int, found: Sequence[str]) -> str:
+def _of(count: int, found: list[str]) -> str:
     results = "result" if len(found) == 1 else "results"
     return f"{count} of {len(found)} {results} {'was' if count == 1 else 'were'}"

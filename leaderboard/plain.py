@@ -1,4 +1,4 @@
-"""Rows as csv and json, for programs."""
+"""Tables as csv and json, for programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> str:
-    """The rows with the fields in this order and a heading; None is empty, and a list its entries with spaces."""
+    """The rows under a heading, with the fields in this order; None becomes empty, a list its entries with spaces."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fields, lineterminator="\n")
     writer.writeheader()
@@ -19,7 +19,7 @@ def to_csv(rows: Sequence[Mapping[str, Any]], fields: Sequence[str]) -> str:
 
 
 def to_json(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as a list of objects. Raises ValueError for a number that json has not."""
+    """The rows as a list of objects. Raises ValueError for a number that JSON does not have, such as infinity."""
     return json.dumps(list(rows), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 

@@ -1,8 +1,8 @@
-"""The rows that papers print (``published.csv``), each with what is known about how it was measured.
+"""The rows that papers print (``published.csv``), each with what is known about its computation.
 
-Printed columns are less uniform than their tables suggest: Tai-Chi's mixes a sum of l2 with a sum of
-absolute errors, Human3.6M's pixels with percent. So a row carries the protocol that made it where that is
-known, "as printed" where it is not, and a note wherever it cannot be compared with a measured value.
+Printed columns are less uniform than they look: Tai-Chi's mixes sums of l2 with sums of absolute errors, Human3.6M's
+mixes pixels with percent. A row therefore carries the protocol that made it if that is known, "as printed" otherwise,
+and a note if it cannot be compared with a measured value.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from leaderboard.kinds import is_supervised
-from leaderboard.literature import system_of
+from leaderboard.literature import systems
+from leaderboard.rows import Row
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 AS_PRINTED = "as printed"
@@ -21,95 +20,71 @@ AS_PRINTED = "as printed"
 _COMPARISON_TABLES = ("1", "2", "3", "5", "text")
 _ABLATION_TABLES = ("4",)
 _HIGHER_IS_BETTER = ("PCK%",)
-_LABELS = {
-    "SK ours": "Stable Keypoints",
-    "SK ours, 100 images": "Stable Keypoints",
-    "AutoLink-dagger [13]": "AutoLink, thickness tuned [13]",
-    "Full": "Stable Keypoints",
-    "w/o test-time ensembling": "Stable Keypoints, without test-time ensembling",
-    "w/o furthest point sampling (k=K)": "Stable Keypoints, without furthest point sampling",
-    "w/o upsampling Q": "Stable Keypoints, without query upsampling",
-    "w/o equivariance": "Stable Keypoints, without equivariance",
-}
-_TASKS = {
-    "h36m": "human36m",
-    "h36m_unaligned": "human36m_unaligned",
-    "taichi->h36m_unaligned": "taichi_to_human36m_unaligned",
-    "cub->taichi": "cub_aligned_to_taichi",
-    "celeba->taichi": "celeba_wild_to_taichi",
-    "celeba->cub": "celeba_wild_to_cub_all",
-}
 
 
 def published_facts() -> list[dict[str, str]]:
-    """The lines of ``published.csv`` as they stand.
+    """The lines of ``published.csv`` as dictionaries.
 
-    table, method, supervision, task, K, metric, value and note are the papers'; protocol is the one that made the value
-    (or 'as printed'), unit its unit, ``basis`` how that is known (code: the code that made it was read; reproduced: its
-    formula gives the printed digits; inferred; unknown), and ``differs`` what is known to differ, and why.
+    table, supervision, K, metric, value and note are as in the papers. system is the id of a card in
+    ``literature.toml``, label the method's name in tables, task a task's id. protocol is the one that made the value
+    (or 'as printed') and unit its unit. basis says how that is known: code (the code that made it was read), reproduced
+    (its formula gives the printed digits), inferred or unknown. differs says what makes the value not comparable.
     """
     with PUBLISHED.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
-def reported_rows(
-    suite_tasks: Sequence[str], protocol: str | None = None, variants: bool = False
-) -> list[dict[str, Any]]:
-    """What Stable Keypoints prints for these tasks, task by task in the order of its tables.
+def saw_landmarks(fact: dict[str, str]) -> bool:
+    """Whether the system of a published row saw landmarks in training. Raises KeyError for a system without a card."""
+    return systems()[fact["system"]].saw_landmarks
 
-    That is Tables 1, 2, 3 and 5 and section 4.3 (learned on 100 images), or with ``variants`` the ablations of Table 4.
 
-    With ``protocol`` (a name or a family such as 'autolink') only what was made by it; the solver that the code
-    of the family released does not make it another.
+def reported_rows(suite_tasks: Sequence[str], protocol: str | None = None, ablations: bool = False) -> list[Row]:
+    """The rows that Stable Keypoints prints for these tasks, task by task in the order of its tables.
+
+    These are Tables 1, 2, 3, 5 and section 4.3 (learned on 100 images), or with ``ablations`` those of Table 4.
+    ``protocol`` (an id or a family such as 'autolink') keeps the rows that were made by it; a family includes its
+    released solver.
     """
-    tables = _ABLATION_TABLES if variants else _COMPARISON_TABLES
+    tables = _ABLATION_TABLES if ablations else _COMPARISON_TABLES
     facts = [fact for fact in published_facts() if fact["table"] in tables]
-    found = [_reported(fact) for task in suite_tasks for fact in facts if task_of(fact) == task]
+    found = [_reported(fact) for task in suite_tasks for fact in facts if fact["task"] == task]
     if protocol in (None, "all"):
         return found
-    names = {row["protocol"]: (row["protocol"], row["protocol"].replace("_released/", "/")) for row in found}
-    return [row for row in found if any(belongs(name, str(protocol)) for name in names[row["protocol"]])]
+    return [row for row in found if _made_by(str(row.protocol), str(protocol))]
+
+
+def _made_by(name: str, protocol: str) -> bool:
+    return belongs(name, protocol) or belongs(name.replace("_released/", "/"), protocol)
 
 
 def belongs(name: str, protocol: str) -> bool:
-    """Whether a protocol's name is the one asked for, or of the family asked for."""
+    """Whether a protocol's id is the given id or belongs to the given family."""
     return name == protocol or name.split("/")[0] == protocol
 
 
-def task_of(fact: dict[str, str]) -> str:
-    """The task that a line of ``published.csv`` is about."""
-    if fact["task"] == "celeba_wild":
-        return f"celeba_wild_k{fact['K']}{'_fit100' if fact['method'].endswith(' 100 images') else ''}"
-    return _TASKS.get(fact["task"], fact["task"])
-
-
-def label_of(fact: dict[str, str]) -> str:
-    """The method of a line of ``published.csv`` as tables call it."""
-    return _LABELS.get(fact["method"], fact["method"])
-
-
-def _reported(fact: dict[str, str]) -> dict[str, Any]:
-    return {
-        "method": system_of(fact["method"]),
-        "label": label_of(fact),
-        "task": task_of(fact),
-        "profile": "paper",
-        "kind": "reported",
-        "status": "done",
-        "protocol": fact["protocol"],
-        "metric": fact["metric"],
-        "value": float(fact["value"]),
-        "printed": fact["value"],
-        "unit": fact["unit"],
-        "higher_is_better": fact["metric"] in _HIGHER_IS_BETTER,
-        "supervision": fact["supervision"],
-        "supervised": is_supervised(fact["supervision"]),
-        "is_floor": False,
-        "note": _note(fact),
-    }
+def _reported(fact: dict[str, str]) -> Row:
+    return Row(
+        method=fact["system"],
+        label=fact["label"],
+        task=fact["task"],
+        profile="paper",
+        kind="reported",
+        status="done",
+        protocol=fact["protocol"],
+        metric=fact["metric"],
+        value=float(fact["value"]),
+        printed=fact["value"],
+        unit=fact["unit"],
+        higher_is_better=fact["metric"] in _HIGHER_IS_BETTER,
+        supervision=fact["supervision"],
+        supervised=saw_landmarks(fact),
+        is_floor=False,
+        note=_note(fact),
+    )
 
 
 def _note(fact: dict[str, str]) -> str | None:
-    """Protocol and differences in one line; None where there is nothing to say."""
+    """Protocol and differences in one line, None if there are none."""
     known = "" if fact["protocol"] == AS_PRINTED else fact["protocol"]
     return ": ".join(part for part in (known, fact["differs"]) if part) or None

@@ -17,16 +17,16 @@ from itertools import product
 from pathlib import Path
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.kinds import MEASURED
-from leaderboard.load import RESULTS, load_results, save_results, write_atomically
-from leaderboard.misalignment import PAIR_SUITES, misalignment_rows, render_misalignment
+from leaderboard.files import write_atomically
+from leaderboard.load import RESULTS, load_results, save_results
 from leaderboard.origins import origin_of, origins_line
 from leaderboard.records import ResultRecord
-from leaderboard.tables import VARIANT_SUITES, render, rows
-from leaderboard.variants import with_variants, without_variants
+from leaderboard.row_kinds import MEASURED
+from leaderboard.suites import Suite
+from leaderboard.tables import TABLES, rows
 
+Suites = Mapping[str, Suite]
 Lists = Mapping[str, Callable[[], str]]  # the text of a list by its name
-Suites = Mapping[str, Sequence[str]]  # the tasks of a suite by its name
 _BEGIN = re.compile(r"<!-- (leaderboard|list):([a-z0-9_:,]+) -->\n")
 
 
@@ -47,11 +47,16 @@ def commit(
     """
     whole = [record for record in records if record.status == "done" and record.n_images_limit is None]
     lists = {}
-    blocks = list(dict.fromkeys(board for path in paths for board in _boards(path, suites)))
+    named = dict.fromkeys(board for path in paths for board in _boards(path, suites))
+    blocks = [(profile, suites[suite]) for profile, suite in named]
     for profile, suite in blocks:
-        chosen = _shown(whole, suite, _own_tasks(suite, profile, blocks, suites), profile)
+        plain = [each for there, each in blocks if there == profile and each.kind == "plain"]
+        others = {task for each in plain for task in each.tasks}
+        table = TABLES[suite.kind]
+        tasks = table.kept_tasks(suite.tasks, others)
+        chosen = table.records(record for record in whole if record.profile == profile and record.task in tasks)
         if chosen:
-            lists[results / f"{suite}.{profile}.json"] = chosen
+            lists[results / f"{suite.name}.{profile}.json"] = chosen
     if not lists:
         where = ", ".join(map(str, paths))
         raise LeaderboardError(f"none of the records is a finished cell, without --limit, of a block in {where}")
@@ -63,28 +68,20 @@ def commit(
 
 
 def unclean(results: Path = RESULTS, instead: Mapping[Path, Sequence[ResultRecord]] | None = None) -> str:
-    """One line where the committed results are not all of one clean commit, '' where they are.
+    """A line that says why the committed results are not all of one clean commit, '' if they are.
 
-    A result counts once for each file that has it. ``instead`` maps files to the records that will be in them.
+    A result counts once per file that holds it. ``instead`` maps files to the records that will replace theirs.
     """
     lists = {file: load_results(results, file.stem) for file in sorted(results.glob("*.json"))} | dict(instead or {})
     return origins_line(origin_of(record) for records in lists.values() for record in records)
 
 
 def gaps(records: Iterable[ResultRecord]) -> list[str]:
-    """The cells that are missing for every method of the records to have every task of theirs with every seed."""
+    """The cells that are missing if every method of the records should have every task with every seed."""
     there = {(record.method_label, record.task, record.seed) for record in records}
     labels, tasks, seeds = (sorted({cell[place] for cell in there}) for place in range(3))
     whole = product(labels, tasks, seeds)
     return [f"{label} on {task} with seed {seed}" for label, task, seed in whole if (label, task, seed) not in there]
-
-
-def _own_tasks(suite: str, profile: str, blocks: Sequence[tuple[str, str]], suites: Suites) -> Sequence[str]:
-    """The tasks that a block keeps results of; one of pairs only those that no other block of its profile keeps."""
-    if suite not in PAIR_SUITES:
-        return suites[suite]
-    others = {name for there, name in blocks if there == profile and name not in (*PAIR_SUITES, *VARIANT_SUITES)}
-    return [task for task in suites[suite] if not any(task in suites[name] for name in others)]
 
 
 def update(path: Path, suites: Suites, results: Path = RESULTS, lists: Lists | None = None) -> bool:
@@ -120,12 +117,6 @@ def _read(path: Path) -> str:
         ) from error
 
 
-def _shown(records: Iterable[ResultRecord], suite: str, tasks: Sequence[str], profile: str) -> list[ResultRecord]:
-    """The records that a block shows."""
-    found = [record for record in records if record.profile == profile and record.task in tasks]
-    return with_variants(found) if suite in VARIANT_SUITES else without_variants(found)
-
-
 def _boards(path: Path, suites: Suites) -> list[tuple[str, str]]:
     """Profile and suite of each results table of a page. Raises LeaderboardError for a page without any."""
     begins = [begin for begin in _BEGIN.finditer(_read(path)) if begin[1] == "leaderboard"]
@@ -144,13 +135,13 @@ def _parts(path: Path, name: str, suites: Suites) -> tuple[str, str, Sequence[st
     suite, _, chosen = rest.partition(":")
     if suite not in suites:
         raise LeaderboardError(f"{path} has a block for suite '{suite}', expected one of {', '.join(suites)}")
-    if chosen and suite in PAIR_SUITES:
+    if chosen and suites[suite].kind == "pairs":
         raise LeaderboardError(f"{path}, block {name}: suite '{suite}' is of pairs; leave out ':{chosen}'")
-    tasks = chosen.split(",") if chosen else suites[suite]
+    tasks = chosen.split(",") if chosen else suites[suite].tasks
     for task in tasks:
-        if task not in suites[suite]:
+        if task not in suites[suite].tasks:
             raise LeaderboardError(
-                f"{path}, block {name}: got task '{task}', expected one of {', '.join(suites[suite])}"
+                f"{path}, block {name}: got task '{task}', expected one of {', '.join(suites[suite].tasks)}"
             )
     return profile, suite, tasks
 
@@ -183,18 +174,18 @@ def _list(path: Path, name: str, lists: Lists) -> str:
 def _block(path: Path, name: str, suites: Suites, results: Path) -> str:
     """What a results table should hold."""
     profile, suite, tasks = _parts(path, name, suites)
-    paired = suite in PAIR_SUITES
-    records = load_results(results, f"{'*' if paired else suite}.{profile}")
-    table = rows(records, tasks, profile, variants=suite in VARIANT_SUITES)
-    pairs = misalignment_rows(records, tasks, profile) if paired else []
-    if not any(row["kind"] in MEASURED for row in (pairs if paired else table)):
+    table = TABLES[suites[suite].kind]
+    records = load_results(results, f"{'*' if table.of_all_lists else suite}.{profile}")
+    found = table.rows(records, tasks, profile)
+    if not any(row.kind in MEASURED for row in found):
         raise LeaderboardError(
             f"{path}: no results for block {name} in {results}; save those of a run with --update {path} --runs DIR"
         )
-    outdated = sorted({row["protocol"] for row in table if row["outdated"]})
+    measured = rows(records, tasks, profile, ablations=table.ablations)
+    outdated = sorted({str(row.protocol) for row in measured if row.outdated})
     if outdated:
         raise LeaderboardError(
             f"{path}: the results of block {name} are of other versions of {', '.join(outdated)}; run again (which "
             f"only scores anew) and save with --update {path} --runs DIR"
         )
-    return render_misalignment(pairs) if paired else render(table)
+    return table.render(found)

@@ -1,4 +1,4 @@
-"""The record of one cell (a method on a task with a seed): the truth that tables and trackers mirror."""
+"""The record of one cell (a method on a task with a seed); tables and MLflow are derived from records."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+_SAW_LANDMARKS = {"supervised": True, "unsupervised": False, "none": False}  # by supervision, before schema 4
 
 
 class ScoreRecord(BaseModel):
-    """One protocol's verdict on one cell; an interval is a 95 % bootstrap over the test images' groups.
+    """The result of one protocol for one cell; the 95 % interval is a bootstrap over groups of test images.
 
-    ``rows`` is the number of regression rows of each landmark, ``rank`` and ``condition`` those of the
-    worst-conditioned design; ``per_landmark`` is NaN-free: None where a landmark is never visible.
+    ``rows`` is the number of regression rows of each landmark, ``rank`` and ``condition`` belong to the
+    worst-conditioned design. ``per_landmark`` has None for a landmark that is never visible.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -36,7 +37,7 @@ class ScoreRecord(BaseModel):
 
 
 class Failure(BaseModel):
-    """Why a cell failed, in one line, and the traceback for whoever wants it."""
+    """The error that ended a cell: its type, its message in one line, and the traceback."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -46,9 +47,9 @@ class Failure(BaseModel):
 
 
 class Variant(BaseModel):
-    """What an ablation changed: ``full`` holds the settings it changed as they are without it.
+    """An ablation: ``full`` holds the changed settings with their values in the full method.
 
-    ``note`` is what tables say of it below.
+    ``note`` is a remark that stands below tables.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,13 +60,14 @@ class Variant(BaseModel):
 
 
 class ResultRecord(BaseModel):
-    """Everything a table needs to know about one cell.
+    """Everything that a table needs to know about one cell.
 
-    ``method_label`` is what tables print: the method's name with a mark where settings differ from the
-    profile's own (such as a mini model on real images). ``n_images_limit`` is None, or the ``--limit`` that
-    keeps the cell out of any comparison. ``seconds`` has fit, predict and score. ``variant`` says what an ablation
-    changed, None for a method as it is; it came with schema_version 2. ``by_dataset`` names the settings that the
-    method has for its fit dataset alone, each with the value it has elsewhere; it came with schema_version 3.
+    ``method_label`` is the method's name in tables, with the settings that differ from the profile's defaults (such as
+    a mini model on real images). ``n_images_limit`` is the ``--limit`` that makes the cell not comparable, or None.
+    ``seconds`` has the times of fit, predict and score. ``variant`` describes an ablation and is None for the full
+    method (since schema_version 2). ``by_dataset`` has the settings that the method changes for its fit dataset, each
+    with the value that it has on other datasets (since 3). ``saw_landmarks`` says whether the method saw landmarks in
+    training (since 4); in older records it is None, and ``supervised`` looks up ``supervision`` instead.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,6 +82,7 @@ class ResultRecord(BaseModel):
     method_identity: dict[str, Any]
     is_floor: bool
     supervision: str
+    saw_landmarks: bool | None = None
     task: str
     suites: tuple[str, ...]
     dataset: str
@@ -96,3 +99,8 @@ class ResultRecord(BaseModel):
     peak_memory_mb: float | None = None
     provenance: dict[str, Any] = {}
     failure: Failure | None = None
+
+    @property
+    def supervised(self) -> bool:
+        """Whether the method saw landmarks in training."""
+        return _SAW_LANDMARKS.get(self.supervision, False) if self.saw_landmarks is None else self.saw_landmarks

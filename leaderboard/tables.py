@@ -1,56 +1,23 @@
-"""The leaderboard of a suite: its rows as plain data, and their text."""
+"""The tables of a leaderboard: their rows, and their text as markdown, csv or json, for each kind of table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
+from leaderboard.ablations import with_ablations, without_ablations
 from leaderboard.aggregate import measured_rows
 from leaderboard.errors import LeaderboardError
 from leaderboard.markdown import to_markdown
+from leaderboard.misalignment import misalignment_rows
+from leaderboard.misalignment import to_markdown as pairs_to_markdown
 from leaderboard.plain import to_csv, to_json
 from leaderboard.published import reported_rows
 from leaderboard.records import ResultRecord
+from leaderboard.rows import FIELDS, PAIR_FIELDS, PairRow, Row, plain
+from leaderboard.suites import TableKind
 
 Format = Literal["md", "csv", "json"]
-
-# The fields that every row has; None where they do not apply.
-FIELDS = (
-    "method",
-    "label",
-    "task",
-    "profile",
-    "kind",
-    "status",
-    "protocol",
-    "protocol_version",
-    "metric",
-    "value",
-    "printed",
-    "unit",
-    "higher_is_better",
-    "ci_low",
-    "ci_high",
-    "seeds",
-    "failed_seeds",
-    "n_fit",
-    "n_test",
-    "seconds",
-    "supervision",
-    "supervised",
-    "is_floor",
-    "limit",
-    "rank_deficient",
-    "outdated",
-    "failure",
-    "note",
-    "variant",
-    "change",
-    "change_low",
-    "change_high",
-    "commits",
-)
-VARIANT_SUITES = ("ablation",)  # their tables hold the ablations of methods, and no other table does
 
 
 def rows(
@@ -58,41 +25,103 @@ def rows(
     suite_tasks: Sequence[str],
     profile: str,
     protocol: str | None = None,
-    variants: bool = False,
-) -> list[dict[str, Any]]:
-    """One dict a method, task and protocol, with every name in ``FIELDS``, in the order of ``suite_tasks``.
+    ablations: bool = False,
+) -> list[Row]:
+    """One row per method, task and protocol, in the order of ``suite_tasks``.
 
-    ``protocol`` is None for the headline of each task, 'all', the name of one, or a family such as 'autolink'.
-
-    ``kind`` is 'trained' or 'scored' (records of this profile, averaged over seeds) or 'reported' (what papers print;
-    in the 'paper' profile only), as ``leaderboard.kinds`` says; ``supervised`` is true where landmarks were seen in
-    training. ``method`` of a reported row is the id of its card in ``literature.toml``. ``seeds`` counts those the
-    value is a mean of, ``limit`` is the --limit that keeps a row out of any comparison, ``outdated`` says that the
-    protocol has changed since, and ``seconds`` are those of fit, predict and score. ``commits`` has for each seed of
-    the value the short commit it was measured with, as ``leaderboard.origins.origin_of`` words it.
-
-    Without ``variants`` ablations are left out. With it there are only methods that have some, the ablations by
-    their name in ``variant``, and floors; ``change`` is what the value has more than that of the method as it is,
-    ``change_low`` and ``change_high`` its interval over seeds.
+    Records of this profile give rows of the kinds 'trained' and 'scored', averaged over seeds; the 'paper' profile also
+    has 'reported' rows. ``protocol`` is None for the headline of each task, 'all', a protocol's id, or a family such as
+    'autolink'. ``ablations`` selects ablations, methods that have some, and floors instead of full methods.
     """
-    table = measured_rows(records, suite_tasks, profile, protocol, variants)
-    if profile == "paper":
-        table += reported_rows(suite_tasks, protocol, variants)
-    return [{name: row.get(name) for name in FIELDS} for row in table]
+    table = measured_rows(records, suite_tasks, profile, protocol, ablations)
+    return table + reported_rows(suite_tasks, protocol, ablations) if profile == "paper" else table
 
 
-def render(table_rows: Sequence[dict[str, Any]], format: Format = "md", title: str = "") -> str:
-    """The rows as markdown tables, csv or a json list; ``title`` heads the markdown.
+def render(rows: Sequence[Row | PairRow], format: Format = "md", title: str = "") -> str:
+    """The rows as markdown, csv or a json list; ``title`` is the heading in markdown.
 
-    Raises LeaderboardError for rows of several profiles or an unknown format.
+    Raises LeaderboardError for rows of several profiles and for an unknown format.
     """
-    profiles = sorted({row["profile"] for row in table_rows})
+    profiles = sorted({row.profile for row in rows})
     if len(profiles) > 1:
         raise LeaderboardError(f"rows of the profiles {' and '.join(profiles)} in one table; choose one with --profile")
+    of_pairs = [row for row in rows if isinstance(row, PairRow)]
     if format == "md":
-        return to_markdown(table_rows, title)
+        if of_pairs:
+            return pairs_to_markdown(of_pairs, title)
+        return to_markdown([row for row in rows if isinstance(row, Row)], title)
     if format == "csv":
-        return to_csv(table_rows, FIELDS)
+        return to_csv([plain(row) for row in rows], PAIR_FIELDS if of_pairs else FIELDS)
     if format == "json":
-        return to_json(table_rows)
+        return to_json([plain(row) for row in rows])
     raise LeaderboardError(f"unknown format '{format}', expected one of {', '.join(get_args(Format))}")
+
+
+class Table:
+    """A table of full methods; the other kinds of tables override what differs."""
+
+    ablations = False  # whether it shows ablations
+    own_fields = False  # whether its rows have fields of their own, so that they cannot stand beside other tables
+    of_all_lists = False  # whether it is made from the committed lists of all suites
+
+    def records(self, records: Iterable[ResultRecord]) -> list[ResultRecord]:
+        """The records that the table shows."""
+        return with_ablations(records) if self.ablations else without_ablations(records)
+
+    def rows(
+        self, records: Sequence[ResultRecord], tasks: Sequence[str], profile: str, protocol: str | None = None
+    ) -> Sequence[Row | PairRow]:
+        """The rows of the table; the arguments are those of the function ``rows``."""
+        return rows(records, tasks, profile, protocol, self.ablations)
+
+    def render(self, rows: Sequence[Any], format: Format = "md", title: str = "") -> str:
+        """The text of the table; see the function ``render``."""
+        return render(rows, format, title)
+
+    def is_new(self, records: Sequence[ResultRecord], tasks: Sequence[str], earlier: Collection[str]) -> bool:
+        """Whether the table adds anything to tables of the tasks ``earlier``; ``records`` are those of ``tasks``."""
+        return any(record.task not in earlier for record in records)
+
+    def kept_tasks(self, tasks: Sequence[str], others: Collection[str]) -> Sequence[str]:
+        """The tasks whose records its committed list holds; ``others`` are the tasks of plain tables."""
+        return tasks
+
+
+class AblationTable(Table):
+    """Methods beside their ablations."""
+
+    ablations = True
+
+    def is_new(self, records: Sequence[ResultRecord], tasks: Sequence[str], earlier: Collection[str]) -> bool:
+        """Whether there are ablations."""
+        return any(record.variant for record in records)
+
+
+class PairTable(Table):
+    """Aligned against wild."""
+
+    own_fields = True
+    of_all_lists = True
+
+    def rows(
+        self, records: Sequence[ResultRecord], tasks: Sequence[str], profile: str, protocol: str | None = None
+    ) -> Sequence[PairRow]:
+        """One row per method, pair of tasks and protocol."""
+        return misalignment_rows(records, tasks, profile, protocol)
+
+    def render(self, rows: Sequence[PairRow], format: Format = "md", title: str = "") -> str:
+        """The text of the table."""
+        if rows or format == "json":
+            return render(rows, format, title)
+        return pairs_to_markdown(rows, title) if format == "md" else to_csv([], PAIR_FIELDS)
+
+    def is_new(self, records: Sequence[ResultRecord], tasks: Sequence[str], earlier: Collection[str]) -> bool:
+        """Whether any pair can be compared."""
+        return any(self.rows(records, tasks, profile) for profile in {record.profile for record in records})
+
+    def kept_tasks(self, tasks: Sequence[str], others: Collection[str]) -> Sequence[str]:
+        """The tasks that no plain table has; records of the others are read from its list."""
+        return [task for task in tasks if task not in others]
+
+
+TABLES: Mapping[TableKind, Table] = {"plain": Table(), "ablation": AblationTable(), "pairs": PairTable()}

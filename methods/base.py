@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SUPERVISED = "supervised"  # the supervision, on a card, of a method that learns from landmarks
-
 
 class MethodError(Exception):
     """A mistake that the user can correct (a missing weight file, a bad setting): shown as one line."""
@@ -58,7 +56,11 @@ class MethodConfig(BaseModel):
 
 
 class MethodCard(BaseModel):
-    """What a reader of a table must know about a method."""
+    """The facts about a method that readers of a table need.
+
+    ``supervision`` says in words what the method learns from; ``saw_landmarks`` says whether that includes landmarks of
+    the images it is fitted on. ``is_floor`` marks a baseline that learns nothing.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -69,6 +71,7 @@ class MethodCard(BaseModel):
     year: int | None = None
     licence: str | None = None
     supervision: str = "unsupervised"
+    saw_landmarks: bool = False
     trained_on: str | None = None
     is_floor: bool = False
 
@@ -131,8 +134,8 @@ class Method(ABC):
     A subclass defines its ``card`` and ``Config``; a heavy import belongs inside the function that needs it. Raise
     ``version`` when a change of the code gives other keypoints for the same settings.
 
-    A method whose card says ``supervision="supervised"`` learns from landmarks: ``fit`` (and only ``fit``) gets batches
-    of type ``LabelledBatch``, and ``num_keypoints`` is the number of landmarks, whatever the task's K. No other method
+    A method whose card says ``saw_landmarks=True`` learns from landmarks: ``fit`` (and only ``fit``) gets batches of
+    type ``LabelledBatch``, and ``num_keypoints`` is the number of landmarks, whatever the task's K. No other method
     gets landmarks.
 
     ``checkpoints`` is a folder that the caller may set before ``fit``, for that fit only: a method that can resume

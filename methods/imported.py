@@ -104,8 +104,8 @@ def records(folder: Path) -> list[ImportRecord]:
 def imported_method(folder: Path) -> type[Method]:
     """The method class for a folder of imports, with their name. Raises MethodError for none and for several names."""
     found = records(folder)
-    for field in ("method", "supervision"):
-        values = sorted({getattr(record, field) for record in found})
+    for field in ("method", "supervision", "saw_landmarks"):
+        values = sorted({str(getattr(record, field)) for record in found})
         if len(values) > 1:
             raise MethodError(f"{folder}: imports of {field} {' and '.join(values)}, expected one; import again")
     formats = ", ".join(sorted({record.format for record in found}))
@@ -114,6 +114,7 @@ def imported_method(folder: Path) -> type[Method]:
         name=found[0].method,
         summary=f"keypoints of {', '.join(record.task for record in found)}, imported from the format {formats}",
         supervision=found[0].supervision,
+        saw_landmarks=found[0].saw_landmarks,
         trained_on="unknown: the keypoints were made elsewhere",
     )
     return type("Imported", (Imported,), {"folder": folder, "card": card})

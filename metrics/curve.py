@@ -14,10 +14,11 @@ Curve = tuple[tuple[int, float, float], ...]
 
 
 def label_curve(count: int, value_of: Callable[[NDArray[np.intp]], float], seed: int = 0) -> Curve:
-    """(labelled images, mean, standard deviation over 10 draws) for 1, 5, 10, 100, ... and all ``count`` images.
+    """Mean and standard deviation over 10 random subsets of 1, 5, 10, 100, ... labelled images, and of all ``count``.
 
-    ``value_of`` is given the rows to fit on: exactly as many as are said, drawn without replacement from the
-    ``seed``. Source: Sanchez and Tzimiropoulos 2019, whose released code keeps one image more than it says.
+    A point is (labelled images, mean, standard deviation). ``value_of`` gets the rows to fit on, drawn without
+    replacement with the ``seed``. Source: Sanchez and Tzimiropoulos 2019, whose released code draws one image more than
+    it reports.
     """
     points = []
     for labelled in [number for number in LABELLED if number < count]:

@@ -1,6 +1,6 @@
-"""Errors of predicted landmarks, a value for every image and landmark, and their reduction to one an image.
+"""Errors of predicted landmarks: one value per image and landmark, and their sum or mean per image.
 
-Arrays are float64, coordinates (x, y) in units of the image side, so a distance is in image sides too.
+Arrays are float64; coordinates (x, y) and distances are in units of the image side.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ Mask = NDArray[np.bool_]
 
 
 class MetricError(ValueError):
-    """Input that cannot be scored: what, where, got, expected, in one line."""
+    """Input that cannot be scored; the message is one line: what, where, got, expected."""
 
 
 def distances(predicted: Floats, landmarks: Floats) -> Floats:
@@ -26,7 +26,7 @@ def distances(predicted: Floats, landmarks: Floats) -> Floats:
 
 
 def absolute_differences(predicted: Floats, landmarks: Floats) -> Floats:
-    """Sum (N, L) of the absolute differences in x and in y between points, both (N, L, 2).
+    """Sum (N, L) of the absolute differences in x and y between predicted and annotated landmarks, both (N, L, 2).
 
     Raises MetricError where the shapes differ.
     """
@@ -42,9 +42,9 @@ def _check_alike(predicted: Floats, landmarks: Floats) -> None:
 
 
 def interocular_distances(landmarks: Floats, eyes: tuple[int, int]) -> Floats:
-    """Distance (N, 1) between the two annotated eyes of each image: the eyes of CelebA's five landmarks.
+    """Distance (N, 1) between the annotated eyes of each image; ``eyes`` are their two landmark indices.
 
-    Raises MetricError where an eye is no landmark.
+    Raises MetricError for an index out of range.
     """
     count = landmarks.shape[1]
     if not all(0 <= eye < count for eye in eyes):
@@ -53,11 +53,11 @@ def interocular_distances(landmarks: Floats, eyes: tuple[int, int]) -> Floats:
 
 
 def totals_over_visible(values: Floats, visible: Mask) -> tuple[Floats, Floats]:
-    """Sum of the visible entries of each row of (N, L) values, and how many they are: two arrays (N,)."""
+    """Sum (N,) and number (N,) of the visible entries in each row of (N, L) values."""
     return np.where(visible, values, 0.0).sum(axis=1), visible.sum(axis=1).astype(np.float64)
 
 
 def means_over_visible(values: Floats, visible: Mask) -> Floats:
-    """Mean of the visible entries of each row of (N, L) values: (N,), NaN where none is visible."""
+    """Mean (N,) of the visible entries in each row of (N, L) values; NaN where none is visible."""
     totals, counts = totals_over_visible(values, visible)
     return np.divide(totals, counts, out=np.full_like(totals, np.nan), where=counts > 0)

@@ -1,7 +1,7 @@
-"""Landmarks whose left and right cannot be told apart: the label swaps of the Human3.6M evaluations.
+"""Regression and errors that ignore which side is left: the label swaps of the Human3.6M evaluations.
 
-Source: the released code of Stable Keypoints and of AutoLink. Both share a list that names one landmark twice;
-an order (L,) is therefore any rearrangement, ``landmarks[:, order]``, and need not undo itself.
+An order (L,) rearranges landmarks as ``landmarks[:, order]``. It need not be its own inverse, because a list in the
+released code names one landmark twice. Source: the released code of Stable Keypoints and of AutoLink.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LEFTOVER_ROWS = 10
 
 Order = NDArray[np.intp]
 
-# 21 stands for 29's partner, and 16 with 24 (both lie on the neck) is left out.
+# As released: 21 stands where 29 belongs, and the pair of 16 and 24 (both on the neck) is missing.
 _MISTYPED = (
     *((1, 6), (2, 7), (3, 8), (4, 9), (5, 10)),
     *((17, 25), (18, 26), (19, 27), (20, 28), (21, 28), (22, 30), (23, 31)),
@@ -28,18 +28,18 @@ _MISTYPED = (
 
 
 def swapped_order(count: int, pairs: Sequence[tuple[int, int]]) -> Order:
-    """The order of ``count`` landmarks with the two of each pair exchanged.
+    """The order of ``count`` landmarks that exchanges the two landmarks of each pair.
 
-    Raises MetricError unless the pairs name existing landmarks, each at most once.
+    Raises MetricError for an index out of range and for a landmark in more than one pair.
     """
     named = [landmark for pair in pairs for landmark in pair]
     if len(set(named)) < len(named) or any(not 0 <= landmark < count for landmark in named):
-        raise MetricError(f"left/right pairs {tuple(pairs)}, expected indices below {count}, each once")
+        raise MetricError(f"left/right pairs {tuple(pairs)}, expected indices below {count}, each at most once")
     return _exchanged(count, pairs)
 
 
 def mistyped_order(count: int) -> Order:
-    """The order that the released lists for Human3.6M come to: 20 and 21 both take 28, 28 takes 21, 29 stays.
+    """The order that the released list for Human3.6M yields: 20 and 21 both take 28, 28 takes 21, 29 stays.
 
     Raises MetricError unless there are 32 landmarks.
     """
@@ -58,10 +58,10 @@ def _exchanged(count: int, pairs: Sequence[tuple[int, int]]) -> Order:
 
 
 class _Labels:
-    """Landmarks of which some rows were rearranged, some of those again, and so on.
+    """Landmarks (N, L, 2) of which each row was swapped some number of times.
 
-    ``state`` (N,) says how often: a row's labels are ``landmarks[row, orders[state[row]]]``, and one more swap
-    takes it to ``following[state]``.
+    ``state`` (N,) indexes ``orders``: the labels of a row are ``landmarks[row, orders[state[row]]]``. One more swap
+    changes its state to ``following[state]``.
     """
 
     def __init__(self, landmarks: Floats, order: Order) -> None:
@@ -75,7 +75,7 @@ class _Labels:
         self.moved = np.flatnonzero(order != self.orders[0])
 
     def flat(self, rows: Order | slice, ahead: bool = False) -> Floats:
-        """Labels (n, 2L) of some rows, or what they would be after one more swap."""
+        """Labels (n, 2L) of some rows; with ``ahead`` their labels after one more swap."""
         state = self.following[self.state[rows]] if ahead else self.state[rows]
         labels = self.landmarks[rows].copy()
         for number, order in enumerate(self.orders[1:], start=1):
@@ -84,7 +84,7 @@ class _Labels:
         return labels.reshape(len(labels), -1)
 
     def wanting(self, design: Design, weights: Floats, origin: float) -> Mask:
-        """Rows (N,) whose mean error would be smaller, by more than rounding, after one more swap."""
+        """Mask (N,) of the rows whose mean error one more swap reduces by more than rounding."""
         wants = np.empty(len(self.state), dtype=bool)
         moving = weights.reshape(len(weights), -1, 2)[:, self.moved].transpose(2, 1, 0).reshape(-1, len(weights))
         for rows in blocks(len(wants)):
@@ -96,9 +96,9 @@ class _Labels:
         return wants
 
     def _errors(self, predicted: Floats, rows: slice) -> Floats:
-        """Summed errors (S, n) of a block in every order, over the M landmarks that move.
+        """Errors (S, n) of a block of n rows in each of S orders, summed over the M landmarks that move.
 
-        ``predicted`` is (T, 2M, m): all x of those landmarks, then all y, of n = T * m rows.
+        ``predicted`` (T, 2M, m) holds the x of these landmarks, then the y, for n = T * m rows.
         """
         block = self.landmarks[rows].reshape(-1, 2 * self.landmarks.shape[1])
         labels = np.ascontiguousarray(tiles(block).swapaxes(1, 2))
@@ -116,12 +116,12 @@ class _Labels:
 def fit_either_side(
     keypoints: Floats, landmarks: Floats, order: Order, estimator: Estimator, drop_outliers: bool = False
 ) -> Regression:
-    """Regression (see fit_regression) that relabels left and right wherever that suits it better.
+    """Regression (see fit_regression) that swaps left and right labels where this reduces the error.
 
-    Fits, swaps the landmarks of every image whose mean error is smaller when swapped, and fits again, until
-    at most 10 images want a swap. The published loop has no end of its own; here it ends after 50 fits.
-    With ``drop_outliers`` it is then fitted once more, without images whose error is more than three standard
-    deviations above the mean (AutoLink). The landmarks given stay as they are.
+    Fits, swaps the labels of every image whose mean error is smaller after a swap, and repeats until at most 10 images
+    would be swapped. The published loop has no limit; this one stops after 50 fits. ``drop_outliers`` then fits once
+    more without the images whose error is over three standard deviations above the mean (AutoLink). The input arrays
+    are not changed. Raises MetricError as fit_regression does.
     """
     origin = ORIGINS[estimator.origin]
     design, labels = Design(keypoints, estimator), _Labels(landmarks, order)
@@ -149,7 +149,7 @@ def _moment(design: Design, labels: _Labels, origin: float) -> NDArray[np.floati
 
 
 def _moved(design: Design, labels: _Labels, wanting: Order) -> NDArray[np.floating]:
-    """What the swaps of some rows add to the moment."""
+    """Change of the moment when the given rows are swapped once more."""
     chunks = (wanting[block] for block in blocks(len(wanting)))
     parts = (design.moment_of(rows, labels.flat(rows, ahead=True) - labels.flat(rows)) for rows in chunks)
     return reduce(np.add, parts)
@@ -166,7 +166,7 @@ def _without_outliers(design: Design, labels: _Labels, weights: Floats, origin: 
 
 
 def better_side(predicted: Floats, landmarks: Floats, order: Order) -> Floats:
-    """Of each image's prediction (L, 2) and its swap, the one with the smaller mean error.
+    """Each image's prediction (L, 2) or its swap, whichever has the smaller mean error.
 
     Source: the released code of Stable Keypoints.
     """
@@ -176,11 +176,11 @@ def better_side(predicted: Floats, landmarks: Floats, order: Order) -> Floats:
 
 
 def better_labels(predicted: Floats, landmarks: Floats, order: Order) -> Floats:
-    """Test landmarks (N, L, 2) of which those of an image are swapped where that makes its mean error smaller.
+    """Test landmarks (N, L, 2), swapped in the images where this reduces the mean error.
 
-    As in fitting they are swapped again and again, until at most 10 images want it; those stay as they are. For an
-    order that undoes itself, the errors of all other images are those of ``better_side``. Each swap makes an image's
-    error smaller, so that the loop ends. Source: the released code of AutoLink.
+    As in fitting, swaps repeat until at most 10 images would be swapped; these stay as they are. If the order is its
+    own inverse, the errors of all other images equal those of ``better_side``. Each swap reduces an error, so the loop
+    ends. Source: the released code of AutoLink.
     """
     while True:
         swapped = landmarks[:, order]

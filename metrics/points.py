@@ -1,4 +1,4 @@
-"""What is scored, and how a protocol sees it: in its frame, with the landmarks that count."""
+"""Keypoints with their landmarks, and the landmarks, frame and visibility that a protocol uses."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from metrics.errors import Floats, Mask, MetricError
-from metrics.protocol import Protocol
+from metrics.protocols.record import Protocol
 from metrics.regression import check_points
 
 
 @dataclass(frozen=True)
 class Points:
-    """A method's keypoints (N, K, 2) beside the landmarks (N, L, 2) of the same N images, float64 in image sides.
+    """Keypoints (N, K, 2) and landmarks (N, L, 2) of the same N images, float64 in image sides.
 
-    ``visible`` is (N, L); ``groups`` are the persons or videos that images belong to, ``ids`` the images' names;
-    ``boxes`` (N, 4) are the objects' (x, y, width, height), for protocols that need them.
+    ``visible`` is (N, L). ``groups`` names the person or video of each image, ``ids`` the image. ``boxes`` (N, 4) are
+    the objects' boxes (x, y, width, height), for protocols that need them.
     """
 
     keypoints: Floats
@@ -32,7 +32,7 @@ class Points:
 
 
 def checked(points: Points, name: str) -> Points:
-    """The points as float64 and bool arrays. Raises MetricError for shapes, lengths or ids that do not fit."""
+    """The points as float64 and bool arrays. Raises MetricError for wrong shapes, unequal lengths or repeated ids."""
     keypoints = np.asarray(points.keypoints, dtype=np.float64)
     landmarks = np.asarray(points.landmarks, dtype=np.float64)
     visible = np.asarray(points.visible, dtype=bool)
@@ -43,24 +43,24 @@ def checked(points: Points, name: str) -> Points:
     check_points(landmarks, f"{name} landmarks", visible)
     lengths = (len(keypoints), len(landmarks), len(points.groups), len(points.ids))
     if len(set(lengths)) > 1:
-        raise MetricError(f"{name}: {lengths} rows of keypoints, landmarks, groups and ids, expected as many of each")
+        raise MetricError(f"{name}: {lengths} rows of keypoints, landmarks, groups and ids, expected equal numbers")
     if (different := len(set(points.ids))) < len(points.ids):
-        raise MetricError(f"{name}: {len(points.ids)} rows but {different} different ids, expected one row each")
+        raise MetricError(f"{name}: {len(points.ids)} rows but {different} different ids, expected one row per id")
     if boxes is not None and boxes.shape != (len(keypoints), 4):
         raise MetricError(f"{name} boxes {boxes.shape}, expected {(len(keypoints), 4)}: x, y, width and height")
     return replace(points, keypoints=keypoints, landmarks=landmarks, visible=visible, boxes=boxes)
 
 
 def positive(points: Points) -> Mask:
-    """Visible landmarks (N, L) with both coordinates above 0: all that Stable Keypoints counts on Tai-Chi."""
+    """Mask (N, L) of visible landmarks with both coordinates above 0; Stable Keypoints counts only these on Tai-Chi."""
     return points.visible & (points.landmarks > 0).all(axis=2)
 
 
 def seen_by(protocol: Protocol, points: Points, name: str) -> Points:
-    """Checked points in the protocol's frame, with the landmarks and visibility that it counts.
+    """Checked points in the protocol's frame, with the landmarks and visibility that it uses.
 
-    Raises MetricError for a landmark that is not finite where all count, for boxes missing or without a size, and
-    where nothing counts.
+    Raises MetricError if a protocol that uses all landmarks meets one that is not finite, if boxes are missing or
+    empty, and if no landmark is left.
     """
     landmarks, visible, keypoints = points.landmarks, points.visible, points.keypoints
     if protocol.rows == "positive":
@@ -81,18 +81,18 @@ def seen_by(protocol: Protocol, points: Points, name: str) -> Points:
         kept = list(protocol.landmarks)
         landmarks, visible = landmarks[:, kept], visible[:, kept]
     if not visible.any():
-        raise MetricError(f"{name}: no landmark counts under {protocol.id}, expected at least one that is visible")
+        raise MetricError(f"{name}: no landmark is used by {protocol.id}, expected at least one that is visible")
     return replace(points, keypoints=keypoints, landmarks=landmarks, visible=visible)
 
 
 def turned(points: Points) -> Points:
-    """Keypoints and landmarks in each other's place, for a backward regression; all keypoints are visible."""
+    """Points with keypoints and landmarks exchanged, for a backward regression; all keypoints are visible."""
     everything = np.ones(points.keypoints.shape[:2], dtype=bool)
     return replace(points, keypoints=points.landmarks, landmarks=points.keypoints, visible=everything)
 
 
 def from_frame(protocol: Protocol, predicted: Floats, points: Points, name: str) -> Floats:
-    """Predicted landmarks (N, L, 2) of the protocol's frame in image sides again."""
+    """Predicted landmarks (N, L, 2), converted from the protocol's frame to image sides."""
     if protocol.frame == "image":
         return predicted
     corner, size = _boxes(protocol, points, name)
@@ -100,7 +100,7 @@ def from_frame(protocol: Protocol, predicted: Floats, points: Points, name: str)
 
 
 def _boxes(protocol: Protocol, points: Points, name: str) -> tuple[Floats, Floats]:
-    """Corner and size of each image's box, both (N, 1, 2)."""
+    """Corner (x, y) and size (width, height) of each image's box, both (N, 1, 2)."""
     if points.boxes is None:
         raise MetricError(f"{protocol.id} needs the boxes of the {name} images, which the dataset does not have")
     broken = ~(np.isfinite(points.boxes).all(axis=1) & (points.boxes[:, 2:] > 0).all(axis=1))

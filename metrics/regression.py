@@ -1,7 +1,7 @@
-"""Linear regression from K keypoints to L landmarks, with all that published protocols vary in it.
+"""Linear regression from K keypoints to L landmarks, with the options in which published protocols differ.
 
-Without a bias the origin is part of the estimator: about the image centre (the released code of Stable Keypoints)
-and about the corner (that of AutoLink) are two different regressions, and one with a bias is a third.
+Without a bias, the origin changes the result: regression about the image centre (released code of Stable Keypoints),
+about the image corner (AutoLink) and with a bias are three different estimators.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _BLOCK_ROWS, _TILE_ROWS = 1024, 128
 
 @dataclass(frozen=True)
 class Estimator:
-    """Which linear regression: about an ``origin``, or with an ``intercept``, where both sides are mean-centred.
+    """Settings of the regression: about an ``origin``, or with an ``intercept`` (both sides are mean-centred).
 
-    The solver "gelsd" is exact least squares in float64, of least norm where keypoints coincide or never move, as
-    LAPACK's gelsd. The others are those of released code, on the normal equations: "pinv" and "inverse" (Stable
-    Keypoints) are in float64 with the weights rounded to float32, "inverse_float32" (AutoLink) is in float32.
-    Where the matrix to invert is singular, ``singular_ridge`` is added to its diagonal; where that is 0 or below
-    rounding, the solution is gelsd's. There the released code would fail, or return what rounding left of 0.
-    ``ridge`` (gelsd only) is a penalty on the weights, in units of the largest entry of the Gram matrix.
+    The solver "gelsd" computes the least-squares solution of least norm in float64, as LAPACK's gelsd does. The other
+    solvers reproduce released code on the normal equations: "pinv" and "inverse" (Stable Keypoints) work in float64 and
+    round the weights to float32, "inverse_float32" (AutoLink) works in float32. If their matrix is singular,
+    ``singular_ridge`` is added to its diagonal; if that is 0 or smaller than rounding, the gelsd solution is used,
+    because the released code would fail or return rounding noise. ``ridge`` (gelsd only) penalises the weights, in
+    units of the largest entry of the Gram matrix.
     """
 
     origin: Origin = "centre"
@@ -46,10 +46,10 @@ class Estimator:
 
 @dataclass(frozen=True)
 class Regression:
-    """Weights (2K, 2L) about ``origin`` with a ``bias`` (2L,), and how well the design determined them.
+    """Weights (2K, 2L) about ``origin`` with a ``bias`` (2L,), and the conditioning of the design.
 
-    ``rows`` (L,) counts the images that each landmark was fitted on; ``rank`` is the lowest of any landmark's
-    design, ``condition`` the largest ratio of singular values, None where a design is rank deficient.
+    ``rows`` (L,) counts the images that each landmark was fitted on. ``rank`` is the lowest rank among the landmarks'
+    designs, ``condition`` their largest ratio of singular values; it is None if a design is rank deficient.
     """
 
     weights: Floats
@@ -61,7 +61,7 @@ class Regression:
     rank_deficient: bool
 
     def predict(self, keypoints: Floats) -> Floats:
-        """Landmarks (N, L, 2) of keypoints (N, K, 2). Raises MetricError for another K or a value not finite."""
+        """Landmarks (N, L, 2) of keypoints (N, K, 2). Raises MetricError for another K or non-finite values."""
         check_points(keypoints, "keypoints")
         if 2 * keypoints.shape[1] != len(self.weights):
             raise MetricError(f"{keypoints.shape[1]} keypoints, the regression was fitted on {len(self.weights) // 2}")
@@ -70,10 +70,10 @@ class Regression:
 
 
 class Design:
-    """Keypoints (N, K, 2) that landmarks are regressed on, factored once for any number of targets.
+    """The design matrix of keypoints (N, K, 2), factored once for any number of targets.
 
-    Weights are ``solve(moment(targets))``, linear in the targets, so that a few changed rows need no new fit.
-    ``matrix`` is (N, 2K) about ``about`` (2K,): the origin, or the mean where there is an intercept.
+    The weights ``solve(moment(targets))`` are linear in the targets, so a change of few rows needs no new fit.
+    ``matrix`` (N, 2K) is centred at ``about`` (2K,): the origin, or with an intercept the mean.
     """
 
     def __init__(self, keypoints: Floats, estimator: Estimator) -> None:
@@ -84,7 +84,7 @@ class Design:
         self._rounded = estimator.solver != "gelsd"
         basis, triangle = tall_qr(self.matrix)
         left, singular, right = np.linalg.svd(triangle, full_matrices=False)
-        # Below this a singular value is rounding, that of centring included.
+        # Singular values below rounding error, including that of centring, count as 0.
         largest = max(singular.max(initial=0.0), np.abs(self.about).max() * len(flat) ** 0.5 * estimator.intercept)
         self.rank = int((singular > max(flat.shape) * np.finfo(np.float64).eps * largest).sum())
         self.deficient = self.rank < flat.shape[1]
@@ -97,21 +97,21 @@ class Design:
             self._release(estimator)
 
     def moment(self, targets: Floats) -> NDArray[Any]:
-        """All that a fit knows of targets (N, T): their products with the basis, (2K, T)."""
+        """Products (2K, T) of the basis with targets (N, T); the fit depends on targets only through them."""
         return self.basis.T @ targets.astype(self.basis.dtype, copy=False)
 
     def moment_of(self, rows: NDArray[np.intp] | slice, targets: Floats) -> NDArray[Any]:
-        """The part that a block of rows has in it, for their targets (n, T)."""
+        """The contribution of some rows to the moment, given their targets (n, T)."""
         basis = self.basis[rows]
         return (tiles(basis).swapaxes(1, 2) @ tiles(targets.astype(basis.dtype, copy=False))).sum(axis=0)
 
     def solve(self, moment: NDArray[Any]) -> Floats:
-        """Weights (2K, T) of a moment."""
+        """Weights (2K, T) for a moment."""
         weights = self._back @ moment
         return (weights.astype(np.float32) if self._rounded else weights).astype(np.float64)
 
     def _release(self, estimator: Estimator) -> None:
-        """Solve the normal equations instead, where the matrix that the released code inverts has an inverse."""
+        """Switch to the released code's normal equations if their matrix can be inverted."""
         single = estimator.solver == "inverse_float32"
         matrix = self.matrix.astype(np.float32) if single else self.matrix
         gram = matrix.T @ matrix
@@ -126,7 +126,7 @@ class Design:
 
 
 def _inverse(gram: NDArray[Any], singular: bool, ridge: float) -> NDArray[Any] | None:
-    """Inverse of the matrix, or with the ridge on its diagonal where that is needed and not below rounding."""
+    """Inverse of the matrix, if necessary with the ridge on its diagonal; None if neither can be inverted."""
     candidates = [] if singular else [gram]
     if ridge > np.finfo(gram.dtype).eps * gram.max():
         candidates.append(gram + ridge * np.eye(len(gram), dtype=gram.dtype))
@@ -180,10 +180,10 @@ def fit_regression(
 ) -> Regression:
     """Regress landmarks (N, L, 2) on keypoints (N, K, 2), both in sides of their frame.
 
-    With ``visible`` (N, L) each landmark is fitted on the images that show it; one that none shows is
-    predicted at the origin, as the least-norm solution of no equations. Raises MetricError for shapes that
-    do not fit, values that are not finite, no rows. Source: the regressors in the released code of Stable
-    Keypoints, with and without visibility, of AutoLink, Siarohin, SCOPS and Sanchez.
+    With ``visible`` (N, L) each landmark is fitted on the images where it is visible. A landmark that is never visible
+    is predicted at the origin: the least-norm solution without equations. Raises MetricError for wrong shapes, values
+    that are not finite, and no rows. Source: the regressions in the released code of Stable Keypoints (with and without
+    visibility), AutoLink, Siarohin, SCOPS and Sanchez.
     """
     estimator = Estimator() if estimator is None else estimator
     check_points(keypoints, "keypoints")
@@ -214,7 +214,7 @@ def fit_regression(
 def assemble(
     weights: Floats, bias: Floats, origin: float, rows: NDArray[np.int64], designs: list[Design]
 ) -> Regression:
-    """A regression with the worst rank and condition of its designs."""
+    """The regression, with the lowest rank and the largest condition number of its designs."""
     deficient = any(design.deficient for design in designs)
     return Regression(
         weights=weights,
@@ -228,7 +228,7 @@ def assemble(
 
 
 def _landmarks_by_visibility(visible: Mask) -> list[list[int]]:
-    """Landmarks seen on the same images share a design, and are solved together."""
+    """Groups of landmarks that are visible in the same images, and therefore share a design."""
     groups: dict[bytes, list[int]] = {}
     for landmark, column in enumerate(np.packbits(visible, axis=0).T):
         groups.setdefault(column.tobytes(), []).append(landmark)

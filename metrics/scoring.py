@@ -1,4 +1,4 @@
-"""The one function that scores keypoints, under any number of protocols at once."""
+"""Scoring of keypoints under any number of protocols at once: ``score_all`` is the entry point."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from metrics.errors import (
 )
 from metrics.left_right import Order, better_labels, better_side, fit_either_side, mistyped_order, swapped_order
 from metrics.points import Points, checked, from_frame, positive, seen_by, turned
-from metrics.protocol import Protocol
+from metrics.protocols.catalogue import PROTOCOLS
+from metrics.protocols.record import Protocol
 from metrics.regression import Regression, fit_regression
 from metrics.statistics import Ratio, bootstrap_intervals
-from metrics.variants import PROTOCOLS
 
 _REGRESSION = (
     *("frame", "grid", "landmarks", "rows", "direction", "origin", "intercept", "solver", "ridge"),
@@ -35,13 +35,13 @@ _REGRESSION = (
 
 @dataclass(frozen=True)
 class Score:
-    """One protocol's verdict: a value with its 95 % interval, and what lies behind it.
+    """The result of one protocol: a value with its 95 % interval, and the quantities that it comes from.
 
-    ``rows`` and ``per_landmark`` are (L,), the latter NaN where a landmark is never visible; ``per_image`` is
-    (N,), NaN where an image has nothing to measure; ``predicted`` (N, L, 2) are the regressed landmarks of
-    the test images in image sides. A landmark that the protocol leaves out has 0 rows and NaN. Of a backward
-    protocol these are the K keypoints'. ``condition`` is None where the design is rank deficient. ``curve``
-    is (labelled images, mean, standard deviation over draws), empty for most protocols.
+    ``rows`` (L,) counts the images that each landmark was fitted on. ``per_landmark`` (L,) is NaN for a landmark that
+    is never visible, ``per_image`` (N,) for an image without a visible landmark. ``predicted`` (N, L, 2) holds the
+    regressed landmarks of the test images, in image sides. A landmark that the protocol leaves out has 0 rows and NaN.
+    For a backward protocol, K keypoints take the place of L landmarks. ``condition`` is None for a rank-deficient
+    design. ``curve`` holds (labelled images, mean, standard deviation over draws); it is empty for most protocols.
     """
 
     protocol: str
@@ -63,7 +63,7 @@ class Score:
     predicted: Floats
 
     def summary(self) -> dict[str, Any]:
-        """Everything but the per-image arrays as plain data, None for NaN: the fields of a score's record."""
+        """The fields of a score's record: plain data without the per-image arrays, None for NaN."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         del plain["per_image"], plain["predicted"]
         plain["rows"] = tuple(int(count) for count in self.rows)
@@ -73,14 +73,14 @@ class Score:
 
 @dataclass(frozen=True)
 class Card:
-    """What a dataset states beside its landmarks."""
+    """The facts of a dataset's card that protocols may need."""
 
     left_right_pairs: Sequence[tuple[int, int]] = ()
     interocular: tuple[int, int] | None = None
 
 
 def score(protocol: Protocol | str, fit: Points, test: Points, **options: Any) -> Score:
-    """One protocol's verdict; see ``score_all`` for the options and what it raises."""
+    """The score under one protocol; ``score_all`` documents options and errors."""
     return score_all([protocol], fit, test, **options)[0]
 
 
@@ -94,18 +94,20 @@ def score_all(
     left_right_pairs: Sequence[tuple[int, int]] = (),
     interocular: tuple[int, int] | None = None,
 ) -> list[Score]:
-    """Regress landmarks on the ``fit`` images and measure them on the ``test`` images, under every protocol.
+    """Fit the regression on the ``fit`` images and measure it on the ``test`` images, under every protocol.
 
-    Protocols that share a regression share its fit, and all share the bootstrap's draws. ``seed`` is that of the
-    bootstrap and of the draws of labelled images. ``interocular`` (two eye landmarks) and ``left_right_pairs``
-    come from the dataset's card, where a protocol needs them. Raises MetricError for an unknown protocol, shapes
-    that do not fit, values that are not finite, something a protocol needs and lacks, or nothing to measure.
+    Protocols with the same regression share one fit; all share the bootstrap resamples. ``seed`` seeds the bootstrap
+    and the subsets of labelled images. ``interocular`` (indices of the two eye landmarks) and ``left_right_pairs`` are
+    needed by some protocols and come from the dataset's card. Raises MetricError for an unknown protocol, wrong shapes,
+    values that are not finite, a missing input that a protocol needs, and images without a landmark to measure.
     """
     chosen = [_known(protocol) for protocol in protocols]
     card = Card(left_right_pairs, interocular)
     fit, test = checked(fit, "fit"), checked(test, "test")
     if fit.landmarks.shape[1] != test.landmarks.shape[1]:
-        raise MetricError(f"{fit.landmarks.shape[1]} landmarks to fit, {test.landmarks.shape[1]} to test on")
+        raise MetricError(
+            f"{fit.landmarks.shape[1]} landmarks to fit, {test.landmarks.shape[1]} to test on, expected equal numbers"
+        )
     alike: dict[tuple[Any, ...], list[Protocol]] = {}
     for protocol in chosen:
         alike.setdefault(_regression_key(protocol, fit, test), []).append(protocol)
@@ -129,7 +131,7 @@ def _known(protocol: Protocol | str) -> Protocol:
 
 
 def _regression_key(protocol: Protocol, fit: Points, test: Points) -> tuple[Any, ...]:
-    """What tells one regression from another; where all landmarks are visible, "visible" means all."""
+    """The settings that determine the regression; "visible" becomes "all" if every landmark is visible."""
     key = {name: getattr(protocol, name) for name in _REGRESSION}
     if protocol.rows == "visible" and fit.visible.all() and test.visible.all():
         key["rows"] = "all"
@@ -138,7 +140,7 @@ def _regression_key(protocol: Protocol, fit: Points, test: Points) -> tuple[Any,
 
 @dataclass(frozen=True)
 class _Measured:
-    """A protocol's errors (N, L) and what they come from."""
+    """A protocol's errors (N, L), the regression behind them and the totals of its value."""
 
     regression: Regression
     predicted: Floats
@@ -151,7 +153,7 @@ class _Measured:
 def _measure(
     protocols: Sequence[Protocol], fit: Points, test: Points, card: Card, seed: int
 ) -> Iterator[tuple[Protocol, _Measured]]:
-    """All of some protocols' verdicts but the intervals; the protocols share one regression."""
+    """Measure protocols that share one regression; intervals are added later."""
     first = protocols[0]
     fitted, tested = seen_by(first, fit, "fit"), seen_by(first, test, "test")
     scales = [_scale(protocol, test, tested, card) for protocol in protocols]
@@ -167,7 +169,7 @@ def _measure(
 
 
 def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple[Regression, Floats, Points]:
-    """The regression, what it predicts for the test images, and these with the landmarks to compare it with."""
+    """The regression, its prediction for the test images, and the test images with the landmarks to compare."""
     if not protocol.either_side:
         regression = fit_regression(fit.keypoints, fit.landmarks, fit.visible, protocol.estimator)
         return regression, regression.predict(test.keypoints), test
@@ -180,11 +182,11 @@ def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple
 
 
 def _order(protocol: Protocol, count: int, pairs: Sequence[tuple[int, int]]) -> Order:
-    """How landmarks are numbered when left and right change places."""
+    """The order of the landmarks after left and right were exchanged."""
     if protocol.sides == "either_mistyped":
         return mistyped_order(count)
     if not pairs:
-        raise MetricError(f"{protocol.id} needs left_right_pairs, which the dataset's card does not state")
+        raise MetricError(f"{protocol.id} needs left_right_pairs, which the dataset's card does not give")
     if protocol.landmarks is not None:
         place = {landmark: index for index, landmark in enumerate(protocol.landmarks)}
         pairs = [(place[left], place[right]) for left, right in pairs if {left, right} <= place.keys()]
@@ -192,19 +194,23 @@ def _order(protocol: Protocol, count: int, pairs: Sequence[tuple[int, int]]) -> 
 
 
 def _scale(protocol: Protocol, test: Points, tested: Points, card: Card) -> Floats | float:
-    """What turns distances into the protocol's unit: one factor, or one an image (N, 1)."""
+    """Factor from image sides to the protocol's unit: one number, or one per image (N, 1)."""
     if protocol.normaliser == "side":
         return protocol.scale
     if protocol.normaliser == "positive_landmarks":
         count = positive(test).sum() / len(test)
         if not count:
-            raise MetricError(f"{protocol.id} divides by the number of visible landmarks inside the image, got none")
+            raise MetricError(
+                f"{protocol.id} divides by the number of visible landmarks inside the image, but no test image has any"
+            )
         return protocol.scale / count
     if card.interocular is None:
-        raise MetricError(f"{protocol.id} needs the two eye landmarks, which the dataset's card does not state")
+        raise MetricError(f"{protocol.id} needs the two eye landmarks, which the dataset's card does not give")
     between = interocular_distances(tested.landmarks, card.interocular)
     if not between.all():
-        raise MetricError(f"test image {test.ids[int(between.argmin())]}: both eyes lie on one point; leave it out")
+        raise MetricError(
+            f"test image {test.ids[int(between.argmin())]}: both eyes are at the same point; remove the image"
+        )
     return protocol.scale / between
 
 
@@ -216,7 +222,7 @@ def _errors(protocol: Protocol, predicted: Floats, tested: Points, scale: Floats
 
 
 def _ratio(protocol: Protocol, errors: Floats, visible: Mask) -> Ratio:
-    """The value as totals over images."""
+    """The value as numerators and denominators per image."""
     if protocol.aggregate == "per_landmark":
         return Ratio(np.where(visible, errors, 0.0), visible.astype(np.float64))
     totals, counts = totals_over_visible(errors, visible)
@@ -274,7 +280,7 @@ def _score(protocol: Protocol, found: _Measured, interval: tuple[float, float], 
 
 
 def _per_image(protocol: Protocol, found: _Measured) -> Floats:
-    """Each image's error (N,); where landmarks are averaged first, its share, so that their mean is the value."""
+    """Error (N,) of each image; for per-landmark averages its contribution, so that the mean is the value."""
     if protocol.aggregate == "per_landmark":
         counts = found.visible.sum(axis=0)
         weights = np.divide(len(found.visible), counts, out=np.zeros(len(counts)), where=counts > 0)
@@ -285,7 +291,7 @@ def _per_image(protocol: Protocol, found: _Measured) -> Floats:
 
 
 def _spread(values: NDArray[Any], kept: list[int], shape: tuple[int, ...], rest: float) -> NDArray[Any]:
-    """Values of the kept landmarks among all of them."""
+    """An array of the given shape with the values of the kept landmarks, and ``rest`` for all others."""
     whole = np.full(shape, rest)
     whole[kept] = values
     return whole

@@ -1,4 +1,4 @@
-"""Confidence intervals by resampling."""
+"""Bootstrap confidence intervals that resample groups of images."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from numpy.typing import NDArray
 
 from metrics.errors import Floats, MetricError
 
-_CHUNK = 1_000_000
+_CHUNK = 1_000_000  # entries of the count matrix held at once
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """A number made of totals over images: the sum over columns of total numerator over total denominator.
+    """A number computed from totals over images: sum over columns of total numerator / total denominator.
 
-    Both are (N, C) and not negative where they weigh: a mean over images has one column with denominators 1, a
-    mean over landmarks has their number there, and a sum of each landmark's mean has a column for each.
+    Both arrays are (N, C), and denominators are not negative. A mean over images has one column with denominators 1.
+    A mean over landmarks has their number as denominator. A sum of each landmark's mean has a column per landmark.
     """
 
     numerators: Floats
     denominators: Floats
 
     def value(self) -> float:
-        """The number itself."""
+        """The number over all images."""
         return float(_of_totals(self.numerators.sum(axis=0)[None], self.denominators.sum(axis=0)[None])[0])
 
 
@@ -39,8 +39,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentile bootstrap of the weighted mean of values (N,), resampling whole groups.
 
-    For two methods on the same images give their difference as values. A value of weight 0 may be NaN. Raises
-    MetricError where nothing has a weight or the lengths differ.
+    To compare two methods on the same images, pass their differences as values. A value of weight 0 may be NaN.
+    Raises MetricError if all weights are 0 or the lengths differ.
     """
     weights = np.ones(len(values)) if weights is None else weights
     if not len(values) == len(groups) == len(weights):
@@ -52,11 +52,11 @@ def bootstrap_interval(
 def bootstrap_intervals(
     ratios: Sequence[Ratio], groups: Sequence[str], resamples: int = 2000, seed: int = 0, level: float = 0.95
 ) -> list[tuple[float, float]]:
-    """Percentile bootstrap of several numbers over the same N images, from the same draws.
+    """Percentile bootstrap of several numbers over the same N images, with the same resamples for all.
 
-    Images of one video or person are not independent, so the group is what is drawn with replacement; one
-    without a weight is not drawn. The interval of a single group has no width. Raises MetricError where
-    nothing has a weight.
+    Images of one video or person are not independent, so whole groups are drawn with replacement. Groups whose
+    denominators are all 0 are not drawn. With a single group the interval has zero width. Raises MetricError if all
+    denominators are 0.
     """
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     totals = [_by_group(ratio, member, len(names)) for ratio in ratios]
@@ -82,7 +82,7 @@ def _by_group(ratio: Ratio, member: NDArray[np.intp], count: int) -> tuple[Float
 
 
 def _resampled(totals: Sequence[tuple[Floats, ...]], resamples: int, seed: int) -> list[Floats]:
-    """For each (numerators, denominators) of the same G groups its numbers in every resample."""
+    """The numbers (R,) of each (numerators, denominators) pair of the same G groups in every resample."""
     columns = np.concatenate([part for pair in totals for part in pair], axis=1)
     columns, places = np.unique(columns, axis=1, return_inverse=True)
     sums = np.concatenate([counts @ columns for counts in _draws(len(columns), resamples, seed)])[:, places.ravel()]
@@ -96,7 +96,7 @@ def _resampled(totals: Sequence[tuple[Floats, ...]], resamples: int, seed: int) 
 
 
 def _draws(count: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """How often each of ``count`` groups is drawn, a row a resample, some rows at a time."""
+    """Counts (rows, ``count``) of how often each group is drawn: one row per resample, in chunks of rows."""
     generator = np.random.default_rng(seed)
     step = max(1, _CHUNK // count)
     for start in range(0, resamples, step):
@@ -108,7 +108,7 @@ def _draws(count: int, resamples: int, seed: int) -> Iterator[Floats]:
 
 
 def _of_totals(numerators: Floats, denominators: Floats) -> Floats:
-    """Numbers (R,) from totals (R, C); a column that a resample did not draw counts as the mean of the others."""
+    """Numbers (R,) from totals (R, C); a column with denominator 0 in a resample takes the mean of the others."""
     present = denominators > 0
     ratios = np.divide(numerators, denominators, out=np.zeros_like(numerators), where=present)
     return ratios.sum(axis=1) / present.sum(axis=1) * present.any(axis=0).sum()

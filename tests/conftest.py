@@ -39,6 +39,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """Make the package of toy plugins as good as installed, and its tasks known."""
     from benchmarks.registry import DATASETS, METHODS
     from benchmarks.tasks import SUITES, TASKS
+    from leaderboard.suites import Suite
 
     monkeypatch.syspath_prepend(str(PLUGINS))
     import keypoint_toys
@@ -47,7 +48,7 @@ def toys(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         registry.__dict__.pop("entries", None)
     for task in keypoint_toys.tasks():
         monkeypatch.setitem(TASKS, task.id, task)
-    monkeypatch.setitem(SUITES, "toys", ("toy", "toy_transfer"))
+    monkeypatch.setitem(SUITES, "toys", Suite(name="toys", tasks=("toy", "toy_transfer")))
     keypoint_toys.CALLS.clear()
     yield keypoint_toys
     for registry in (METHODS, DATASETS):

@@ -59,6 +59,7 @@ def system_card(name: str) -> str:
         ("published", " ".join(str(part) for part in (card.venue, card.year) if part != UNKNOWN) or UNKNOWN),
         ("paper", card.paper),
         ("supervision", card.supervision),
+        ("saw landmarks", "yes" if card.saw_landmarks else "no"),
         ("code", card.code),
         ("licence of code", card.code_licence),
         ("outputs read by", ", ".join(_adapters(name))),
@@ -75,13 +76,15 @@ def _adapters(system: str) -> list[str]:
 
 def _rows(card: SystemCard) -> Iterator[tuple[str, str]]:
     """Published results of a system, one a line, then the notes on how they were computed, without repetition."""
-    facts = [fact for fact in published_facts() if fact["method"] in card.rows]
+    facts = [fact for fact in published_facts() if fact["system"] == card.id]
     notes = list(dict.fromkeys(fact["differs"] for fact in facts))
     for fact in facts:
         where = f"table {fact['table']}" if fact["table"].isdigit() else fact["table"]
         known = "" if fact["protocol"] == AS_PRINTED else f", {fact['protocol']}"
-        task = f"{fact['task']} K={fact['K']}" if fact["K"] else fact["task"]
         value = f"{fact['value']} {fact['unit']}{known}"
-        yield where, f"{fact['method']}, {fact['supervision']}, {task}: {value} ({notes.index(fact['differs']) + 1})"
+        yield (
+            where,
+            f"{fact['label']}, {fact['supervision']}, {fact['task']}: {value} ({notes.index(fact['differs']) + 1})",
+        )
     for number, note in enumerate(notes, start=1):
         yield f"({number})", note

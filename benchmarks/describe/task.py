@@ -11,9 +11,8 @@ from benchmarks.describe.text import columns
 from benchmarks.registry import METHODS, method_class, open_dataset, opener
 from benchmarks.run.plan import lack
 from benchmarks.tasks import SUITES, TASKS, Profile, Task
-from leaderboard.misalignment import PAIR_SUITES
 from leaderboard.published import reported_rows
-from leaderboard.tables import VARIANT_SUITES
+from leaderboard.tables import TABLES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,31 +26,30 @@ def task_summary(task: Task) -> str:
     """Dataset, number of keypoints and headline protocol of a task, in one line."""
     learned = f", keypoints learned on {task.fit_on}" if task.fit_on else ""
     learned += f", learned on {task.fit_images} images" if task.fit_images is not None else ""
-    return f"{task.dataset}, K={task.num_keypoints}, {task.protocols[0]}{learned}"
+    headline = f", {task.protocols[0]}" if task.protocols else ""
+    return f"{task.dataset}, K={task.num_keypoints}{headline}{learned}"
 
 
 def suite_summary(name: str) -> str:
-    """Tasks of a suite, in one line."""
-    if name in PAIR_SUITES:
-        pairs = zip(SUITES[name][::2], SUITES[name][1::2], strict=True)
-        return "aligned against wild: " + ", ".join(f"{aligned} and {wild}" for aligned, wild in pairs)
-    return ", ".join(SUITES[name]) + (" with the ablations that a method names" if name in VARIANT_SUITES else "")
+    """Summary and tasks of a suite, in one line."""
+    suite = SUITES[name]
+    return f"{suite.summary}: {', '.join(suite.tasks)}" if suite.summary else ", ".join(suite.tasks)
 
 
 def suite_card(name: str, root: Path | None) -> str:
     """Tasks of a suite, the profiles that can run on this machine, and its ablations."""
     lines = []
-    for task in (TASKS[task] for task in SUITES[name]):
+    for task in (TASKS[task] for task in SUITES[name].tasks):
         runs = ", ".join(profile for profile in PROFILES if not _lacks(task, profile, root)) or "neither profile"
         lines.append((task.id, f"{task_summary(task)}; can be run here: {runs}"))
     text = f"suite {name}\n{columns(lines)}"
-    return "\n\n".join([text, *_ablations(name)]) if name in VARIANT_SUITES else text
+    return "\n\n".join([text, *_ablations(name)]) if TABLES[SUITES[name].kind].ablations else text
 
 
 def _ablations(suite: str) -> Iterator[str]:
     """Ablations of every method that has any, for each profile and each task's K."""
     classes = {name: method_class(name) for name in METHODS.entries}
-    for task, (name, cls), profile in product(SUITES[suite], classes.items(), PROFILES):
+    for task, (name, cls), profile in product(SUITES[suite].tasks, classes.items(), PROFILES):
         found = () if cls.card.is_floor else cls.ablations(cls.config_for(profile, {}), TASKS[task].num_keypoints)
         if found:
             settings = (
@@ -75,7 +73,7 @@ def task_card(task: Task, root: Path | None) -> str:
     for profile in PROFILES:
         lacks = _lacks(task, profile, root)
         lines.append((profile, f"cannot be run: {lacks}" if lacks else _data(task, profile, root)))
-    lines.append(("suites", ", ".join(name for name, tasks in SUITES.items() if task.id in tasks) or "none"))
+    lines.append(("suites", ", ".join(suite.name for suite in SUITES.values() if task.id in suite.tasks) or "none"))
     lines += _reported(task)
     return f"task {task.id}\n{columns(lines)}"
 
@@ -83,10 +81,10 @@ def task_card(task: Task, root: Path | None) -> str:
 def _reported(task: Task) -> Iterator[tuple[str, str]]:
     """Published results, then notes on why they are not comparable."""
     found = reported_rows([task.id])
-    notes = list(dict.fromkeys(row["note"] for row in found if row["note"]))
+    notes = list(dict.fromkeys(row.note for row in found if row.note))
     for row in found:
-        mark = f" ({notes.index(row['note']) + 1})" if row["note"] else ""
-        yield "reported", f"{row['label']}, {row['supervision']}: {row['printed']} {row['unit']}{mark}"
+        mark = f" ({notes.index(row.note) + 1})" if row.note else ""
+        yield "reported", f"{row.label}, {row.supervision}: {row.printed} {row.unit}{mark}"
     for number, note in enumerate(notes, start=1):
         yield f"({number})", note
 

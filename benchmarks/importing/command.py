@@ -50,7 +50,7 @@ def import_command(options: ImportOptions) -> str:
     remedy = None if options.trust_order else SWAPPED
     notes = check_placement(", ".join(options.paths), joined.of(truth.ids), truth, remedy)
     files = source_files(_files(paths, request.read))
-    record = make_record(data, options.method, options.supervision, options.format, files, (*joined.notes, *notes))
+    record = make_record(data, options, options.format, files, (*joined.notes, *notes))
     record, folder = write_import(options.output, joined, record)
     return describe(record, folder, data.remark, task_options(data.task), options.data_root)
 

@@ -36,6 +36,10 @@ class ImportOptions:
     data_root: DataRoot = None
     output: Annotated[Path, typer.Option(help="Run directory; the keypoints go to its folder imports.")] = Path("runs")
     supervision: Annotated[str, typer.Option(metavar="TEXT", help="Supervision of the method.")] = "unsupervised"
+    saw_landmarks: Annotated[
+        bool | None,
+        typer.Option(help="Whether the method saw landmarks in training (default: no)."),
+    ] = None
     assignments: Annotated[
         list[str], typer.Option("--option", metavar="NAME=VALUE", help="Option of the format; repeatable.")
     ] = field(default_factory=list)

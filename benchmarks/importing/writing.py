@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from benchmarks.errors import UserError
 from benchmarks.records.store import write_table
 from benchmarks.registry import IMPORTED
-from leaderboard.load import write_atomically
+from benchmarks.run.supervision import stated_landmarks
+from leaderboard.files import write_atomically
 from methods.adapters.base import SPLITS
 from methods.adapters.neutral import ImportRecord, SourceFile
 from methods.base import MethodError
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
     from benchmarks.importing.tasks import TaskData
 
 FOLDER = "imports"
+
+
+class Given(Protocol):
+    """The options that describe a method from elsewhere."""
+
+    @property
+    def method(self) -> str | None: ...
+    @property
+    def supervision(self) -> str: ...
+    @property
+    def saw_landmarks(self) -> bool | None: ...
 
 
 def check_name(option: str, name: str | None) -> None:
@@ -41,12 +53,16 @@ def source_files(files: Mapping[Path, str]) -> tuple[SourceFile, ...]:
 
 
 def make_record(
-    data: TaskData, method: str, supervision: str, format: str, files: tuple[SourceFile, ...], notes: Iterable[str]
+    data: TaskData, given: Given, format: str, files: tuple[SourceFile, ...], notes: Iterable[str]
 ) -> ImportRecord:
-    """The record of keypoints of a task's images; ``write_import`` fills in the sha256 of the keypoints."""
+    """The record of keypoints of a task's images; ``write_import`` fills in the sha256 of the keypoints.
+
+    Raises UserError for a supervision that needs ``--saw-landmarks`` or ``--no-saw-landmarks``.
+    """
     return ImportRecord(
-        method=method,
-        supervision=supervision,
+        method=given.method or "",
+        supervision=given.supervision,
+        saw_landmarks=stated_landmarks(given.supervision, given.saw_landmarks),
         task=data.task.id,
         profile=data.profile,
         dataset=data.dataset.card.id,
@@ -100,10 +116,12 @@ def _check_folder(folder: Path, record: ImportRecord) -> None:
                 f"{folder} holds keypoints of '{there.method}'; take another name than '{record.method}', which would "
                 "share the folder"
             )
-        if path.name != f"{record.task}.{record.profile}.json" and there.supervision != record.supervision:
+        same = (there.supervision, there.saw_landmarks) == (record.supervision, record.saw_landmarks)
+        if path.name != f"{record.task}.{record.profile}.json" and not same:
             raise UserError(
-                f"{folder}: '{record.method}' is '{there.supervision}' on {there.task}, got --supervision "
-                f"'{record.supervision}'; give the same for all its tasks"
+                f"{folder}: '{record.method}' is '{there.supervision}' (saw landmarks: {there.saw_landmarks}) on "
+                f"{there.task}, got --supervision '{record.supervision}' (saw landmarks: {record.saw_landmarks}); give "
+                "the same for all its tasks"
             )
 
 

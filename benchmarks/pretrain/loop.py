@@ -16,6 +16,7 @@ from torch import Tensor
 from benchmarks.errors import UserError
 from benchmarks.pretrain.drawings import RandomSource
 from benchmarks.pretrain.weights import Weights
+from leaderboard.files import replacing
 
 Say = Callable[[str], None]
 
@@ -202,9 +203,8 @@ class Loop:
             "weights": self.stage.weights.state(),
             "generator": self.random.generator.get_state(),
         }
-        partial = self.path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self.path)
+        with replacing(self.path) as partial:
+            torch.save(state, partial)
         self.saved, self.saved_step = time.monotonic(), self.step
 
     def _resume(self) -> None:

@@ -8,7 +8,6 @@ made with that fit; they go when the cells have all been done.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from benchmarks.errors import UserError
-from leaderboard.load import write_atomically
+from leaderboard.files import replacing, write_atomically
 from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:
@@ -134,9 +133,8 @@ def write_table(path: Path, columns: dict[str, Any]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    pq.write_table(pa.table(columns), temporary)
-    temporary.replace(path)
+    with replacing(path) as partial:
+        pq.write_table(pa.table(columns), partial)
 
 
 def read_columns(path: Path) -> dict[str, list[Any]]:

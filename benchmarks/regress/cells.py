@@ -14,7 +14,7 @@ from benchmarks.regress.measures import Case, Measure
 from benchmarks.regress.protocols import score_tolerance
 from benchmarks.run.plan import FLOORS
 from benchmarks.tasks import TASKS
-from metrics.variants import PROTOCOLS
+from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.regress.bench import Bench

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from benchmarks.regress.measures import Case, Measure
 from benchmarks.regress.tolerances import EXACT, SCORE, SINGLE
-from metrics.variants import PROTOCOLS
+from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.regress.measures import Tolerance
     from metrics.points import Points
-    from metrics.protocol import Protocol
+    from metrics.protocols import Protocol
 
 PART = "protocols"
 WORLDS = ("close", "moving", "still")

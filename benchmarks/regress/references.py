@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.errors import UserError, first_line
 from benchmarks.regress.measures import BY_HAND, GONE, NEW, Finding, Value
 from benchmarks.run.cells import content_hash
-from leaderboard.load import write_atomically
+from leaderboard.files import write_atomically
 
 LOG = "log.json"
 KEPT = 20  # findings of a part that the log keeps

@@ -1,4 +1,4 @@
-"""A cell: one method on one task with one seed, as plain data, and the name that its content gives it."""
+"""A cell: one method on one task with one seed, as plain data, with an id made from its content."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.tasks import SUITES, Profile, Task, plain_name
 from leaderboard.records import Failure, ResultRecord, ScoreRecord, Variant
-from leaderboard.tables import VARIANT_SUITES
+from leaderboard.tables import TABLES
 
-SCORED = "scored"  # the kind of a record of keypoints that were not made here
+SCORED = "scored"  # provenance kind of a record whose keypoints were made elsewhere
 
 
 def content_hash(content: dict[str, Any]) -> str:
-    """sha256 of plain data in canonical JSON. Raises ValueError for what JSON cannot hold, such as infinity."""
+    """sha256 of plain data in canonical JSON. Raises ValueError for infinity and NaN."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 class Cell(BaseModel):
-    """What is to be run. ``config`` is what ``settings`` make of the profile's defaults.
+    """One run of a method. ``config`` is the profile's default config with ``settings`` applied.
 
-    ``settings`` are the user's own, on top of those that the method has for the fit dataset alone
-    (``Method.settings_on``); ``by_dataset`` has what other datasets have in place of the latter, where they apply.
-    ``variant`` says what an ablation changed, None for a method as it is; ``of_predict`` names the settings on which
-    what is learned does not depend. ``made_by`` is None for a method that runs here; of keypoints that another system
-    made and that are only scored here, it says what they were read from. Protocols are no part of a cell's identity:
-    scoring anew never runs a model.
+    ``settings`` are the user's, on top of those that the method changes for its fit dataset (``Method.settings_on``).
+    ``by_dataset`` has these changed settings, each with the value that it has on other datasets. ``saw_landmarks`` says
+    whether the method saw landmarks in training. ``variant`` describes an ablation,
+    None for the full method. ``of_predict`` names settings that do not affect fitting. ``made_by`` describes the source
+    of keypoints that another system made; it is None for a method that runs here. Protocols are not part of a cell's
+    identity, so scoring again never runs a model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +42,7 @@ class Cell(BaseModel):
     identity: dict[str, Any]
     is_floor: bool
     supervision: str
+    saw_landmarks: bool = False
     variant: Variant | None = None
     by_dataset: dict[str, Any] = {}
     of_predict: tuple[str, ...] = ()
@@ -54,7 +55,7 @@ class Cell(BaseModel):
 
     @property
     def title(self) -> str:
-        """The label, with the settings that the method has for the fit dataset alone."""
+        """The label, with the settings that the method changes for its fit dataset."""
         own = ", ".join(f"{name}={self.config[name]}" for name in self.by_dataset)
         return f"{self.label} ({own})" if own else self.label
 
@@ -70,7 +71,7 @@ class Cell(BaseModel):
 
     @property
     def method_id(self) -> str:
-        """The method's name as records and file names have it: 'imported_mine', wherever that folder is."""
+        """The method's name in records and file names: 'imported_mine', wherever that folder is."""
         return plain_name(self.method)
 
     @property
@@ -83,12 +84,12 @@ class Cell(BaseModel):
             "profile": self.profile,
         }
         if self.variant:
-            content["variant"] = self.variant.name  # so that an ablation is no row of --set, nor the other way round
+            content["variant"] = self.variant.name  # an ablation and the same settings by --set are different rows
         return f"{self.method_id}--{self.task.id}--{self.profile}--s{self.seed}--{content_hash(content)[:8]}"
 
     @property
     def fit_id(self) -> str:
-        """Names what the method learns: the same for every task that learns on the same images with the same K."""
+        """Id of the fit: equal for all tasks that learn on the same images with the same K."""
         config = {name: value for name, value in self.config.items() if name not in self.of_predict}
         learned = content_hash(self._content() | {"config": config})[:8]
         fit_on = f"{plain_name(self.fit_dataset)}--k{self.task.num_keypoints}--s{self.seed}"
@@ -113,6 +114,7 @@ class Cell(BaseModel):
             method_identity=self.identity,
             is_floor=self.is_floor,
             supervision=self.supervision,
+            saw_landmarks=self.saw_landmarks,
             task=self.task.id,
             suites=self._suites(),
             dataset=self.dataset,
@@ -133,13 +135,13 @@ class Cell(BaseModel):
 
     def _suites(self) -> tuple[str, ...]:
         return tuple(
-            name
-            for name, tasks in SUITES.items()
-            if self.task.id in tasks and (self.variant is None or name in VARIANT_SUITES)
+            suite.name
+            for suite in SUITES.values()
+            if self.task.id in suite.tasks and (self.variant is None or TABLES[suite.kind].ablations)
         )
 
     def _content(self) -> dict[str, Any]:
-        """What keypoints depend on, given an image."""
+        """The facts that keypoints depend on, given an image."""
         content: dict[str, Any] = {
             "method": self.method_id,
             "version": self.version,

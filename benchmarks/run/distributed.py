@@ -15,7 +15,7 @@ from rich.text import Text
 from benchmarks.errors import first_line
 from benchmarks.registry import method_class
 from benchmarks.run.images import DatasetImages, ImageCache, LabelledImages
-from benchmarks.run.supervision import is_supervised, keypoints_given
+from benchmarks.run.supervision import keypoints_given, learns_from_landmarks
 from benchmarks.signals import exit_status
 from methods.parallel import Team, own_device, world
 
@@ -112,5 +112,5 @@ def fit_images(cell: Cell, method: Method, datasets: Open, cache: ImageCache) ->
         return DatasetImages(datasets(cell.dataset), (), 0, cache)
     dataset = datasets(cell.fit_dataset)
     ids = cell.task.choose_fit(dataset.split("fit"), cell.seed)[: cell.limit]
-    kind = LabelledImages if is_supervised(cell) else DatasetImages
+    kind = LabelledImages if learns_from_landmarks(cell) else DatasetImages
     return kind(dataset, ids, method.image_size, cache)

@@ -23,7 +23,7 @@ from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, predict_all
 from benchmarks.run.scoring import score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
-from leaderboard.load import write_atomically
+from leaderboard.files import write_atomically
 from leaderboard.records import Failure, ResultRecord
 from methods.base import MethodError
 

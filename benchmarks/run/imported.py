@@ -84,6 +84,7 @@ class ImportedMethod:
             identity={"predictions": record.predictions_sha256},
             is_floor=False,
             supervision=record.supervision,
+            saw_landmarks=record.saw_landmarks,
             made_by={"format": record.format, "files": [file.model_dump() for file in record.files]},
             task=task,
             profile=profile,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from datasets.base import Annotation, KeypointDataset
-    from metrics.protocols import Score
+    from metrics.scoring import Score
 
     Points = NDArray[np.float64]
     Colour = tuple[int, int, int]

@@ -1,7 +1,7 @@
-"""From what the user asked for to the cells to run, with the tasks that cannot be run and what they need.
+"""The plan of a run: the cells to run for a request, and the tasks that cannot be run with the reason.
 
-Keypoints that were imported are cells as well: one for each task that the folder has an import of, with one seed. They
-take the dataset's annotations, and no images.
+Imported keypoints are cells too: one for each task that the folder has an import of, with one seed. They need the
+dataset's annotations but no images.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from benchmarks.run.supervision import keypoints_given
 from benchmarks.settings import parse_settings
 from benchmarks.tasks import SUITES, Profile, Task, too_few
 from leaderboard.records import Variant
-from leaderboard.tables import VARIANT_SUITES
+from leaderboard.tables import TABLES
 from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ COUNTERPARTS = {"stable_keypoints": "random_tokens"}  # a method's own floor, wh
 
 @dataclass(frozen=True)
 class Plan:
-    """Cells in the order they run, and ``skipped``: what each task that cannot be run lacks."""
+    """Cells in the order they run, and ``skipped``: the reason for each task that cannot be run."""
 
     cells: list[Cell]
     skipped: dict[str, str]
@@ -43,10 +43,10 @@ class Plan:
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for.
+    """The user's request.
 
-    ``datasets`` opens a dataset by its name; ``assignments`` are the ``--set`` options as written; the methods'
-    ablations are run on those of ``tasks`` that are of one of the ``suites`` for them.
+    ``datasets`` opens a dataset by its name. ``assignments`` are the ``--set`` options as written. Ablations run on
+    those of ``tasks`` that belong to a suite of ablations in ``suites``.
     """
 
     methods: Sequence[str]
@@ -60,18 +60,18 @@ class Request:
     suites: Sequence[str] = field(default_factory=tuple)
 
     def all_methods(self) -> list[str]:
-        """The methods with the floors that go with them, floors first, each once."""
+        """The methods and their floors, floors first, each once."""
         floors: list[str] = []
         if self.floors:
             floors = [*FLOORS, *(COUNTERPARTS[method] for method in self.methods if method in COUNTERPARTS)]
         return list(dict.fromkeys([*floors, *self.methods]))
 
     def ablated(self) -> set[str]:
-        """Names of the tasks that ablations are run on."""
-        return {task for suite in self.suites if suite in VARIANT_SUITES for task in SUITES[suite]}
+        """Names of the tasks that ablations run on."""
+        return {task for name in self.suites if TABLES[SUITES[name].kind].ablations for task in SUITES[name].tasks}
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """The settings of each method; those of a method go to its own floor too, as far as that knows them."""
+        """The settings of each method; a method's own floor takes those that it also has."""
         methods = self.all_methods()
         settings = parse_settings(self.assignments, [name for name in methods if not is_imported(name)])
         for method, floor in COUNTERPARTS.items():
@@ -85,8 +85,8 @@ class Request:
 def make_plan(request: Request) -> Plan:
     """The cells of a request, task by task.
 
-    Raises UserError for an unknown method or setting, and for ablations of methods that have none, DatasetError for
-    data that is there but broken, and MethodError for a method that lacks something.
+    Raises UserError for an unknown method or setting and if no method has ablations to run, DatasetError for broken
+    data, and MethodError for a method that lacks something.
     """
     request = replace(request, methods=[full_method_name(name) for name in request.methods])
     settings = request.settings()
@@ -102,8 +102,8 @@ def make_plan(request: Request) -> Plan:
         lacking = lack(task, request.profile, request.datasets)
         if not lacking:
             here = [_on(task.fit_dataset_id(request.profile), template, request.profile) for template in templates]
-            variants = _variants(task, request, here) if task.id in request.ablated() else []
-            cells.extend(_cells(task, request, [*here, *variants]))
+            ablated = _ablations(task, request, here) if task.id in request.ablated() else []
+            cells.extend(_cells(task, request, [*here, *ablated]))
         elif templates:
             skipped[task.id] = lacking
         for method in imported:
@@ -119,7 +119,7 @@ def make_plan(request: Request) -> Plan:
 
 
 def _on(fit_dataset: str, template: dict[str, Any], profile: Profile) -> dict[str, Any]:
-    """The template with the settings that its method has for the dataset it is fitted on, where there are any."""
+    """The template with the settings that its method changes for the fit dataset, if any."""
     name, settings = template["method"], template["settings"]
     own = method_class(name).settings_on(fit_dataset, _config(name, profile, settings))
     if not own:
@@ -131,10 +131,10 @@ def _on(fit_dataset: str, template: dict[str, Any], profile: Profile) -> dict[st
     return found | {"by_dataset": {key: elsewhere[key] for key in own if config[key] == usual[key] != elsewhere[key]}}
 
 
-def _variants(task: Task, request: Request, templates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Templates of the ablations that the methods name, floors aside.
+def _ablations(task: Task, request: Request, templates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Templates of the methods' ablations; floors have none.
 
-    Raises UserError where there are none, and for one that changes nothing or has another's settings.
+    Raises UserError if there are none, and for an ablation that equals the full method or another ablation.
     """
     found = []
     runs_here = [name for name in request.methods if not is_imported(name)]
@@ -158,7 +158,7 @@ def _variants(task: Task, request: Request, templates: Sequence[dict[str, Any]])
 
 
 def _ablated(template: dict[str, Any], ablation: Ablation, profile: Profile) -> dict[str, Any]:
-    """The template of a method with an ablation's settings on top of the user's."""
+    """The template of an ablation: the method's template with the ablation's settings on top of the user's."""
     settings = {**template["settings"], **ablation.settings}
     changed = _template(template["method"], profile, settings)
     full = {name: value for name, value in template["config"].items() if changed["config"].get(name) != value}
@@ -170,7 +170,7 @@ def _ablated(template: dict[str, Any], ablation: Ablation, profile: Profile) -> 
 def _template(
     name: str, profile: Profile, settings: Mapping[str, Any], own: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What the cells of a method have in common; ``own`` are settings of the fit dataset, below the user's."""
+    """The fields that a method's cells share; ``own`` are settings for the fit dataset, which the user's override."""
     cls = method_class(name)
     whole = {**(own or {}), **settings}
     config = _config(name, profile, whole)
@@ -189,12 +189,13 @@ def _template(
         "identity": cls(config=config).identity(),
         "is_floor": cls.card.is_floor,
         "supervision": cls.card.supervision,
+        "saw_landmarks": cls.card.saw_landmarks,
         "of_predict": tuple(sorted(cls.Config.of_predict)),
     }
 
 
 def _shown(value: Any) -> Any:
-    """A setting as labels have it: of a path only the name."""
+    """A setting in a label; a path is cut to its name."""
     return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
@@ -207,7 +208,7 @@ def _config(name: str, profile: Profile, settings: Mapping[str, Any]) -> MethodC
 
 
 def lack(task: Task, profile: Profile, datasets: Open) -> str:
-    """What a task needs that is not there, or ''."""
+    """The reason why a task cannot be run, or ''."""
     for name in dict.fromkeys((task.fit_dataset_id(profile), task.dataset_id(profile))):
         if not is_own(name) and name not in DATASETS.entries:
             return f"there is no loader for '{name}' yet"
@@ -219,7 +220,7 @@ def lack(task: Task, profile: Profile, datasets: Open) -> str:
 
 
 def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) -> Iterator[Cell]:
-    """A task's cells; without landmarks, what could only be compared by its scores is left out unless asked for."""
+    """A task's cells; on images without landmarks, only the methods that the user named."""
     source = request.datasets(task.fit_dataset_id(request.profile))
     target = request.datasets(task.dataset_id(request.profile))
     digests = {"fit": source.digest("fit"), "regress": target.digest("regress"), "test": target.digest("test")}
@@ -233,7 +234,7 @@ def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) ->
 
 
 def task_for(task: Task, card: DatasetCard) -> Task:
-    """The task with those of its protocols that need nothing the dataset lacks."""
+    """The task without the protocols that need facts which the dataset's card does not give."""
     has = {"interocular": card.interocular, "left_right_pairs": card.left_right_pairs, "boxes": card.has_boxes}
     applicable = tuple(name for name in task.protocols if all(has[need] for need in PROTOCOLS[name].needs))
     return task.model_copy(update={"protocols": applicable})

@@ -1,4 +1,4 @@
-"""Scores of cached predictions: reads keypoints and landmarks, never calls a model."""
+"""Scoring of cached predictions: reads keypoints and landmarks, never runs a model."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from benchmarks.errors import UserError
 from benchmarks.records.store import ERRORS, read_predictions, write_table
 from benchmarks.run.cells import Cell
 from leaderboard.records import ResultRecord, ScoreRecord
-from metrics.protocols import PROTOCOLS, Points, score_all
+from metrics.points import Points
+from metrics.protocols import PROTOCOLS
+from metrics.scoring import score_all
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from datasets.base import Annotation, KeypointDataset
-    from metrics.protocols import Score
+    from metrics.scoring import Score
 
 
 def is_current(cell: Cell, record: ResultRecord) -> bool:
-    """Whether the record holds the cell's protocols as they stand today."""
+    """Whether the record has the scores of all the cell's protocols in their current versions."""
     scored = {(found.protocol, found.protocol_version) for found in record.scores}
     return scored == {(name, PROTOCOLS[name].version) for name in cell.task.protocols}
 
 
 def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score]:
-    """Score the predictions kept in ``folder`` under every protocol of the task and keep the errors per image.
+    """Score the predictions in ``folder`` under every protocol of the task, and write the errors per image.
 
-    Raises UserError for a score that is not finite; what the dataset and the metrics raise (such as for a protocol
-    that needs what the dataset's card does not state) passes through.
+    Raises UserError for a score that is not finite. Errors of the dataset and of the metrics pass through, such as
+    MetricError for a protocol that needs a fact which the dataset's card does not give.
     """
     fit = _points(dataset, *read_predictions(folder, "regress"))
     test = _points(dataset, *read_predictions(folder, "test"))
@@ -51,7 +53,7 @@ def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score
 
 
 def score_records(scores: Sequence[Score]) -> tuple[ScoreRecord, ...]:
-    """Scores as they stand in a record."""
+    """The scores as records."""
     return tuple(ScoreRecord(**found.summary()) for found in scores)
 
 
@@ -70,12 +72,12 @@ def _points(dataset: KeypointDataset, ids: Sequence[str], keypoints: NDArray[np.
 def _boxes(dataset: KeypointDataset, ids: Sequence[str], annotations: Sequence[Annotation]) -> NDArray[np.float64]:
     for image_id, annotation in zip(ids, annotations, strict=True):
         if annotation.box is None:
-            raise UserError(f"{dataset.card.id}: image {image_id} has no box, but the card says that all have one")
+            raise UserError(f"{dataset.card.id}: image {image_id} has no box, but the card says that all images do")
     return np.stack([annotation.box for annotation in annotations if annotation.box is not None])
 
 
 def write_errors(folder: Path, scores: Sequence[Score], test: Points) -> None:
-    """Keep the error of every test image under every protocol."""
+    """Write the error of every test image under every protocol."""
     columns = {
         "protocol": [found.protocol for found in scores for _ in test.ids],
         "image_id": [image_id for _ in scores for image_id in test.ids],

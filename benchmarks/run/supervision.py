@@ -1,28 +1,41 @@
-"""What a supervised method is given that no other is: the landmarks of its fit images, and their number for its K."""
+"""Landmarks in training: whether a method sees them, and the number of keypoints that follows from it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
-from methods.base import SUPERVISED
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
     from benchmarks.run.cells import Cell
 
 
-def is_supervised(cell: Cell) -> bool:
-    """Whether the method of a cell runs here and says of itself that it learns from landmarks."""
-    return cell.supervision == SUPERVISED and cell.made_by is None
+def stated_landmarks(supervision: str, given: bool | None) -> bool:
+    """Whether a system from elsewhere saw landmarks: ``given`` by the option, by default no.
+
+    Raises UserError if ``given`` is None and the supervision has one of the field's words for methods that do.
+    """
+    words = supervision.strip().lower()
+    if given is None and (words in ("supervised", "semi-supervised") or words.startswith("few-shot")):
+        raise UserError(
+            f"--supervision '{supervision}' does not say whether the method saw landmarks in training; add "
+            "--saw-landmarks (a supervised row, never ranked) or --no-saw-landmarks"
+        )
+    return bool(given)
+
+
+def learns_from_landmarks(cell: Cell) -> bool:
+    """Whether the method of a cell runs here and is given landmarks in ``fit``."""
+    return cell.saw_landmarks and cell.made_by is None
 
 
 def keypoints_given(cell: Cell, datasets: Open) -> int:
-    """How many keypoints the method of a cell gives: the task's K, or, supervised, the L landmarks it learns from.
+    """The number of keypoints that a cell's method returns: the task's K, or L for a method that learns L landmarks.
 
-    Raises UserError, one line, where a supervised method would learn from images without landmarks.
+    Raises UserError if a supervised method would learn from images without landmarks.
     """
-    if not is_supervised(cell):
+    if not learns_from_landmarks(cell):
         return cell.task.num_keypoints
     count = len(datasets(cell.fit_dataset).card.landmark_names)
     if not count:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.errors import UserError
 from benchmarks.scaffold.naming import TEMPLATE_METHOD, TEMPLATE_TEST, Names, names_of, template_summary
-from leaderboard.load import write_atomically
+from leaderboard.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE_LENGTH = 120

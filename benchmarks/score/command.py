@@ -10,9 +10,9 @@ from benchmarks.score.choose import choose_protocols
 from benchmarks.score.inputs import read_inputs
 from benchmarks.score.options import ScoreOptions
 from benchmarks.score.report import Result, as_json, as_table
-from leaderboard.load import write_atomically
+from leaderboard.files import write_atomically
 from methods.adapters.base import OutputError
-from metrics.protocols import score_all
+from metrics.scoring import score_all
 
 
 def score_command(options: ScoreOptions) -> None:

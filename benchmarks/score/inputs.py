@@ -14,7 +14,7 @@ from methods.adapters.base import SplitTruth
 
 if TYPE_CHECKING:
     from benchmarks.importing.tasks import TaskData
-    from metrics.protocols import Points
+    from metrics.points import Points
 
 
 @dataclass(frozen=True)

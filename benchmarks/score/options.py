@@ -75,3 +75,7 @@ class ScoreOptions:
     ] = None
     method: Annotated[str | None, typer.Option(metavar="NAME", help="Name of the row.")] = None
     supervision: Annotated[str, typer.Option(metavar="TEXT", help="Supervision of the method.")] = "unsupervised"
+    saw_landmarks: Annotated[
+        bool | None,
+        typer.Option(help="Whether the method saw landmarks in training (default: no)."),
+    ] = None

@@ -16,6 +16,7 @@ from benchmarks.registry import IMPORTED, full_method_name, opener
 from benchmarks.run.distributed import Lead
 from benchmarks.run.executor import InProcess
 from benchmarks.run.plan import Request, make_plan
+from benchmarks.run.supervision import stated_landmarks
 from methods.adapters.arrays import parse_source
 from methods.adapters.base import Outputs
 
@@ -32,6 +33,7 @@ def check_recordable(options: ScoreOptions) -> None:
     if options.method is None:
         raise UserError("--record needs --method NAME, the name of the row in the leaderboard")
     check_name("--method", options.method)
+    stated_landmarks(options.supervision, options.saw_landmarks)
     if options.fit_gt or options.test_gt:
         raise UserError("--record takes the task's own landmarks; leave out --fit-gt and --test-gt")
     if options.protocol or options.normalizer or options.pairs:
@@ -60,7 +62,7 @@ def record_scored(output: Path, options: ScoreOptions, inputs: Inputs, data: Tas
     joined = join(outputs, data.truths())
     files = source_files({path: path.name for path in (parse_source(name)[0] for name in inputs.files)})
     format = f"arrays ({options.range}, {options.order})"
-    record = make_record(data, options.method or "", options.supervision, format, files, inputs.notes)
+    record = make_record(data, options, format, files, inputs.notes)
     store = Store(output)
     store.prepare()
     _, folder = write_import(output, joined, record)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.importing.tasks import TaskData
     from benchmarks.score.inputs import Inputs
     from benchmarks.score.options import ScoreOptions
-    from metrics.protocols import Score
+    from metrics.scoring import Score
 
 _WIDTH = 120
 _DEFICIENT = "† the regression is rank deficient: of all least-squares solutions the one of least norm is used"

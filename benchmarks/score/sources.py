@@ -17,7 +17,7 @@ from methods.adapters.base import Outputs, Split, SplitTruth
 from methods.adapters.checks import as_points, check_points
 from methods.adapters.conventions import check_convention, check_landmarks
 from methods.adapters.tables import ID
-from metrics.protocols import Points
+from metrics.points import Points
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

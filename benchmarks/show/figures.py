@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import textwrap
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.run.overlay import GREY, INK, PAPER
+from leaderboard.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,12 +50,6 @@ def write_figure(path: Path, figure: Figure) -> None:
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a file beside ``path`` that then takes its place; the folders above it are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    """Let ``write`` write a new file that then replaces ``path``; the folders above are made."""
+    with replacing(path) as partial:
         write(partial)
-        partial.replace(path)
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)

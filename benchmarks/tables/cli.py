@@ -48,7 +48,7 @@ def leaderboard(
 ) -> None:
     """Print tables, or check and rewrite the generated tables and lists of the documents."""
     from benchmarks.tables.command import Board, audit_text, board_text, check_pages, update_pages
-    from leaderboard.load import write_atomically
+    from leaderboard.files import write_atomically
 
     if check or update:
         if check and update:

@@ -1,4 +1,4 @@
-"""The ``leaderboard`` command: tables of a run directory, the generated parts of the documents, the audit."""
+"""The ``leaderboard`` command: tables of a run directory, generated parts of markdown files, and the audit."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from benchmarks.tables.lists import LISTS
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard import readme
 from leaderboard.audit import audit
-from leaderboard.kinds import MEASURED
 from leaderboard.load import load_records, load_results
-from leaderboard.misalignment import PAIR_SUITES, misalignment_rows, render_misalignment
 from leaderboard.records import ResultRecord
-from leaderboard.tables import VARIANT_SUITES, Format, render, rows
+from leaderboard.row_kinds import MEASURED
+from leaderboard.rows import PairRow, Row
+from leaderboard.suites import TableKind
+from leaderboard.tables import TABLES, Format, render
 from metrics.protocols import PROTOCOLS
 
-MISSING_SHOWN = 4  # cells that are missing in committed results, of which the command line names as many
+MISSING_SHOWN = 4  # missing cells that are named on the command line; of the others only the number is given
 
 
 @dataclass(frozen=True)
 class Board:
-    """What the user asked to see; ``protocol`` is None for each task's headline."""
+    """The user's request; ``protocol`` None means each task's headline."""
 
     suites: Sequence[str]
     tasks: Sequence[str]
@@ -38,72 +39,72 @@ class Board:
 
 
 def board_text(board: Board, runs: Path) -> str:
-    """The tables of the suites and tasks (all, where none is named) as one text."""
+    """The tables of the suites and tasks (of all if none is named) as one text."""
     _check(board)
     profile, _, _ = choose_profile(board.profile, board.data_root)
     records = _records(runs)
     sections = list(_sections(board, records, profile))
     if board.format == "md":
         return "\n".join(section.text(records, board.protocol) for section in sections)
-    if any(section.pairs for section in sections) and board.suites:
+    alone = [section for section in sections if TABLES[section.kind].own_fields]
+    if alone and board.suites:
         if len(sections) > 1:
-            raise UserError(f"--format {board.format}: suite {PAIR_SUITES[0]} has fields of its own; ask for it alone")
-        return render_misalignment(sections[0].rows(records, board.protocol), board.format)
-    found = [row for section in sections if not section.pairs for row in section.rows(records, board.protocol)]
-    unique = list({_key(row): row for row in found}.values())
-    return render(unique, board.format)
+            raise UserError(f"--format {board.format}: suite {alone[0].name} has fields of its own; ask for it alone")
+        return TABLES[alone[0].kind].render(alone[0].rows(records, board.protocol), board.format)
+    found = [row for section in sections if section not in alone for row in section.rows(records, board.protocol)]
+    unique = {_key(row): row for row in found if isinstance(row, Row)}
+    return render(list(unique.values()), board.format)
 
 
 def _records(runs: Path) -> list[ResultRecord]:
-    """Those of a run directory, or of a folder of committed results."""
+    """The records of a run directory or of a folder of committed results."""
     committed = not (runs / "cells").is_dir() and any(runs.glob("*.json"))
     return load_results(runs) if committed else load_records(runs)
 
 
 @dataclass(frozen=True)
 class _Section:
-    """A table's title, tasks and profile; ``variants``: of ablations; ``pairs``: aligned against wild."""
+    """The tasks, profile and kind of a table; ``name`` is that of its suite, '' without one."""
 
+    name: str
     title: str
     tasks: Sequence[str]
     profile: Profile
-    variants: bool = False
-    pairs: bool = False
+    kind: TableKind = "plain"
 
-    def rows(self, records: Sequence[ResultRecord], protocol: str | None) -> list[dict[str, object]]:
+    def rows(self, records: Sequence[ResultRecord], protocol: str | None) -> Sequence[Row | PairRow]:
         """The rows of the table."""
-        if self.pairs:
-            return misalignment_rows(records, self.tasks, self.profile, protocol)
-        return rows(records, self.tasks, self.profile, protocol, self.variants)
+        return TABLES[self.kind].rows(records, self.tasks, self.profile, protocol)
 
     def text(self, records: Sequence[ResultRecord], protocol: str | None) -> str:
-        """One table with its tasks across; with all protocols a table for each task, the protocols across."""
-        if self.pairs:
-            return render_misalignment(self.rows(records, protocol), "md", self.title)
+        """A table with tasks across; under all protocols a table per task with protocols across."""
+        table = TABLES[self.kind]
+        if table.own_fields:
+            return table.render(self.rows(records, protocol), "md", self.title)
         if protocol == "all":
             single = [replace(self, tasks=[task]) for task in self.tasks]
             parts = [render(one.rows(records, "all"), "md", f"{one.tasks[0]}, {self.title}") for one in single]
             return "\n".join(parts)
-        found = self.rows(records, protocol)
+        found = [row for row in self.rows(records, protocol) if isinstance(row, Row)]
         text = render(found, "md", self.title if protocol is None else f"{self.title}, {protocol}")
-        measured = {row["task"] for row in found if row["kind"] in MEASURED}
+        measured = {row.task for row in found if row.kind in MEASURED}
         there = {record.task for record in records}
         others = [task for task in self.tasks if task not in measured and task in there]
         return text + (f"\nNot scored under {protocol}: {', '.join(others)}.\n" if protocol and others else "")
 
 
-def _key(row: dict[str, object]) -> tuple[str, ...]:
-    """What tells a row from the others: a task may be in several suites."""
-    return tuple(str(row[name]) for name in ("kind", "label", "supervision", "task", "protocol", "metric"))
+def _key(row: Row) -> tuple[str, ...]:
+    """The fields that identify a row; a task in several suites gives equal ones."""
+    return tuple(str(each) for each in (row.kind, row.label, row.supervision, row.task, row.protocol, row.metric))
 
 
 def audit_text(board: Board) -> str:
-    """What is known of the published rows of the suites and tasks, or of all."""
+    """The audit of the published rows of the suites and tasks, or of all."""
     _check(board)
     for task in board.tasks:
         if task not in TASKS:
             raise unknown("task", task, TASKS)
-    named = [*(task for suite in board.suites for task in SUITES[suite]), *board.tasks]
+    named = [*(task for suite in board.suites for task in SUITES[suite].tasks), *board.tasks]
     return audit(named or None, board.format, board.protocol)
 
 
@@ -117,21 +118,21 @@ def _check(board: Board) -> None:
 
 
 def _sections(board: Board, records: Sequence[ResultRecord], profile: Profile) -> Iterable[_Section]:
-    """The tables; unasked, a run's own data comes last, in whatever profile it has."""
-    for suite in board.suites or ([] if board.tasks else SUITES):
-        title = f"{suite} ({profile} profile)"
-        yield _Section(title, SUITES[suite], profile, suite in VARIANT_SUITES, suite in PAIR_SUITES)
+    """The tables; if no suite or task is named, custom data comes last, under every profile."""
+    for name in board.suites or ([] if board.tasks else SUITES):
+        suite = SUITES[name]
+        yield _Section(name, f"{name} ({profile} profile)", suite.tasks, profile, suite.kind)
     there = {(record.task, record.profile) for record in records}
     for task in board.tasks:
         if task not in TASKS and not any(task == found for found, _ in there):
             raise unknown("task", task, [*TASKS, *(found for found, _ in there)])
     if board.tasks:
-        yield _Section(f"{profile} profile", board.tasks, profile)
+        yield _Section("", f"{profile} profile", board.tasks, profile)
     elif not board.suites:
         for each in get_args(Profile):
             own = sorted({task for task, found in there if found == each and task not in TASKS})
             if own and (board.format == "md" or each == profile):
-                yield _Section(f"own data ({each} profile)", own, each)
+                yield _Section("", f"own data ({each} profile)", own, each)
 
 
 def pages(paths: Iterable[Path]) -> list[Path]:
@@ -194,7 +195,7 @@ def _warn(unclean: str) -> None:
 
 
 def _missing(gaps: Sequence[str]) -> str:
-    """What a committed list lacks, in a few words."""
+    """The cells that a committed list lacks; the first by name, the others as a number."""
     if not gaps:
         return ""
     more = f" and {len(gaps) - MISSING_SHOWN} more" if len(gaps) > MISSING_SHOWN else ""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from benchmarks.describe.task import suite_summary
 from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Entry, Registry, method_class
-from benchmarks.tasks import SUITES, TASKS
+from benchmarks.tasks import SUITES, TASKS, records_of_packages
 from datasets.base import SPLITS, DatasetCard
 from leaderboard.literature import systems
 from metrics.protocols import PROTOCOLS, Protocol
@@ -65,7 +65,7 @@ def _top_level(card: DatasetCard) -> list[str]:
 
 def _tasks() -> str:
     lines = []
-    for task in TASKS.values():
+    for task in (TASKS[name] for name in TASKS if name not in _packaged()):
         learned = _code(task.fit_on) if task.fit_on else NOTHING
         learned = f"{task.fit_images} images" if task.fit_images is not None else learned
         headline = task.protocols[0]
@@ -75,7 +75,9 @@ def _tasks() -> str:
 
 
 def _suites() -> str:
-    return _table(("suite", "tasks"), [(_code(name), suite_summary(name)) for name in SUITES])
+    return _table(
+        ("suite", "tasks"), [(_code(name), suite_summary(name)) for name in SUITES if name not in _packaged()]
+    )
 
 
 def _formats() -> str:
@@ -126,6 +128,11 @@ LISTS: Mapping[str, Callable[[], str]] = {
 def _own(registry: Registry) -> list[Entry]:
     """The entries of a registry that stand in this repository's own table."""
     return [entry for entry in registry.entries.values() if entry.owner.endswith("/__init__.py")]
+
+
+def _packaged() -> set[str]:
+    """Names of the tasks and suites of installed packages."""
+    return {record.name for _, record in records_of_packages()}
 
 
 def _code(name: str) -> str:

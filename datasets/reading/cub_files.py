@@ -52,6 +52,7 @@ def bird_card(
     """
     usual: dict[str, Any] = {
         "landmark_names": PARTS,
+        "protocols": ("birds",),
         "left_right_pairs": LEFT_RIGHT_PAIRS,
         "has_visibility": True,
         "has_boxes": True,

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
 from methods.adapters.checks import as_points, check_points
@@ -50,8 +50,9 @@ class SourceFile(BaseModel):
 class ImportRecord(BaseModel):
     """The record of imported keypoints, in ``<task>.<profile>.json``.
 
-    ``digests`` are those of the dataset's splits regress and test, so that keypoints of other images or crops are
-    refused later; ``predictions_sha256`` is that of the parquet file; ``counts`` holds the number of images per split.
+    ``saw_landmarks`` says whether the system saw landmarks in training. ``digests`` are those of the dataset's splits
+    regress and test, so that keypoints of other images or crops are refused later; ``predictions_sha256`` is that of
+    the parquet file; ``counts`` holds the number of images per split.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,6 +60,7 @@ class ImportRecord(BaseModel):
     schema_version: Literal[1] = 1
     method: Annotated[str, Field(min_length=1)]
     supervision: str = "unsupervised"
+    saw_landmarks: bool = False
     task: str
     profile: Literal["mini", "paper"]
     dataset: str
@@ -69,6 +71,13 @@ class ImportRecord(BaseModel):
     digests: dict[str, str]
     predictions_sha256: str
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _older(cls, given: Any) -> Any:
+        """Records of older versions lack ``saw_landmarks``; for these the exact word 'supervised' decides."""
+        older = isinstance(given, dict) and "saw_landmarks" not in given
+        return {**given, "saw_landmarks": given.get("supervision") == "supervised"} if older else given
 
 
 def schema() -> dict[str, Any]:

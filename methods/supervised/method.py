@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from methods.base import SUPERVISED, ImageBatch, ImageStream, LabelledBatch, MethodCard, MethodConfig, MethodError
+from methods.base import ImageBatch, ImageStream, LabelledBatch, MethodCard, MethodConfig, MethodError
 from methods.supervised.config import GROUPS, SupervisedConfig
 from methods.training.base import TrainedMethod
 
@@ -28,7 +28,8 @@ class Supervised(TrainedMethod):
         paper="Integral Human Pose Regression, Sun et al., ECCV 2018",
         year=2018,
         licence="Apache-2.0",
-        supervision=SUPERVISED,
+        supervision="supervised",
+        saw_landmarks=True,
         trained_on="the fit images and their landmarks",
     )
     Config: ClassVar[type[MethodConfig]] = SupervisedConfig

@@ -8,8 +8,9 @@ from benchmarks.errors import UserError
 from benchmarks.registry import full_name, open_dataset, opener
 from benchmarks.run.cells import Cell
 from benchmarks.run.plan import Request, make_plan
-from benchmarks.tasks import SUITES, TASKS, plain_name, task_on
-from metrics.protocols import PROTOCOLS
+from benchmarks.tasks import SUITES, TASKS, plain_name, protocols_of, task_on
+from leaderboard.suites import Suite
+from metrics.protocols import PROTOCOLS, SETS
 from tests.custom_data import coco, photo, write_coco
 
 HEADLINES = {"celeba": "sk/interocular", "cub": "sk/side", "taichi": "sk/cumulative", "human36m": "sk/human36m"}
@@ -51,8 +52,8 @@ def test_a_dataset_outside_the_suites_is_scored_as_its_kind(name, family):
 
 
 def test_what_a_suite_has_already_is_that_task():
-    assert task_on("celeba_wild", 8, open_dataset("celeba_wild", None)) is TASKS["celeba_wild_k8"]
-    assert task_on("taichi", 10, open_dataset("taichi", None)) is TASKS["taichi"]
+    assert task_on("celeba_wild", 8, open_dataset("celeba_wild", None)) == TASKS["celeba_wild_k8"]
+    assert task_on("taichi", 10, open_dataset("taichi", None)) == TASKS["taichi"]
 
 
 def test_under_the_mini_profile_a_dataset_is_its_twin_where_it_has_one():
@@ -148,12 +149,30 @@ def test_a_dataset_is_opened_once(tmp_path):
 
 
 def test_suites_hold_tasks():
-    assert {task for tasks in SUITES.values() for task in tasks} == TASKS.keys()
+    assert {task for suite in SUITES.values() for task in suite.tasks} == TASKS.keys()
 
 
 def test_misalignment_pairs_each_aligned_task_with_a_wild_one_of_the_same_measure():
-    pairs = list(zip(SUITES["misalignment"][::2], SUITES["misalignment"][1::2], strict=True))
-    assert [aligned for aligned, _ in pairs] == list(SUITES["aligned"])
-    assert {wild for _, wild in pairs} <= set(SUITES["wild"])
+    pairs = list(zip(SUITES["misalignment"].tasks[::2], SUITES["misalignment"].tasks[1::2], strict=True))
+    assert [aligned for aligned, _ in pairs] == list(SUITES["aligned"].tasks)
+    assert {wild for _, wild in pairs} <= set(SUITES["wild"].tasks)
     for aligned, wild in pairs:
         assert TASKS[aligned].protocols == TASKS[wild].protocols
+
+
+def test_protocols_are_those_of_the_card_whatever_the_name(toys):
+    card = toys.squares(None).card.model_copy(update={"id": "cube_corners"})
+    assert protocols_of(card)[0] == "strict/side"
+    assert protocols_of(card.model_copy(update={"interocular": (0, 1)})) == SETS["faces"]
+    assert protocols_of(card.model_copy(update={"protocols": ("sk/side", "taichi", "sk/relative")})) == (
+        "sk/side",
+        *SETS["taichi"],
+    )
+    assert protocols_of(card.model_copy(update={"landmark_names": ()})) == ()
+    with pytest.raises(UserError, match="card of dataset cube_corners: unknown protocol or set 'bird'"):
+        protocols_of(card.model_copy(update={"protocols": ("bird",)}))
+
+
+def test_a_suite_of_pairs_has_an_even_number_of_tasks():
+    with pytest.raises(ValueError, match="3 tasks, expected an even number"):
+        Suite(name="odd", tasks=("a", "b", "c"), kind="pairs")

@@ -11,7 +11,9 @@ import pytest
 from datasets import cub
 from datasets.base import SPLITS
 from methods.floors import Grid
-from metrics.protocols import PROTOCOLS, Points, score
+from metrics.points import Points
+from metrics.protocols import PROTOCOLS
+from metrics.scoring import score
 from tests.dataset_plugins.test_cub import check_against_files, oracle_crop, raw
 
 

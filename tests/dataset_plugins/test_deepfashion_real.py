@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from datasets.deepfashion import CARD, DEEPFASHION, JOINTS
-from metrics.protocols import score
+from metrics.scoring import score
 from tests.dataset_plugins.test_deepfashion import JSON
 from tests.metrics.worlds import points
 

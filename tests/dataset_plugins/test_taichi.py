@@ -14,7 +14,7 @@ from PIL import Image
 
 from datasets.base import DatasetError, Split
 from datasets.taichi import CARD, JOINTS, TAICHI, TaiChi
-from metrics.protocols import score
+from metrics.scoring import score
 from tests.dataset_plugins.reading.frame_files import Does, new_frame, old_frame, old_pickle
 from tests.metrics.worlds import points
 

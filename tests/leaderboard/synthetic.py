@@ -1,10 +1,13 @@
-"""Records of cells that never ran."""
+"""Made-up records and suites."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from leaderboard.records import Failure, ResultRecord, ScoreRecord
+from leaderboard.suites import Suite, TableKind
+
+KINDS: dict[str, TableKind] = {"ablation": "ablation", "misalignment": "pairs"}
 
 
 def score_of(value: float, half: float = 0.5, **changes: Any) -> ScoreRecord:
@@ -25,6 +28,11 @@ def score_of(value: float, half: float = 0.5, **changes: Any) -> ScoreRecord:
         "per_landmark": (value, None),
     }
     return ScoreRecord(**(fields | changes))
+
+
+def suites(**tasks: tuple[str, ...]) -> dict[str, Suite]:
+    """Suites of these names, with the kinds that the names have in the paper."""
+    return {name: Suite(name=name, tasks=each, kind=KINDS.get(name, "plain")) for name, each in tasks.items()}
 
 
 def record(

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.load import load_records, load_results, save_results
+from leaderboard.load import RESULTS, load_records, load_results, save_results
 from leaderboard.records import Failure
 from leaderboard.tables import render, rows
 from tests.leaderboard.synthetic import record, score_of
@@ -54,7 +54,7 @@ def test_a_warning_goes_to_stderr_by_default(tmp_path, capsys):
 def test_a_record_of_a_newer_schema_is_refused(tmp_path):
     newer = record("alpha", "cub_001", 7.0).model_dump(mode="json") | {"schema_version": 99, "colour": "blue"}
     write_cell(tmp_path, "a", json.dumps(newer))
-    with pytest.raises(LeaderboardError, match="schema_version 99, this code reads up to 3"):
+    with pytest.raises(LeaderboardError, match="schema_version 99, this code reads up to 4"):
         load_records(tmp_path)
 
 
@@ -118,3 +118,9 @@ def test_committed_lists_are_short_and_say_what_the_tables_need(tmp_path):
     assert back.scores[1].per_landmark == ()
     assert (back.scores[1].rows, back.scores[1].rank) == (other.rows, other.rank)
     assert render(rows([back], ["cub_001"], "mini", "all")) == render(rows([full], ["cub_001"], "mini", "all"))
+
+
+@pytest.mark.parametrize("path", sorted(RESULTS.glob("*.json")), ids=lambda path: path.stem)
+def test_a_committed_list_that_is_read_and_written_stays_as_it_is(path, tmp_path):
+    save_results(load_results(RESULTS, path.stem), tmp_path / path.name)
+    assert (tmp_path / path.name).read_bytes() == path.read_bytes()

@@ -12,8 +12,10 @@ import pytest
 from leaderboard import readme
 from leaderboard.errors import LeaderboardError
 from leaderboard.load import load_results, save_results
-from leaderboard.misalignment import FIELDS, misalignment_rows, render_misalignment
-from tests.leaderboard.synthetic import record, score_of
+from leaderboard.misalignment import misalignment_rows
+from leaderboard.rows import PAIR_FIELDS, known, plain
+from leaderboard.tables import TABLES, render
+from tests.leaderboard.synthetic import record, score_of, suites
 
 TASKS = ("cub_aligned", "cub_all", "human36m", "human36m_unaligned")
 H36M = {"protocol": "sk/human36m", "unit": "px@128"}
@@ -32,23 +34,23 @@ ALPHA = runs("alpha", cub_aligned=8.0, cub_all=16.0, human36m=5.0, human36m_unal
 
 
 def of(found, label, aligned):
-    (row,) = [row for row in found if (row["label"], row["aligned_task"]) == (label, aligned)]
+    (row,) = [row for row in found if (row.label, row.aligned_task) == (label, aligned)]
     return row
 
 
 def test_errors_are_in_percent_of_the_mean_pose_and_the_loss_is_of_the_error_itself():
     found = misalignment_rows([*GRID, *ALPHA], TASKS, "mini")
-    assert all(tuple(row) == FIELDS for row in found)
+    assert all(tuple(plain(row)) == PAIR_FIELDS for row in found)
     birds = of(found, "Alpha", "cub_aligned")
-    assert (birds["wild_task"], birds["protocol"], birds["unit"]) == ("cub_all", "sk/side", "% side")
-    assert (birds["aligned"], birds["wild"]) == pytest.approx((80, 40))
-    assert (birds["aligned_error"], birds["wild_error"], birds["loss"]) == pytest.approx((8, 16, 2))
+    assert (birds.wild_task, birds.protocol, birds.unit) == ("cub_all", "sk/side", "% side")
+    assert (birds.aligned.value, birds.wild.value) == pytest.approx((80, 40))
+    assert (birds.aligned_error, birds.wild_error, birds.loss.value) == pytest.approx((8, 16, 2))
     people = of(found, "Alpha", "human36m")
-    assert (people["aligned"], people["wild"], people["loss"]) == pytest.approx((25, 80, 8))
+    assert (people.aligned.value, people.wild.value, people.loss.value) == pytest.approx((25, 80, 8))
     both = of(found, "Alpha", "all")
-    assert (both["aligned"], both["wild"], both["loss"]) == pytest.approx((20**0.5 * 10, 32**0.5 * 10, 4))
+    assert (both.aligned.value, both.wild.value, both.loss.value) == pytest.approx((20**0.5 * 10, 32**0.5 * 10, 4))
     floor = of(found, "Grid", "cub_aligned")
-    assert (floor["aligned"], floor["wild"], floor["loss"]) == pytest.approx((100, 100, 4))
+    assert (floor.aligned.value, floor.wild.value, floor.loss.value) == pytest.approx((100, 100, 4))
 
 
 def test_the_interval_is_students_over_the_logarithms_of_each_seeds_loss():
@@ -60,25 +62,25 @@ def test_the_interval_is_students_over_the_logarithms_of_each_seeds_loss():
     row = of(misalignment_rows(records, TASKS[:2], "mini"), "Alpha", "cub_aligned")
     # Losses 2, 4, 8: their logarithms are 1, 2, 3 times that of 2; Student's t with 2 degrees of freedom is 4.3027.
     half = 4.3027 * math.log(2) / 3**0.5
-    assert (row["seeds"], row["loss"]) == (3, pytest.approx(4))
-    assert math.log(row["loss_high"] / 4) == pytest.approx(half, rel=1e-4)
-    assert math.log(4 / row["loss_low"]) == pytest.approx(half, rel=1e-4)
-    assert row["aligned"] is None  # no mean pose beside it
+    assert (row.seeds, row.loss.value) == (3, pytest.approx(4))
+    assert math.log(row.loss.high / 4) == pytest.approx(half, rel=1e-4)
+    assert math.log(4 / row.loss.low) == pytest.approx(half, rel=1e-4)
+    assert row.aligned is None  # no mean pose beside it
 
 
 def test_images_share_in_the_interval_even_with_one_seed():
     (row,) = misalignment_rows(runs("alpha", half=0.3, cub_aligned=3.0, cub_all=6.0), TASKS[:2], "mini")
     half = math.hypot(0.3 / 3, 0.3 / 6)
-    assert math.log(row["loss_high"] / 2) == pytest.approx(half)
+    assert math.log(known(row.loss.high) / 2) == pytest.approx(half)
     with_floor = misalignment_rows([*GRID, *runs("alpha", half=0.5, cub_aligned=8.0, cub_all=16.0)], TASKS[:2], "mini")
     row = of(with_floor, "Alpha", "cub_aligned")
-    assert (row["aligned_low"], row["aligned_high"]) == pytest.approx((75, 85))
+    assert (row.aligned.low, row.aligned.high) == pytest.approx((75, 85))
 
 
 def test_only_seeds_that_both_tasks_have_are_paired():
     records = [*runs("alpha", 0, cub_aligned=1.0, cub_all=3.0), *runs("alpha", 1, cub_aligned=2.0)]
     (row,) = misalignment_rows(records, TASKS[:2], "mini")
-    assert (row["seeds"], row["loss"]) == (1, pytest.approx(3))
+    assert (row.seeds, row.loss.value) == (1, pytest.approx(3))
     apart = [*runs("alpha", 0, cub_aligned=1.0), *runs("alpha", 1, cub_all=2.0)]
     assert misalignment_rows(apart, TASKS[:2], "mini") == []
 
@@ -92,7 +94,7 @@ def test_what_cannot_be_compared_is_left_out():
     for records in (lone, cut, failed, old, paper):
         assert misalignment_rows(records, TASKS, "mini") == []
     part = misalignment_rows(runs("alpha", cub_aligned=8.0, cub_all=16.0), TASKS, "mini")
-    assert [row["aligned_task"] for row in part] == ["cub_aligned"]  # no mean over pairs that are not all there
+    assert [row.aligned_task for row in part] == ["cub_aligned"]  # no mean over pairs that are not all there
 
 
 def test_another_protocol_is_paired_with_itself():
@@ -101,9 +103,9 @@ def test_another_protocol_is_paired_with_itself():
         for each, value in zip(runs("alpha", cub_aligned=8.0, cub_all=16.0), (3.0, 9.0), strict=True)
     ]
     (row,) = misalignment_rows(records, TASKS[:2], "mini", "strict")
-    assert (row["protocol"], row["loss"]) == ("strict/side", pytest.approx(3))
-    assert [row["loss"] for row in misalignment_rows(records, TASKS[:2], "mini", "all")] == pytest.approx([2, 3])
-    text = render_misalignment(misalignment_rows(records, TASKS[:2], "mini", "all"))
+    assert (row.protocol, row.loss.value) == ("strict/side", pytest.approx(3))
+    assert [row.loss.value for row in misalignment_rows(records, TASKS[:2], "mini", "all")] == pytest.approx([2, 3])
+    text = render(misalignment_rows(records, TASKS[:2], "mini", "all"))
     assert "cub_all strict/side" in text and "loss, all" not in text
 
 
@@ -113,7 +115,7 @@ def test_the_table_has_methods_by_what_is_left_in_the_wild_then_supervised_ones_
         each.model_copy(update={"supervision": "supervised"})
         for each in runs("ceiling", cub_aligned=1.0, cub_all=1.0, human36m=1.0, human36m_unaligned=1.0)
     ]
-    text = render_misalignment(misalignment_rows([*GRID, *ALPHA, *beta, *top], TASKS, "mini"), "md", "misalignment")
+    text = render(misalignment_rows([*GRID, *ALPHA, *beta, *top], TASKS, "mini"), "md", "misalignment")
     assert text.startswith("### misalignment\n\n| method")
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"]
     assert lines[0] == ["method", *TASKS[:2], "loss", *TASKS[2:], "loss", "loss, all", "seeds"]
@@ -128,15 +130,15 @@ def test_the_table_has_methods_by_what_is_left_in_the_wild_then_supervised_ones_
 
 def test_csv_and_json_hold_the_same_rows():
     found = misalignment_rows([*GRID, *ALPHA], TASKS, "mini")
-    assert json.loads(render_misalignment(found, "json")) == found
-    read = list(csv.DictReader(io.StringIO(render_misalignment(found, "csv"))))
-    assert [float(line["loss"]) for line in read] == pytest.approx([row["loss"] for row in found])
-    assert "Nothing measured yet." in render_misalignment([])
+    assert json.loads(render(found, "json")) == [plain(row) for row in found]
+    read = list(csv.DictReader(io.StringIO(render(found, "csv"))))
+    assert [float(line["loss"]) for line in read] == pytest.approx([row.loss.value for row in found])
+    assert "Nothing measured yet." in TABLES["pairs"].render([])
     with pytest.raises(LeaderboardError, match="unknown format 'html'"):
-        render_misalignment(found, "html")
+        render(found, "html")  # type: ignore[arg-type]
 
 
-SUITES = {"aligned": ("cub_aligned", "human36m"), "wild": ("cub_all", "human36m_unaligned"), "misalignment": TASKS}
+SUITES = suites(aligned=("cub_aligned", "human36m"), wild=("cub_all", "human36m_unaligned"), misalignment=TASKS)
 BLOCK = "<!-- leaderboard:mini:{} -->\n<!-- /leaderboard -->\n"
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from leaderboard import readme
 from leaderboard.load import save_results
-from leaderboard.misalignment import misalignment_rows, render_misalignment
+from leaderboard.misalignment import misalignment_rows
 from leaderboard.origins import origin_of, origins_line, table_line
 from leaderboard.tables import render, rows
-from tests.leaderboard.synthetic import record, score_of
+from tests.leaderboard.synthetic import record, score_of, suites
 
 FIRST, SECOND = "1a2b3c4" + 33 * "0", "5d6e7f8" + 33 * "0"
 TASKS = ("cub_001", "cub_002")
@@ -63,7 +63,7 @@ def test_the_line_says_how_many_of_how_many_and_which_commits(origins, line):
 def test_a_row_names_the_commit_of_each_seed_of_its_value():
     records = [*measured([git(), git(SECOND, dirty=True)]), record("alpha", "cub_001", None, 2, provenance=git())]
     found = rows(records, TASKS, "mini")
-    assert [row["commits"] for row in found] == [["1a2b3c4", "5d6e7f8-dirty"]]
+    assert [row.commits for row in found] == [["1a2b3c4", "5d6e7f8-dirty"]]
     assert json.loads(render(found, "json"))[0]["commits"] == ["1a2b3c4", "5d6e7f8-dirty"]
     assert next(csv.DictReader(io.StringIO(render(found, "csv"))))["commits"] == "1a2b3c4 5d6e7f8-dirty"
 
@@ -98,12 +98,12 @@ def test_pairs_count_the_results_on_both_tasks_once_and_only_seeds_that_both_hav
         for each in measured([git(SECOND if task == "cub_all" else FIRST)] * (3 if task == "cub_all" else 2), task=task)
     ]
     found = misalignment_rows(records, tasks, "mini")
-    assert [row["aligned_task"] for row in found] == ["cub_aligned", "human36m", "all"]
-    assert "results of 2 commits: 1a2b3c4 (6), 5d6e7f8 (2)" in render_misalignment(found)
-    assert render_misalignment(found, "csv").splitlines()[1].endswith(",1a2b3c4 1a2b3c4 5d6e7f8 5d6e7f8")
+    assert [row.aligned_task for row in found] == ["cub_aligned", "human36m", "all"]
+    assert "results of 2 commits: 1a2b3c4 (6), 5d6e7f8 (2)" in render(found)
+    assert render(found, "csv").splitlines()[1].endswith(",1a2b3c4 1a2b3c4 5d6e7f8 5d6e7f8")
 
 
-SUITES = {"wild": ("cub_001", "cub_002"), "aligned": ("cub_aligned",)}
+SUITES = suites(wild=("cub_001", "cub_002"), aligned=("cub_aligned",))
 PAGE = "<!-- leaderboard:mini:wild -->\n<!-- /leaderboard -->\n"
 
 

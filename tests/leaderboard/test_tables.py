@@ -6,7 +6,8 @@ from typing import Any, get_args
 import pytest
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.tables import FIELDS, Format, render, rows
+from leaderboard.rows import FIELDS, known, plain
+from leaderboard.tables import Format, render, rows
 from metrics.protocols import PROTOCOLS
 from tests.leaderboard.synthetic import record, score_of
 
@@ -39,7 +40,7 @@ def markdown(records, tasks=TASKS):
 def test_a_row_has_every_field_and_only_the_asked_tasks_and_profile():
     other = [record("alpha", "taichi", 1.0), record("alpha", "cub_001", 1.0, profile="paper")]
     (row,) = rows([record("alpha", "cub_001", 7.0), *other], TASKS, "mini")
-    assert tuple(row) == FIELDS
+    assert tuple(plain(row)) == FIELDS
     expected: dict[str, Any] = {
         "method": "alpha",
         "label": "Alpha",
@@ -49,25 +50,25 @@ def test_a_row_has_every_field_and_only_the_asked_tasks_and_profile():
     }
     expected |= {"protocol": "sk/side", "value": 7.0, "unit": "% side", "higher_is_better": False, "seeds": 1}
     expected |= {"ci_low": 6.5, "ci_high": 7.5, "n_fit": 30, "n_test": 28, "seconds": 4.5, "status": "done"}
-    assert {name: row[name] for name in expected} == expected
+    assert {name: plain(row)[name] for name in expected} == expected
 
 
 def test_seeds_are_averaged_and_their_spread_widens_the_interval():
     several = [record("alpha", "cub_001", value, seed=seed) for seed, value in enumerate((6.0, 7.0, 8.0))]
     (row,) = rows(several, TASKS, "mini")
-    assert (row["value"], row["seeds"]) == (7.0, 3)
+    assert (row.value, row.seeds) == (7.0, 3)
     # Student's t with 2 degrees of freedom is 4.303; the deviation of 6, 7, 8 is 1; each seed's own half is 0.5.
     half = (0.5**2 + (4.303 / 3**0.5) ** 2) ** 0.5
-    assert row["ci_high"] - 7.0 == pytest.approx(half, abs=1e-3)
-    assert 7.0 - row["ci_low"] == pytest.approx(half, abs=1e-3)
+    assert known(row.ci_high) - 7.0 == pytest.approx(half, abs=1e-3)
+    assert 7.0 - known(row.ci_low) == pytest.approx(half, abs=1e-3)
     same = [record("alpha", "cub_001", 7.0, seed=seed) for seed in range(3)]
     (row,) = rows(same, TASKS, "mini")
-    assert (row["ci_low"], row["ci_high"]) == (6.5, 7.5)
+    assert (row.ci_low, row.ci_high) == (6.5, 7.5)
 
 
 def test_a_failed_seed_is_counted_and_marked():
     (row,) = rows([record("alpha", "cub_001", 7.0), record("alpha", "cub_001", None, seed=1)], TASKS, "mini")
-    assert (row["status"], row["value"], row["seeds"], row["failed_seeds"]) == ("done", 7.0, 1, 1)
+    assert (row.status, row.value, row.seeds, row.failed_seeds) == ("done", 7.0, 1, 1)
     text = markdown([record("alpha", "cub_001", 7.0), record("alpha", "cub_001", None, seed=1)])
     assert "±0.50‡" in text
     assert "‡ some seeds failed" in text
@@ -79,12 +80,12 @@ def test_the_same_seed_on_changed_data_counts_once_with_its_latest_date():
     other_seed = record("alpha", "cub_001", 9.0, 1, provenance={"date": "2026-01-01"}, dataset_digests={"test": "old"})
     for order in ([old, new, other_seed], [other_seed, new, old]):
         (row,) = rows(order, TASKS, "mini")
-        assert (row["value"], row["seeds"]) == (2.0, 1)
+        assert (row.value, row.seeds) == (2.0, 1)
 
 
 def test_other_settings_are_another_row_that_says_which():
     some = [record("alpha", "cub_001", float(steps), method_config={"steps": steps, "width": 2}) for steps in (5, 9)]
-    assert [(row["label"], row["value"]) for row in rows(some, TASKS, "mini")] == [
+    assert [(row.label, row.value) for row in rows(some, TASKS, "mini")] == [
         ("Alpha [steps=5]", 5.0),
         ("Alpha [steps=9]", 9.0),
     ]
@@ -97,16 +98,16 @@ def test_a_setting_that_the_method_has_by_dataset_makes_no_second_row():
         for seed, value in enumerate((5.0, 6.0))
     ]
     found = rows(some, TASKS, "mini")
-    assert [(row["label"], row["value"], row["seeds"]) for row in found] == [
+    assert [(row.label, row.value, row.seeds) for row in found] == [
         ("Alpha (steps by dataset)", 7.0, 1),
         ("Alpha (steps by dataset)", 5.5, 2),
     ]
-    assert [row["note"] for row in found] == [None, "Alpha, learned on mini_cub_002: steps=5, elsewhere 9"]
+    assert [row.note for row in found] == [None, "Alpha, learned on mini_cub_002: steps=5, elsewhere 9"]
     text = markdown(some)
     assert list(cells(text)) == ["Alpha (steps by dataset)"]
     assert text.count("Alpha, learned on mini_cub_002: steps=5, elsewhere 9") == 1
     set_by_hand = record("alpha", "cub_002", 1.0, method_config={"steps": 2}, method_label="Alpha (steps=2)")
-    labels = [row["label"] for row in rows([*some, set_by_hand], TASKS, "mini")]
+    labels = [row.label for row in rows([*some, set_by_hand], TASKS, "mini")]
     assert labels == ["Alpha (steps by dataset)", "Alpha (steps by dataset)", "Alpha (steps=2)"]
 
 
@@ -125,12 +126,12 @@ def test_seeds_that_ran_before_the_method_had_a_setting_by_dataset_are_not_avera
     )
     for order in ([*old, new], [new, *old]):
         (row,) = rows(order, TASKS, "mini")
-        assert (row["value"], row["seeds"]) == (7.0, 1)
+        assert (row.value, row.seeds) == (7.0, 1)
 
 
 def test_other_weights_are_told_apart_by_the_first_digits_of_their_hash():
     some = [record("alpha", "cub_001", 1.0, method_identity={"weights_sha256": digit * 64}) for digit in "ab"]
-    labels = [row["label"] for row in rows(some, TASKS, "mini")]
+    labels = [row.label for row in rows(some, TASKS, "mini")]
     assert labels == ["Alpha [weights_sha256=aaaaaaaa]", "Alpha [weights_sha256=bbbbbbbb]"]
 
 
@@ -207,7 +208,7 @@ BOTH = [
 
 
 def test_the_first_protocol_is_the_headline_and_alone_in_a_table():
-    assert [(row["protocol"], row["value"]) for row in rows(BOTH, TASKS, "mini")] == [
+    assert [(row.protocol, row.value) for row in rows(BOTH, TASKS, "mini")] == [
         ("sk/side", 7.0),
         ("sk/side", 8.0),
     ]
@@ -216,9 +217,9 @@ def test_the_first_protocol_is_the_headline_and_alone_in_a_table():
 
 def test_one_protocol_a_family_or_all_can_be_asked_for():
     found = {name: rows(BOTH, TASKS, "mini", name) for name in ("strict/box", "strict", "all", "scops")}
-    assert [row["value"] for row in found["strict/box"]] == [4.0, 5.0]
-    assert [row["value"] for row in found["strict"]] == [3.0, 4.0, 2.0, 5.0]
-    assert [row["value"] for row in found["all"]] == [7.0, 3.0, 4.0, 8.0, 2.0, 5.0]
+    assert [row.value for row in found["strict/box"]] == [4.0, 5.0]
+    assert [row.value for row in found["strict"]] == [3.0, 4.0, 2.0, 5.0]
+    assert [row.value for row in found["all"]] == [7.0, 3.0, 4.0, 8.0, 2.0, 5.0]
     assert found["scops"] == []
 
 
@@ -235,7 +236,7 @@ def test_a_score_of_another_protocol_version_is_marked_and_never_best():
     old = record("beta", "cub_001", 1.0, score={"protocol_version": 7})
     gone = record("gamma", "cub_001", 2.0, score={"protocol": "retired/side"})
     found = rows([record("alpha", "cub_001", 7.0), old, gone], TASKS, "mini")
-    assert [row["outdated"] for row in found] == [False, True, True]
+    assert [row.outdated for row in found] == [False, True, True]
     text = render(found)
     table = cells(text)
     assert table["Alpha"]["cub_001 sk/side (% side) ↓"] == "**7.00** ±0.50"
@@ -258,7 +259,7 @@ def test_reported_rows_stand_apart_and_only_in_the_paper_profile():
     assert "**" not in reported.split("\n\n")[1]
     assert "10.5 (" in reported
     assert "AutoLink" not in markdown(RECORDS)
-    assert {row["kind"] for row in rows(RECORDS, TASKS, "mini")} == {"trained"}
+    assert {row.kind for row in rows(RECORDS, TASKS, "mini")} == {"trained"}
 
 
 def test_every_metric_of_a_reported_task_has_its_column():
@@ -286,9 +287,9 @@ def test_two_profiles_in_one_table_are_refused():
 
 def test_csv_and_json_hold_the_same_rows():
     table = rows(RECORDS, TASKS, "mini")
-    assert json.loads(render(table, "json")) == table
+    assert json.loads(render(table, "json")) == [plain(row) for row in table]
     read = list(csv.DictReader(io.StringIO(render(table, "csv"))))
-    assert [line["label"] for line in read] == [row["label"] for row in table]
+    assert [line["label"] for line in read] == [row.label for row in table]
     assert [float(line["value"] or "nan") for line in read] == pytest.approx(
-        [float("nan") if row["value"] is None else row["value"] for row in table], nan_ok=True
+        [float("nan") if row.value is None else row.value for row in table], nan_ok=True
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from methods.base import SUPERVISED, LabelledBatch, Method
+from methods.base import LabelledBatch, Method
 from tests.methods.tiny_pipeline import ArrayImages, blobs
 
 
@@ -32,7 +32,7 @@ class LabelledArrayImages(ArrayImages):
 def fit_images(method: Method, count: int, num_keypoints: int, batch_size: int) -> ArrayImages:
     """Images for a method to learn from; those of a supervised one have a landmark for each keypoint."""
     pixels = blobs(count, method.image_size)
-    if method.card.supervision != SUPERVISED:
+    if not method.card.saw_landmarks:
         return ArrayImages(pixels, batch_size)
     landmarks = np.random.default_rng(0).uniform(0.1, 0.9, (count, num_keypoints, 2))
     return LabelledArrayImages(pixels, landmarks, batch_size=batch_size)

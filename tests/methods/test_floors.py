@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from methods.base import ImageBatch, MethodError
 from methods.floors import Centre, Floor, Grid, RandomPoints
-from metrics.protocols import PROTOCOLS, Points, score
+from metrics.points import Points
+from metrics.protocols import PROTOCOLS
+from metrics.scoring import score
 
 
 def fitted(floor: type[Floor], num_keypoints: int, seed: int = 0) -> Floor:

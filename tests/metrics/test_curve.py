@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metrics.curve import label_curve
-from metrics.protocols import score
+from metrics.scoring import score
 from tests.metrics import oracle
 from tests.metrics.worlds import world
 

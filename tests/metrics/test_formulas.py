@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from metrics.protocols import PROTOCOLS, Points, score
+from metrics.points import Points
+from metrics.protocols import PROTOCOLS
+from metrics.scoring import score
 from tests.metrics import oracle
 from tests.metrics.worlds import PAIRS, world
 

@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from metrics.left_right import mistyped_order, swapped_order
-from metrics.protocols import PROTOCOLS, Points, score, score_all
+from metrics.points import Points
+from metrics.protocols import PROTOCOLS
+from metrics.scoring import score, score_all
 from tests.metrics import oracle
 from tests.metrics.test_left_right import naive_loop
 from tests.metrics.worlds import HUMAN36M_PAIRS, PAIRS, shuffled_sides, world

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from metrics.errors import MetricError
 from metrics.left_right import swapped_order
-from metrics.protocols import PROTOCOLS, Protocol, score, score_all
+from metrics.protocols import PROTOCOLS, Protocol
+from metrics.scoring import score, score_all
 from tests.metrics.worlds import HUMAN36M_PAIRS, PAIRS, points, reordered, shuffled_sides, world
 
 CARD: dict[str, Any] = {"left_right_pairs": PAIRS, "interocular": (0, 1)}
@@ -222,10 +223,10 @@ def test_ids_and_records_are_frozen_and_complete():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"rows": "visible"}, "sides that may change places"),
-        ({"sides": "annotated", "drop_outliers": True}, "outliers are dropped only after"),
-        ({"sides": "annotated", "direction": "backward", "landmarks": (1,)}, "a backward regression takes all"),
-        ({"landmarks": (1,), "normaliser": "interocular"}, "the eyes are numbered"),
+        ({"rows": "visible"}, "exchangeable sides require"),
+        ({"sides": "annotated", "drop_outliers": True}, "drop_outliers requires"),
+        ({"sides": "annotated", "direction": "backward", "landmarks": (1,)}, "direction=backward requires"),
+        ({"landmarks": (1,), "normaliser": "interocular"}, "the interocular normaliser requires"),
     ],
 )
 def test_protocols_that_make_no_sense_cannot_be_made(change, message):
@@ -255,9 +256,9 @@ def test_summary_is_the_record_of_a_score():
         ("sk/side", {"groups": ("a",) * 59}, "rows of keypoints, landmarks, groups and ids"),
         ("sk/side", {"keypoints": np.full((60, 3, 2), np.nan)}, "test keypoints are not finite in 180 places"),
         ("sk/side", {"keypoints": np.zeros((60, 4, 2))}, "4 keypoints, the regression was fitted on 3"),
-        ("sk/side", {"visible": np.zeros((60, 5), dtype=bool)}, "test: no landmark counts under sk/side"),
-        ("sk/cumulative", {"landmarks": np.zeros((60, 5, 2))}, "test: no landmark counts under sk/cumulative"),
-        ("siarohin/relative", {"landmarks": np.zeros((60, 5, 2))}, "got none"),
+        ("sk/side", {"visible": np.zeros((60, 5), dtype=bool)}, "test: no landmark is used by sk/side"),
+        ("sk/cumulative", {"landmarks": np.zeros((60, 5, 2))}, "test: no landmark is used by sk/cumulative"),
+        ("siarohin/relative", {"landmarks": np.zeros((60, 5, 2))}, "no test image has any"),
         ("sk/side", {"landmarks": np.zeros((60, 4, 2)), "visible": np.ones((60, 4))}, "5 landmarks to fit, 4 to test"),
         ("strict/box", {"boxes": None}, "strict/box needs the boxes of the test images"),
         ("sk/side", {"boxes": np.ones((60, 3))}, r"test boxes \(60, 3\), expected \(60, 4\)"),
@@ -273,7 +274,7 @@ def test_bad_input_is_one_clear_line(protocol, spoil, message):
 
 def test_bad_cards_are_one_clear_line():
     fit = world(1)
-    with pytest.raises(MetricError, match="each once"):
+    with pytest.raises(MetricError, match="each at most once"):
         score("sk/human36m", fit, fit, left_right_pairs=((0, 1), (1, 2)))
     with pytest.raises(MetricError, match="two indices below 5"):
         score("sk/interocular", fit, fit, interocular=(0, 5))

@@ -7,7 +7,9 @@ from typing import Any
 import scipy.linalg
 
 from metrics.left_right import swapped_order
-from metrics.protocols import PROTOCOLS, Points, score_all
+from metrics.points import Points
+from metrics.protocols import PROTOCOLS
+from metrics.scoring import score_all
 from tests.metrics.worlds import HUMAN36M_PAIRS, shuffled_sides, world
 
 FACES = [name for name, protocol in PROTOCOLS.items() if "interocular" in protocol.needs]

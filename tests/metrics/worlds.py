@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from metrics.protocols import Points
+from metrics.points import Points
 
 PAIRS = ((0, 1), (2, 3))
 HUMAN36M_PAIRS = (

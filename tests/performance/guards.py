@@ -17,8 +17,10 @@ from PIL import Image, ImageDraw
 
 from benchmarks.registry import open_dataset
 from metrics import errors as metric_errors
-from metrics.protocols import PROTOCOLS, Points, score_all
+from metrics.points import Points
+from metrics.protocols import PROTOCOLS
 from metrics.regression import Estimator, fit_regression
+from metrics.scoring import score_all
 from metrics.statistics import bootstrap_interval
 from tests.metrics.worlds import world
 from tests.performance.ratios import Guard, ratio

@@ -55,7 +55,7 @@ def test_a_name_whose_folder_is_anothers_is_refused(call, toys, tmp_path):
     given = ("--supervision", "silhouettes")
     status, _, err = imported(call, toys, tmp_path / "many.parquet", *given, task="toy_many")
     assert status == 2
-    assert "'My Method' is 'unsupervised' on toy, got --supervision 'silhouettes'" in err
+    assert "'My Method' is 'unsupervised' (saw landmarks: False) on toy, got --supervision 'silhouettes'" in err
     assert imported(call, toys, tmp_path / "k.parquet", *given)[0] == 0
 
 

@@ -14,7 +14,9 @@ from benchmarks.cli import app
 from benchmarks.errors import UserError
 from benchmarks.importing.tasks import TaskData, open_task
 from methods.imported import read_predictions
-from metrics.protocols import PROTOCOLS, Points, score_all
+from metrics.points import Points
+from metrics.protocols import PROTOCOLS
+from metrics.scoring import score_all
 from tests.custom_data import coco, write_coco
 
 

@@ -12,7 +12,7 @@ from benchmarks.regress.command import RegressOptions, choose, regress_command, 
 from benchmarks.regress.measures import Measure, Tolerance
 from benchmarks.regress.references import References, read_log, read_references
 from benchmarks.tasks import TASKS
-from metrics.variants import PROTOCOLS
+from metrics.protocols import PROTOCOLS
 
 TIGHT = Tolerance(reason="a test", meaning="it moved", relative=1e-6)
 PLACES = Tolerance(reason="a test", meaning="points moved", absolute=10.0, within=0.1)

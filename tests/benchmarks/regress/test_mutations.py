@@ -15,8 +15,8 @@ from benchmarks.regress.protocols import protocol_cases
 from benchmarks.regress.references import References
 from benchmarks.regress.tolerances import KEYPOINTS, LATER_LOSS
 from metrics.errors import absolute_differences, distances, interocular_distances, totals_over_visible
+from metrics.protocols import PROTOCOLS
 from metrics.regression import ORIGINS
-from metrics.variants import PROTOCOLS
 
 CLOSE = {cell: case for cell, case in protocol_cases().items() if cell.startswith("protocols/close/")}
 IDS = [cell.removeprefix("protocols/close/") for cell in CLOSE]
@@ -209,7 +209,7 @@ def test_one_percent_in_a_loss_weight_or_the_learning_rate_is_found_at_its_step(
 PLANTED = """
 import sys
 from dataclasses import replace
-from metrics.variants import PROTOCOLS
+from metrics.protocols import PROTOCOLS
 PROTOCOLS["sk/side"] = replace(PROTOCOLS["sk/side"], scale=101.0)
 sys.argv[1:] = ["regress", "--only", "protocols/close/sk*"]
 from benchmarks.cli import main

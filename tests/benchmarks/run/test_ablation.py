@@ -17,6 +17,7 @@ from benchmarks.tables.command import Board, board_text
 from benchmarks.tasks import SUITES, TASKS
 from leaderboard.load import load_records
 from leaderboard.records import Variant
+from leaderboard.suites import Suite
 from methods.base import Ablation
 from tests.leaderboard.synthetic import record
 
@@ -31,7 +32,7 @@ def ablations(toys, monkeypatch):
     def put(*found):
         monkeypatch.setattr(toys.Colours, "ablations", classmethod(lambda cls, config, num_keypoints: found))
 
-    monkeypatch.setitem(SUITES, "ablation", ("toy",))
+    monkeypatch.setitem(SUITES, "ablation", Suite(name="ablation", tasks=("toy",), kind="ablation"))
     put(MOVED, SLOWER)
     return put
 
@@ -200,7 +201,7 @@ def test_the_terminal_has_ablations_in_lines_of_their_own():
         variant=Variant(name="moved", full={"shift": 0}),
     )
     text = io.StringIO()
-    print_table(Console(file=text, width=80), [full, moved], SUITES["wild"], "mini")
+    print_table(Console(file=text, width=80), [full, moved], SUITES["wild"].tasks, "mini")
     lines = [line.split() for line in text.getvalue().splitlines()]
     assert ["cub_001", "(%", "side)", "↓", "7.00"] in lines
     assert ["cub_001", "(%", "side)", "↓", "Alpha,", "moved", "9.25", "+2.25"] in lines

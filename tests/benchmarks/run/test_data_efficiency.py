@@ -13,8 +13,9 @@ from benchmarks.run.plan import Request, make_plan
 from benchmarks.tasks import SUITES, TASKS, task_on
 from leaderboard.load import load_records
 from leaderboard.published import reported_rows
+from leaderboard.suites import Suite
 
-FEWER = [TASKS[name] for name in SUITES["data_efficiency"] if TASKS[name].fit_images is not None]
+FEWER = [TASKS[name] for name in SUITES["data_efficiency"].tasks if TASKS[name].fit_images is not None]
 
 
 def few(name, count):
@@ -27,7 +28,7 @@ def cell_of(task, seed=0, profile="mini"):
 
 def test_the_suite_goes_from_few_images_to_all_on_one_task():
     assert [task.fit_images for task in FEWER] == [5, 10, 30, 100]
-    assert SUITES["data_efficiency"][-1] == "celeba_wild_k8"
+    assert SUITES["data_efficiency"].tasks[-1] == "celeba_wild_k8"
     for task in FEWER:
         assert task.model_copy(update={"id": "celeba_wild_k8", "fit_images": None}) == TASKS["celeba_wild_k8"]
         assert task.id == f"celeba_wild_k8_fit{task.fit_images}"
@@ -55,7 +56,7 @@ def test_the_images_are_drawn_evenly():
 
 
 def test_the_number_of_images_is_part_of_what_a_cell_and_its_fit_are():
-    found = [cell_of(TASKS[name]) for name in SUITES["data_efficiency"]]
+    found = [cell_of(TASKS[name]) for name in SUITES["data_efficiency"].tasks]
     assert len({cell.id for cell in found}) == len({cell.fit_id for cell in found}) == 5
     unnumbered = TASKS["celeba_wild_k8"]
     assert found[-1].id == cell_of(unnumbered).id
@@ -76,7 +77,7 @@ def test_more_images_than_there_are_is_said_before_anything_runs():
 def test_a_run_learns_on_those_images_alone(toys, tmp_path, monkeypatch):
     for count in (2, 4):
         monkeypatch.setitem(TASKS, f"toy_fit{count}", few("toy", count))
-    monkeypatch.setitem(SUITES, "data_efficiency", ("toy_fit2", "toy_fit4", "toy"))
+    monkeypatch.setitem(SUITES, "data_efficiency", Suite(name="data_efficiency", tasks=("toy_fit2", "toy_fit4", "toy")))
     seen: dict[int, list[str]] = {}
     fit = toys.Colours.fit
 
@@ -108,6 +109,6 @@ def test_a_dataset_named_alone_is_the_task_that_learns_on_all_of_it():
 
 
 def test_the_paper_learns_on_a_hundred_images_and_stands_in_the_same_row():
-    rows = reported_rows(SUITES["data_efficiency"])
-    own = {row["task"]: row["printed"] for row in rows if row["label"] == "Stable Keypoints"}
+    rows = reported_rows(SUITES["data_efficiency"].tasks)
+    own = {row.task: row.printed for row in rows if row.label == "Stable Keypoints"}
     assert own == {"celeba_wild_k8_fit100": "5.33", "celeba_wild_k8": "4.35"}

@@ -20,7 +20,7 @@ def test_a_suite_with_all_floors_fits_80_columns_one_line_a_task(settings):
     labels = [*FLOORS, f"Random tokens{settings}", f"Stable Keypoints{settings}"]
     units = {"taichi": ("px@256 summed", 1134.5), "human36m_unaligned": ("px@128", 35.9)}
     records, expected = [], {}
-    for task in SUITES["wild"]:
+    for task in SUITES["wild"].tasks:
         unit, value = units.get(task, ("PCK@6px %", 22.0))
         values = [value + 0.01 * index for index in range(len(labels))]
         expected[task] = [f"{each:.2f}" for each in values]
@@ -29,7 +29,7 @@ def test_a_suite_with_all_floors_fits_80_columns_one_line_a_task(settings):
             for index, (label, each) in enumerate(zip(labels, values, strict=True))
         ]
     text = io.StringIO()
-    print_table(Console(file=text, width=80), records, SUITES["wild"], "mini")
+    print_table(Console(file=text, width=80), records, SUITES["wild"].tasks, "mini")
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     for task, numbers in expected.items():
@@ -40,7 +40,7 @@ def test_a_suite_with_all_floors_fits_80_columns_one_line_a_task(settings):
 def test_a_task_that_failed_everywhere_has_its_line():
     text = io.StringIO()
     records = [record("alpha", "cub_001", 7.0), record("alpha", "cub_002", None)]
-    print_table(Console(file=text, width=80), records, SUITES["wild"], "mini")
+    print_table(Console(file=text, width=80), records, SUITES["wild"].tasks, "mini")
     assert [line.split() for line in text.getvalue().splitlines() if line.startswith("cub")] == [
         ["cub_001", "(%", "side)", "↓", "7.00"],
         ["cub_002", "failed"],
@@ -49,7 +49,7 @@ def test_a_task_that_failed_everywhere_has_its_line():
 
 def printed(records, **options):
     text = io.StringIO()
-    print_table(Console(file=text, width=100, **options), records, SUITES["wild"], "mini")
+    print_table(Console(file=text, width=100, **options), records, SUITES["wild"].tasks, "mini")
     return text.getvalue()
 
 

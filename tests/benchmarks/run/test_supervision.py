@@ -8,15 +8,16 @@ import numpy as np
 import pytest
 
 from benchmarks.cli import main
+from benchmarks.errors import UserError
 from benchmarks.records.store import read_predictions
 from benchmarks.registry import METHODS, Entry, method_class, opener
 from benchmarks.run.distributed import fit_images
 from benchmarks.run.images import DatasetImages, ImageCache, LabelledImages
 from benchmarks.run.plan import Request, make_plan
-from benchmarks.run.supervision import is_supervised, keypoints_given
+from benchmarks.run.supervision import keypoints_given, learns_from_landmarks, stated_landmarks
 from benchmarks.tasks import TASKS
 from leaderboard.records import ResultRecord
-from methods.base import SUPERVISED, ImageBatch, LabelledBatch, Method, MethodCard, MethodError
+from methods.base import ImageBatch, LabelledBatch, Method, MethodCard, MethodError
 
 SIDE = 32
 SEEN: list[str] = []
@@ -25,7 +26,7 @@ SEEN: list[str] = []
 class Told(Method):
     """Gives what it was told: the mean of each landmark over the images in which it is visible."""
 
-    card: ClassVar[MethodCard] = MethodCard(id="told", name="Told", summary="means", supervision=SUPERVISED)
+    card: ClassVar[MethodCard] = MethodCard(id="told", name="Told", summary="means", saw_landmarks=True)
     too_few: ClassVar[int] = 0
 
     def fit(self, images, num_keypoints, seed, report):
@@ -172,23 +173,37 @@ def test_no_annotation_is_read_while_another_method_works(run, toys, monkeypatch
 @pytest.mark.parametrize("name", [name for name in METHODS.entries if name != "supervised"])
 def test_every_registered_method_but_the_supervised_gets_images_alone(name):
     card = method_class(name).card
-    assert card.supervision != SUPERVISED
+    assert not card.saw_landmarks
     (cell,) = cells("curious")
-    cell = cell.model_copy(update={"method": name, "supervision": card.supervision})
+    cell = cell.model_copy(update={"method": name, "saw_landmarks": card.saw_landmarks})
     images = fit_images(cell, Curious(), opener(None), ImageCache())
     assert type(images.load([0, 1])) is ImageBatch
     assert keypoints_given(cell, opener(None)) == 3
 
 
 def test_the_method_of_the_repository_is_declared_supervised():
-    assert method_class("supervised").card.supervision == SUPERVISED
+    assert method_class("supervised").card.saw_landmarks
 
 
-@pytest.mark.parametrize("word", ["Supervised", "self-supervised", "supervised ", "weakly supervised", ""])
-def test_a_word_that_is_not_the_word_gives_no_landmarks(word):
+def test_the_field_of_the_card_gives_landmarks_and_its_words_do_not():
     (cell,) = cells("told")
-    assert is_supervised(cell)
-    assert not is_supervised(cell.model_copy(update={"supervision": word}))
+    assert learns_from_landmarks(cell)
+    words = {"saw_landmarks": False, "supervision": "supervised"}
+    assert not learns_from_landmarks(cell.model_copy(update=words))
+
+
+@pytest.mark.parametrize("words", ["supervised", "Semi-supervised", "few-shot (10 labels)"])
+def test_words_for_landmarks_need_the_option_that_says_so(words):
+    with pytest.raises(UserError, match="--saw-landmarks .* or --no-saw-landmarks"):
+        stated_landmarks(words, None)
+    assert stated_landmarks(words, True)
+    assert not stated_landmarks(words, False)
+
+
+@pytest.mark.parametrize("words", ["unsupervised", "not supervised", "self-supervised", "silhouettes", ""])
+def test_other_words_mean_no_landmarks_unless_the_option_says_so(words):
+    assert not stated_landmarks(words, None)
+    assert stated_landmarks(words, True)
 
 
 def test_imported_keypoints_of_a_supervised_system_keep_their_number():

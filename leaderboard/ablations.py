@@ -1,4 +1,4 @@
-"""Ablations in tables: which records belong together, and what a change is worth."""
+"""Ablations in tables: the records that belong together, and the change that an ablation makes."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from leaderboard.intervals import half_width
 from leaderboard.records import ResultRecord
 
 
-def with_variants(records: Iterable[ResultRecord]) -> list[ResultRecord]:
-    """The variants, the cells of the methods that they are variants of, and floors, of the tasks that have variants."""
+def with_ablations(records: Iterable[ResultRecord]) -> list[ResultRecord]:
+    """Ablations, their full methods, and floors, on the tasks that have ablations."""
     records = list(records)
     full = {full_key(record) for record in records if record.variant}
     tasks = {record.task for record in records if record.variant}
     return [record for record in records if (record.is_floor and record.task in tasks) or full_key(record) in full]
 
 
-def without_variants(records: Iterable[ResultRecord]) -> list[ResultRecord]:
-    """The records of methods as they are."""
+def without_ablations(records: Iterable[ResultRecord]) -> list[ResultRecord]:
+    """The records that are no ablations."""
     return [record for record in records if record.variant is None]
 
 
 def full_key(record: ResultRecord) -> str:
-    """Names task and method of a record, what an ablation changed put back: equal for a method and its variants."""
+    """A key of task and method without the ablation's changes: equal for a full method and its ablations."""
     config = {**record.method_config, **(record.variant.full if record.variant else {})}
-    plain = [
+    content = [
         record.task,
         record.profile,
         record.method,
@@ -36,16 +36,14 @@ def full_key(record: ResultRecord) -> str:
         record.method_identity,
         record.n_images_limit,
     ]
-    return json.dumps(plain, sort_keys=True)
+    return json.dumps(content, sort_keys=True)
 
 
-def change(
-    protocol: str, records: Sequence[ResultRecord], full: Mapping[int, ResultRecord]
-) -> dict[str, float | str | None]:
-    """What a variant's value has more than the full method's (by its seed), as the fields of a row.
+def change(protocol: str, records: Sequence[ResultRecord], full: Mapping[int, ResultRecord]) -> dict[str, Any]:
+    """Difference between an ablation and the full method (records by seed), as fields of a row.
 
-    The mean of the differences seed by seed, over the seeds that both have done on the same data, and from two seeds
-    on Student's 95 % interval over them. The test images are the same for both and are not drawn anew.
+    The mean of the differences paired by seed, over the seeds that both finished on the same data; from two seeds on
+    with Student's 95 % interval over seeds. Test images are the same for both and are not resampled.
     """
     differences = []
     for record in records:
@@ -55,19 +53,19 @@ def change(
             differences += [pair[0] - pair[1]] if pair[0] is not None and pair[1] is not None else []
     if not differences:
         return {}
-    mean, found = fmean(differences), {}
+    mean, interval = fmean(differences), {}
     if len(differences) > 1:
         half = half_width(differences)
-        found = {"change_low": mean - half, "change_high": mean + half}
-    return {"change": mean, **found}
+        interval = {"change_low": mean - half, "change_high": mean + half}
+    return {"change": mean, **interval}
 
 
 def _value(record: ResultRecord, protocol: str) -> float | None:
     return next((score.value for score in record.scores if score.protocol == protocol), None)
 
 
-def fields(record: ResultRecord) -> dict[str, Any]:
-    """What a row says of its variant and of the settings that its method has for the fit dataset alone."""
+def description(record: ResultRecord) -> dict[str, Any]:
+    """The fields of a row that name its ablation and the settings that the method changes for its fit dataset."""
     notes = [record.variant.note] if record.variant and record.variant.note else []
     where = f"{record.method_label}, learned on {record.fit_dataset}"
     notes += [

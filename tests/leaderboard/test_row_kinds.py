@@ -9,7 +9,6 @@ import json
 import pytest
 
 from leaderboard.audit import audit
-from leaderboard.kinds import is_supervised
 from leaderboard.tables import render, rows
 from tests.leaderboard.synthetic import record
 
@@ -33,21 +32,33 @@ def lines(text: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
 
 
-@pytest.mark.parametrize("words", ["supervised", "Supervised", "semi-supervised", "fully supervised", "paired gt"])
-def test_landmarks_seen_in_training_are_supervision(words):
-    assert is_supervised(words)
+@pytest.mark.parametrize(
+    ("words", "stated", "expected"),
+    [
+        ("unsupervised, on features of a supervised network", False, False),
+        ("few-shot (10 labels)", True, True),
+        ("not supervised", False, False),
+        ("unsupervised", True, True),
+        ("supervised", False, False),
+    ],
+)
+def test_the_field_decides_whatever_the_words(words, stated, expected):
+    (row,) = rows([record("alpha", "cub_001", 7.0, supervision=words, saw_landmarks=stated)], TASKS, "mini")
+    assert (row.supervision, row.supervised) == (words, expected)
 
 
 @pytest.mark.parametrize(
-    "words", ["unsupervised", "Unsupervised", "unsup", "self-supervised", "GT silhouette", "videos", "unpaired poses"]
+    ("words", "expected"),
+    [("supervised", True), ("unsupervised", False), ("none", False), ("not supervised", False), ("silhouettes", False)],
 )
-def test_anything_else_is_not(words):
-    assert not is_supervised(words)
+def test_a_record_without_the_field_is_supervised_for_the_exact_word_alone(words, expected):
+    (row,) = rows([record("alpha", "cub_001", 7.0, supervision=words)], TASKS, "mini")
+    assert row.supervised == expected
 
 
 def test_rows_carry_their_kind_and_supervision_in_every_plain_format():
     found = rows(RECORDS, TASKS, "mini")
-    kinds = {(row["method"], row["label"], row["kind"], row["supervised"]) for row in found}
+    kinds = {(row.method, row.label, row.kind, row.supervised) for row in found}
     assert kinds == {
         ("grid", "Grid", "trained", False),
         ("alpha", "Alpha", "trained", False),
@@ -57,7 +68,7 @@ def test_rows_carry_their_kind_and_supervision_in_every_plain_format():
         ("bound", "Bound", "scored", True),
     }
     assert {(line["kind"], line["supervised"]) for line in json.loads(render(found, "json"))} == {
-        (row["kind"], row["supervised"]) for row in found
+        (row.kind, row.supervised) for row in found
     }
     read = csv.DictReader(io.StringIO(render(found, "csv")))
     assert {(line["label"], line["supervised"]) for line in read} >= {("Ceiling", "True"), ("Alpha", "False")}
@@ -111,8 +122,8 @@ def test_supervised_rows_of_papers_are_marked_in_the_table_and_in_the_audit():
     assert [line[0] for line in lines(text) if "¶" in line[0]] == ["Newell [cited 20] ¶"]
     assert "¶ supervised" in text
     found = rows([], ["human36m"], "paper")
-    assert {row["label"] for row in found if row["supervised"]} == {"Newell [cited 20]"}
-    assert {row["kind"] for row in found} == {"reported"}
+    assert {row.label for row in found if row.supervised} == {"Newell [cited 20]"}
+    assert {row.kind for row in found} == {"reported"}
     listed = audit(["human36m"])
     assert "| Newell [cited 20] ¶" in listed and "¶ supervised" in listed
     assert "¶" not in audit(["taichi"])

@@ -1,21 +1,21 @@
-"""Every protocol by its id: what papers and released code do (sk, autolink, ...), and what is recommended (strict).
+"""All protocols by id: those of papers and released code (sk, autolink, ...) and the recommended ones (strict).
 
-``sk`` and ``autolink`` are the formulas of the papers, solved exactly and with correct left/right pairs; their
-``_released`` twins have the solvers and lists of the published code. Published rows refer to these ids.
+``sk`` and ``autolink`` follow the formulas of the papers, with an exact solver and correct left/right pairs. The
+``_released`` protocols use the solvers and the lists of the published code instead. Published rows refer to these ids.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from metrics.protocol import Protocol
+from metrics.protocols.record import Protocol
 
 _SK = "Stable Keypoints (Hedlin et al. 2024)"
 _AUTOLINK = "AutoLink (He et al. 2022)"
 _SCOPS = "SCOPS (Hung et al. 2019)"
 _SIAROHIN = "Siarohin et al. 2021, motion co-segmentation"
 _SANCHEZ = "Sanchez and Tzimiropoulos 2019"
-_ROUNDING = "; digits from the third on are rounding: 3.567 to 3.597 on one input, by threads and order of rows"
+_ROUNDING = "; only two digits are reproducible: 3.567 to 3.597 on one input, by threads and order of rows"
 _RECOMMENDED = "recommended here: exact solution about the centre, no bias"
 
 
@@ -57,7 +57,7 @@ _INTEROCULAR_CORNER = replace(
     source=f"{_AUTOLINK}: coordinates in [0, 1], no bias; also IMM's default (Jakab et al. 2018)",
     origin="corner",
 )
-_FACES = (
+FACES = (
     _INTEROCULAR,
     _by_stable_keypoints(_INTEROCULAR),
     replace(_INTEROCULAR, id="strict/interocular", source=_RECOMMENDED, rows="visible"),
@@ -65,7 +65,7 @@ _FACES = (
         _INTEROCULAR,
         id="strict/interocular_bias",
         summary="mean l2 over the distance between the eyes, with a bias in the regression",
-        source="strict/interocular with a bias, for papers whose regressor has one",
+        source="strict/interocular with a bias, for papers whose regression has a bias",
         rows="visible",
         intercept=True,
     ),
@@ -138,7 +138,7 @@ _SIDE_CORNER = replace(
     source=f"{_AUTOLINK}: coordinates in [0, 1], no bias",
     origin="corner",
 )
-_BIRDS = (
+BIRDS = (
     _SIDE,
     _by_stable_keypoints(_SIDE),
     replace(_SIDE, id="strict/side", source=_RECOMMENDED),
@@ -184,13 +184,13 @@ _ABSOLUTE = Protocol(
     error="l1",
     aggregate="per_landmark",
 )
-_TAICHI = (
+TAICHI = (
     _CUMULATIVE,
     replace(
         _RELATIVE,
         id="sk/relative",
         summary="mean l2 over landmarks of all images at 128 pixels",
-        source=f"'Rel. l2' of {_SK}, Table 3, as the text defines it; printed is siarohin/relative",
+        source=f"'Rel. l2' of {_SK}, Table 3, as the text defines it; the printed values follow siarohin/relative",
         version=2,  # 2: landmarks that sk/cumulative does not count do not count here either
         rows="positive",
     ),
@@ -218,7 +218,7 @@ _TAICHI = (
 
 _PCK6 = Protocol(
     id="sk/pck6",
-    summary="share of landmarks less than 6 pixels away at 256 pixels",
+    summary="percentage of landmarks less than 6 pixels away at 256 pixels",
     source=f"{_SK}, Table 3, DeepFashion; evaluation method pck of the released code",
     scale=256.0,
     unit="PCK@6px %",
@@ -229,11 +229,11 @@ _PCK6 = Protocol(
 _PCK6_CORNER = replace(
     _PCK6,
     id="autolink/pck6",
-    summary="share of landmarks less than 6 pixels away at 256 pixels, regressed about the image corner",
+    summary="percentage of landmarks less than 6 pixels away at 256 pixels, regressed about the image corner",
     source=f"{_AUTOLINK}: no bias",
     origin="corner",
 )
-_DEEPFASHION = (
+DEEPFASHION = (
     _PCK6,
     _by_stable_keypoints(_PCK6),
     _PCK6_CORNER,
@@ -241,7 +241,7 @@ _DEEPFASHION = (
     replace(
         _PCK6,
         id="strict/pck6",
-        summary="share of visible landmarks less than 6 pixels away at 256 pixels",
+        summary="percentage of visible landmarks less than 6 pixels away at 256 pixels",
         source=_RECOMMENDED,
         rows="visible",
         aggregate="micro",
@@ -267,7 +267,7 @@ _EITHER_CORNER = replace(
     origin="corner",
     drop_outliers=True,
 )
-_HUMAN36M = (
+HUMAN36M = (
     _EITHER,
     replace(_by_stable_keypoints(_EITHER), solver="inverse", sides="either_mistyped"),
     replace(_EITHER, id="strict/human36m", source=_RECOMMENDED),
@@ -296,5 +296,5 @@ _HUMAN36M = (
 )
 
 PROTOCOLS: dict[str, Protocol] = {
-    protocol.id: protocol for protocol in (*_FACES, *_BIRDS, *_TAICHI, *_DEEPFASHION, *_HUMAN36M)
+    protocol.id: protocol for protocol in (*FACES, *BIRDS, *TAICHI, *DEEPFASHION, *HUMAN36M)
 }

@@ -1,0 +1,7 @@
+"""Evaluation protocols: the record that defines one, all of them by id, and named sets of them."""
+
+from metrics.protocols.catalogue import PROTOCOLS
+from metrics.protocols.record import Need, Protocol
+from metrics.protocols.sets import SETS, expand
+
+__all__ = ["PROTOCOLS", "SETS", "Need", "Protocol", "expand"]

@@ -1,0 +1,103 @@
+"""The record that defines an evaluation protocol: every step from keypoints to one number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from metrics.regression import Estimator, Origin, Solver
+
+Need = Literal["interocular", "left_right_pairs", "boxes"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How keypoints become one number. Raise ``version`` when a change gives another number for the same keypoints.
+
+    1. Points: ``frame`` is the image or the annotated box, with each axis in units of its side. ``grid`` truncates
+       landmarks to whole pixels of an image of that width. ``landmarks`` keeps only these indices. ``rows`` selects the
+       landmarks that are fitted and measured: all of them, the visible ones, or ("positive") the visible ones with both
+       coordinates above 0.
+    2. Regression: from keypoints to landmarks, or, with ``direction`` "backward", from landmarks to keypoints, which
+       are then measured in place of landmarks. ``origin``, ``intercept``, ``solver``, ``ridge`` and ``singular_ridge``
+       are defined by ``metrics.regression.Estimator``. With ``sides`` "either", left and right landmarks may be
+       exchanged in any image, by the pairs on the dataset's card; "either_mistyped" uses the mistyped list of the code
+       released for Human3.6M. ``test_swap`` says whether the prediction or the landmarks of a test image are exchanged.
+       ``drop_outliers`` fits again without the images whose error is over three standard deviations above the mean.
+    3. Error of a landmark: Euclidean distance ("l2") or sum of the absolute differences in x and y ("l1"), times
+       ``scale``, divided by the ``normaliser``: the image side, the distance between the eyes, or the mean number of
+       positive landmarks of a test image. With a ``threshold`` the error becomes 100 below it and 0 otherwise.
+    4. Aggregate: an image's error is the mean or the sum ``over_landmarks``. "macro" weights images equally, "micro"
+       by their number of landmarks; "per_landmark" averages each landmark over images and sums these means.
+
+    ``curve`` also measures with fewer labelled images.
+    """
+
+    id: str
+    summary: str
+    source: str
+    scale: float
+    unit: str
+    version: int = 1
+    frame: Literal["image", "box"] = "image"
+    grid: int | None = None
+    landmarks: tuple[int, ...] | None = None
+    rows: Literal["all", "visible", "positive"] = "visible"
+    direction: Literal["forward", "backward"] = "forward"
+    origin: Origin = "centre"
+    intercept: bool = False
+    solver: Solver = "gelsd"
+    ridge: float = 0.0
+    singular_ridge: float = 0.0
+    sides: Literal["annotated", "either", "either_mistyped"] = "annotated"
+    test_swap: Literal["prediction", "landmarks"] = "prediction"
+    drop_outliers: bool = False
+    error: Literal["l2", "l1"] = "l2"
+    threshold: float | None = None
+    normaliser: Literal["side", "interocular", "positive_landmarks"] = "side"
+    over_landmarks: Literal["mean", "sum"] = "mean"
+    aggregate: Literal["macro", "micro", "per_landmark"] = "macro"
+    curve: bool = False
+    higher_is_better: bool = False
+
+    def __post_init__(self) -> None:
+        plain = (self.rows, self.frame, self.direction, self.intercept) == ("all", "image", "forward", False)
+        if self.either_side and not plain:
+            raise ValueError(
+                f"{self.id}: exchangeable sides require rows=all, direction=forward, frame=image and no bias"
+            )
+        if self.drop_outliers and not self.either_side:
+            raise ValueError(f"{self.id}: drop_outliers requires exchangeable sides")
+        if self.direction == "backward" and (self.rows, self.landmarks) != ("all", None):
+            raise ValueError(f"{self.id}: direction=backward requires rows=all and all landmarks")
+        if self.landmarks is not None and self.normaliser == "interocular":
+            raise ValueError(
+                f"{self.id}: the interocular normaliser requires all landmarks: it finds the eyes by index"
+            )
+
+    @property
+    def family(self) -> str:
+        """The part of the id before the slash: sk, strict, autolink, ..."""
+        return self.id.partition("/")[0]
+
+    @property
+    def either_side(self) -> bool:
+        """Whether left and right landmarks may be exchanged."""
+        return self.sides != "annotated"
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """Facts besides landmarks that a dataset's card must state."""
+        found: set[Need] = set()
+        if self.normaliser == "interocular":
+            found.add("interocular")
+        if self.sides == "either":
+            found.add("left_right_pairs")
+        if self.frame == "box":
+            found.add("boxes")
+        return frozenset(found)
+
+    @property
+    def estimator(self) -> Estimator:
+        """The settings of the regression."""
+        return Estimator(self.origin, self.intercept, self.solver, self.ridge, self.singular_ridge)

@@ -1,0 +1,30 @@
+"""Named sets of protocols, one for each kind of data: a dataset's card names a set or single protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from metrics.errors import MetricError
+from metrics.protocols.catalogue import BIRDS, DEEPFASHION, FACES, HUMAN36M, PROTOCOLS, TAICHI
+
+SETS: dict[str, tuple[str, ...]] = {
+    "faces": tuple(protocol.id for protocol in FACES),
+    "birds": tuple(protocol.id for protocol in BIRDS),
+    "taichi": tuple(protocol.id for protocol in TAICHI),
+    "deepfashion": (*(protocol.id for protocol in DEEPFASHION), "strict/relative"),
+    "human36m": tuple(protocol.id for protocol in HUMAN36M),
+    "general": ("strict/side", "strict/side_micro", "strict/relative", "strict/pck6", "strict/box", "scops/box"),
+}
+
+
+def expand(names: Iterable[str]) -> tuple[str, ...]:
+    """Protocol ids for names of protocols and of sets, in order, each once.
+
+    Raises MetricError for any other name.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        if name not in SETS and name not in PROTOCOLS:
+            raise MetricError(f"unknown protocol or set '{name}', expected one of {', '.join([*SETS, *PROTOCOLS])}")
+        found.update(dict.fromkeys(SETS.get(name, (name,))))
+    return tuple(found)

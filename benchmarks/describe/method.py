@@ -81,10 +81,11 @@ def _rows(card: SystemCard) -> Iterator[tuple[str, str]]:
     for fact in facts:
         where = f"table {fact['table']}" if fact["table"].isdigit() else fact["table"]
         known = "" if fact["protocol"] == AS_PRINTED else f", {fact['protocol']}"
+        task = f"{fact['task']} K={fact['K']}" if fact["K"] else fact["task"]
         value = f"{fact['value']} {fact['unit']}{known}"
         yield (
             where,
-            f"{fact['label']}, {fact['supervision']}, {fact['task']}: {value} ({notes.index(fact['differs']) + 1})",
+            f"{fact['label']}, {fact['supervision']}, {task}: {value} ({notes.index(fact['differs']) + 1})",
         )
     for number, note in enumerate(notes, start=1):
         yield f"({number})", note

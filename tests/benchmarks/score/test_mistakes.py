@@ -120,7 +120,7 @@ def test_arrays_that_cannot_be_scored(refused, files, changes, message):
         (["--normalizer", "interocular"], "needs the two eye landmarks: --normalizer interocular:A,B"),
         (["--normalizer", "box"], "needs the objects' boxes: --boxes FIT,TEST"),
         (["--pairs", "1-2,3"], "--pairs 1-2,3: got '3', expected landmarks counted from 0, such as 1-6,2-7"),
-        (["--pairs", "0-1,1-2"], "left/right pairs ((0, 1), (1, 2)), expected indices below 5, each once"),
+        (["--pairs", "0-1,1-2"], "left/right pairs ((0, 1), (1, 2)), expected indices below 5, each at most once"),
         (["--protocol", "sk/sied"], "unknown protocol 'sk/sied'; did you mean 'sk/side'?"),
         (["--protocol", "strikt"], "unknown protocol 'strikt'; did you mean 'strict'?"),
         (["--protocol", "sk/human36m"], "protocol sk/human36m needs the left and right landmarks: --pairs A-B,C-D"),

@@ -222,7 +222,7 @@ _SUITES = (
         name="misalignment",
         tasks=("celeba_aligned", "celeba_wild_k8", "cub_aligned", "cub_all", "human36m", "human36m_unaligned"),
         kind="pairs",
-        summary="aligned against wild images",
+        summary="aligned against wild images, in pairs",
     ),
 )
 TASKS = KnownTasks(_TASKS, Task)

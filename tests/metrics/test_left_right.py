@@ -38,7 +38,7 @@ def naive_loop(keypoints, landmarks, order, origin=0.5, drop_outliers=False, fit
 def test_swapping_twice_is_nothing_and_unpaired_landmarks_stay():
     assert SWAP.tolist() == [1, 0, 3, 2, 4]
     assert SWAP[SWAP].tolist() == [0, 1, 2, 3, 4]
-    with pytest.raises(MetricError, match="each once"):
+    with pytest.raises(MetricError, match="each at most once"):
         swapped_order(5, ((0, 1), (1, 2)))
     with pytest.raises(MetricError, match="indices below 5"):
         swapped_order(5, ((0, 5),))

@@ -29,34 +29,14 @@ class Ratio:
         return float(_of_totals(self.numerators.sum(axis=0)[None], self.denominators.sum(axis=0)[None])[0])
 
 
-def bootstrap_interval(
-    values: Floats,
-    groups: Sequence[str],
-    weights: Floats | None = None,
-    resamples: int = 2000,
-    seed: int = 0,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """Percentile bootstrap of the weighted mean of values (N,), resampling whole groups.
-
-    To compare two methods on the same images, pass their differences as values. A value of weight 0 may be NaN.
-    Raises MetricError if all weights are 0 or the lengths differ.
-    """
-    weights = np.ones(len(values)) if weights is None else weights
-    if not len(values) == len(groups) == len(weights):
-        raise MetricError(f"{len(values)} values, {len(groups)} groups and {len(weights)} weights, expected one each")
-    numerators = np.where(weights > 0, values, 0.0) * weights
-    return bootstrap_intervals([Ratio(numerators[:, None], weights[:, None])], groups, resamples, seed, level)[0]
-
-
 def bootstrap_intervals(
     ratios: Sequence[Ratio], groups: Sequence[str], resamples: int = 2000, seed: int = 0, level: float = 0.95
 ) -> list[tuple[float, float]]:
     """Percentile bootstrap of several numbers over the same N images, with the same resamples for all.
 
-    Images of one video or person are not independent, so whole groups are drawn with replacement. Groups whose
-    denominators are all 0 are not drawn. With a single group the interval has zero width. Raises MetricError if all
-    denominators are 0.
+    To compare two methods on the same images, take the differences of their errors as numerators. Images of one video
+    or person are not independent, so whole groups are drawn with replacement. Groups whose denominators are all 0 are
+    not drawn. With a single group the interval has zero width. Raises MetricError if all denominators are 0.
     """
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     totals = [_by_group(ratio, member, len(names)) for ratio in ratios]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from metrics.points import Points
+from metrics.statistics import Ratio, bootstrap_intervals
 
 PAIRS = ((0, 1), (2, 3))
 HUMAN36M_PAIRS = (
@@ -51,3 +52,10 @@ def reordered(some: Points, order) -> Points:
         tuple(some.ids[i] for i in order),
         None if some.boxes is None else some.boxes[order],
     )
+
+
+def bootstrap_interval(values, groups, weights=None, **options) -> tuple[float, float]:
+    """The interval of the weighted mean of values (N,); a value of weight 0 may be NaN."""
+    weights = np.ones(len(values)) if weights is None else weights
+    numerators = np.where(weights > 0, values, 0.0) * weights
+    return bootstrap_intervals([Ratio(numerators[:, None], weights[:, None])], groups, **options)[0]

@@ -21,8 +21,7 @@ from metrics.points import Points
 from metrics.protocols import PROTOCOLS
 from metrics.regression import Estimator, fit_regression
 from metrics.scoring import score_all
-from metrics.statistics import bootstrap_interval
-from tests.metrics.worlds import world
+from tests.metrics.worlds import bootstrap_interval, world
 from tests.performance.ratios import Guard, ratio
 
 BIRDS = [name for name in PROTOCOLS if name.split("/")[1] in {"side", "side_micro", "box"}]

@@ -53,6 +53,23 @@ def test_imported_keypoints_are_scored_as_the_method_that_made_them(call, toys, 
     assert len(records(tmp_path / "runs")) == 2  # the absolute path names the same cell
 
 
+@pytest.mark.parametrize("given", [(), ("--saw-landmarks",)])
+def test_whether_the_system_saw_landmarks_is_said_by_the_option(call, toys, tmp_path, given):
+    imported(call, toys, tmp_path / "k.parquet", "--supervision", "ten labelled images", *given)
+    assert run(call, "imported:runs/imports/my_method")[0] == 0
+    (mine,) = records(tmp_path / "runs").values()
+    assert (mine.supervision, mine.saw_landmarks) == ("ten labelled images", bool(given))
+
+
+def test_an_import_of_an_older_version_is_supervised_for_the_exact_word_alone(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    path = tmp_path / "runs" / "imports" / "my_method" / "toy.paper.json"
+    older = json.loads(path.read_text())
+    del older["saw_landmarks"]
+    assert not ImportRecord.model_validate(older).saw_landmarks
+    assert ImportRecord.model_validate(older | {"supervision": "supervised"}).saw_landmarks
+
+
 def test_what_a_folder_holds_is_described(call, toys, tmp_path):
     imported(call, toys, tmp_path / "k.parquet")
     status, out, _ = call("describe", "imported:runs/imports/my_method")

@@ -71,6 +71,7 @@ def test_a_name_whose_folder_is_anothers_is_refused(call, toys, tmp_path):
         (["neutral", "k.parquet", "--option", "side"], "expected NAME=VALUE"),
         (["neutral", "test:k.parquet"], "no keypoints for 12 of 12 images of split 'regress'"),
         (["neutral", "k.parquet", "--profile", "large"], "unknown profile 'large'"),
+        (["neutral", "k.parquet", "--supervision", "supervised"], "add --saw-landmarks (a supervised row"),
     ],
 )
 def test_mistakes_end_with_status_2_and_one_line(call, toys, tmp_path, arguments, says):

@@ -142,6 +142,17 @@ def test_a_record_stands_beside_what_was_run(call, toys, recorded):
     assert "◊ scored: keypoints from elsewhere" in table
 
 
+def test_a_record_of_a_supervised_method_needs_the_option_and_is_marked(call, recorded):
+    runs, folder, options = recorded
+    supervised = [*options, "--supervision", "supervised", "--resamples", "200"]
+    status, _, err = call("score", *supervised)
+    assert status == 2 and "--no-saw-landmarks" in err
+    assert call("score", *supervised, "--saw-landmarks")[0] == 0
+    assert json.loads((folder / "result.json").read_text())["saw_landmarks"] is True
+    _, table, _ = call("leaderboard", "--suite", "toys", "--profile", "paper", "--runs", runs)
+    assert "| My Method v2 ◊¶ " in table
+
+
 def test_a_record_has_predictions_errors_and_where_they_come_from(recorded, toys):
     _, folder, _ = recorded
     assert {path.name for path in folder.iterdir()} == {

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.errors import UserError
 from benchmarks.registry import is_own, mini_twin
+from datasets.base import SPLITS
 
 if TYPE_CHECKING:
     from datasets.base import KeypointDataset
@@ -162,7 +163,9 @@ def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
     for task in TASKS.values():
         if (task.dataset, task.fit_on, task.num_keypoints, task.fit_images) == (name, None, num_keypoints, None):
             return task
-    id = f"{_mark(name) if is_own(name) else name}_k{num_keypoints}"
+    if is_own(name):
+        name = dataset.card.id  # of a file and the folder that it stands for, the one that the dataset goes by
+    id = f"{_mark(name, dataset) if is_own(name) else name}_k{num_keypoints}"
     return _task(id, name, num_keypoints, _protocols(name, dataset))
 
 
@@ -182,9 +185,10 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", f"{prefix} {stem}").strip("_")
 
 
-def _mark(name: str) -> str:
-    """The plain name with digits of where the data lies, which tell it from namesakes."""
-    return f"{plain_name(name)}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+def _mark(name: str, dataset: KeypointDataset) -> str:
+    """The plain name with digits of what the data holds, which tell it from namesakes wherever it lies."""
+    contents = "".join(dataset.digest(split) for split in SPLITS)
+    return f"{plain_name(name)}_{hashlib.sha256(contents.encode()).hexdigest()[:6]}"
 
 
 def _protocols(name: str, dataset: KeypointDataset) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ class Cell(BaseModel):
         """``<method>--<task>--<profile>--s<seed>--<8 hex digits of its content>``."""
         content = self._content() | {
             "task": self.task.id,
-            "dataset": self.dataset,
+            "dataset": plain_name(self.dataset),  # wherever custom data lies; its digests are of its contents
             "digests": self.digests,
             "profile": self.profile,
         }
@@ -145,7 +145,7 @@ class Cell(BaseModel):
             "version": self.version,
             "config": self.config,
             "identity": self.identity,
-            "fit_dataset": self.fit_dataset,
+            "fit_dataset": plain_name(self.fit_dataset),
             "fit_digest": self.digests["fit"],
             "num_keypoints": self.task.num_keypoints,
             "seed": self.seed,

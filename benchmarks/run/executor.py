@@ -23,6 +23,7 @@ from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, predict_all
 from benchmarks.run.scoring import score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
+from benchmarks.tasks import plain_name
 from leaderboard.load import write_atomically
 from leaderboard.records import Failure, ResultRecord
 from methods.base import MethodError
@@ -175,7 +176,8 @@ class InProcess:
 
     def _predict(self, cell: Cell, method: Method, dataset: KeypointDataset, ids: Sequence[str], split: Split) -> Made:
         """Keypoints of images and the seconds they took, going on from those that were made with the same fit."""
-        belongs_to = {"fit": cell.fit_id, "config": cell.config, "dataset": cell.dataset, "digests": cell.digests}
+        dataset_name = plain_name(cell.dataset)
+        belongs_to = {"fit": cell.fit_id, "config": cell.config, "dataset": dataset_name, "digests": cell.digests}
         num_keypoints = keypoints_given(cell, self._open)
         partial = PartialPredictions(self._store.partial(cell.fit_id), belongs_to, ids, num_keypoints)
         stage = self._progress.stage(f"predict {split}", "images")

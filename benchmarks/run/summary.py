@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -14,10 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.records.store import OVERLAY, Store, predictions_path
+from benchmarks.registry import is_own
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide
-from benchmarks.tasks import SUITES, Profile
+from benchmarks.tasks import SUITES, Profile, Task, plain_name
 from leaderboard.kinds import LEGEND, MEASURED, marks, shown
 from leaderboard.load import load_records, write_atomically
 from leaderboard.markdown import change_text, counts
@@ -25,6 +26,9 @@ from leaderboard.misalignment import PAIR_SUITES, misalignment_rows, render_misa
 from leaderboard.origins import table_line
 from leaderboard.records import ResultRecord
 from leaderboard.tables import VARIANT_SUITES, render, rows
+
+if TYPE_CHECKING:
+    from benchmarks.registry import Open
 
 HEADING_WIDTH = 11
 Row = dict[str, Any]
@@ -35,6 +39,13 @@ def print_skipped(console: Console, skipped: dict[str, str]) -> None:
     """One line for each task that cannot be run, with what it lacks."""
     for task, reason in skipped.items():
         console.print(Text(f"skipped {task}: {reason}", style="yellow"), soft_wrap=True)
+
+
+def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> None:
+    """What a user of the numbers has to know of the custom data of tasks."""
+    for name in dict.fromkeys(task.dataset for task in tasks if is_own(task.dataset)):
+        for remark in datasets(name).card.remarks:
+            console.print(Text(f"note on {plain_name(name)}: {remark}"), soft_wrap=True)
 
 
 def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite) -> None:

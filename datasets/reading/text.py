@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection
 from pathlib import Path
@@ -27,9 +28,15 @@ def refuse(path: Path, line: int, got: str, expected: str) -> NoReturn:
     refuse_entry(path, f"line {line}", f"'{shown}'", expected)
 
 
-def refuse_entry(path: Path, where: str, got: str, expected: str) -> NoReturn:
-    """Raise the DatasetError of a bad entry of a file."""
-    raise DatasetError(f"{path}, {where}: got {got}, expected {expected}; get the file again")
+def refuse_entry(path: Path, where: str, got: str, expected: str, advice: str = "get the file again") -> NoReturn:
+    """Raise the DatasetError of a bad entry of a file; ``advice`` says what to do, '' where that is plain."""
+    raise DatasetError(f"{path}, {where}: got {got}, expected {expected}" + (f"; {advice}" if advice else ""))
+
+
+def shown(value: object) -> str:
+    """A value as JSON has it, on one line of at most 80 characters; 'nothing' for None."""
+    text = " ".join(json.dumps(value, ensure_ascii=False, default=str).split())
+    return "nothing" if value is None else text if len(text) <= 80 else text[:77] + "..."
 
 
 def read_names(path: Path) -> tuple[str, ...]:

@@ -129,18 +129,18 @@ def _samples(path: Path, left_out: LeftOut) -> list[Sample]:
         elif not entry.get("keypoints"):
             left_out.add("annotations without keypoints", where)
         else:
+            used.add(_as_id(entry.get("image_id")))
             with left_out.broken():
                 category = _category(path, *_known(path, f"{where}, category_id", entry.get("category_id"), categories))
                 points = _points(path, f"{where}, keypoints", entry["keypoints"], category)
                 photo = _photo(path, *_known(path, f"{where}, image_id", entry.get("image_id"), images))
-                used.add(photo.name)
                 if (points[:, 2] > 0).any():
                     box = _box(path, f"{where}, bbox", entry.get("bbox"))
                     samples.append(Sample(photo, str(key), category, points, box))
                 else:
                     left_out.add("annotations without visible keypoints", where)
-    for name in names.keys() - used:
-        left_out.add("images without annotated keypoints", name)
+    for key in images.keys() - used:
+        left_out.add("images without annotated keypoints", f"image {key}")
     return samples
 
 

@@ -88,7 +88,7 @@ class DeepLabCut(OwnDataset):
         )
         unlabelled = sorted(folder.name for folder in self._videos() if not any(folder.glob(CSV)))
         if unlabelled:
-            remarks.append(f"left out: {len(unlabelled)} folders without {CSV} (first {unlabelled[0]})")
+            remarks.append(f"left out: folders without {CSV}: {len(unlabelled)} (first {unlabelled[0]})")
         return Found(tuple(names), labels, left_out, tuple(remarks))
 
     def how_to_find(self, name: str) -> str:

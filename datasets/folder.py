@@ -39,11 +39,12 @@ class Folder(OwnDataset):
             raise DatasetError(f"{self.source} is a file, expected {self.what}")
         remarks: list[str] = []
         files = walk(self.source, remarks)
-        ids = sorted(name for name, path in files.items() if path.suffix.lower() in SUFFIXES)
-        others = Counter(path.suffix.lower() or "no ending" for name, path in files.items() if name not in set(ids))
+        suffixes = {name: path.suffix.lower() for name, path in files.items()}
+        ids = sorted(name for name, suffix in suffixes.items() if suffix in SUFFIXES)
+        others = Counter(suffix or "no ending" for suffix in suffixes.values() if suffix not in SUFFIXES)
         if others:
             kinds = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
-            remarks.append(f"left out: {others.total()} files that are not named as images ({kinds})")
+            remarks.append(f"left out: files that are not named as images: {others.total()} ({kinds})")
         if not ids:
             raise DatasetError("; ".join([f"no image in {self.source}, expected {self.what}", *remarks]))
         count, names = len(ids), tuple(ids)
@@ -69,18 +70,19 @@ def walk(source: Path, remarks: list[str]) -> dict[str, Path]:
     for place, folders, names in os.walk(source, followlinks=True, onerror=closed.append):
         here, real = Path(place), os.path.realpath(place)
         if real in seen:
-            remarks.append(f"left out: {here}, which is there already as the folder it is a link to")
+            remarks.append(f"left out: {here.relative_to(source)}, a link to a folder that is there already")
             folders[:] = []
             continue
         seen.add(real)
         written = {name for name in folders if _CELL.search(name)}
         written |= WRITTEN & set(folders) if set(folders) >= RUN_FOLDERS else set()
         if written:
-            remarks.append(f"left out: what runs have written in {here} ({', '.join(sorted(written))})")
+            folder = here.relative_to(source)
+            remarks.append(f"left out: what runs have written in {folder} ({', '.join(sorted(written))})")
         folders[:] = sorted(name for name in folders if name[0] != "." and name not in written)
         files |= {(here / name).relative_to(source).as_posix(): here / name for name in names if name[0] != "."}
     if closed:
-        remarks.append(f"left out: {len(closed)} folders that cannot be opened (first {closed[0].filename})")
+        remarks.append(f"left out: folders that cannot be opened: {len(closed)} (first {closed[0].filename})")
     return {name: path for name, path in files.items() if path.is_file()}
 
 

@@ -12,6 +12,7 @@ from benchmarks.tasks import SUITES, Profile, Task, plain_name
 from leaderboard.records import Failure, ResultRecord, ScoreRecord, Variant
 from leaderboard.tables import VARIANT_SUITES
 
+REMARKS = "remarks"  # on custom data, in a record's provenance
 SCORED = "scored"  # the kind of a record of keypoints that were not made here
 
 

@@ -15,8 +15,8 @@ from benchmarks.errors import first_line
 from benchmarks.progress import Progress
 from benchmarks.records.provenance import peak_memory_mb, provenance, reset_peak_memory
 from benchmarks.records.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
-from benchmarks.registry import method_class
-from benchmarks.run.cells import Cell
+from benchmarks.registry import is_own, method_class
+from benchmarks.run.cells import REMARKS, Cell
 from benchmarks.run.distributed import Lead, fit_images
 from benchmarks.run.images import DatasetImages, ImageCache
 from benchmarks.run.overlay import write_overlay
@@ -118,6 +118,8 @@ class InProcess:
         if not cell.is_floor and dataset.available()[0]:
             write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
         found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._lead.size}
+        if is_own(cell.dataset):
+            found[REMARKS] = list(dataset.card.remarks)
         record = cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
         return record.model_copy(update={"num_keypoints": num_keypoints})
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from benchmarks.records.store import OVERLAY, Store, predictions_path
 from benchmarks.registry import is_own
+from benchmarks.run.cells import REMARKS
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide
@@ -131,6 +132,7 @@ def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> 
             else:
                 found = rows(records, members, profile, variants=name in VARIANT_SUITES)
                 text = render(found, "md", heading) + _unscored(records, members, profile)
+                text += _remarks(records, members, profile)
             write_atomically(path, text)
             written.append(path)
     return written
@@ -151,6 +153,16 @@ def _unscored(records: Iterable[ResultRecord], tasks: Sequence[str], profile: Pr
     """A line for each of the tasks that has keypoints and nothing to score them by, '' for none."""
     found = {record.task for record in records if record.profile == profile and is_unscored(record)}
     return "".join(f"\n{task}: {NO_LANDMARKS}\n" for task in tasks if task in found)
+
+
+def _remarks(records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> str:
+    """A line for each remark on the custom data of the tasks, as its latest record has it."""
+    found = {
+        record.task: record.provenance[REMARKS]
+        for record in sorted(records, key=lambda record: str(record.provenance.get("date", "")))
+        if record.profile == profile and record.task in tasks and REMARKS in record.provenance
+    }
+    return "".join(f"\n{task}: {remark}\n" for task in tasks for remark in found.get(task, ()))
 
 
 def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], mlflow: str) -> None:

@@ -46,19 +46,17 @@ def ask_turned(files: Sequence[Path], stated: Sizes, looks: dict[Path, Look]) ->
     remarks = []
     if turned:
         remarks.append(
-            f"{len(turned)} images have an EXIF orientation: they are turned upright, and their labels are taken to be "
-            "on the upright image; if they are on the stored pixels, remove the orientation from the files"
+            f"images turned upright by their EXIF orientation: {len(turned)}; their labels are taken to be on the "
+            "upright image (if they are on the stored pixels, remove the orientation from the files)"
         )
     if stored:
         remarks.append(
-            f"{len(stored)} images have an EXIF orientation and are not turned: the width and height of their "
+            f"images not turned, whatever their EXIF orientation says: {len(stored)}; the width and height of their "
             "annotations are those of the stored pixels"
         )
     several = [path for path in dict.fromkeys(files) if path in looks and looks[path].several]
     if several:
-        remarks.append(
-            f"{len(several)} files hold several images (first {several[0].name}): the first of each is taken"
-        )
+        remarks.append(f"files of several images: {len(several)} (first {several[0].name}); the first image is taken")
     return tuple(remarks)
 
 

@@ -8,15 +8,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from urllib.parse import unquote
 
-_ELSEWHERE = re.compile(r"^(/|[A-Za-z]:/|[a-z0-9]+://)")
+_ELSEWHERE = re.compile(r"/|[A-Za-z0-9]+:/")
 
 
 def find_files(names: Iterable[str], folders: Sequence[Path]) -> dict[str, Path]:
     """The file of each name in the first of the folders that has it; where none has, the path in the first folder.
 
-    A name is taken as it stands; else with / for \\; else decoded where it has %20 and the like; else, where it is a
-    path or an address of another system, by its last parts, the longest that are a file. Two names never get one file
-    by their last parts.
+    A name is taken as it stands; else with / for \\; else decoded where it has %20 and the like, its ending in small
+    letters or capitals; else, where it is a path or an address of another system, by its last parts, the longest that
+    are a file. Two names never get one file by their last parts.
     """
     names = tuple(dict.fromkeys(names))
     readings = {name: list(_readings(name)) for name in names}
@@ -31,15 +31,15 @@ def advice(name: str, folders: Sequence[Path]) -> str:
     """What to do where the image of a name is not found."""
     looked = f"looked for in {', '.join(str(folder) for folder in folders)}"
     if _ELSEWHERE.match(name.replace("\\", "/")):
-        kind = "an address" if "://" in name else "a path of another system"
+        kind = "an address" if re.match(r"\w\w+:/", name) else "a path of another system"
         return f"{looked}; the name is {kind}: write it as it is from the json's folder"
     return f"{looked}; put it back, or take its entry out"
 
 
 def _readings(name: str) -> Iterable[str]:
-    yield name
-    yield name.replace("\\", "/")
-    yield unquote(name.replace("\\", "/"))
+    plain = unquote(name.replace("\\", "/"))
+    stem, dot, ending = plain.rpartition(".")
+    yield from (name, name.replace("\\", "/"), f"{stem}{dot}{ending.lower()}", f"{stem}{dot}{ending.upper()}", plain)
 
 
 def _first(names: Iterable[str], folders: Sequence[Path]) -> Path | None:

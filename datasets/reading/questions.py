@@ -95,10 +95,10 @@ class LeftOut:
 
     def remarks(self) -> tuple[str, ...]:
         """One for each reason, with the first entry that was left out for it."""
-        found = [f"left out: {len(which)} {reason} (first {which[0]})" for reason, which in self._reasons.items()]
+        found = [f"left out: {reason}: {len(which)} (first {which[0]})" for reason, which in self._reasons.items()]
         if self._broken:
             first = self._broken[0].removeprefix(f"{self._source}, ")
-            found.append(f"left out: {len(self._broken)} {self._noun} that cannot be used (first {first})")
+            found.append(f"left out: {self._noun} that cannot be used: {len(self._broken)} (first {first})")
         return tuple(found)
 
 
@@ -119,8 +119,8 @@ def ask_missing(points: Floats, visible: NDArray[np.bool_]) -> tuple[NDArray[np.
     for value in np.unique(points[stands]):
         count = int((stands & (points[..., 0] == value)).sum())
         remarks.append(
-            f"{count} of {int(visible.sum())} labelled keypoints lie exactly on ({value:g}, {value:g}) and count as "
-            "missing; if one is really there, move it by 0.1 pixels"
+            f"labelled keypoints exactly on ({value:g}, {value:g}): {count} of {int(visible.sum())}; they count as "
+            "missing (move one that is really there by 0.1 pixels)"
         )
     return visible & ~stands, tuple(remarks)
 
@@ -146,7 +146,7 @@ def ask_order(source: Path, labels: Labels, sizes: Sizes) -> tuple[str, ...]:
             f"{size[0, 0]:g} x {size[0, 1]:g} pixels of '{labels.names[known[0]]}'; take the images in the size in "
             "which they were labelled"
         )
-    remarks = [f"{outside} of {visible.sum()} labelled keypoints lie outside their images"] * bool(outside)
+    remarks = [f"labelled keypoints outside their images: {outside} of {visible.sum()}"] * bool(outside)
     found = points[visible]
     if len(found) >= SURE and 0 <= found.min() <= found.max() <= PERCENT and size.min() > LARGE:
         remarks.append(
@@ -213,7 +213,7 @@ def _fits(labels: Labels, row: int, looks: dict[Path, Look], unreadable: dict[Pa
     """Whether a row has a keypoint (where there are any), and an image that can be read and has the stated size."""
     where, path, stated = labels.places[row], labels.files[row], labels.stated[row]
     if labels.points.shape[1] and not labels.visible[row].any():
-        left_out.add("whose keypoints are all missing", where)
+        left_out.add("labels whose keypoints are all missing", where)
         return False
     fits = False
     with left_out.broken():

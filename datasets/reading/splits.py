@@ -39,7 +39,7 @@ def split_images(
         remarks.append(FEW_VIDEOS if are_videos else FEW_FOLDERS)
     if copies:
         first = next(name for name in names if originals[name] != name)
-        remarks.append(f"{copies} images are copies of others (first {first}): they are on one side of the split")
+        remarks.append(f"copies of other images: {copies} (first {first}); they are on the same side of the split")
     return groups, split_by(source, groups, at_least=2 if by_folder else 1), tuple(remarks)
 
 

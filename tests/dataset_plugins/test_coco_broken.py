@@ -119,7 +119,7 @@ def test_an_entry_that_cannot_be_used_is_left_out_and_where_most_are_the_file_is
     assert dataset.available() == (True, "")
     assert {image for name in SPLITS for image in dataset.split(name)} == {"0.png", "1.png", "3.png", "4.png"}
     (remark,) = [text for text in dataset.card.remarks if "cannot be used" in text]
-    assert remark.startswith("left out: 1 annotations that cannot be used (first ")
+    assert remark.startswith("left out: annotations that cannot be used: 1 (first ")
     assert re.search(message, remark) and len(remark.splitlines()) == 1
     for entry in document[part][1:]:
         entry.update(fields)

@@ -110,7 +110,7 @@ def test_a_broken_image_is_left_out_and_named(project: Path) -> None:
     assert dataset.available() == (True, "")
     assert ids_of(dataset) == {f"video/{name}" for name in ROWS if name != "img1.png"}
     (remark,) = [text for text in dataset.card.remarks if "left out" in text]
-    assert "1 lines that cannot be used" in remark and "img1.png: it is no image" in remark
+    assert "lines that cannot be used: 1" in remark and "img1.png: it is no image" in remark
 
 
 def test_the_config_or_the_csv_stands_for_its_folder(project: Path) -> None:
@@ -175,8 +175,8 @@ def test_a_folder_that_was_copied_is_on_one_side_of_the_split(tmp_path: Path) ->
     dataset = open_dlc(str(tmp_path))
     sides = {name: {image_id.rpartition("/")[2] for image_id in dataset.split(name)} for name in ("fit", "test")}
     assert not sides["fit"] & sides["test"] and len(dataset.split("test")) == 12
-    assert any(text.startswith("30 images are copies of others") for text in dataset.card.remarks)
-    assert any("1 folders without CollectedData_*.csv (first unlabelled)" in text for text in dataset.card.remarks)
+    assert any(text.startswith("copies of other images: 30 (first video/img0.png)") for text in dataset.card.remarks)
+    assert any("folders without CollectedData_*.csv: 1 (first unlabelled)" in text for text in dataset.card.remarks)
 
 
 def test_empty_cells_are_missing_and_frames_without_labels_are_left_out(tmp_path: Path) -> None:

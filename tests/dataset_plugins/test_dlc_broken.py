@@ -67,7 +67,7 @@ def test_a_line_that_cannot_be_used_is_left_out_and_named(project: Path, old: st
     dataset = open_dlc(str(project))
     assert ids_of(dataset) == {f"video/{name}" for name in ROWS if name != "img2.png"}
     (remark,) = [text for text in dataset.card.remarks if "cannot be used" in text]
-    assert remark.startswith("left out: 1 lines that cannot be used (first ") and re.search(message, remark)
+    assert remark.startswith("left out: lines that cannot be used: 1 (first ") and re.search(message, remark)
 
 
 def test_most_lines_broken_refuse_the_csv(project: Path) -> None:

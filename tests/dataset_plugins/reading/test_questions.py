@@ -54,7 +54,7 @@ def test_stand_ins_for_missing_are_counted(values: list[float], hidden: int) -> 
     shown = values[hidden:]
     assert len(remarks) == len(set(shown))
     for value in set(shown):
-        text = f"{shown.count(value)} of {4 + len(shown)} labelled keypoints lie exactly on ({value:g}, {value:g})"
+        text = f"labelled keypoints exactly on ({value:g}, {value:g}): {shown.count(value)} of {4 + len(shown)};"
         assert any(remark.startswith(text) for remark in remarks)
 
 
@@ -87,7 +87,7 @@ def test_labels_of_another_size_of_image_are_refused_and_a_few_outside_are_said(
     ):
         ask_order(SOURCE, labels(points * 2), [SIZE] * 20)
     points[0, 0] = (-30, 5)
-    assert ask_order(SOURCE, labels(points), [SIZE] * 20) == ("1 of 80 labelled keypoints lie outside their images",)
+    assert ask_order(SOURCE, labels(points), [SIZE] * 20) == ("labelled keypoints outside their images: 1 of 80",)
 
 
 def test_percent_is_suspected() -> None:
@@ -103,8 +103,8 @@ def test_what_is_left_out_is_counted_with_the_first() -> None:
     with left_out.broken():
         _fail("line 3: got x")
     assert left_out.remarks() == (
-        "left out: 2 crowds (first a)",
-        "left out: 1 lines that cannot be used (first line 3: got x)",
+        "left out: crowds: 2 (first a)",
+        "left out: lines that cannot be used: 1 (first line 3: got x)",
     )
     left_out.check(used=2)
     with pytest.raises(DatasetError, match="^labels, line 3: got x$"):

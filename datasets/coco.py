@@ -18,6 +18,7 @@ import json
 import posixpath
 from collections import Counter
 from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -122,6 +123,8 @@ def _samples(path: Path, left_out: LeftOut) -> list[Sample]:
     if names and names.most_common(1)[0][1] > 1:
         refuse_entry(path, "images", shown(names.most_common(1)[0][0]), "each file_name once", "")
     samples, used = [], set()
+    category_of = cache(lambda key: _category(path, key, categories[key]))
+    photo_of = cache(lambda key: _photo(path, key, images[key]))
     for key, entry in _by_id(path, document, "annotations", left_out).items():
         where = f"annotation {key}"
         if entry.get("iscrowd"):
@@ -131,9 +134,9 @@ def _samples(path: Path, left_out: LeftOut) -> list[Sample]:
         else:
             used.add(_as_id(entry.get("image_id")))
             with left_out.broken():
-                category = _category(path, *_known(path, f"{where}, category_id", entry.get("category_id"), categories))
+                category = category_of(_known(path, f"{where}, category_id", entry.get("category_id"), categories))
                 points = _points(path, f"{where}, keypoints", entry["keypoints"], category)
-                photo = _photo(path, *_known(path, f"{where}, image_id", entry.get("image_id"), images))
+                photo = photo_of(_known(path, f"{where}, image_id", entry.get("image_id"), images))
                 if (points[:, 2] > 0).any():
                     box = _box(path, f"{where}, bbox", entry.get("bbox"))
                     samples.append(Sample(photo, str(key), category, points, box))
@@ -203,8 +206,8 @@ def _by_id(path: Path, document: dict[str, Any], key: str, left_out: LeftOut | N
     return found
 
 
-def _known(path: Path, where: str, value: Any, known: Entries) -> tuple[Key, dict[str, Any]]:
-    """The entry that an id names, with its id."""
+def _known(path: Path, where: str, value: Any, known: Entries) -> Key:
+    """The id, of an entry that is there."""
     key = _as_id(value)
     if key is None or key not in known:
         kinds = sorted({"numbers" if isinstance(each, int) else "text" for each in known})
@@ -214,7 +217,7 @@ def _known(path: Path, where: str, value: Any, known: Entries) -> tuple[Key, dic
             else "none, as there is no id"
         )
         refuse_entry(path, where, shown(value), there, "")
-    return key, known[key]
+    return key
 
 
 def _category(path: Path, key: Key, entry: dict[str, Any]) -> Category:
@@ -259,11 +262,10 @@ def _points(path: Path, where: str, values: Any, category: Category) -> NDArray[
         got = f"{len(values)} values"
         refuse_entry(path, where, got, f"none, as category '{category.name}' names no keypoints", "")
     numbers = _numbers(path, where, values, 3 * count, f"x, y, v for each of '{category.name}': {count} keypoints")
-    points = numbers.reshape(count, 3)
-    wrong = points[~np.isin(points[:, 2], (0, 1, 2)), 2]
-    if len(wrong):
+    wrong = [v for v in values[2::3] if v not in (0, 1, 2)]
+    if wrong:
         refuse_entry(path, where, f"v = {wrong[0]:g}", "v of 0, 1 or 2", "")
-    return points
+    return numbers.reshape(count, 3)
 
 
 def _box(path: Path, where: str, stated: Any) -> NDArray[np.float64] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -43,8 +44,8 @@ def _readings(name: str) -> Iterable[str]:
 
 
 def _first(names: Iterable[str], folders: Sequence[Path]) -> Path | None:
-    places = (folder / name for name in dict.fromkeys(names) for folder in folders)
-    return next((place for place in places if _is_file(place)), None)
+    places = (os.path.join(folder, name) for name in dict.fromkeys(names) for folder in folders)  # noqa: PTH118  (fast)
+    return next((Path(place) for place in places if _is_file(place)), None)
 
 
 def _by_tail(name: str, folders: Sequence[Path]) -> Path | None:
@@ -54,8 +55,8 @@ def _by_tail(name: str, folders: Sequence[Path]) -> Path | None:
     return _first(("/".join(parts[start:]) for start in range(len(parts))), folders)
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: str) -> bool:
     try:
-        return path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
+        return os.path.isfile(path)  # noqa: PTH113
+    except ValueError:  # a name that no file can have
         return False

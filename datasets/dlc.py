@@ -26,6 +26,7 @@ from datasets.reading.questions import Labels, LeftOut
 from datasets.reading.text import read_lines, refuse_entry, shown
 
 CSV = "CollectedData_*.csv"
+H5 = "CollectedData_*.h5"
 HEADING = ("scorer", "bodyparts", "coords")
 _CORRECT = "correct it"
 
@@ -108,7 +109,9 @@ class DeepLabCut(OwnDataset):
             raise DatasetError(f"{self.source} is a file, expected {self.what}; name the folder")
         found = [path for folder in ("", "*/", "labeled-data/*/") for path in sorted(self.source.glob(folder + CSV))]
         if not found:
-            raise DatasetError(f"no {CSV} in {self.source}, expected {self.what}; saving labels writes it")
+            others = [path.name for place in ("", "labeled-data/*/") for path in self.source.glob(f"{place}{H5}")]
+            there = f" ({others[0]} is there, which is not read)" if others else ""
+            raise DatasetError(f"no {CSV} in {self.source}{there}, expected {self.what}; saving labels writes it")
         for before, path in pairwise(found):
             if path.parent == before.parent:
                 raise DatasetError(
@@ -122,7 +125,7 @@ def open_dlc(path: str) -> DeepLabCut:
     """The dataset of a DeepLabCut folder, or of the one that a config.yaml or labels lie in; nothing is read yet."""
     named = Path(path).expanduser()
     alone = len(list(named.parent.glob(CSV))) < 2
-    labels = named.match("CollectedData_*.h5") or (named.match(CSV) and alone)
+    labels = named.match(H5) or (named.match(CSV) and alone)
     return DeepLabCut(named.parent if named.is_file() and (named.match("config.y*ml") or labels) else path)
 
 

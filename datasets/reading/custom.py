@@ -19,7 +19,7 @@ from datasets.reading.photos import Crop, Look, look, padded_square, square_abou
 from datasets.reading.questions import Labels, LeftOut, answer, within
 from datasets.reading.splits import split_images
 from datasets.reading.table import Table, TableDataset
-from datasets.reading.text import refuse_entry, shown
+from datasets.reading.text import one_line, refuse_entry, shown
 
 PADDING = 0.1  # of a box's own side, on each side
 WHOLE = "images are seen whole, padded to a square; (0, 0) to (1, 1) are the corners of that square"
@@ -90,7 +90,7 @@ class OwnDataset(TableDataset):
             raise DatasetError(f"{self.source}: an image's name is no UTF-8 ({error}); rename it") from error
         labels, looks, remarks = answer(self.source, found.labels, found.left_out, frame_of)
         groups, rows, more = self.splits(labels)
-        remarks = (WHOLE if labels.boxes is None else BOXED, *found.remarks, *remarks, *more)
+        remarks = tuple(map(one_line, (WHOLE if labels.boxes is None else BOXED, *found.remarks, *remarks, *more)))
         return Contents(found.landmark_names, labels, groups, rows, looks, remarks)
 
     def splits(self, labels: Labels) -> tuple[tuple[str, ...], dict[Split, Sequence[int]], tuple[str, ...]]:
@@ -140,7 +140,7 @@ class OwnDataset(TableDataset):
         if not absent:
             return True, ""
         path, row = next(iter(absent.items()))
-        return False, (
+        return False, one_line(
             f"{self.prefix}: {len(absent)} of {len(set(labels.files))} images are not there, first {path}, named in "
             f"{labels.places[row]}; {self.how_to_find(labels.names[row])}"
         )

@@ -87,8 +87,9 @@ def read_photo(path: Path, upright: bool = False) -> Image.Image:
         turned = ImageOps.exif_transpose(photo) if upright else photo
         if not turned.has_transparency_data:
             return turned.convert("RGB")
-        canvas = Image.new("RGBA", turned.size, (*FILL, 255))
-        return Image.alpha_composite(canvas, turned.convert("RGBA")).convert("RGB")
+        canvas, cut_out = Image.new("RGB", turned.size, FILL), turned.convert("RGBA")
+        canvas.paste(cut_out, mask=cut_out)
+        return canvas
 
 
 def photo_size(path: Path) -> tuple[int, int]:

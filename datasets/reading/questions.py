@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Sizes = Sequence[tuple[int, int] | None]
 
-FRACTIONS = 2.0  # coordinates that all lie within are no pixels
+FRACTIONS, NEARLY_ALL = 2.0, 0.95  # coordinates of which so many lie within are no pixels
 PERCENT, LARGE = 100.0, 300  # coordinates that all lie within, in images whose sides are all above
 SURE = 10  # visible keypoints or boxes from which their order can be told
 EDGE = 1.0  # pixels by which a keypoint may lie outside its image
@@ -104,10 +104,11 @@ class LeftOut:
 
 def ask_pixels(source: Path, points: Floats, boxes: Floats | None) -> None:
     """Raise DatasetError where visible keypoints (P, 2), or boxes, are fractions of the image."""
-    for what, values in (("keypoints", points), ("boxes", boxes)):
-        if values is not None and values.size and np.abs(values).max() <= FRACTIONS:
+    for what, values in (("keypoints", points), ("boxes", np.zeros((0, 2)) if boxes is None else boxes)):
+        small = values[np.abs(values) <= FRACTIONS]
+        if len(small) > NEARLY_ALL * values.size:
             raise DatasetError(
-                f"{source}: its {what} run from {values.min():.4g} to {values.max():.4g}, which are fractions of the "
+                f"{source}: its {what} run from {small.min():.4g} to {small.max():.4g}, which are fractions of the "
                 "image; expected pixels: multiply x by the image's width and y by its height"
             )
 
@@ -244,16 +245,19 @@ def _near(
     apart = [False] * len(known)
     if boxes is not None:
         apart = np.any((boxes[:, :2] >= 1) | (boxes[:, :2] + boxes[:, 2:] <= 0), axis=1).tolist()
-    bad = set()
-    for row, is_far, is_apart in zip(known, far, apart, strict=True):
-        if is_far or is_apart:
-            bad.add(row)
-            got, expected = ("a box beside its image", "one that meets it")
-            if not is_apart:
-                got, expected = ("a keypoint far outside its image", "pixels of the image")
-            with left_out.broken():
-                refuse_entry(source, labels.places[row], got, expected, "")
+    bad = {row for row, is_far, is_apart in zip(known, far, apart, strict=True) if is_far or is_apart}
+    for row in sorted(bad):
+        with left_out.broken():
+            _refuse_far(source, labels, row, size_of(labels, row, looks) or (0, 0))
     return [row for row in rows if row not in bad]
+
+
+def _refuse_far(source: Path, labels: Labels, row: int, size: tuple[int, int]) -> None:
+    points = labels.points[row][labels.visible[row]]
+    farthest = points[np.abs(points - np.array(size) / 2).max(axis=1).argmax()]
+    box = "" if labels.boxes is None else f", with the box {labels.boxes[row].tolist()}"
+    got = f"a keypoint at ({farthest[0]:g}, {farthest[1]:g}){box}"
+    refuse_entry(source, labels.places[row], got, f"both in its image of {size[0]} x {size[1]} pixels or near it", "")
 
 
 def within(labels: Labels, crops: Sequence[Crop]) -> tuple[Floats, Floats | None]:

@@ -30,7 +30,12 @@ def refuse(path: Path, line: int, got: str, expected: str) -> NoReturn:
 
 def refuse_entry(path: Path, where: str, got: str, expected: str, advice: str = "get the file again") -> NoReturn:
     """Raise the DatasetError of a bad entry of a file; ``advice`` says what to do, '' where that is plain."""
-    raise DatasetError(f"{path}, {where}: got {got}, expected {expected}" + (f"; {advice}" if advice else ""))
+    raise DatasetError(one_line(f"{path}, {where}: got {got}, expected {expected}" + (f"; {advice}" if advice else "")))
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks and without characters that a terminal would act on."""
+    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
 
 
 def shown(value: object) -> str:

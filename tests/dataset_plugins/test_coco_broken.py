@@ -47,6 +47,7 @@ CORRUPT_FILES: list[tuple[Change, str]] = [
     (lambda d: d.update(annotations={"0": 1}), r'annotations: got \{"0": 1\}, expected a list'),
     (lambda d: d["images"].append(7), r"images\[5\]: got 7, expected an object"),
     (lambda d: d["images"][1].pop("id"), r"images\[1\], id: got nothing"),
+    (lambda d: d["images"].append({"id": "a\n\x1b[1mb"}) or d["images"].append({"id": "a\n\x1b[1mb"}), "got .a"),
     (lambda d: d["images"][1].update(id=True), r"images\[1\], id: got true, expected a whole number or text"),
     (lambda d: d["images"][1].update(id=1.5), r"images\[1\], id: got 1\.5, expected a whole number or text"),
     (lambda d: d["images"][1].update(id=0), r"images\[1\], id: got 0, expected an id that no other"),
@@ -99,13 +100,25 @@ CORRUPT_ENTRIES: list[tuple[str, dict[str, Any], str]] = [
     ("annotations", {"keypoints": [1, 2, 2, float("nan"), 2, 2]}, "keypoints: got NaN"),
     ("annotations", {"keypoints": [1, 2, 2, 10**400, 2, 2]}, "keypoints: got 1000.*, expected numbers below"),
     ("annotations", {"keypoints": [1, 2, 2, 3, 4, 0.53]}, "keypoints: got v = 0.53, expected v of 0, 1 or 2"),
-    ("annotations", {"keypoints": [1, 2, 2, 1e8, 2, 2]}, ": got a keypoint far outside its image"),
+    (
+        "annotations",
+        {"keypoints": [1, 2, 2, 1e8, 2, 2]},
+        r": got a keypoint at \(1e\+08, 2\), .* in its image of 60 x 40 pixels or near it",
+    ),
     ("annotations", {"bbox": "10 5 30 20"}, 'bbox: got "10 5 30 20", expected 4 numbers'),
     ("annotations", {"bbox": [1, 2, 3]}, "bbox: got 3 values, expected 4 numbers"),
     ("annotations", {"bbox": [1, 2, float("nan"), 4]}, "bbox: got NaN, expected numbers"),
     ("annotations", {"bbox": [1, 2, 0, -4]}, r"bbox: got \[1, 2, 0, -4\], expected width and height of at least 0"),
-    ("annotations", {"bbox": [60, 5, 30, 20]}, ": got a box beside its image"),
-    ("annotations", {"bbox": [-40, 5, 30, 20]}, ": got a box beside its image"),
+    (
+        "annotations",
+        {"bbox": [60, 5, 30, 20]},
+        r": got a keypoint at .*, with the box \[-?[46]0\.0, 5\.0, 30\.0, 20\.0\], expected both in its image",
+    ),
+    (
+        "annotations",
+        {"bbox": [-40, 5, 30, 20]},
+        r": got a keypoint at .*, with the box \[-?[46]0\.0, 5\.0, 30\.0, 20\.0\], expected both in its image",
+    ),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 
 from datasets.base import SPLITS, DatasetError
+from datasets.coco import open_coco
 from datasets.dlc import DeepLabCut, open_dlc
-from tests.custom_data import lay_down, photo, write_dlc
+from tests.custom_data import coco, lay_down, photo, write_dlc
 
 ROWS = {f"img{number}.png": f"{10 + number}.0,5.0,30.0,20.0" for number in range(5)}
 
@@ -205,6 +207,34 @@ def test_few_videos_are_split_by_frame_and_many_by_video(tmp_path: Path) -> None
     assert (len(tested), len(learned), tested & learned) == (2, 8, set())
     assert any("a fifth of the 10 folders of images" in text for text in many.card.remarks)
     assert many.annotation("video0/img1.png").group == "video0"
+
+
+@pytest.mark.parametrize("videos", [1, 3, 7])
+@pytest.mark.parametrize("prefix", ["", "labeled-data/", "C:\\project\\labeled-data\\"])
+def test_the_same_labels_in_cocos_format_have_the_same_splits_and_landmarks(
+    tmp_path: Path, videos: int, prefix: str
+) -> None:
+    document = coco(0)
+    for video in range(videos):
+        rows = {f"img{frame}.png": f"{frame},{video},30,20" for frame in range(1, 9)}
+        write_dlc(tmp_path / "labeled-data" / f"m{video}", rows)
+        for name, cells in rows.items():
+            number, (x, y, *tail) = len(document["images"]), map(float, cells.split(","))
+            names = f"{prefix}m{video}/{name}".replace("/", "\\" if "\\" in prefix else "/")
+            document["images"].append({"id": number, "file_name": names})
+            points = [x, y, 2, *tail, 2]
+            document["annotations"].append({"id": number, "image_id": number, "category_id": 1, "keypoints": points})
+    (tmp_path / "labeled-data" / "a.json").write_text(json.dumps(document))
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    theirs = open_dlc(str(tmp_path))
+    ours = open_coco(str(tmp_path / ("a.json" if prefix == "labeled-data/" else "labeled-data/a.json")))
+    for name in SPLITS:
+        ids = [image_id.replace("\\", "/") for image_id in ours.split(name)]
+        assert [image_id.rpartition("labeled-data/")[2] for image_id in ids] == list(theirs.split(name))
+        np.testing.assert_array_equal(ours.table(name).landmarks, theirs.table(name).landmarks)
+    for image_id in ours.split("test"):
+        other = image_id.replace("\\", "/").rpartition("labeled-data/")[2]
+        np.testing.assert_array_equal(ours.image(image_id, 32), theirs.image(other, 32))
 
 
 def test_nothing_is_read_before_it_is_asked_for(tmp_path: Path) -> None:

@@ -39,6 +39,8 @@ def test_fractions_are_refused(largest: float) -> None:
         ask_pixels(SOURCE, points, None)
     with pytest.raises(DatasetError, match="its boxes run from .* fractions of the image"):
         ask_pixels(SOURCE, points * 100, np.full((10, 2), largest))
+    with pytest.raises(DatasetError, match="its keypoints run from .* fractions"):
+        ask_pixels(SOURCE, np.concatenate([points] * 10 + [[[300.0, 200.0]]]), None)
     ask_pixels(SOURCE, points * 100, np.full((10, 2), 30.0))
     ask_pixels(SOURCE, np.zeros((0, 2)), None)
 

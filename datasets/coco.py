@@ -97,6 +97,9 @@ class Coco(OwnDataset):
             boxes=None if samples[0].box is None else np.array([sample.box for sample in samples]),
             stated=tuple(sample.photo.size for sample in samples),
         )
+        outside = sorted(name for name in several if name.startswith(("/", "../")))
+        if outside:
+            remarks += (f"images named by paths out of the json's folder: {len(outside)} (first {outside[0]})",)
         return Found(names, labels, left_out, remarks)
 
     def how_to_find(self, name: str) -> str:

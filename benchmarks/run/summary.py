@@ -19,7 +19,7 @@ from benchmarks.run.cells import REMARKS
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide
-from benchmarks.tasks import SUITES, Profile, Task, plain_name
+from benchmarks.tasks import SUITES, Profile, Task
 from leaderboard.kinds import LEGEND, MEASURED, marks, shown
 from leaderboard.load import load_records, write_atomically
 from leaderboard.markdown import change_text, counts
@@ -44,9 +44,10 @@ def print_skipped(console: Console, skipped: dict[str, str]) -> None:
 
 def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> None:
     """What a user of the numbers has to know of the custom data of tasks."""
-    for name in dict.fromkeys(task.dataset for task in tasks if is_own(task.dataset)):
-        for remark in datasets(name).card.remarks:
-            console.print(Text(f"note on {plain_name(name)}: {remark}"), soft_wrap=True)
+    first = {task.dataset: task.id for task in reversed(list(tasks)) if is_own(task.dataset)}
+    for dataset, task in reversed(first.items()):
+        for remark in datasets(dataset).card.remarks:
+            console.print(Text(f"note on {task}: {remark}"), soft_wrap=True)
 
 
 def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite) -> None:

@@ -80,10 +80,6 @@ def read_photo(path: Path, upright: bool = False) -> Image.Image:
     from PIL import Image, ImageOps
 
     with _opened(path) as photo:
-        if photo.mode.startswith(("I", "F")):
-            raise DatasetError(
-                f"{path}: got pixels of mode {photo.mode}, expected 8 bits a channel; save it with 8 bits"
-            )
         turned = ImageOps.exif_transpose(photo) if upright else photo
         if not turned.has_transparency_data:
             return turned.convert("RGB")
@@ -131,6 +127,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path, formats=FORMATS) as photo:
             refuse_large(path, *photo.size)
+            if photo.mode.startswith(("I", "F")):
+                raise DatasetError(
+                    f"{path}: got pixels of mode {photo.mode}, expected 8 bits a channel; save it with 8 bits"
+                )
             yield photo
     except UnidentifiedImageError as error:
         raise DatasetError(f"cannot read image {path}: {_no_image(path)}") from error

@@ -170,6 +170,11 @@ def test_file_names_are_freed_of_dots(path: Path) -> None:
     document["images"][2]["file_name"] = "more/..//2.png"
     dataset = write(path, document)
     assert ids_of(dataset) == {f"{number}.png" for number in range(5)}
+    assert not any("out of the json's folder" in text for text in dataset.card.remarks)
+    document["images"][1]["file_name"] = f"{path.parent}/1.png"
+    document["images"][2]["file_name"] = f"../{path.parent.name}/2.png"
+    dataset = write(path, document)
+    assert any("out of the json's folder: 2 (first" in text for text in dataset.card.remarks) and dataset.available()[0]
     assert dataset.available() == (True, "")
 
 

@@ -83,7 +83,7 @@ def test_labelled_data_is_scored(run, folder, monkeypatch, name):
     board = (folder / "runs" / "leaderboard" / "own.paper.md").read_text()
     assert found["grid"].task in board and "**0.00**" in board
     for remark in found["grid"].provenance["remarks"]:
-        assert f"note on {name.replace(':', '_').removesuffix('.json')}: {remark}" in out
+        assert f"note on {found['grid'].task}: {remark}" in out
         assert f"{found['grid'].task}: {remark}" in board
     assert "(0, 0) to (1, 1) are the corners of that square" in board
     assert "strict" not in board  # the headline alone, which needs no name

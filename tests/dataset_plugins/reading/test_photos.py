@@ -33,8 +33,9 @@ def test_every_format_is_read(tmp_path: Path, name: str) -> None:
 def test_more_than_8_bits_are_refused_and_not_cut_off(tmp_path: Path, name: str, kind: type) -> None:
     path = tmp_path / name
     Image.fromarray(np.arange(20, dtype=kind).reshape(4, 5) * 999).save(path)
-    with pytest.raises(DatasetError, match=rf"^{path}: got pixels of mode [IF][^\n]*save it with 8 bits$"):
-        read_photo(path)
+    for read in (read_photo, look):
+        with pytest.raises(DatasetError, match=rf"^{path}: got pixels of mode [IF][^\n]*save it with 8 bits$"):
+            read(path)
 
 
 def test_a_file_that_needs_another_program_is_refused(tmp_path: Path) -> None:

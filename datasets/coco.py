@@ -262,7 +262,7 @@ def _points(path: Path, where: str, values: Any, category: Category) -> NDArray[
     """Keypoints (L, 3) as x, y, v."""
     count = len(category.keypoints)
     if not count:
-        got = f"{len(values)} values"
+        got = f"{len(values)} values" if isinstance(values, list) else shown(values)
         refuse_entry(path, where, got, f"none, as category '{category.name}' names no keypoints", "")
     numbers = _numbers(path, where, values, 3 * count, f"x, y, v for each of '{category.name}': {count} keypoints")
     wrong = [v for v in values[2::3] if v not in (0, 1, 2)]

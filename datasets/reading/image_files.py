@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from os.path import isfile  # False, and no error, for a name that no file can have
 from pathlib import Path
 
 from datasets.base import DatasetError
@@ -19,7 +20,7 @@ def look_at(files: Sequence[Path], left_out: dict[Path, str]) -> dict[Path, Look
 
     def one(path: Path) -> Look | str | None:
         try:
-            return look(path) if path.is_file() else None
+            return look(path) if isfile(path) else None  # noqa: PTH113
         except DatasetError as error:
             return str(error)
 
@@ -64,7 +65,7 @@ def ask_copies(names: Sequence[str], files: Sequence[Path], hashes: FileHashes) 
     """The first name of each image's content, by its name, and how many names are of a copy."""
     by_size: dict[int, dict[str, Path]] = {}
     for name, path in zip(names, files, strict=True):
-        if path.is_file():
+        if isfile(path):  # noqa: PTH113
             by_size.setdefault(path.stat().st_size, {})[name] = path
     alike = {name: path for group in by_size.values() if len(set(group.values())) > 1 for name, path in group.items()}
     contents = dict(zip(alike, hashes(tuple(alike.values())), strict=True))
@@ -93,5 +94,5 @@ def _sha256(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
+    except (OSError, ValueError):
         return None

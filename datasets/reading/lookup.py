@@ -45,7 +45,7 @@ def _readings(name: str) -> Iterable[str]:
 
 def _first(names: Iterable[str], folders: Sequence[Path]) -> Path | None:
     places = (os.path.join(folder, name) for name in dict.fromkeys(names) for folder in folders)  # noqa: PTH118  (fast)
-    return next((Path(place) for place in places if _is_file(place)), None)
+    return next((Path(place) for place in places if os.path.isfile(place)), None)  # noqa: PTH113  (any name will do)
 
 
 def _by_tail(name: str, folders: Sequence[Path]) -> Path | None:
@@ -53,10 +53,3 @@ def _by_tail(name: str, folders: Sequence[Path]) -> Path | None:
         return None
     parts = [part for part in re.split(r"[/?=&]", name) if part not in ("", ".", "..")]
     return _first(("/".join(parts[start:]) for start in range(len(parts))), folders)
-
-
-def _is_file(path: str) -> bool:
-    try:
-        return os.path.isfile(path)  # noqa: PTH113
-    except ValueError:  # a name that no file can have
-        return False

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from datasets.base import DatasetError
+from datasets.reading.text import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -133,14 +134,12 @@ def _opened(path: Path) -> Iterator[Image.Image]:
                 )
             yield photo
     except UnidentifiedImageError as error:
-        raise DatasetError(f"cannot read image {path}: {_no_image(path)}") from error
+        raise DatasetError(one_line(f"cannot read image {path}: {_no_image(path)}")) from error
     except FileNotFoundError as error:
-        raise DatasetError(f"cannot read image {path}: {error.strerror}; put it back") from error
+        raise DatasetError(one_line(f"cannot read image {path}: {error.strerror}; put it back")) from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        named = isinstance(error, OSError) and error.strerror
-        raise DatasetError(
-            f"cannot read image {path}: {error.strerror if named else f'{error}; {_WHOLE}'}"  # type: ignore[union-attr]
-        ) from error
+        reason = isinstance(error, OSError) and error.strerror
+        raise DatasetError(one_line(f"cannot read image {path}: {reason or f'{error}; {_WHOLE}'}")) from error
 
 
 def _no_image(path: Path) -> str:

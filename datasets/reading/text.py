@@ -10,6 +10,8 @@ from typing import NoReturn
 
 from datasets.base import DatasetError
 
+MOST_SHOWN = 2000
+
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file, CRLF or not, with or without a last line break; a byte order mark is dropped.
@@ -34,8 +36,10 @@ def refuse_entry(path: Path, where: str, got: str, expected: str, advice: str = 
 
 
 def one_line(text: str) -> str:
-    """Text without line breaks and without characters that a terminal would act on."""
-    return "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
+    """Text without line breaks and characters that a terminal would act on, of at most MOST_SHOWN characters."""
+    text = " ".join(text[: 2 * MOST_SHOWN].split())
+    text = text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def shown(value: object) -> str:

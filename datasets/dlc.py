@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -61,19 +62,19 @@ class DeepLabCut(OwnDataset):
         left_out = LeftOut(self.source, "lines")
         names: list[str] = []
         frames: list[Frame] = []
-        remarks = []
+        counts: Counter[str] = Counter()
         for path in paths:
             parts, labelled = read_labels(path, left_out)
             if names and not set(parts) & set(names):
                 refuse_entry(path, "line 2", ", ".join(parts), f"bodyparts of {paths[0]}: {', '.join(names)}", "")
-            if names and set(parts) != set(names):
-                differing = ", ".join(sorted(set(parts) ^ set(names)))
-                remarks.append(f"bodyparts that not all videos have: {differing} (in {path.parent.name} or before it)")
             names += [part for part in parts if part not in names]
+            counts.update(parts)
             frames += labelled
         if not frames:
             left_out.check(0)
             raise DatasetError(f"{paths[0]}: no frame has a labelled part, expected some")
+        few = [f"{name} ({counts[name]} of {len(paths)})" for name in names if counts[name] < len(paths)]
+        remarks = [f"bodyparts that not all videos have: {', '.join(few)}"] if few else []
         nowhere = (math.nan, math.nan)
         points = np.array([[frame.points.get(name, nowhere) for name in names] for frame in frames], dtype=np.float64)
         ids = tuple(f"{frame.video}/{frame.path.name}" for frame in frames)

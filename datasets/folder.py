@@ -77,8 +77,8 @@ def walk(source: Path, remarks: list[str]) -> dict[str, Path]:
         written = {name for name in folders if _CELL.search(name)}
         written |= WRITTEN & set(folders) if set(folders) >= RUN_FOLDERS else set()
         if written:
-            folder = here.relative_to(source)
-            remarks.append(f"left out: what runs have written in {folder} ({', '.join(sorted(written))})")
+            folder, first = here.relative_to(source), min(written)
+            remarks.append(f"left out: folders that runs have written in {folder}: {len(written)} (first {first})")
         folders[:] = sorted(name for name in folders if name[0] != "." and name not in written)
         files |= {(here / name).relative_to(source).as_posix(): here / name for name in names if name[0] != "."}
     if closed:

@@ -195,14 +195,6 @@ class OwnDataset(TableDataset):
             raise DatasetError(f"{self.card.id}: no image '{image_id}'")
         return self._rows[image_id]
 
-    def _crop(self, labels: Labels, row: int, header: Look | None = None) -> Crop:
-        """What is seen of an image: the square about the box, or all of it. Raises DatasetError without its size."""
-        size = (
-            labels.stated[row]
-            or (header or self.contents.looks.get(labels.files[row]) or look(labels.files[row])).upright
-        )
-        return padded_square(*size) if labels.boxes is None else square_about(labels.boxes[row], size, PADDING)
-
 
 def frame_of(labels: Labels, row: int, header: Look | None) -> Crop:
     """What is seen of a row's image, whose size is stated or in its header: the square about its box, or all of it."""

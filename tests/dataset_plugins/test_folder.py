@@ -96,7 +96,7 @@ def test_what_runs_have_written_is_no_photograph(images: Path, below: str) -> No
         photo(images / below / f"{name}.png", (3, 4))
     photo(images / "shown" / "grid--cub_001--mini--s0--0a1b2c3d" / "attention.png", (3, 4))
     assert open_folder(str(images)).split("test") == before
-    assert len(remarks_on(images, "left out: what runs have written in")) == 2
+    assert len(remarks_on(images, "left out: folders that runs have written in")) == 2
 
 
 def test_a_folder_without_images_a_file_and_nothing_at_all(images: Path) -> None:

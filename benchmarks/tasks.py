@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.errors import UserError
 from benchmarks.registry import DATASETS, Registry, is_own, mini_twin, open_dataset
+from datasets.base import SPLITS
 from leaderboard.suites import Suite
 from metrics.errors import MetricError
 from metrics.protocols import expand
@@ -237,7 +238,9 @@ def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
     for task in TASKS.values():
         if (task.dataset, task.fit_on, task.num_keypoints, task.fit_images) == (name, None, num_keypoints, None):
             return task
-    id = f"{_mark(name) if is_own(name) else name}_k{num_keypoints}"
+    if is_own(name):
+        name = dataset.card.id  # a file and the folder that it stands for have one name
+    id = f"{_mark(name, dataset) if is_own(name) else name}_k{num_keypoints}"
     return Task(id=id, dataset=name, num_keypoints=num_keypoints, protocols=protocols_of(dataset.card))
 
 
@@ -257,6 +260,7 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "_", f"{prefix} {stem}").strip("_")
 
 
-def _mark(name: str) -> str:
-    """The plain name with six digits of a hash of the path, which distinguish equal file names."""
-    return f"{plain_name(name)}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+def _mark(name: str, dataset: KeypointDataset) -> str:
+    """The plain name with six digits of a hash of the contents, which distinguish equal file names anywhere."""
+    contents = "".join(dataset.digest(split) for split in SPLITS)
+    return f"{plain_name(name)}_{hashlib.sha256(contents.encode()).hexdigest()[:6]}"

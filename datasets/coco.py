@@ -1,10 +1,12 @@
 """Own data in COCO's keypoint format: one json beside its images, any category, any number of keypoints.
 
-Every annotation with a keypoint of v > 0 is a sample of its own, cropped about its box; crowds (``iscrowd``) and
-annotations without keypoints are left out. Images are looked for where ``file_name`` says, beside the json; then in
-``images/`` and in a folder named like the json, and beside the json's folder, as COCO itself has them
-(``annotations/person_keypoints_val2017.json``, ``val2017/``). They are turned upright as their EXIF orientation says,
-and must have the width and height that the json states, where it does.
+Every annotation with a keypoint of v > 0 is a sample of its own. Where most have a box, each is seen in a square about
+its box, and those without are left out; else whole images are seen, and images with several objects are left out.
+Crowds (``iscrowd``), annotations without keypoints and annotations that cannot be read are left out too; remarks count
+them. Images are looked for where ``file_name`` says, beside the json; then in ``images/`` and in a folder named like
+the json, and beside the json's folder, as COCO itself has them (``annotations/person_keypoints_val2017.json``,
+``val2017/``). They are turned upright as their EXIF orientation says, unless the json states the width and height of
+the stored pixels; they must have the size that it states, where it does.
 
 Keypoints count pixels from 0 (https://cocodataset.org/#format-data), so x is the pixel whose centre is ``x + 0.5``
 from the image's left edge; the corners of boxes are distances from the edges.
@@ -15,22 +17,25 @@ from __future__ import annotations
 import json
 import posixpath
 from collections import Counter
+from contextlib import nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from datasets.base import DatasetError
-from datasets.reading.custom import Contents, OwnDataset, distinct_names, refuse_entry, split_by
-from datasets.reading.photos import MOST, Crop
-from datasets.reading.table import Table
+from datasets.reading.custom import Found, OwnDataset, distinct_names
+from datasets.reading.lookup import advice, find_files
+from datasets.reading.questions import Labels, LeftOut
+from datasets.reading.text import refuse_entry, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PADDING = 0.1  # of the box's own side, on each side
-MOST_PIXELS = 1 << 16
 LARGEST = 1e9
+Key = int | str
+Entries = dict[Key, dict[str, Any]]
 
 
 class Category(NamedTuple):
@@ -48,77 +53,62 @@ class Photo(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One annotated object: its image, keypoints (L, 3) as x, y, v, and box (x, y, width, height) in pixels.
-
-    ``boxed`` is False where the box is that of the visible keypoints.
-    """
+    """One annotated object: its image, keypoints (L, 3) as x, y, v, and box (x, y, width, height) in pixels, if any."""
 
     photo: Photo
     annotation_id: str
     category: Category
     points: NDArray[np.float64]
-    box: NDArray[np.float64]
-    boxed: bool
+    box: NDArray[np.float64] | None
 
 
 class Coco(OwnDataset):
-    """A COCO-keypoints json. An id is the image's ``file_name``, with # and the annotation's id where it has several.
-
-    The group is the image; a fifth of the images is tested on.
-    """
+    """A COCO-keypoints json. An id is the ``file_name``, with # and the annotation's id where an image has several."""
 
     prefix: ClassVar[str] = "coco"
     what: ClassVar[str] = "a COCO-keypoints json beside its images"
-    has_boxes: ClassVar[bool] = True
-    preprocessing: ClassVar[str] = (
-        "upright by its EXIF orientation; "
-        f"box padded by {PADDING:.0%} of its sides on each side, squared about its centre, whole pixels half to even; "
-        "keypoints count pixels from 0, so half a pixel is added"
-    )
 
-    def load(self) -> Contents:
+    def find(self) -> Found:
         """Read the json. Raises DatasetError for what is not in COCO's format, naming the entry."""
-        samples = sorted(_samples(self.source), key=lambda sample: (sample.photo.name, sample.annotation_id))
-        names = _keypoint_names(self.source, samples)
-        groups = tuple(sample.photo.name for sample in samples)
-        several = Counter(groups)
-        crops = tuple(crop_about(sample.box) for sample in samples)
-        corners = np.array([(crop.left, crop.top) for crop in crops], dtype=np.float64)
-        sides = np.array([crop.width for crop in crops], dtype=np.float64)[:, None]
-        points, boxes = np.stack([sample.points for sample in samples]), np.stack([sample.box for sample in samples])
-        visible = points[..., 2] > 0
-        landmarks = (points[..., :2] + 0.5 - corners[:, None]) / sides[:, None]
-        table = Table(
+        left_out = LeftOut(self.source, "annotations")
+        samples, remarks = _framed(_samples(self.source, left_out), left_out)
+        left_out.check(len(samples))
+        if not samples:
+            found = "; ".join(left_out.remarks()) or "there are none"
+            raise DatasetError(
+                f"{self.source}: no annotation has visible keypoints (v > 0) that can be used ({found}); expected a "
+                "COCO-keypoints json"
+            )
+        samples.sort(key=lambda sample: (sample.photo.name, sample.annotation_id))
+        names, points = _keypoints(self.source, samples)
+        images = tuple(sample.photo.name for sample in samples)
+        several = Counter(images)
+        files = find_files(several, self._folders())
+        labels = Labels(
             ids=tuple(
                 name if several[name] == 1 else f"{name}#{sample.annotation_id}"
-                for name, sample in zip(groups, samples, strict=True)
+                for name, sample in zip(images, samples, strict=True)
             ),
-            landmarks=np.where(visible[..., None], landmarks, 0.5),
-            visible=visible,
-            groups=groups,
-            boxes=np.concatenate([boxes[:, :2] - corners, boxes[:, 2:]], axis=1) / sides,
-            crops=crops,
+            names=images,
+            places=tuple(f"annotation {sample.annotation_id}" for sample in samples),
+            files=tuple(files[name] for name in images),
+            points=points[..., :2],
+            visible=points[..., 2] > 0,
+            boxes=None if samples[0].box is None else np.array([sample.box for sample in samples]),
+            stated=tuple(sample.photo.size for sample in samples),
         )
-        files = {name: self._find(name) for name in several}
-        return Contents(
-            landmark_names=names,
-            table=table,
-            files=tuple(files[name] for name in groups),
-            rows=split_by(self.source, groups),
-            remarks=_remarks(samples),
-            sizes={
-                image_id: sample.photo.size
-                for image_id, sample in zip(table.ids, samples, strict=True)
-                if sample.photo.size
-            },
-        )
+        outside = sorted(name for name in several if name.startswith(("/", "../")))
+        if outside:
+            remarks += (f"images named by paths out of the json's folder: {len(outside)} (first {outside[0]})",)
+        return Found(names, labels, left_out, remarks)
 
-    def _find(self, file_name: str) -> Path:
-        """The file of an image; where it would lie beside the json, if it is nowhere."""
+    def how_to_find(self, name: str) -> str:
+        """What to do where the image of this name is missing."""
+        return advice(name, self._folders())
+
+    def _folders(self) -> tuple[Path, ...]:
         beside, stem = self.source.parent, self.source.stem
-        folders = (beside, beside / "images", beside / stem, beside.parent / stem.rpartition("_")[2])
-        found = (folder / file_name for folder in folders if (folder / file_name).is_file())
-        return next(found, beside / file_name)
+        return beside, beside / "images", beside / stem, beside.parent / stem.rpartition("_")[2]
 
 
 def open_coco(path: str) -> Coco:
@@ -126,111 +116,145 @@ def open_coco(path: str) -> Coco:
     return Coco(path)
 
 
-def crop_about(box: NDArray[np.float64]) -> Crop:
-    """The padded square about a box (x, y, width, height), in whole pixels."""
-    x, y, width, height = box.tolist()
-    side = max(1, round(max(width, height) * (1 + 2 * PADDING)))
-    return Crop(round(x + width / 2 - side / 2), round(y + height / 2 - side / 2), side, side)
-
-
-def _samples(path: Path) -> list[Sample]:
+def _samples(path: Path, left_out: LeftOut) -> list[Sample]:
+    """The annotations with visible keypoints; others are counted."""
     document = _read(path)
-    images = _by_id(path, document, "images")
-    photos = {key: _photo(path, f"image {key}", entry) for key, entry in images.items()}
-    names = Counter(photo.name for photo in photos.values())
-    if len(names) < len(photos):
-        refuse_entry(path, "images", names.most_common(1)[0][0], "each file_name once")
-    categories = {key: _category(path, key, entry) for key, entry in _by_id(path, document, "categories").items()}
-    samples = []
-    for key, entry in _by_id(path, document, "annotations").items():
+    images, categories = _by_id(path, document, "images"), _by_id(path, document, "categories")
+    names = Counter(
+        posixpath.normpath(str(entry.get("file_name"))) for entry in images.values() if entry.get("file_name")
+    )
+    if names and names.most_common(1)[0][1] > 1:
+        refuse_entry(path, "images", shown(names.most_common(1)[0][0]), "each file_name once", "")
+    samples, used = [], set()
+    category_of = cache(lambda key: _category(path, key, categories[key]))
+    photo_of = cache(lambda key: _photo(path, key, images[key]))
+    for key, entry in _by_id(path, document, "annotations", left_out).items():
         where = f"annotation {key}"
-        if entry.get("iscrowd") or not entry.get("keypoints"):
-            continue
-        category = _known(path, f"{where}, category_id", entry.get("category_id"), categories)
-        points = _points(path, f"{where}, keypoints", entry["keypoints"], category)
-        if (points[:, 2] > 0).any():
-            photo = _known(path, f"{where}, image_id", entry.get("image_id"), photos)
-            box, boxed = _box(path, f"{where}, bbox", entry.get("bbox"), points, photo.size)
-            samples.append(Sample(photo, str(key), category, points, box, boxed))
-    if not samples:
-        raise DatasetError(f"{path}: no annotation has visible keypoints (v > 0); expected a COCO-keypoints json")
+        if entry.get("iscrowd"):
+            left_out.add("crowds", where)
+        elif not entry.get("keypoints"):
+            left_out.add("annotations without keypoints", where)
+        else:
+            used.add(_as_id(entry.get("image_id")))
+            with left_out.broken():
+                category = category_of(_known(path, f"{where}, category_id", entry.get("category_id"), categories))
+                points = _points(path, f"{where}, keypoints", entry["keypoints"], category)
+                photo = photo_of(_known(path, f"{where}, image_id", entry.get("image_id"), images))
+                if (points[:, 2] > 0).any():
+                    box = _box(path, f"{where}, bbox", entry.get("bbox"))
+                    samples.append(Sample(photo, str(key), category, points, box))
+                else:
+                    left_out.add("annotations without visible keypoints", where)
+    for key in images.keys() - used:
+        left_out.add("images without annotated keypoints", f"image {key}")
     return samples
 
 
+def _framed(samples: list[Sample], left_out: LeftOut) -> tuple[list[Sample], tuple[str, ...]]:
+    """The samples that can be seen in one way: all about their boxes, or all in whole images."""
+    boxed = [sample for sample in samples if sample.box is not None]
+    if len(boxed) * 2 > len(samples):
+        for sample in samples:
+            if sample.box is None:
+                left_out.add("annotations without a box that has a size", f"annotation {sample.annotation_id}")
+        return boxed, ()
+    several = Counter(sample.photo.name for sample in samples)
+    for sample in samples:
+        if several[sample.photo.name] > 1:
+            reason = "annotations of images with several objects, which need boxes to be told apart"
+            left_out.add(reason, f"annotation {sample.annotation_id}")
+    found = [sample._replace(box=None) for sample in samples if several[sample.photo.name] == 1]
+    remark = f"{len(boxed)} of {len(samples)} annotations have a box: too few, so boxes are not used"
+    return found, (remark,) if boxed else ()
+
+
 def _read(path: Path) -> dict[str, Any]:
+    if path.is_dir():
+        there = ", ".join(sorted(file.name for file in path.glob("*.json"))[:4]) or "there is none"
+        raise DatasetError(f"{path} is a folder, expected a COCO-keypoints json; name the json in it ({there})")
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"cannot read {path}: {error}; expected a COCO-keypoints json") from error
     if not isinstance(document, dict):
-        refuse_entry(path, "the file", type(document).__name__, "an object with images, annotations and categories")
+        got, expected = f"a {type(document).__name__}", "an object with images, annotations and categories"
+        refuse_entry(path, "the file", got, expected, "")
     return document
 
 
-def _by_id(path: Path, document: dict[str, Any], key: str) -> dict[int | str, dict[str, Any]]:
-    """The entries of a list by their ids."""
+def _as_id(value: Any) -> Any:
+    """An id as it is, a whole float as the integer that it is; None for what is no id."""
+    if type(value) is float and value.is_integer():
+        return int(value)
+    return value if type(value) in (int, str) else None
+
+
+def _by_id(path: Path, document: dict[str, Any], key: str, left_out: LeftOut | None = None) -> Entries:
+    """The entries of a list by their ids; one without is refused, or counted as broken where that is asked for."""
     entries = document.get(key)
     if not isinstance(entries, list):
-        refuse_entry(path, key, "no list" if entries is None else type(entries).__name__, "a list")
-    found: dict[int | str, dict[str, Any]] = {}
+        refuse_entry(path, key, shown(entries), "a list", "")
+    found: Entries = {}
     for index, entry in enumerate(entries):
         where = f"{key}[{index}]"
-        if not isinstance(entry, dict):
-            refuse_entry(path, where, entry, "an object")
-        if not isinstance(entry.get("id"), int | str):
-            refuse_entry(path, f"{where}, id", entry.get("id"), "a number or text")
-        if entry["id"] in found:
-            refuse_entry(path, f"{where}, id", entry["id"], f"an id that no other of {key} has")
-        found[entry["id"]] = entry
+        with left_out.broken() if left_out else nullcontext():
+            if not isinstance(entry, dict):
+                refuse_entry(path, where, shown(entry), "an object", "")
+            number = _as_id(entry.get("id"))
+            if number is None:
+                refuse_entry(path, f"{where}, id", shown(entry.get("id")), "a whole number or text", "")
+            if number in found:
+                refuse_entry(path, f"{where}, id", shown(number), f"an id that no other of {key} has", "")
+            found[number] = entry
     return found
 
 
-def _category(path: Path, key: int | str, entry: dict[str, Any]) -> Category:
+def _known(path: Path, where: str, value: Any, known: Entries) -> Key:
+    """The id, of an entry that is there."""
+    key = _as_id(value)
+    if key is None or key not in known:
+        kinds = sorted({"numbers" if isinstance(each, int) else "text" for each in known})
+        there = (
+            f"one of the {len(known)} ids there are, which are {' and '.join(kinds)}"
+            if known
+            else "none, as there is no id"
+        )
+        refuse_entry(path, where, shown(value), there, "")
+    return key
+
+
+def _category(path: Path, key: Key, entry: dict[str, Any]) -> Category:
     names = entry.get("keypoints") or []
-    if not isinstance(names, list):
-        refuse_entry(path, f"category {key}, keypoints", names, "a list of names")
-    return Category(str(entry.get("name", key)), tuple(map(str, names)))
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        refuse_entry(path, f"category {key}, keypoints", shown(names), "a list of names", "")
+    return Category(str(entry.get("name", key)), tuple(names))
 
 
-def _remarks(samples: list[Sample]) -> tuple[str, ...]:
-    """What is to be said of boxes that are not in the file."""
-    count = sum(not sample.boxed for sample in samples)
-    if not count:
-        return ()
-    return (
-        f"{count} of {len(samples)} annotations have no box: theirs is the box of their visible keypoints, in the crop "
-        "and where errors are divided by the box",
-    )
-
-
-def _keypoint_names(path: Path, samples: list[Sample]) -> tuple[str, ...]:
-    """The names that the categories of all samples share."""
+def _keypoints(path: Path, samples: list[Sample]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+    """The names that the categories of all samples share, and keypoints (N, L, 3) in their order."""
     first, *others = sorted({sample.category for sample in samples})
+    names = distinct_names(path, f"category '{first.name}', keypoints", first.keypoints)
     for other in others:
-        if other.keypoints != first.keypoints:
+        if sorted(other.keypoints) != sorted(names):
             raise DatasetError(
                 f"{path}, categories: '{first.name}' and '{other.name}' have different keypoints, expected the same "
-                "names in the same order; keep one of them in a file"
+                "names; keep one of them in a file"
             )
-    return distinct_names(path, f"category '{first.name}', keypoints", first.keypoints)
+    columns = {category: [category.keypoints.index(name) for name in names] for category in (first, *others)}
+    return names, np.stack([sample.points[columns[sample.category]] for sample in samples])
 
 
-def _known(path: Path, where: str, key: Any, known: dict[int | str, Any]) -> Any:
-    if not isinstance(key, int | str) or key not in known:
-        refuse_entry(path, where, key, "an id that is in the file")
-    return known[key]
-
-
-def _photo(path: Path, where: str, entry: dict[str, Any]) -> Photo:
+def _photo(path: Path, key: Key, entry: dict[str, Any]) -> Photo:
+    where = f"image {key}"
     name, stated = entry.get("file_name"), [entry.get("width"), entry.get("height")]
     if not isinstance(name, str) or not name:
-        refuse_entry(path, f"{where}, file_name", name, "the name of a file")
+        refuse_entry(path, f"{where}, file_name", shown(name), "the name of a file", "")
     name = posixpath.normpath(name)
     if stated == [None, None]:
         return Photo(name, None)
     width, height = _numbers(path, f"{where}, width and height", stated, 2, "width, height").tolist()
     if min(width, height) < 1 or width % 1 or height % 1:
-        refuse_entry(path, f"{where}, width and height", stated, "whole numbers above 0")
+        refuse_entry(path, f"{where}, width and height", shown(stated), "whole numbers above 0", "")
     return Photo(name, (int(width), int(height)))
 
 
@@ -238,39 +262,30 @@ def _points(path: Path, where: str, values: Any, category: Category) -> NDArray[
     """Keypoints (L, 3) as x, y, v."""
     count = len(category.keypoints)
     if not count:
-        refuse_entry(path, where, f"{len(values)} values", f"none, as category '{category.name}' names no keypoints")
+        got = f"{len(values)} values" if isinstance(values, list) else shown(values)
+        refuse_entry(path, where, got, f"none, as category '{category.name}' names no keypoints", "")
     numbers = _numbers(path, where, values, 3 * count, f"x, y, v for each of '{category.name}': {count} keypoints")
-    points = numbers.reshape(count, 3)
-    if not np.isin(points[:, 2], (0, 1, 2)).all():
-        refuse_entry(path, where, f"v = {points[~np.isin(points[:, 2], (0, 1, 2)), 2][0]:g}", "v of 0, 1 or 2")
-    return points
+    wrong = [v for v in values[2::3] if v not in (0, 1, 2)]
+    if wrong:
+        refuse_entry(path, where, f"v = {wrong[0]:g}", "v of 0, 1 or 2", "")
+    return numbers.reshape(count, 3)
 
 
-def _box(
-    path: Path, where: str, stated: Any, points: NDArray[np.float64], size: tuple[int, int] | None
-) -> tuple[NDArray[np.float64], bool]:
-    """The box, and whether it is stated: one that is not, or has no area, is that of the visible keypoints' pixels."""
-    box = np.zeros(4) if stated in (None, []) else _numbers(path, where, stated, 4, "x, y, width, height")
-    boxed = bool(min(box[2:]) != 0)
-    if not boxed:
-        visible = points[points[:, 2] > 0, :2]
-        extent = np.ptp(visible, axis=0)
-        if not extent.any():
-            refuse_entry(path, where, stated, "width and height above 0, or two visible keypoints to draw a box about")
-        box = np.concatenate([visible.min(axis=0), extent + 1])
-    if min(box[2:]) <= 0 or np.abs(box).max() > MOST_PIXELS:
-        refuse_entry(path, where, box.tolist(), f"width and height above 0, all within {MOST_PIXELS} pixels")
-    if size is not None and not crop_about(box).covers(size):
-        expected = f"one that meets the image of {size[0]} x {size[1]} pixels and is at most {MOST} times as long"
-        refuse_entry(path, where, box.tolist(), expected)
-    return box, boxed
+def _box(path: Path, where: str, stated: Any) -> NDArray[np.float64] | None:
+    """The box, None where there is none or it has no area."""
+    if stated in (None, []):
+        return None
+    box = _numbers(path, where, stated, 4, "x, y, width, height")
+    if min(box[2:]) < 0:
+        refuse_entry(path, where, shown(stated), "width and height of at least 0", "")
+    return box if min(box[2:]) > 0 else None
 
 
 def _numbers(path: Path, where: str, values: Any, count: int, meaning: str) -> NDArray[np.float64]:
     if not isinstance(values, list) or len(values) != count:
-        got = f"{len(values)} values" if isinstance(values, list) else values
-        refuse_entry(path, where, got, f"{count} numbers ({meaning})")
+        got = f"{len(values)} values" if isinstance(values, list) else shown(values)
+        refuse_entry(path, where, got, f"{count} numbers ({meaning})", "")
     wrong = [value for value in values if type(value) not in (int, float) or not -LARGEST < value < LARGEST]
     if wrong:
-        refuse_entry(path, where, wrong[0], f"numbers below {LARGEST:g}")
+        refuse_entry(path, where, shown(wrong[0]), f"numbers below {LARGEST:g}", "")
     return np.array(values, dtype=np.float64)

@@ -1,158 +1,231 @@
 """Own data labelled with DeepLabCut: ``CollectedData_<scorer>.csv`` beside the labelled frames of each video.
 
-The path is that of a project, of its ``labeled-data``, or of one video's folder in there. A csv has three rows of
-heading (scorer, bodyparts, coords) and a row a frame, named by one path or by a path in three columns; an empty cell
-is a part that was not labelled. Frames without a labelled part are left out. Projects with several animals (a fourth
-row, individuals) are not read.
+The path is that of a project or its config.yaml, of its ``labeled-data``, of one video's folder in there or its csv. A
+csv has three rows of heading (scorer, bodyparts, coords) and a row a frame, named by one path or by a path in three
+columns; an empty cell is a part that was not labelled. A fourth row of heading, individuals, is read where one animal
+is labelled. Bodyparts of several videos are joined by name. Frames without a labelled part are left out, and lines that
+cannot be read; both are counted in a remark.
 
 Coordinates count pixels from 0, whole numbers being the centres of pixels, as DeepLabCut's labelling tools have them,
-so x lies ``x + 0.5`` from the image's left edge. The sizes of images are those of the files, read with a split.
+so x lies ``x + 0.5`` from the image's left edge. The sizes of images are those of the files.
 """
 
 from __future__ import annotations
 
 import csv
 import math
-from dataclasses import replace
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from datasets.base import DatasetError, Split
-from datasets.reading.custom import Contents, OwnDataset, distinct_names, refuse_entry, split_by
-from datasets.reading.photos import padded_square, photo_size
-from datasets.reading.table import Table
-from datasets.reading.text import read_lines, refuse
+from datasets.base import DatasetError
+from datasets.reading.custom import Found, OwnDataset, distinct_names
+from datasets.reading.questions import Labels, LeftOut
+from datasets.reading.text import read_lines, refuse_entry, shown
 
 CSV = "CollectedData_*.csv"
+H5 = "CollectedData_*.h5"
 HEADING = ("scorer", "bodyparts", "coords")
-VIDEOS = 5  # so many videos are split by video, fewer by frame
-FEW_VIDEOS = (
-    f"fewer than {VIDEOS} videos: tested on frames of videos that are learned from too, and intervals are over frames"
-)
+_CORRECT = "correct it"
 
 
 class Frame(NamedTuple):
-    """A labelled frame: its video's folder, its file, and x, y of every part in pixels, NaN where not labelled."""
+    """A labelled frame: its video, file, line of the csv, and (x, y) in pixels by part, NaN where it is unlabelled."""
 
     video: str
     path: Path
-    points: list[tuple[float, float]]
+    place: str
+    points: dict[str, tuple[float, float]]
+
+
+class Heading(NamedTuple):
+    """How many rows it has, how many columns name the frame, and (individual, part) of each pair of columns."""
+
+    rows: int
+    columns: int
+    parts: list[tuple[str, str]]
 
 
 class DeepLabCut(OwnDataset):
-    """A DeepLabCut project of one animal. An id is video/frame; whole images are padded to a square.
-
-    The group is the video where there are at least VIDEOS, of which a fifth, or two, are tested on; else the frame.
-    """
+    """A DeepLabCut project of one animal. An id is video/frame; whole images are padded to a square."""
 
     prefix: ClassVar[str] = "dlc"
     what: ClassVar[str] = f"a DeepLabCut project or labeled-data folder with {CSV}"
-    preprocessing: ClassVar[str] = (
-        "whole image, upright by its EXIF orientation, padded to a square, the image in its middle; coordinates count "
-        "pixels from 0, so half a pixel is added"
-    )
+    are_videos: ClassVar[bool] = True
 
-    def load(self) -> Contents:
-        """Read every csv; landmarks are in pixels as yet. Raises DatasetError naming file and line."""
-        names, frames = self._frames()
-        ids = tuple(f"{frame.video}/{frame.path.name}" for frame in frames)
-        points = np.array([frame.points for frame in frames], dtype=np.float64)
-        by_video = len({frame.video for frame in frames}) >= VIDEOS
-        groups = tuple(frame.video for frame in frames) if by_video else ids
-        return Contents(
-            landmark_names=names,
-            table=Table(ids, points, ~np.isnan(points[..., 0]), groups),
-            files=tuple(frame.path for frame in frames),
-            rows=split_by(self.source, groups, at_least=2 if by_video else 1),
-            remarks=() if by_video else (FEW_VIDEOS,),
-        )
-
-    def annotated(self) -> tuple[bool, str]:
-        """Whether the path and every image are there: pixels mean nothing without the sizes of the images."""
-        return self.available()
-
-    def read(self, name: Split) -> Table:
-        """The rows of a split. Raises DatasetError naming an image whose size cannot be read."""
-        table = super().read(name)
-        crops = tuple(padded_square(*photo_size(self.path(image_id), self.upright)) for image_id in table.ids)
-        corners = np.array([(crop.left, crop.top) for crop in crops], dtype=np.float64)[:, None]
-        sides = np.array([crop.width for crop in crops], dtype=np.float64)[:, None, None]
-        landmarks = np.where(table.visible[..., None], (table.landmarks + 0.5 - corners) / sides, 0.5)
-        return replace(table, landmarks=landmarks, crops=crops)
-
-    def _frames(self) -> tuple[tuple[str, ...], list[Frame]]:
-        """The parts' names and the labelled frames of all videos."""
-        found = [path for folder in ("", "*/", "labeled-data/*/") for path in sorted(self.source.glob(folder + CSV))]
-        if not found:
-            raise DatasetError(f"no {CSV} in {self.source}, expected {self.what}; saving labels writes it")
-        names, frames = read_labels(found[0])
-        for before, path in pairwise(found):
-            if path.parent == before.parent:
-                raise DatasetError(f"{path}: {before.name} lies beside it, expected one scorer; move one of them away")
-            others, labelled = read_labels(path)
-            if others != names:
-                refuse_entry(path, "line 2", ", ".join(others), f"the bodyparts of {found[0]}: {', '.join(names)}")
+    def find(self) -> Found:
+        """Read every csv. Raises DatasetError naming file and line."""
+        paths = self._csvs()
+        left_out = LeftOut(self.source, "lines")
+        names: list[str] = []
+        frames: list[Frame] = []
+        counts: Counter[str] = Counter()
+        for path in paths:
+            parts, labelled = read_labels(path, left_out)
+            if names and not set(parts) & set(names):
+                refuse_entry(path, "line 2", ", ".join(parts), f"bodyparts of {paths[0]}: {', '.join(names)}", "")
+            names += [part for part in parts if part not in names]
+            counts.update(parts)
             frames += labelled
         if not frames:
-            raise DatasetError(f"{found[0]}: no frame has a labelled part, expected some")
-        return names, frames
+            left_out.check(0)
+            raise DatasetError(f"{paths[0]}: no frame has a labelled part, expected some")
+        few = [f"{name} ({counts[name]} of {len(paths)})" for name in names if counts[name] < len(paths)]
+        remarks = [f"bodyparts that not all videos have: {', '.join(few)}"] if few else []
+        nowhere = (math.nan, math.nan)
+        points = np.array([[frame.points.get(name, nowhere) for name in names] for frame in frames], dtype=np.float64)
+        ids = tuple(f"{frame.video}/{frame.path.name}" for frame in frames)
+        labels = Labels(
+            ids=ids,
+            names=ids,
+            places=tuple(frame.place for frame in frames),
+            files=tuple(frame.path for frame in frames),
+            points=points,
+            visible=~np.isnan(points[..., 0]),
+            boxes=None,
+            stated=(None,) * len(frames),
+        )
+        unlabelled = sorted(folder.name for folder in self._videos() if not any(folder.glob(CSV)))
+        if unlabelled:
+            remarks.append(f"left out: folders without {CSV}: {len(unlabelled)} (first {unlabelled[0]})")
+        return Found(tuple(names), labels, left_out, tuple(remarks))
+
+    def how_to_find(self, name: str) -> str:
+        """What to do where a frame is missing."""
+        return "put it back, or delete its line"
+
+    def _videos(self) -> list[Path]:
+        """The folders of the project's videos."""
+        labelled = self.source / "labeled-data"
+        return [path for path in (labelled.iterdir() if labelled.is_dir() else ()) if path.is_dir()]
+
+    def _csvs(self) -> list[Path]:
+        """The csv of each video. Raises DatasetError where there is none, or two beside each other."""
+        if self.source.is_file() and self.source.suffix.lower() == ".csv":
+            return [self.source]
+        if self.source.is_file():
+            raise DatasetError(f"{self.source} is a file, expected {self.what}; name the folder")
+        found = [path for folder in ("", "*/", "labeled-data/*/") for path in sorted(self.source.glob(folder + CSV))]
+        if not found:
+            others = [path.name for place in ("", "labeled-data/*/") for path in self.source.glob(f"{place}{H5}")]
+            there = f" ({others[0]} is there, which is not read)" if others else ""
+            raise DatasetError(f"no {CSV} in {self.source}{there}, expected {self.what}; saving labels writes it")
+        for before, path in pairwise(found):
+            if path.parent == before.parent:
+                raise DatasetError(
+                    f"{path}: {before.name} lies beside it, expected one scorer; move one of them away, or name one of "
+                    f"them, as in dlc:{before}"
+                )
+        return found
 
 
 def open_dlc(path: str) -> DeepLabCut:
-    """The dataset of a DeepLabCut folder; nothing is read yet."""
-    return DeepLabCut(path)
+    """The dataset of a DeepLabCut folder, or of the one that a config.yaml or labels lie in; nothing is read yet."""
+    named = Path(path).expanduser()
+    alone = len(list(named.parent.glob(CSV))) < 2
+    labels = named.match(H5) or (named.match(CSV) and alone)
+    return DeepLabCut(named.parent if named.is_file() and (named.match("config.y*ml") or labels) else path)
 
 
-def read_labels(path: Path) -> tuple[tuple[str, ...], list[Frame]]:
+def read_labels(path: Path, left_out: LeftOut) -> tuple[tuple[str, ...], list[Frame]]:
     """The parts' names and the labelled frames of one csv. Raises DatasetError naming the line."""
     try:
         rows = list(csv.reader(read_lines(path)))
     except csv.Error as error:
         raise DatasetError(f"cannot read {path}: {error}; save the labels again") from error
-    names, columns = _heading(path, rows)
-    lines: dict[str, int] = {}
-    frames = []
-    for number, row in enumerate(rows[len(HEADING) :], start=len(HEADING) + 1):
+    heading = _heading(path, rows)
+    lines: set[str] = set()
+    found: list[tuple[Path, str, list[tuple[float, float]]]] = []
+    for number, row in enumerate(rows[heading.rows :], start=heading.rows + 1):
+        place = f"line {number}"
         if not row:
             continue
-        if len(row) != columns + 2 * len(names):
-            refuse(path, number, f"{len(row)} columns", f"{columns + 2 * len(names)}, as in the heading")
-        name = "/".join(row[:columns]).replace("\\", "/").rpartition("/")[2]
-        if not name or name in lines:
-            refuse(path, number, name, "the path of an image that has no line yet")
-        lines[name] = number
-        cells = row[columns:]
-        points = [_point(path, number, *cell) for cell in zip(names, cells[::2], cells[1::2], strict=True)]
-        if any(math.isfinite(x) for x, _ in points):
-            frames.append(Frame(path.parent.name, path.parent / name, points))
+        with left_out.broken():
+            width = heading.columns + 2 * len(heading.parts)
+            if len(row) != width:
+                refuse_entry(path, place, f"{len(row)} columns", f"{width}, as in the heading", _CORRECT)
+            name = "/".join(row[: heading.columns]).replace("\\", "/").rpartition("/")[2]
+            if not name or name in lines:
+                refuse_entry(path, place, shown(name), "the path of an image that has no line yet", _CORRECT)
+            lines.add(name)
+            cells = row[heading.columns :]
+            pairs = zip(heading.parts, cells[::2], cells[1::2], strict=True)
+            points = [_point(path, place, part, x, y) for (_, part), x, y in pairs]
+            if any(math.isfinite(x) for x, _ in points):
+                found.append((path.parent / name, place, points))
+            else:
+                left_out.add("frames without a label", f"{path.parent.name}/{name}")
+    columns, names = _one_animal(path, heading, [points for *_, points in found])
+    frames = [
+        Frame(
+            *(path.parent.name, file, f"{place} of {path}"),
+            {name: points[column] for column, name in zip(columns, names, strict=True)},
+        )
+        for file, place, points in found
+    ]
     return names, frames
 
 
-def _heading(path: Path, rows: list[list[str]]) -> tuple[tuple[str, ...], int]:
-    """The parts' names, and the number of columns before them."""
-    for number, name in enumerate(HEADING, start=1):
-        got = rows[number - 1][0] if len(rows) >= number and rows[number - 1] else "nothing"
-        if got == "individuals":
-            refuse(path, number, got, f"{name}: labels of several animals are not read, only those of one")
+def _heading(path: Path, rows: list[list[str]]) -> Heading:
+    """The heading of a csv, with or without individuals. Raises DatasetError for another one."""
+    firsts = [row[0] if row else "nothing" for row in rows[:4]]
+    several = firsts[1:2] == ["individuals"]
+    expected = ("scorer", "individuals", "bodyparts", "coords") if several else HEADING
+    for number, name in enumerate(expected, start=1):
+        got = firsts[number - 1] if len(firsts) >= number else "nothing"
         if got != name:
-            refuse(path, number, got, f"{name} (the heading is {', '.join(HEADING)})")
-    _, parts, coordinates = rows[:3]
+            refuse_entry(
+                *(path, f"line {number}", shown(got), f"{name} (the heading is {', '.join(expected)})"), "save it again"
+            )
+    *above, parts, coordinates = rows[1 : len(expected)]
     columns = coordinates.index("x") if "x" in coordinates else len(coordinates)
-    named = list(zip(parts[columns:], coordinates[columns:], strict=False))
-    if named[::2] != [(part, "x") for part, _ in named[1::2]] or any(axis != "y" for _, axis in named[1::2]):
-        refuse(path, 3, ",".join(coordinates), "x and y of each bodypart in turn")
-    return distinct_names(path, "line 2", [part for part, _ in named[::2]]), columns
+    animals = above[0] if several else [""] * len(parts)
+    named = list(zip(animals[columns:], parts[columns:], coordinates[columns:], strict=False))
+    if named[::2] != [(animal, part, "x") for animal, part, _ in named[1::2]] or any(
+        axis != "y" for *_, axis in named[1::2]
+    ):
+        got = shown(",".join(coordinates))
+        refuse_entry(path, f"line {len(expected)}", got, "x and y of each bodypart in turn", "save it again")
+    return Heading(len(expected), columns, [(animal, part) for animal, part, _ in named[::2]])
 
 
-def _point(path: Path, number: int, part: str, x: str, y: str) -> tuple[float, float]:
+def _one_animal(
+    path: Path, heading: Heading, points: list[list[tuple[float, float]]]
+) -> tuple[list[int], tuple[str, ...]]:
+    """The columns and names of the parts of the one animal that is labelled. Raises DatasetError for several."""
+    columns = list(range(len(heading.parts)))
+    where = f"line {heading.rows - 1}"
+    names = [part for _, part in heading.parts]
+    if heading.rows > len(HEADING) and len(set(names)) < len(names):
+        every = {
+            animal
+            for row in points
+            for (animal, _), (x, _) in zip(heading.parts, row, strict=True)
+            if not math.isnan(x)
+        }
+        labelled = every or {heading.parts[0][0]}
+        columns = [column for column in columns if heading.parts[column][0] in labelled]
+        names = [heading.parts[column][1] for column in columns]
+        if len(labelled) > 1 and len(set(names)) < len(names):
+            refuse_entry(
+                path,
+                "line 2",
+                f"labels of {len(labelled)} individuals: {', '.join(sorted(labelled))}",
+                "those of one animal",
+                "convert them to COCO's format, in which each animal is an object",
+            )
+    return columns, distinct_names(path, where, names)
+
+
+def _point(path: Path, place: str, part: str, x: str, y: str) -> tuple[float, float]:
     """x and y in pixels, NaN where there is none."""
     try:
         point = float(x.strip() or "nan"), float(y.strip() or "nan")
     except ValueError:
         point = math.inf, math.inf
     if any(map(math.isinf, point)) or math.isnan(point[0]) != math.isnan(point[1]):
-        refuse(path, number, f"{part} {x}, {y}", "two numbers, or two empty cells")
+        refuse_entry(path, place, shown(f"{part} {x}, {y}"), "two numbers, or two empty cells", _CORRECT)
     return point

@@ -1,24 +1,30 @@
 """Own images without landmarks: keypoints are discovered on all of them and found in all of them, nothing is scored.
 
-All images below the folder count, in the order of their paths; hidden files and folders do not. A whole image is
-turned upright as its EXIF orientation says and padded to a square.
+All images below the folder count, in the order of their paths, and those in linked folders; hidden files and folders do
+not, nor does what this program has written there. What is left out is counted in a remark.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import os
+import re
+from collections import Counter
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from datasets.base import DatasetError
-from datasets.reading.custom import Contents, OwnDataset
-from datasets.reading.photos import padded_square, read_photo, square
-from datasets.reading.table import Table
+from datasets.base import DatasetError, Split
+from datasets.reading.custom import Found, OwnDataset
+from datasets.reading.questions import Labels, LeftOut
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
+SUFFIXES = (
+    *(".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm"),
+    *(".ppm", ".tif", ".tiff", ".webp"),
+)
+RUN_FOLDERS = {"cells", "fits", "leaderboard", "staging"}  # a run directory has all of them
+WRITTEN = RUN_FOLDERS | {"partial", "imports", "pictures", "mlartifacts"}
+_CELL = re.compile(r"--s\d+--[0-9a-f]{8}$")  # the folder of a cell's pictures
 
 
 class Folder(OwnDataset):
@@ -26,34 +32,58 @@ class Folder(OwnDataset):
 
     prefix: ClassVar[str] = "folder"
     what: ClassVar[str] = f"a folder of images ({', '.join(SUFFIXES)}, any depth)"
-    preprocessing: ClassVar[str] = (
-        "whole image, upright by its EXIF orientation, padded to a square, the image in its middle"
-    )
 
-    def load(self) -> Contents:
+    def find(self) -> Found:
         """List the images. Raises DatasetError for a folder without any."""
         if not self.source.is_dir():
             raise DatasetError(f"{self.source} is a file, expected {self.what}")
-        paths = {path.relative_to(self.source).as_posix(): path for path in self.source.rglob("*")}
-        ids = sorted(
-            name
-            for name, path in paths.items()
-            if path.suffix.lower() in SUFFIXES and not name.startswith(".") and "/." not in name and path.is_file()
-        )
+        remarks: list[str] = []
+        files = walk(self.source, remarks)
+        suffixes = {name: path.suffix.lower() for name, path in files.items()}
+        ids = sorted(name for name, suffix in suffixes.items() if suffix in SUFFIXES)
+        others = Counter(suffix or "no ending" for suffix in suffixes.values() if suffix not in SUFFIXES)
+        if others:
+            kinds = ", ".join(f"{count} {suffix}" for suffix, count in others.most_common(8))
+            remarks.append(f"left out: files that are not named as images: {others.total()} ({kinds})")
         if not ids:
-            raise DatasetError(f"no image in {self.source}, expected {self.what}")
-        everything = range(len(ids))
-        return Contents(
-            landmark_names=(),
-            table=Table(tuple(ids), np.zeros((len(ids), 0, 2)), np.zeros((len(ids), 0), dtype=bool), tuple(ids)),
-            files=tuple(paths[name] for name in ids),
-            rows={"fit": everything, "regress": (), "test": everything},
-        )
+            raise DatasetError("; ".join([f"no image in {self.source}, expected {self.what}", *remarks]))
+        count, names = len(ids), tuple(ids)
+        points, visible = np.zeros((count, 0, 2)), np.zeros((count, 0), dtype=bool)
+        paths = tuple(files[name] for name in ids)
+        labels = Labels(names, names, names, paths, points, visible, boxes=None, stated=(None,) * count)
+        return Found((), labels, LeftOut(self.source, "images"), tuple(remarks))
 
-    def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
-        """The padded image, (size, size, 3) uint8 RGB."""
-        photo = read_photo(self.path(image_id), self.upright)
-        return square(photo, size, padded_square(*photo.size))
+    def splits(self, labels: Labels) -> tuple[tuple[str, ...], dict[Split, range], tuple[str, ...]]:  # type: ignore[override]
+        """Every image is a group of its own; all are learned from, and keypoints are found in all."""
+        everything = range(len(labels.ids))
+        return labels.ids, {"fit": everything, "regress": range(0), "test": everything}, ()
+
+
+def walk(source: Path, remarks: list[str]) -> dict[str, Path]:
+    """All files below a folder by their path from there, with those in linked folders, each folder once.
+
+    Hidden files and folders are passed over, and the folders of a run directory; ``remarks`` gets what was left out.
+    """
+    files: dict[str, Path] = {}
+    seen: set[str] = set()
+    closed: list[OSError] = []
+    for place, folders, names in os.walk(source, followlinks=True, onerror=closed.append):
+        here, real = Path(place), os.path.realpath(place)
+        if real in seen:
+            remarks.append(f"left out: {here.relative_to(source)}, a link to a folder that is there already")
+            folders[:] = []
+            continue
+        seen.add(real)
+        written = {name for name in folders if _CELL.search(name)}
+        written |= WRITTEN & set(folders) if set(folders) >= RUN_FOLDERS else set()
+        if written:
+            folder, first = here.relative_to(source), min(written)
+            remarks.append(f"left out: folders that runs have written in {folder}: {len(written)} (first {first})")
+        folders[:] = sorted(name for name in folders if name[0] != "." and name not in written)
+        files |= {(here / name).relative_to(source).as_posix(): here / name for name in names if name[0] != "."}
+    if closed:
+        remarks.append(f"left out: folders that cannot be opened: {len(closed)} (first {closed[0].filename})")
+    return {name: path for name, path in files.items() if path.is_file()}
 
 
 def open_folder(path: str) -> Folder:

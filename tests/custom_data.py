@@ -31,6 +31,15 @@ def lay_down(path: Path) -> None:
     turned.save(path, exif=exif)
 
 
+def orient(path: Path, orientation: int) -> None:
+    """Write an EXIF orientation into an image file and leave its pixels alone."""
+    with Image.open(path) as image:
+        stored = image.copy()
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    stored.save(path, exif=exif)
+
+
 def squares(path: Path, corners: Sequence[tuple[int, int]]) -> None:
     """Write a black image of 32 x 32 pixels with a red, a green and a blue square of 4 x 4 at corners (x, y)."""
     pixels = np.zeros((32, 32, 3), np.uint8)
@@ -46,6 +55,13 @@ def corners_of(count: int) -> list[list[tuple[int, int]]]:
     return [[(int(x), int(y)) for x, y in generator.integers(2, 26, size=(3, 2))] for _ in range(count)]
 
 
+def sized(document: dict[str, Any], width: int = 60, height: int = 40) -> dict[str, Any]:
+    """The document with the size of its images."""
+    for image in document["images"]:
+        image |= {"width": width, "height": height}
+    return document
+
+
 def coco(images: int = 5) -> dict[str, Any]:
     """A valid document: an image each with one annotation of two keypoints."""
     return {
@@ -57,7 +73,7 @@ def coco(images: int = 5) -> dict[str, Any]:
                 "image_id": number,
                 "category_id": 1,
                 "bbox": [10, 5, 30, 20],
-                "keypoints": [20 + number % 30, 10, 2, 30, 15, 1],
+                "keypoints": [20 + number % 30, 10 + number // 30 % 9, 2, 30, 15, 1],
             }
             for number in range(images)
         ],

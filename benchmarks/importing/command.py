@@ -12,7 +12,7 @@ from benchmarks.importing.options import ImportOptions
 from benchmarks.importing.order import check_placement
 from benchmarks.importing.tasks import open_task, open_task_on
 from benchmarks.importing.writing import check_name, describe, make_record, source_files, write_import
-from benchmarks.registry import output_format
+from benchmarks.registry import is_own, output_format
 from benchmarks.tasks import options as task_options
 from datasets.reading.frames import read_frame
 from methods.adapters.base import SPLITS, ImportRequest, OutputError, OutputFormat, Outputs, Split
@@ -49,8 +49,9 @@ def import_command(options: ImportOptions) -> str:
     truth = max(request.splits.values(), key=lambda found: len(found.ids))
     remedy = None if options.trust_order else SWAPPED
     notes = check_placement(", ".join(options.paths), joined.of(truth.ids), truth, remedy)
+    remarks = data.dataset.card.remarks if is_own(data.task.dataset) else ()
     files = source_files(_files(paths, request.read))
-    record = make_record(data, options, options.format, files, (*joined.notes, *notes))
+    record = make_record(data, options, options.format, files, (*remarks, *joined.notes, *notes))
     record, folder = write_import(options.output, joined, record)
     return describe(record, folder, data.remark, task_options(data.task), options.data_root)
 

@@ -12,6 +12,7 @@ from benchmarks.tasks import SUITES, Profile, Task, plain_name
 from leaderboard.records import Failure, ResultRecord, ScoreRecord, Variant
 from leaderboard.tables import TABLES
 
+REMARKS = "remarks"  # provenance key of the remarks on custom data
 SCORED = "scored"  # provenance kind of a record whose keypoints were made elsewhere
 
 
@@ -79,7 +80,7 @@ class Cell(BaseModel):
         """``<method>--<task>--<profile>--s<seed>--<8 hex digits of its content>``."""
         content = self._content() | {
             "task": self.task.id,
-            "dataset": self.dataset,
+            "dataset": plain_name(self.dataset),  # wherever custom data lies; its digests are of its contents
             "digests": self.digests,
             "profile": self.profile,
         }
@@ -147,7 +148,7 @@ class Cell(BaseModel):
             "version": self.version,
             "config": self.config,
             "identity": self.identity,
-            "fit_dataset": self.fit_dataset,
+            "fit_dataset": plain_name(self.fit_dataset),
             "fit_digest": self.digests["fit"],
             "num_keypoints": self.task.num_keypoints,
             "seed": self.seed,

@@ -22,7 +22,14 @@ from benchmarks.run.executor import InProcess
 from benchmarks.run.options import RunOptions
 from benchmarks.run.plan import Plan, Request, make_plan
 from benchmarks.run.runner import Outcome, drive
-from benchmarks.run.summary import print_files, print_plan, print_skipped, print_table, write_leaderboards
+from benchmarks.run.summary import (
+    print_files,
+    print_plan,
+    print_remarks,
+    print_skipped,
+    print_table,
+    write_leaderboards,
+)
 from benchmarks.settings import DATA_ROOT, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
 from leaderboard.records import ResultRecord
@@ -37,6 +44,7 @@ def run_command(options: RunOptions) -> int:
     console = Console(highlight=False, quiet=helps)
     request = _request(options, console)
     plan = make_plan(request)
+    print_remarks(console, request.tasks, request.datasets)
     print_skipped(console, plan.skipped)
     if not plan.cells:
         raise UserError(_nothing_to_run(plan))

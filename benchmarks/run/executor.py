@@ -15,14 +15,15 @@ from benchmarks.errors import first_line
 from benchmarks.progress import Progress
 from benchmarks.records.provenance import peak_memory_mb, provenance, reset_peak_memory
 from benchmarks.records.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
-from benchmarks.registry import method_class
-from benchmarks.run.cells import Cell
+from benchmarks.registry import is_own, method_class
+from benchmarks.run.cells import REMARKS, Cell
 from benchmarks.run.distributed import Lead, fit_images
 from benchmarks.run.images import DatasetImages, ImageCache
 from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, predict_all
 from benchmarks.run.scoring import score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
+from benchmarks.tasks import plain_name
 from leaderboard.files import write_atomically
 from leaderboard.records import Failure, ResultRecord
 from methods.base import MethodError
@@ -117,6 +118,8 @@ class InProcess:
         if not cell.is_floor and dataset.available()[0]:
             write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
         found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._lead.size}
+        if is_own(cell.dataset):
+            found[REMARKS] = list(dataset.card.remarks)
         record = cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
         return record.model_copy(update={"num_keypoints": num_keypoints})
 
@@ -175,7 +178,8 @@ class InProcess:
 
     def _predict(self, cell: Cell, method: Method, dataset: KeypointDataset, ids: Sequence[str], split: Split) -> Made:
         """Keypoints of images and the seconds they took, going on from those that were made with the same fit."""
-        belongs_to = {"fit": cell.fit_id, "config": cell.config, "dataset": cell.dataset, "digests": cell.digests}
+        dataset_name = plain_name(cell.dataset)
+        belongs_to = {"fit": cell.fit_id, "config": cell.config, "dataset": dataset_name, "digests": cell.digests}
         num_keypoints = keypoints_given(cell, self._open)
         partial = PartialPredictions(self._store.partial(cell.fit_id), belongs_to, ids, num_keypoints)
         stage = self._progress.stage(f"predict {split}", "images")

@@ -12,6 +12,7 @@ from benchmarks.errors import UserError
 from benchmarks.registry import IMPORTED
 from benchmarks.run.cells import Cell
 from benchmarks.tasks import options as task_options
+from benchmarks.tasks import plain_name
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -59,10 +60,9 @@ class ImportedMethod:
         if not found:
             return reason
         changed = [split for split in SPLITS if record.digests.get(split) != dataset.digest(split)]
-        if record.dataset != dataset.card.id or changed:
-            what = (
-                f"images of {record.dataset}" if record.dataset != dataset.card.id else f"another split '{changed[0]}'"
-            )
+        other = plain_name(record.dataset) != plain_name(dataset.card.id)
+        if other or changed:
+            what = f"images of {record.dataset}" if other else f"another split '{changed[0]}'"
             return f"the keypoints in {self.folder} are for {what}, not those of {dataset.card.id} today; {again}"
         if record.predictions_sha256 != predictions_sha256(self.folder, task.id, profile):
             return f"the keypoints of {task.id} in {self.folder} have changed since they were imported; {again}"

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -13,10 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.records.store import OVERLAY, Store, predictions_path
+from benchmarks.registry import is_own
+from benchmarks.run.cells import REMARKS
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide
-from benchmarks.tasks import SUITES, Profile
+from benchmarks.tasks import SUITES, Profile, Task
 from leaderboard.files import write_atomically
 from leaderboard.load import load_records
 from leaderboard.markdown import change_text, comparable
@@ -27,6 +30,9 @@ from leaderboard.rows import Row, known
 from leaderboard.suites import Suite
 from leaderboard.tables import TABLES, rows
 
+if TYPE_CHECKING:
+    from benchmarks.registry import Open
+
 HEADING_WIDTH = 11
 _LIMIT = re.compile(r" \(limit \d+\)")  # in labels; the caption has it once
 
@@ -35,6 +41,14 @@ def print_skipped(console: Console, skipped: dict[str, str]) -> None:
     """Print one line for each task that cannot be run, with the reason."""
     for task, reason in skipped.items():
         console.print(Text(f"skipped {task}: {reason}", style="yellow"), soft_wrap=True)
+
+
+def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> None:
+    """Print the remarks on the custom data of the tasks, each dataset once."""
+    first = {task.dataset: task.id for task in reversed(list(tasks)) if is_own(task.dataset)}
+    for dataset, task in reversed(first.items()):
+        for remark in datasets(dataset).card.remarks:
+            console.print(Text(f"note on {task}: {remark}"), soft_wrap=True)
 
 
 def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite) -> None:
@@ -115,9 +129,11 @@ def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> 
         there = [record for record in records if record.task in suite.tasks]
         if set(tasks) & set(suite.tasks) and table.is_new(there, suite.tasks, earlier):
             path = store.leaderboard / f"{suite.name}.{profile}.md"
-            heading = f"{'own data' if suite is own else suite.name} ({profile} profile)"
+            heading = f"{'custom data' if suite is own else suite.name} ({profile} profile)"
             text = table.render(table.rows(there, suite.tasks, profile), "md", heading)
-            write_atomically(path, text + ("" if table.own_fields else _unscored(there, suite.tasks)))
+            if not table.own_fields:
+                text += _unscored(there, suite.tasks) + _remarks(there, suite.tasks)
+            write_atomically(path, text)
             written.append(path)
         earlier.update(suite.tasks)
     return written
@@ -127,6 +143,16 @@ def _unscored(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
     """A line for each task that has keypoints but no landmarks to score them by, '' for none."""
     found = {record.task for record in records if is_unscored(record)}
     return "".join(f"\n{task}: {NO_LANDMARKS}\n" for task in tasks if task in found)
+
+
+def _remarks(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
+    """Return a line for each remark on the custom data of the tasks, from its latest record."""
+    found = {
+        record.task: record.provenance[REMARKS]
+        for record in sorted(records, key=lambda record: str(record.provenance.get("date", "")))
+        if REMARKS in record.provenance
+    }
+    return "".join(f"\n{task}: {remark}\n" for task in tasks for remark in found.get(task, ()))
 
 
 def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], mlflow: str) -> None:

@@ -8,32 +8,55 @@ import os
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
 from datasets.base import SPLITS, DatasetCard, DatasetError, Split
+from datasets.reading.image_files import FileHashes, is_upright
+from datasets.reading.photos import Crop, Look, look, padded_square, square_about
+from datasets.reading.questions import Labels, LeftOut, answer, within
+from datasets.reading.splits import split_images
 from datasets.reading.table import Table, TableDataset
+from datasets.reading.text import one_line, refuse_entry, shown
 
-FIFTH = 5  # one group in five is tested on
+PADDING = 0.1  # of a box's own side, on each side
+WHOLE = "images are seen whole, padded to a square; (0, 0) to (1, 1) are the corners of that square"
+BOXED = (
+    f"each object is seen in a square about its box, padded by {PADDING:.0%} of its sides on each side and kept within "
+    "the image; (0, 0) to (1, 1) are the corners of that square"
+)
+PIXELS = (
+    "images upright by their EXIF orientation, unless annotated as stored; transparent parts grey; whole pixels, half "
+    "to even; coordinates count pixels from 0, so half a pixel is added"
+)
 _LEFT = re.compile(r"^left|left$|^l(?=[ _.-])|(?<=[ _.-])l$")
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What own data holds: the landmarks' names, all N images as one table, and the rows (of N) of each split.
+class Found:
+    """What a reader found: the landmarks' names, the labels, what it left out, and what it has to say itself."""
 
-    ``files`` are where the images lie, one a row; ``remarks`` what a user of the numbers has to know; ``sizes`` the
-    (width, height) that the annotations state, by image id.
+    landmark_names: tuple[str, ...]
+    labels: Labels
+    left_out: LeftOut
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What own data holds once all questions are answered: the N labels that are used, and the rows of each split.
+
+    ``groups`` are what is kept on one side of a split, ``looks`` the headers of the images that are there.
     """
 
     landmark_names: tuple[str, ...]
-    table: Table
-    files: tuple[Path, ...]
+    labels: Labels
+    groups: tuple[str, ...]
     rows: dict[Split, Sequence[int]]
-    remarks: tuple[str, ...] = ()
-    sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
+    looks: dict[Path, Look]
+    remarks: tuple[str, ...]
 
 
 class OwnDataset(TableDataset):
@@ -44,48 +67,54 @@ class OwnDataset(TableDataset):
 
     prefix: ClassVar[str]
     what: ClassVar[str]
-    preprocessing: ClassVar[str]
-    has_boxes: ClassVar[bool] = False
-    upright: ClassVar[bool] = True
+    are_videos: ClassVar[bool] = False  # whether the folders of images are videos
 
     def __init__(self, path: str | Path) -> None:
         self.source = Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  (links keep their neighbours)
         super().__init__(self.source)
+        self._hashes = FileHashes()
 
     @abstractmethod
-    def load(self) -> Contents:
-        """Read everything but the images. Raises DatasetError naming file and line or key."""
+    def find(self) -> Found:
+        """Read all labels, and no image. Raises DatasetError naming file and line or key."""
 
     @cached_property
     def contents(self) -> Contents:
-        """Everything but the images, read once."""
+        """All labels that can be used, and the splits; of the images only the headers are read."""
         if not self.source.exists():
-            raise DatasetError(self._missing(self.source))
-        contents = self.load()
+            raise DatasetError(f"{self.prefix}: no {self.source}; expected {self.what}")
+        found = self.find()
         try:
-            "".join(contents.table.ids).encode()
+            "".join(found.labels.ids).encode()
         except UnicodeEncodeError as error:
             raise DatasetError(f"{self.source}: an image's name is no UTF-8 ({error}); rename it") from error
-        return contents
+        labels, looks, remarks = answer(self.source, found.labels, found.left_out, frame_of)
+        groups, rows, more = self.splits(labels)
+        remarks = tuple(map(one_line, (WHOLE if labels.boxes is None else BOXED, *found.remarks, *remarks, *more)))
+        return Contents(found.landmark_names, labels, groups, rows, looks, remarks)
+
+    def splits(self, labels: Labels) -> tuple[tuple[str, ...], dict[Split, Sequence[int]], tuple[str, ...]]:
+        """The group of each row, the rows of each split, and remarks on both."""
+        return split_images(self.source, labels.names, labels.files, self._hashes, self.are_videos)
 
     @cached_property
     def card(self) -> DatasetCard:  # type: ignore[override]
         """The card, written from what is there."""
         contents = self.contents
         counts = {name: len(contents.rows[name]) for name in SPLITS}
-        names = contents.landmark_names
+        names, boxed = contents.landmark_names, contents.labels.boxes is not None
         return DatasetCard(
             id=f"{self.prefix}:{self.source}",
             title=f"{self.source.name}, {self.what}",
             landmark_names=names,
             left_right_pairs=left_right_pairs(names),
             has_visibility=bool(names),
-            has_boxes=self.has_boxes,
+            has_boxes=boxed,
             counts=counts,
             licence="your own data",
             citation="your own data",
             how_to_get=f"it is your own: {self.source}",
-            preprocessing=self.preprocessing,
+            preprocessing=f"{BOXED if boxed else WHOLE}; {PIXELS}",
             remarks=contents.remarks,
         )
 
@@ -100,69 +129,77 @@ class OwnDataset(TableDataset):
 
     def image_folders(self) -> Iterable[Path]:
         """The folders that images lie in."""
-        return dict.fromkeys(path.parent for path in self.contents.files)
+        return dict.fromkeys(path.parent for path in self.contents.labels.files)
 
     def available(self) -> tuple[bool, str]:
         """Whether the path is there, and every image. Raises DatasetError where what is there is broken."""
         if not self.source.exists():
-            return False, self._missing(self.source)
-        absent = [path for path in dict.fromkeys(self.contents.files) if not path.is_file()]
-        return not absent, self._missing(*absent)
+            return False, f"{self.prefix}: no {self.source}; expected {self.what}"
+        labels = self.contents.labels
+        absent = {path: row for row, path in enumerate(labels.files) if path not in self.contents.looks}
+        if not absent:
+            return True, ""
+        path, row = next(iter(absent.items()))
+        return False, one_line(
+            f"{self.prefix}: {len(absent)} of {len(set(labels.files))} images are not there, first {path}, named in "
+            f"{labels.places[row]}; {self.how_to_find(labels.names[row])}"
+        )
+
+    def how_to_find(self, name: str) -> str:
+        """What to do where the image of this name is missing."""
+        return "put it back, or take its entry out"
 
     def annotated(self) -> tuple[bool, str]:
-        """Whether the path is there."""
-        return self.source.exists(), "" if self.source.exists() else self._missing(self.source)
+        """Whether the path is there; every image too, where the annotations do not state the size of all."""
+        if self.source.exists() and None not in self.contents.labels.stated:
+            return True, ""
+        return self.available()
 
     def read(self, name: Split) -> Table:
-        """The rows of a split."""
-        table, rows = self.contents.table, list(self.contents.rows[name])
-        return Table(
-            tuple(table.ids[row] for row in rows),
-            table.landmarks[rows],
-            table.visible[rows],
-            tuple(table.groups[row] for row in rows),
-            None if table.boxes is None else table.boxes[rows],
-            None if table.crops is None else tuple(table.crops[row] for row in rows),
+        """The rows of a split. Raises DatasetError naming an image whose size cannot be read."""
+        contents, rows = self.contents, list(self.contents.rows[name])
+        labels = contents.labels.only(rows)
+        crops = tuple(
+            frame_of(labels, row, None if labels.stated[row] else contents.looks.get(path) or look(path))
+            for row, path in enumerate(labels.files)
         )
+        landmarks, boxes = within(labels, crops)
+        return Table(labels.ids, landmarks, labels.visible, tuple(contents.groups[row] for row in rows), boxes, crops)
 
     def path(self, image_id: str) -> Path:
         """The file of an image. Raises DatasetError for one that is not there."""
-        row = self.contents.table.rows.get(image_id)
-        if row is None:
-            raise DatasetError(f"{self.card.id}: no image '{image_id}'")
-        return self.contents.files[row]
+        return self.contents.labels.files[self._row(image_id)]
 
     def expected_size(self, image_id: str) -> tuple[int, int] | None:
         """Width and height that the annotations state, None where they do not."""
-        return self.contents.sizes.get(image_id)
+        return self.contents.labels.stated[self._row(image_id)]
+
+    def is_upright(self, image_id: str) -> bool:
+        """Whether the image is turned by its EXIF orientation: not where it was annotated as stored."""
+        row = self._row(image_id)
+        return is_upright(self.contents.labels.stated[row], self.contents.looks.get(self.contents.labels.files[row]))
 
     def digest(self, name: Split) -> str:
-        """sha256 over the table of the split and what tells a changed image file: its size and date."""
-        paths = dict.fromkeys(map(self.path, self.split(name)))
-        stats = [path.stat() if path.is_file() else None for path in paths]
-        plain = [super().digest(name), [stat and (stat.st_size, stat.st_mtime_ns) for stat in stats]]
+        """sha256 over the table of the split, the contents of its images, and which of them are turned."""
+        ids = self.split(name)
+        hashes = self._hashes(tuple(map(self.path, ids)))
+        plain = [super().digest(name), hashes, [self.is_upright(image_id) for image_id in ids]]
         return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
-    def _missing(self, *paths: Path) -> str:
-        if not paths:
-            return ""
-        more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-        return f"{self.prefix}: no {paths[0]}{more}; expected {self.what}"
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {image_id: row for row, image_id in enumerate(self.contents.labels.ids)}
+
+    def _row(self, image_id: str) -> int:
+        if image_id not in self._rows:
+            raise DatasetError(f"{self.card.id}: no image '{image_id}'")
+        return self._rows[image_id]
 
 
-def split_by(source: Path, groups: Sequence[str], at_least: int = 1) -> dict[Split, Sequence[int]]:
-    """Rows of each split: a fifth of the groups, but ``at_least`` so many, are tested on, the rest are learned from.
-
-    Groups are chosen by the sha256 of their names, so neither their order nor what they hold matters. Raises
-    DatasetError where nothing would be left to learn from.
-    """
-    names = sorted(set(groups), key=lambda group: hashlib.sha256(group.encode(errors="replace")).digest())
-    count = max(at_least, round(len(names) / FIFTH))
-    if count >= len(names):
-        raise DatasetError(f"{source}: only {names[0]} is annotated, expected {count + 1} images to learn and to test")
-    held_out = set(names[:count])
-    learned = [row for row, group in enumerate(groups) if group not in held_out]
-    return {"fit": learned, "regress": learned, "test": [row for row, group in enumerate(groups) if group in held_out]}
+def frame_of(labels: Labels, row: int, header: Look | None) -> Crop:
+    """What is seen of a row's image, whose size is stated or in its header: the square about its box, or all of it."""
+    size = labels.stated[row] or header.upright  # type: ignore[union-attr]
+    return padded_square(*size) if labels.boxes is None else square_about(labels.boxes[row], size, PADDING)
 
 
 def left_right_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
@@ -181,17 +218,11 @@ def _right(found: re.Match[str]) -> str:
 
 
 def distinct_names(path: Path, where: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Landmarks' names. Raises DatasetError where there is none, one is blank or one comes twice."""
-    if not names or not all(name.strip() for name in names):
-        refuse_entry(path, where, names, "the keypoints' names")
+    """Landmarks' names. Raises DatasetError where there is none, one is blank or no text, or one comes twice."""
+    bad = next((name for name in names if not isinstance(name, str) or not name.strip()), None)
+    if not names or bad is not None:
+        refuse_entry(path, where, shown(bad), "the keypoints' names", "")
     twice = next((name for name in names if list(names).count(name) > 1), None)
     if twice is not None:
-        refuse_entry(path, where, twice, "each name once")
+        refuse_entry(path, where, shown(twice), "each name once", "")
     return tuple(names)
-
-
-def refuse_entry(path: Path, where: str, got: object, expected: str) -> NoReturn:
-    """Raise the DatasetError of a bad entry of a file, in one line."""
-    text = " ".join(str(got).split())
-    shown = text if len(text) <= 80 else text[:77] + "..."
-    raise DatasetError(f"{path}, {where}: got {shown or 'nothing'}, expected {expected}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from datasets.base import DatasetError
+from datasets.reading.text import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,8 +20,24 @@ if TYPE_CHECKING:
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 FILL = (128, 128, 128)
 MOST = 4  # times a photo's longer side: what a crop of it may measure
+MOST_PIXELS = 1 << 27  # of an image, and of the square it is padded to: 134 million, 400 MB as RGB
 RESAMPLING = (
     "converted to RGB, cropped, flipped where the crop says so, resized with Pillow's antialiased bilinear filter"
+)
+_WHOLE = "put a whole file in its place"
+_SAVE = f"expected one of {', '.join(FORMATS)}; save it as PNG or JPEG"
+# First bytes of files that are often named like an image: at which byte, which bytes, and what such a file is.
+_KINDS = (
+    (4, b"ftypavi", "an AVIF image"),
+    (4, b"ftyphe", "a HEIC image"),
+    (4, b"ftypmif1", "a HEIC image"),
+    (4, b"ftyp", "a video"),
+    (4, b"jP  ", "a JPEG 2000 image"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 image"),
+    (4, b"JXL ", "a JPEG XL image"),
+    (0, b"\xff\x0a", "a JPEG XL image"),
+    (0, b"%PDF", "a PDF document"),
+    (0, b"%!PS", "a PostScript document"),
 )
 
 
@@ -42,44 +59,113 @@ class Crop(NamedTuple):
         return min(width, height) > 0 and max(self.width, self.height) <= MOST * max(size)
 
 
-def read_photo(path: Path, upright: bool = False) -> Image.Image:
-    """An image file as RGB; where it is to be ``upright``, turned as its EXIF orientation says.
+class Look(NamedTuple):
+    """What the header of an image file says: (width, height) as stored and once upright, its EXIF orientation (1 where
+    it is upright as stored), and whether it holds several images, of which the first is decoded.
 
-    Raises DatasetError where it is missing, cannot be decoded, or has more than 8 bits a channel and would lose them.
+    Pillow turns TIFF files itself, so that theirs are equal.
     """
-    from PIL import ImageOps
+
+    stored: tuple[int, int]
+    upright: tuple[int, int]
+    orientation: int
+    several: bool
+
+
+def read_photo(path: Path, upright: bool = False) -> Image.Image:
+    """Decode an image file as RGB, transparent parts in the colour FILL; ``upright`` applies its EXIF orientation.
+
+    Raises DatasetError where it is missing, cannot be decoded, is larger than MOST_PIXELS, or has more than 8 bits a
+    channel and would lose them.
+    """
+    from PIL import Image, ImageOps
 
     with _opened(path) as photo:
-        if photo.mode.startswith(("I", "F")):
-            raise DatasetError(
-                f"{path}: got pixels of mode {photo.mode}, expected 8 bits a channel; save it with 8 bits"
-            )
-        return (ImageOps.exif_transpose(photo) if upright else photo).convert("RGB")
+        turned = ImageOps.exif_transpose(photo) if upright else photo
+        if not turned.has_transparency_data:
+            return turned.convert("RGB")
+        canvas, cut_out = Image.new("RGB", turned.size, FILL), turned.convert("RGBA")
+        canvas.paste(cut_out, mask=cut_out)
+        return canvas
 
 
-def photo_size(path: Path, upright: bool = False) -> tuple[int, int]:
-    """Width and height of an image as ``read_photo`` gives it, from its header unless it has to be turned.
+def photo_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image file as stored, from its header. Raises DatasetError where that cannot be read."""
+    with _opened(path) as photo:
+        return photo.size
 
-    Raises DatasetError where it is missing or cannot be decoded.
-    """
-    from PIL import ImageOps
+
+def look(path: Path) -> Look:
+    """Read the header of an image file. Raises DatasetError where it is missing or no image that can be decoded."""
+    from PIL import Image
     from PIL.ExifTags import Base
 
     with _opened(path) as photo:
-        turned = upright and photo.getexif().get(Base.Orientation, 1) != 1
-        return (ImageOps.exif_transpose(photo) if turned else photo).size
+        # Pillow decodes all of a PNG to find tags behind its pixels.
+        quick = photo.format == "PNG" and not _has_late_tags(path)
+        orientation = (Image.Image.getexif(photo) if quick else photo.getexif()).get(Base.Orientation, 1)
+        orientation = orientation if orientation in range(1, 9) else 1
+        sideways = orientation > 4 and photo.format != "TIFF"
+        several = photo.format != "MPO" and bool(getattr(photo, "is_animated", False))
+        return Look(photo.size, photo.size[::-1] if sideways else photo.size, orientation, several)
+
+
+def refuse_large(path: Path, width: int, height: int) -> None:
+    """Raise DatasetError for an image, or a square that it is padded to, of more than MOST_PIXELS."""
+    if width * height > MOST_PIXELS:
+        raise DatasetError(
+            f"cannot read image {path}: got {width} x {height} pixels, expected at most {MOST_PIXELS / 1e6:.0f} "
+            "million with what it is padded to; make it smaller, with its annotations"
+        )
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """An image file of one of FORMATS, which need no other program. Whatever goes wrong with it is a DatasetError."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
+    Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit warns at one number and raises at another
     try:
         with Image.open(path, formats=FORMATS) as photo:
+            refuse_large(path, *photo.size)
+            if photo.mode.startswith(("I", "F")):
+                raise DatasetError(
+                    f"{path}: got pixels of mode {photo.mode}, expected 8 bits a channel; save it with 8 bits"
+                )
             yield photo
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise DatasetError(f"cannot read image {path}: {error}; put a whole file in its place") from error
+    except UnidentifiedImageError as error:
+        raise DatasetError(one_line(f"cannot read image {path}: {_no_image(path)}")) from error
+    except FileNotFoundError as error:
+        raise DatasetError(one_line(f"cannot read image {path}: {error.strerror}; put it back")) from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        reason = isinstance(error, OSError) and error.strerror
+        raise DatasetError(one_line(f"cannot read image {path}: {reason or f'{error}; {_WHOLE}'}")) from error
+
+
+def _no_image(path: Path) -> str:
+    """What a file that Pillow does not know is, as its first bytes have it, and what to do."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if not head:
+        return f"it is empty; {_WHOLE}"
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS; fetch the file itself with git lfs pull"
+    kind = next((kind for start, magic, kind in _KINDS if head[start:].startswith(magic)), "")
+    return f"it is {kind}, {_SAVE}" if kind else f"it is no image, {_SAVE}, or {_WHOLE}"
+
+
+def _has_late_tags(path: Path) -> bool:
+    """Whether a PNG has text or EXIF data behind its pixels."""
+    with path.open("rb") as file:
+        file.seek(8)
+        pixels = False
+        while len(header := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", header)
+            if pixels and kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+                return True
+            pixels |= kind == b"IDAT"
+            file.seek(length + 4, 1)
+    return False
 
 
 def square(
@@ -102,3 +188,21 @@ def padded_square(width: int, height: int) -> Crop:
     """The smallest square that holds a whole image of this size, the image in its middle."""
     side = max(width, height)
     return Crop((width - side) // 2, (height - side) // 2, side, side)
+
+
+def square_about(box: NDArray[np.float64], size: tuple[int, int], padding: float) -> Crop:
+    """The square about a box (x, y, width, height), padded on each side by a part of its own, within the image.
+
+    The padded box is cut to the image of ``size``; the square has its longer side in whole pixels, and is moved into
+    the image as far as that is large enough. The box of a whole image gives its ``padded_square``.
+    """
+    x, y, width, height = box.tolist()
+    spans = []
+    for low, length, whole in ((x, width, size[0]), (y, height, size[1])):
+        spans.append((max(low - padding * length, 0.0), min(low + (1 + padding) * length, float(whole))))
+    side = max(1, *(round(high - low) for low, high in spans))
+    left, top = (
+        (whole - side) // 2 if side >= whole else min(max(round((low + high - side) / 2), 0), whole - side)
+        for (low, high), whole in zip(spans, size, strict=True)
+    )
+    return Crop(left, top, side, side)

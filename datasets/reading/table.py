@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from datasets.base import SPLITS, Annotation, DatasetError, KeypointDataset, Split
-from datasets.reading.photos import FILL, MOST, RESAMPLING, Crop, read_photo, square
+from datasets.reading.photos import FILL, MOST, RESAMPLING, Crop, read_photo, refuse_large, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,10 +53,7 @@ class TableDataset(KeypointDataset):
     """A dataset that gives a ``Table`` for each split; the rest of the contract follows from it.
 
     A split is read when it is first asked for, so one whose files are absent does not stand in the way of another.
-    ``upright`` says whether images are turned as their EXIF orientation has it.
     """
-
-    upright: ClassVar[bool] = False
 
     def __init__(self, root: Path | None = None) -> None:
         super().__init__(root)
@@ -86,6 +83,10 @@ class TableDataset(KeypointDataset):
     def expected_size(self, image_id: str) -> tuple[int, int] | None:
         """Width and height that the file of an annotated image must have, None where any will do."""
         return None
+
+    def is_upright(self, image_id: str) -> bool:
+        """Whether the image is turned as its EXIF orientation says."""
+        return False
 
     def available(self) -> tuple[bool, str]:
         """Whether the annotations of all splits can be read, and the first and last image of each is there."""
@@ -139,7 +140,7 @@ class TableDataset(KeypointDataset):
         """
         table, row = self._locate(image_id)
         path, expected = self.path(image_id), self.expected_size(image_id)
-        photo = read_photo(path, self.upright)
+        photo = read_photo(path, self.is_upright(image_id))
         width, height = photo.size
         if expected not in (None, photo.size):
             wanted = "{} x {}".format(*expected)
@@ -150,6 +151,8 @@ class TableDataset(KeypointDataset):
                 f"{path}: got {crop} for image '{image_id}', expected one that meets its {width} x {height} pixels and "
                 f"is at most {MOST} times as long; correct the box"
             )
+        if crop is not None:
+            refuse_large(path, crop.width, crop.height)
         return square(photo, size, crop)
 
     def files(self, image_id: str) -> tuple[Path, ...]:

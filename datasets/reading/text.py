@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection
 from pathlib import Path
 from typing import NoReturn
 
 from datasets.base import DatasetError
+
+MOST_SHOWN = 2000
 
 
 def read_lines(path: Path) -> list[str]:
@@ -27,9 +30,22 @@ def refuse(path: Path, line: int, got: str, expected: str) -> NoReturn:
     refuse_entry(path, f"line {line}", f"'{shown}'", expected)
 
 
-def refuse_entry(path: Path, where: str, got: str, expected: str) -> NoReturn:
-    """Raise the DatasetError of a bad entry of a file."""
-    raise DatasetError(f"{path}, {where}: got {got}, expected {expected}; get the file again")
+def refuse_entry(path: Path, where: str, got: str, expected: str, advice: str = "get the file again") -> NoReturn:
+    """Raise the DatasetError of a bad entry of a file; ``advice`` says what to do, '' where that is plain."""
+    raise DatasetError(one_line(f"{path}, {where}: got {got}, expected {expected}" + (f"; {advice}" if advice else "")))
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks and characters that a terminal would act on, of at most MOST_SHOWN characters."""
+    text = " ".join(text[: 2 * MOST_SHOWN].split())
+    text = text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def shown(value: object) -> str:
+    """A value as JSON has it, on one line of at most 80 characters; 'nothing' for None."""
+    text = " ".join(json.dumps(value, ensure_ascii=False, default=str).split())
+    return "nothing" if value is None else text if len(text) <= 80 else text[:77] + "..."
 
 
 def read_names(path: Path) -> tuple[str, ...]:

@@ -48,23 +48,62 @@ def test_a_changed_image_changes_the_digest(images: Path) -> None:
     before = open_folder(str(images)).digest("test")
     assert open_folder(str(images)).digest("test") == before
     os.utime(images / "b.png", (1, 1))
-    assert open_folder(str(images)).digest("test") != before
+    moved = images.rename(images.with_name("elsewhere"))
+    assert open_folder(str(moved)).digest("test") == before
+    photo(moved / "b.png", (31, 5))
+    assert open_folder(str(moved)).digest("test") != before
 
 
-def test_an_unreadable_image_is_named_when_decoded(images: Path) -> None:
+def remarks_on(images: Path, start: str) -> list[str]:
+    return [text for text in open_folder(str(images)).card.remarks if text.startswith(start)]
+
+
+def test_an_unreadable_image_is_left_out_and_named(images: Path) -> None:
     (images / "e.bmp").write_bytes(b"BM, but no image")
     dataset = open_folder(str(images))
-    assert dataset.available()[0]
-    with pytest.raises(DatasetError, match=r"cannot read image .*e\.bmp") as error:
+    assert dataset.available()[0] and "e.bmp" not in dataset.split("test")
+    (remark,) = remarks_on(images, "left out: images that cannot be used: 1")
+    assert "cannot read image" in remark and "e.bmp: it is no image" in remark
+    with pytest.raises(DatasetError, match=r"for image 'e\.bmp'"):
         dataset.image("e.bmp", 32)
-    assert len(str(error.value).splitlines()) == 1
-    with pytest.raises(DatasetError, match=r"no image 'f\.bmp'"):
-        dataset.image("f.bmp", 32)
+
+
+def test_every_format_is_taken_and_other_files_are_counted(tmp_path: Path) -> None:
+    for name in ("a.tif", "b.TIFF", "c.gif", "d.ppm", "e.jpe"):
+        photo(tmp_path / name, (30, 5))
+    for name in ("x.heic", "y.heic", "notes"):
+        (tmp_path / name).write_bytes(b"x")
+    assert open_folder(str(tmp_path)).split("test") == ("a.tif", "b.TIFF", "c.gif", "d.ppm", "e.jpe")
+    assert remarks_on(tmp_path, "left out") == [
+        "left out: files that are not named as images: 3 (2 .heic, 1 no ending)"
+    ]
+
+
+def test_links_to_folders_are_followed_and_none_twice(images: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("disk")
+    photo(elsewhere / "g.png", (3, 4))
+    (images / "linked").symlink_to(elsewhere)
+    (images / "deep" / "round").symlink_to(images)
+    assert "linked/g.png" in open_folder(str(images)).split("test")
+    assert len(open_folder(str(images)).split("test")) == 6
+    assert len(remarks_on(images, "left out: deep/round, a link to a folder that is there already")) == 1
+
+
+@pytest.mark.parametrize("below", [".", "runs", "deep/runs"])
+def test_what_runs_have_written_is_no_photograph(images: Path, below: str) -> None:
+    before = open_folder(str(images)).split("test")
+    for name in ("cells/a/overlay.png", "mlartifacts/1/overlay.png", "fits/b/x", "leaderboard/x", "staging/x"):
+        photo(images / below / f"{name}.png", (3, 4))
+    photo(images / "shown" / "grid--cub_001--mini--s0--0a1b2c3d" / "attention.png", (3, 4))
+    assert open_folder(str(images)).split("test") == before
+    assert len(remarks_on(images, "left out: folders that runs have written in")) == 2
 
 
 def test_a_folder_without_images_a_file_and_nothing_at_all(images: Path) -> None:
     (images / "empty").mkdir()
-    with pytest.raises(DatasetError, match=rf"no image in {images / 'empty'}, expected a folder of images \(\.bmp"):
+    with pytest.raises(
+        DatasetError, match=rf"no image in {images / 'empty'}, expected a folder of images \(\.apng, \.bmp"
+    ):
         open_folder(str(images / "empty")).available()
     with pytest.raises(DatasetError, match=rf"{images / 'b.png'} is a file, expected a folder of images"):
         open_folder(str(images / "b.png")).available()

@@ -1,5 +1,6 @@
 """A user's own data from one command to its table, in each of the three formats, on a world that is known exactly."""
 
+import json
 import re
 import sys
 
@@ -61,6 +62,10 @@ def records(output):
     return {record.method: record for record in found}
 
 
+def all_records(output):
+    return [ResultRecord.model_validate_json(path.read_bytes()) for path in output.glob("runs/cells/*/result.json")]
+
+
 @pytest.mark.parametrize("name", ["coco:birds.json", "dlc:birds"])
 def test_labelled_data_is_scored(run, folder, monkeypatch, name):
     monkeypatch.chdir(folder)
@@ -77,6 +82,10 @@ def test_labelled_data_is_scored(run, folder, monkeypatch, name):
     assert found["grid"].scores[0].value > 5
     board = (folder / "runs" / "leaderboard" / "own.paper.md").read_text()
     assert found["grid"].task in board and "**0.00**" in board
+    for remark in found["grid"].provenance["remarks"]:
+        assert f"note on {found['grid'].task}: {remark}" in out
+        assert f"{found['grid'].task}: {remark}" in board
+    assert "(0, 0) to (1, 1) are the corners of that square" in board
     assert "strict" not in board  # the headline alone, which needs no name
     (line,) = [line for line in out.splitlines() if re.match(rf"{found['grid'].task}.*↓", line)]
     assert "0.00" in line
@@ -85,6 +94,33 @@ def test_labelled_data_is_scored(run, folder, monkeypatch, name):
     squares(folder / "birds" / "07.png", corners_of(1)[0])
     status, out, _ = run("--method", "toy_colours", "--dataset", name, "--keypoints", "3")
     assert (status, out.count("finished before")) == (0, 0)
+
+
+def test_the_same_labels_in_both_formats_give_the_same_number_and_so_they_do_elsewhere(run, folder):
+    """Whole images as the boxes, no boxes, and DeepLabCut's labels; then a cell of another folder is known again."""
+    document = json.loads((folder / "birds.json").read_text())
+    for name, box in (("whole", [0, 0, 32, 32]), ("none", None)):
+        for annotation in document["annotations"]:
+            annotation["bbox"] = box
+        (folder / "birds" / f"{name}.json").write_text(json.dumps(document))
+    found = []
+    for name in ("coco:birds/whole.json", "coco:birds/none.json", "dlc:birds"):
+        prefix, _, path = name.partition(":")
+        status, out, _ = run("--method", "grid", "--dataset", f"{prefix}:{folder / path}", "--keypoints", "4")
+        assert status == 0 and "(0, 0) to (1, 1) are the corners of that square" in out
+        (record,) = [
+            record
+            for record in all_records(folder)
+            if record.dataset == f"{prefix}:{folder / path}" and record.method == "grid"
+        ]
+        found.append({score.protocol: score.value for score in record.scores if "box" not in score.protocol})
+        (cell,) = [path for path in (folder / "runs" / "cells").glob("grid--*") if path.name == record.cell_id]
+        found[-1]["ids"] = [name.rpartition("/")[2] for name in storage.read_predictions(cell, "test")[0]]
+    assert found[0] == found[1] == found[2]
+    (folder / "birds").rename(folder / "moved")
+    (folder / "moved").mkdir(exist_ok=True)
+    status, out, _ = run("--method", "grid", "--dataset", f"coco:{folder / 'moved' / 'none.json'}", "--keypoints", "4")
+    assert status == 0 and out.count("finished before") == 3
 
 
 def test_the_score_of_a_constant_is_the_spread_of_the_landmarks(run, folder):
@@ -149,7 +185,7 @@ def test_own_data_and_a_drawn_twin_under_the_mini_profile(run, folder):
             ["--dataset", "cub_001_cmr", "--keypoints", "4"],
             "error: cub_001_cmr_k4 cannot be run: .*no data root is set",
         ),
-        (["--dataset", "dlc:birds.json", "--keypoints", "4"], r"error: no CollectedData_\*.csv in "),
+        (["--dataset", "dlc:birds.json", "--keypoints", "4"], r"error: \S+birds.json is a file, expected a DeepLabCut"),
         (["--dataset", "folder:birds.json", "--keypoints", "4"], "error: .*birds.json is a file, expected a folder"),
     ],
 )

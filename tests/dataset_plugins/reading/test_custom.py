@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.reading.custom import left_right_pairs, split_by
+from datasets.reading.custom import left_right_pairs
+from datasets.reading.splits import last_parts, split_by
 
 NAMES = st.text("abcdefgh", min_size=1, max_size=5)
 
@@ -26,6 +27,25 @@ def test_a_fifth_of_the_groups_is_held_out_whatever_their_order(groups: list[str
     shuffled = groups.copy()
     order.shuffle(shuffled)
     assert {shuffled[row] for row in split_by(Path("x"), shuffled)["test"]} == tested
+
+
+@given(st.lists(st.text("abc", min_size=1, max_size=3), min_size=2, max_size=30, unique=True))
+def test_the_folder_that_all_images_lie_in_does_not_matter(names: list[str]) -> None:
+    bare, below = split_by(Path("x"), names), split_by(Path("x"), [f"labeled-data/video/{name}" for name in names])
+    assert bare == below
+
+
+@pytest.mark.parametrize(
+    ("names", "short"),
+    [
+        (["v/1.png", "v/2.png"], ["1.png", "2.png"]),
+        (["d/v/1.png", "d/w/1.png", "d/w/2.png"], ["v/1.png", "w/1.png", "w/2.png"]),
+        (["1.png", "v/1.png"], ["1.png", "v/1.png"]),
+        (["a"], ["a"]),
+    ],
+)
+def test_the_last_parts_tell_names_apart(names: list[str], short: list[str]) -> None:
+    assert list(last_parts(names).values()) == short
 
 
 @pytest.mark.parametrize(

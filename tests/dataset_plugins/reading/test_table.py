@@ -103,13 +103,13 @@ def test_a_table_is_read_once_whatever_the_number_of_threads(root: Path) -> None
     assert dataset.reads == ["test"] and all(table is tables[0] for table in tables)
 
 
-def test_images_are_turned_where_the_dataset_says_so(root: Path) -> None:
+def test_images_are_turned_where_the_dataset_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     exif, path = Image.Exif(), root / "photos/img/00000.png"
     exif[0x0112] = 6
     Image.new("RGB", (48, 24)).save(path, exif=exif)
     dataset = Toy(root)
     dataset.size = (48, 24)
     dataset.image(IMAGE, 8)
-    dataset.upright = True  # type: ignore[misc]
+    monkeypatch.setattr(dataset, "is_upright", lambda image_id: True)
     with pytest.raises(DatasetError, match="got 24 x 48 pixels"):
         dataset.image(IMAGE, 8)

@@ -1,0 +1,55 @@
+"""Finding images by names that another system wrote: Windows paths, absolute paths, addresses."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from urllib.parse import unquote
+
+_ELSEWHERE = re.compile(r"/|[A-Za-z0-9]+:/")
+
+
+def find_files(names: Iterable[str], folders: Sequence[Path]) -> dict[str, Path]:
+    """The file of each name in the first of the folders that has it; where none has, the path in the first folder.
+
+    A name is taken as it stands; else with / for \\; else decoded where it has %20 and the like, its ending in small
+    letters or capitals; else, where it is a path or an address of another system, by its last parts, the longest that
+    are a file. Two names never get one file by their last parts.
+    """
+    names = tuple(dict.fromkeys(names))
+    readings = {name: list(_readings(name)) for name in names}
+    found = {name: path for name in names if (path := _first(readings[name], folders)) is not None}
+    guessed = {name: path for name in names if name not in found if (path := _by_tail(readings[name][-1], folders))}
+    used = Counter([*found.values(), *guessed.values()])
+    found |= {name: path for name, path in guessed.items() if used[path] == 1}
+    return {name: found.get(name, folders[0] / name) for name in names}
+
+
+def advice(name: str, folders: Sequence[Path]) -> str:
+    """What to do where the image of a name is not found."""
+    looked = f"looked for in {', '.join(str(folder) for folder in folders)}"
+    if _ELSEWHERE.match(name.replace("\\", "/")):
+        kind = "an address" if re.match(r"\w\w+:/", name) else "a path of another system"
+        return f"{looked}; the name is {kind}: write it as it is from the json's folder"
+    return f"{looked}; put it back, or take its entry out"
+
+
+def _readings(name: str) -> Iterable[str]:
+    plain = unquote(name.replace("\\", "/"))
+    stem, dot, ending = plain.rpartition(".")
+    yield from (name, name.replace("\\", "/"), f"{stem}{dot}{ending.lower()}", f"{stem}{dot}{ending.upper()}", plain)
+
+
+def _first(names: Iterable[str], folders: Sequence[Path]) -> Path | None:
+    places = (os.path.join(folder, name) for name in dict.fromkeys(names) for folder in folders)  # noqa: PTH118  (fast)
+    return next((Path(place) for place in places if os.path.isfile(place)), None)  # noqa: PTH113  (any name will do)
+
+
+def _by_tail(name: str, folders: Sequence[Path]) -> Path | None:
+    if not _ELSEWHERE.match(name):
+        return None
+    parts = [part for part in re.split(r"[/?=&]", name) if part not in ("", ".", "..")]
+    return _first(("/".join(parts[start:]) for start in range(len(parts))), folders)

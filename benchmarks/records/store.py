@@ -24,6 +24,7 @@ from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 RESULT = "result.json"
@@ -103,33 +104,38 @@ def predictions_path(folder: Path, split: str) -> Path:
 
 
 def write_predictions(folder: Path, split: str, ids: Sequence[str], keypoints: NDArray[np.float64]) -> None:
-    """Keep keypoints (N, K, 2): one row an image with ``image_id``, ``split`` and 2K float64 x0, y0, x1, y1, ..."""
-    import numpy as np
-    import pyarrow as pa
-
-    flat = np.ascontiguousarray(keypoints, dtype=np.float64).reshape(len(ids), -1)
-    width = keypoints.shape[1] * keypoints.shape[2]
-    columns = {
-        "image_id": pa.array(list(ids), pa.string()),
-        "split": pa.array([split] * len(ids), pa.string()),
-        "keypoints": pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), width),
-    }
+    """Write keypoints (N, K, 2): one row an image with ``image_id``, ``split`` and 2K float64 x0, y0, x1, y1, ..."""
+    columns = {"image_id": list(ids), "split": [split] * len(ids), "keypoints": keypoint_column(keypoints)}
     write_table(predictions_path(folder, split), columns)
 
 
 def read_predictions(folder: Path, split: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
-    """Ids and keypoints (N, K, 2), as ``write_predictions`` got them."""
+    """Read the ids and keypoints (N, K, 2) that ``write_predictions`` wrote."""
+    table, keypoints = read_keypoints(predictions_path(folder, split))
+    return tuple(table["image_id"].to_pylist()), keypoints
+
+
+def keypoint_column(keypoints: NDArray[np.float64]) -> pa.FixedSizeListArray:
+    """Keypoints (N, K, 2) as a parquet column of 2K float64 a row."""
+    import numpy as np
+    import pyarrow as pa
+
+    width = keypoints.shape[1] * keypoints.shape[2]
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.asarray(keypoints, dtype=np.float64).ravel()), width)
+
+
+def read_keypoints(path: Path) -> tuple[pa.Table, NDArray[np.float64]]:
+    """Read a parquet table, and its column ``keypoints`` as an array (N, K, 2)."""
     import numpy as np
     import pyarrow.parquet as pq
 
-    table = pq.read_table(predictions_path(folder, split))
+    table = pq.read_table(path)
     flat = table["keypoints"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    ids = tuple(table["image_id"].to_pylist())
-    return ids, np.asarray(flat, dtype=np.float64).reshape(len(ids), -1, 2)
+    return table, np.asarray(flat, dtype=np.float64).reshape(len(table), -1, 2)
 
 
 def write_table(path: Path, columns: dict[str, Any]) -> None:
-    """Write columns of equal length as parquet, in one step."""
+    """Write columns of equal length as a parquet file, whole or not at all. Raises OSError where it cannot."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -168,13 +168,14 @@ class InProcess:
 
         Splits of the same images are predicted once.
         """
-        seconds: dict[tuple[str, ...], float] = {}
+        made: dict[tuple[str, ...], Made] = {}
         splits: tuple[Split, ...] = ("regress", "test") if cell.task.protocols else ("test",)
         for split in splits:
             ids = dataset.split(split)[: cell.limit]
-            keypoints, seconds[ids] = self._predict(cell, method, dataset, ids, split)
-            write_predictions(folder, split, ids, keypoints)
-        return sum(seconds.values())
+            if ids not in made:
+                made[ids] = self._predict(cell, method, dataset, ids, split)
+            write_predictions(folder, split, ids, made[ids][0])
+        return sum(seconds for _, seconds in made.values())
 
     def _predict(self, cell: Cell, method: Method, dataset: KeypointDataset, ids: Sequence[str], split: Split) -> Made:
         """Keypoints of images and the seconds they took, going on from those that were made with the same fit."""

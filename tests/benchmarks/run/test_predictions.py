@@ -1,13 +1,18 @@
-"""Predictions while they are being made: whole batches stay, what is damaged goes, a full disk is one line."""
+"""Predictions while they are being made: whole parts stay, damaged ones are made again, a full disk is one line."""
 
 import resource
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.errors import UserError
-from benchmarks.run.predictions import PartialPredictions
+from benchmarks.run import predictions
+from benchmarks.run.predictions import PartialPredictions, predict_all
 
 IDS = [f"image/{index}" for index in range(10)]
 KEYPOINTS = np.random.default_rng(0).random((10, 3, 2))
@@ -16,80 +21,134 @@ KEYPOINTS[0, 0] = [-0.0, 1e-320]  # every float64 stays what it is
 
 @pytest.fixture
 def partial(tmp_path):
-    """Made anew as after a crash: nothing is remembered but the file."""
+    """Made anew as after a crash: nothing is remembered but the files."""
     return lambda **changes: PartialPredictions(
         **({"folder": tmp_path / "partial", "belongs_to": {"fit": "a"}, "ids": IDS, "num_keypoints": 3} | changes)
     )
 
 
 def fill(partial, *sizes):
-    """Add batches of these sizes, each of half a second; gives the file."""
-    predictions = partial()
-    first = len(predictions.take_up()[0])
+    """Add parts of these sizes, each of half a second; gives the files of all parts."""
+    added = partial()
+    first = len(added.resume()[0])
     for size in sizes:
-        predictions.add(first, KEYPOINTS[first : first + size], 0.5)
+        added.add(KEYPOINTS[first : first + size], 0.5)
+        added.flush()
         first += size
-    return predictions._path
+    return sorted(added._folder.glob("*"))
 
 
-def taken_up(partial, **changes):
-    keypoints, seconds = partial(**changes).take_up()
+def resumed(partial, **changes):
+    keypoints, seconds = partial(**changes).resume()
     return keypoints.tobytes(), seconds
 
 
-def test_what_was_added_is_taken_up_bit_for_bit(partial):
-    assert taken_up(partial) == (b"", 0)
+def test_what_was_added_is_resumed_bit_for_bit(partial):
+    assert resumed(partial) == (b"", 0)
     fill(partial, 4, 3)
-    assert taken_up(partial) == (KEYPOINTS[:7].tobytes(), 1.0)
+    assert resumed(partial) == (KEYPOINTS[:7].tobytes(), 1.0)
     fill(partial, 3)
-    assert taken_up(partial) == (KEYPOINTS.tobytes(), 1.5)
-    assert partial().take_up()[0].shape == (10, 3, 2)
+    assert resumed(partial) == (KEYPOINTS.tobytes(), 1.5)
+    assert partial().resume()[0].shape == (10, 3, 2)
+
+
+def test_a_part_can_be_read_by_anything_that_reads_parquet(partial):
+    first, second = fill(partial, 4, 3)
+    assert pq.read_table(first)["image_id"].to_pylist() == IDS[:4]
+    assert pq.read_table(second)["keypoints"].to_pylist() == KEYPOINTS[4:7].reshape(3, 6).tolist()
 
 
 @pytest.mark.parametrize("changes", [{"belongs_to": {"fit": "b"}}, {"ids": IDS[:9]}, {"ids": IDS[::-1]}])
-def test_predictions_of_anything_else_are_not_taken_up(partial, changes):
+def test_predictions_of_anything_else_are_not_resumed(partial, changes):
     fill(partial, 4)
-    assert taken_up(partial, **changes) == (b"", 0)
-    assert taken_up(partial) == (KEYPOINTS[:4].tobytes(), 0.5)
+    assert resumed(partial, **changes) == (b"", 0)
+    assert resumed(partial) == (KEYPOINTS[:4].tobytes(), 0.5)
 
 
-def test_every_way_of_being_cut_off_leaves_whole_batches(partial):
-    path = fill(partial, 2)
-    one = len(path.read_bytes())
-    whole = fill(partial, 2).read_bytes()
-    for length in range(len(whole)):
-        path.write_bytes(whole[:length])
-        kept = 0 if length < one else 2
-        assert taken_up(partial) == (KEYPOINTS[:kept].tobytes(), kept / 4), length
-        fill(partial, 4 - kept)  # and what is added next follows on
-        assert taken_up(partial)[0] == KEYPOINTS[:4].tobytes(), length
+def test_a_torn_part_is_made_again_and_no_other(partial):
+    _, second, _ = fill(partial, 2, 2, 2)
+    whole = second.read_bytes()
+    for length in range(0, len(whole), 7):
+        second.write_bytes(whole[:length])
+        assert resumed(partial) == (KEYPOINTS[:2].tobytes(), 0.5), length
+    fill(partial, 2)
+    assert resumed(partial) == (KEYPOINTS[:6].tobytes(), 1.5)
 
 
-def test_every_damaged_byte_drops_its_batch_and_what_follows(partial):
-    path = fill(partial, 2, 2)
-    whole = path.read_bytes()
-    second = (len(whole) - path.read_bytes().index(b"\n") - 1) // 2
-    for place in range(len(whole)):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
-        kept = 2 if place >= len(whole) - second else 0
-        assert taken_up(partial)[0] == KEYPOINTS[:kept].tobytes(), place
+@pytest.mark.parametrize("change", ["another method's", "a later row's", "no numbers", "another layout", "not parquet"])
+def test_a_foreign_part_is_made_again(partial, tmp_path, change):
+    first, second = fill(partial, 4, 4)
+    if change == "another method's":
+        other = partial(folder=tmp_path / "other", num_keypoints=2)
+        other.add(KEYPOINTS[:4, :2], 0.5)
+        other.flush()
+        (path,) = other._folder.iterdir()
+        first.write_bytes(path.read_bytes())
+    elif change == "a later row's":
+        first.write_bytes(second.read_bytes())
+    elif change == "no numbers":
+        other = partial(folder=tmp_path / "other")
+        other.add(np.full((4, 3, 2), np.nan), 0.5)
+        other.flush()
+        (path,) = other._folder.iterdir()
+        first.write_bytes(path.read_bytes())
+    elif change == "another layout":
+        pq.write_table(pq.read_table(first).drop_columns("seconds"), first)
+    else:
+        first.write_text("no parquet")
+    assert resumed(partial) == (b"", 0)
+    fill(partial, 4)
+    assert resumed(partial) == (KEYPOINTS[:8].tobytes(), 1.0)
 
 
-def test_a_batch_that_does_not_follow_is_dropped(partial):
-    predictions = partial()
-    predictions.take_up()
-    predictions.add(0, KEYPOINTS[:4], 0.5)
-    predictions.add(6, KEYPOINTS[6:], 0.5)  # another run cut the file in between
-    assert taken_up(partial) == (KEYPOINTS[:4].tobytes(), 0.5)
+def test_parts_are_made_again_where_another_run_has_removed_the_folder(partial):
+    added = partial()
+    added.add(KEYPOINTS[:4], 0.5)
+    added.flush()
+    for path in added._folder.iterdir():
+        path.unlink()
+    added._folder.rmdir()
+    added.add(KEYPOINTS[4:8], 0.5)
+    added.flush()
+    assert resumed(partial) == (b"", 0)  # the first images are not there
 
 
-def test_a_batch_is_kept_where_another_run_has_cleared_the_folder(partial):
-    predictions = partial()
-    predictions.take_up()
-    predictions._path.unlink()
-    predictions._path.parent.rmdir()
-    predictions.add(0, KEYPOINTS[:4], 0.5)
-    assert taken_up(partial) == (b"", 0)  # without its first line nobody knows whose it is
+def predicted(partial, until=10, pause=0.0, monkeypatch=None):
+    """Predict in batches of two, with a method that is stopped before image ``until``; how many images it was given."""
+    given, clock = [], SimpleNamespace(now=0.0)
+
+    def predict(batch):
+        clock.now += pause
+        rows = [IDS.index(name) for name in batch.ids]
+        if rows[0] >= until:
+            raise KeyboardInterrupt
+        given.extend(rows)
+        return KEYPOINTS[rows]
+
+    def images(first):
+        return [SimpleNamespace(ids=IDS[row : row + 2]) for row in range(first, 10, 2)]
+
+    if monkeypatch:
+        monkeypatch.setattr("time.perf_counter", lambda: clock.now)
+    method: Any = SimpleNamespace(predict=predict)
+    with pytest.raises(KeyboardInterrupt) if until < 10 else nullcontext():
+        found, _ = predict_all(method, images, 10, partial(), Mock())
+        assert found.tobytes() == KEYPOINTS.tobytes()
+    return len(given)
+
+
+def test_a_part_has_many_images_and_a_stopped_run_keeps_the_rest_too(partial, monkeypatch):
+    monkeypatch.setattr(predictions, "PART_IMAGES", 4)
+    assert predicted(partial, until=6) == 6
+    assert [len(pq.read_table(path)) for path in fill(partial)] == [4, 2]
+    assert predicted(partial) == 4
+    assert [len(pq.read_table(path)) for path in fill(partial)] == [4, 2, 4]
+    assert predicted(partial) == 0
+
+
+def test_a_slow_method_writes_smaller_parts(partial, monkeypatch):
+    assert predicted(partial, pause=predictions.PART_SECONDS / 2, monkeypatch=monkeypatch) == 10
+    assert [len(pq.read_table(path)) for path in fill(partial)] == [4, 4, 2]
 
 
 @contextmanager
@@ -103,18 +162,24 @@ def no_file_longer_than(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_a_full_disk_is_one_line_and_costs_no_batch_but_the_last(partial):
-    path = fill(partial, 4)
-    with no_file_longer_than(path.stat().st_size + 60), pytest.raises(UserError) as error:
-        partial().add(4, KEYPOINTS[4:7], 0.5)
+def test_a_full_disk_is_one_line_and_costs_no_part_but_the_last(partial):
+    (path,) = fill(partial, 4)
+    added = partial()
+    added.resume()
+    added.add(KEYPOINTS[4:7], 0.5)
+    with no_file_longer_than(60), pytest.raises(UserError) as error:
+        added.flush()
     assert str(error.value) == (
-        f"cannot keep predictions in {path}: File too large; make room, "
+        f"cannot keep predictions in {path.with_name('00000004.parquet')}: File too large; make room, "
         "then the same command goes on from what is there"
     )
-    assert taken_up(partial) == (KEYPOINTS[:4].tobytes(), 0.5)
+    assert list(path.parent.iterdir()) == [path]
+    assert resumed(partial) == (KEYPOINTS[:4].tobytes(), 0.5)
 
 
 def test_a_folder_that_cannot_be_made_is_one_line(partial, tmp_path):
     (tmp_path / "partial").write_text("")
+    added = partial()
+    added.add(KEYPOINTS[:4], 0.5)
     with pytest.raises(UserError, match=r"cannot keep predictions in .*/partial/.*: (File exists|Not a directory)"):
-        partial().take_up()
+        added.flush()

@@ -1,4 +1,4 @@
-"""A run that is killed while it predicts goes on after the last whole batch, and ends with the same bytes."""
+"""A run that is killed while it predicts goes on after the last part, and ends with the same bytes."""
 
 import os
 import signal
@@ -8,22 +8,20 @@ from collections import Counter
 from contextlib import ExitStack
 from types import SimpleNamespace
 
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.cli import main
+from benchmarks.run import predictions
 from benchmarks.run.predictions import PartialPredictions
 from tests.benchmarks.run.test_predictions import no_file_longer_than
 from tests.benchmarks.run.toy_process import records, toy_command
 
-HEADER = len('{"format": 1, "predictions": ""}\n') + 64
-IMAGE = 3 * 2 * 8  # bytes of 3 keypoints
-FRAME_HEAD = 24
-FRAME = FRAME_HEAD + 16 * IMAGE
-
 
 @pytest.fixture
 def run(toys, monkeypatch, capsys, repository):
-    """Run the command line in this process, on what is in a folder; what it called and said."""
+    """Run the command line in this process, on what is in a folder, a part a batch; what it called and said."""
+    monkeypatch.setattr(predictions, "PART_IMAGES", 16)
 
     def call(folder, *options, task="toy_many"):
         toys.CALLS.clear()
@@ -51,18 +49,15 @@ def stopped(folder, repository, number, begun, *options):
     return status
 
 
+def parts(folder):
+    """How many images the parts of unfinished predictions have, split by split, the fullest first."""
+    splits = folder.glob("runs/partial/*/*")
+    return sorted(([len(pq.read_table(part)) for part in sorted(split.iterdir())] for split in splits), reverse=True)
+
+
 def batches(folder):
-    """How many batches the unfinished predictions of a run have, the fullest file first."""
-    sizes = [path.stat().st_size for path in folder.glob("runs/partial/*/*")]
-    return sorted((-(-max(0, size - HEADER) // FRAME) for size in sizes), reverse=True)
-
-
-def images(folder):
-    """How many images they are."""
-    contents = [path.read_bytes() for path in folder.glob("runs/partial/*/*")]
-    assert all(content.index(b"\n") + 1 == HEADER for content in contents)
-    frames = [len(content) - HEADER for content in contents]
-    return sum((size - FRAME_HEAD * -(-size // FRAME)) // IMAGE for size in frames)
+    """How many batches have been kept of each split, the fullest first."""
+    return sorted(map(len, parts(folder)), reverse=True)
 
 
 # 40 regression images are batches of 16, 16 and 8; 44 test images are batches of 16, 16 and 12.
@@ -73,8 +68,8 @@ def images(folder):
 def test_only_the_missing_images_are_predicted(tmp_path, repository, run, number, status, begun):
     assert stopped(tmp_path, repository, number, begun) == status
     assert not records(tmp_path)
-    made = images(tmp_path)
-    assert made == 16 * sum(begun) - 8 * (len(begun) - 1)
+    assert parts(tmp_path) == [[16, 16, 8][: begun[0]], *([16] * number for number in begun[1:])]
+    made = sum(map(sum, parts(tmp_path)))
     again = run(tmp_path, "--no-floors")
     assert again.status == 0, again.err
     predicted = [name.split() for name in again.called if name.startswith("predict")]
@@ -149,7 +144,8 @@ def test_a_fit_finds_its_checkpoints_unless_all_is_run_again(tmp_path, run, toys
     assert [path.suffix for path in tmp_path.glob("runs/fits/*")] == [""]
 
 
-def test_splits_of_the_same_images_are_predicted_once(tmp_path, run):
+def test_splits_of_the_same_images_are_predicted_once(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(PartialPredictions, "flush", lambda self: None)  # not because parts were kept
     done = run(tmp_path, "--no-floors", task="toy_coinciding")
     assert done.status == 0
     assert {name: count for name, count in done.called.items() if name.startswith("predict")} == {
@@ -185,7 +181,7 @@ def test_a_disk_that_is_full_for_the_record_too_is_one_line(tmp_path, run, toys,
 
 def test_what_the_disk_took_before_it_was_full_is_gone_on_from(tmp_path, run, toys, monkeypatch):
     with monkeypatch.context() as patched:
-        patched.setattr(PartialPredictions, "add", full_at(16))
+        patched.setattr(PartialPredictions, "flush", full_at(16))
         done = run(tmp_path, "--no-floors")
     assert done.status == 2
     assert len(done.err.strip().splitlines()) == 1
@@ -195,11 +191,11 @@ def test_what_the_disk_took_before_it_was_full_is_gone_on_from(tmp_path, run, to
 
 
 def full_at(row):
-    """A disk that has no room for the batch that begins at a row."""
-    add = PartialPredictions.add
+    """A disk that has no room for the part that begins at a row."""
+    flush = PartialPredictions.flush
 
-    def adding(self, first, keypoints, seconds):
-        with no_file_longer_than(self._path.stat().st_size + (100 if first == row else 10**6)):
-            add(self, first, keypoints, seconds)
+    def flushing(self):
+        with no_file_longer_than(100 if self._written == row else 10**6):
+            flush(self)
 
-    return adding
+    return flushing

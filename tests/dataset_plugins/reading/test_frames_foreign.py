@@ -130,8 +130,15 @@ def test_instructions_that_import_or_call(path: Path) -> None:
                 mark.unlink()
             assert name in refusal(path, data)
             assert not mark.exists()
-        assert "PERSID" in refusal(path, b"Psomewhere\n.")
-        assert "INST" in refusal(path, b"(inumpy\nndarray\n.")
+        for name, data in {
+            "PERSID": b"Psomewhere\n.",
+            "BINPERSID": b"\x80\x02Nq\x00Q.",
+            "INST": b"(inumpy\nndarray\n.",
+            "OBJ": b"(cnumpy\nndarray\no.",
+            "NEWOBJ_EX": b"\x80\x04cnumpy\nndarray\n)}\x92.",
+            "NEXT_BUFFER": b"\x80\x05\x97.",
+        }.items():
+            assert f"has the instruction {name};" in refusal(path, data)
     finally:
         copyreg.remove_extension("builtins", "exec", 0x7E)
 

@@ -1,4 +1,5 @@
-"""The gate: a fixed small grid of numbers against committed references, so that none moves unnoticed.
+"""The gate: a small fixed grid of values, compared with committed references so that none moves unnoticed.
 
-``leaderboard/reference`` holds a file of references a part of the grid, and the log of why they were rewritten.
+``leaderboard/reference`` holds the references, a file for each part of the grid, and the log of why they were
+rewritten; ``tolerances.json`` says how far each kind of value may move.
 """

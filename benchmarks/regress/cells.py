@@ -1,35 +1,35 @@
-"""The cells of the grid that are run: floors on every mini task, and methods for a few steps; and their settings."""
+"""The cells of the grid that need a method: settings, floors on every mini task, and methods for a few steps."""
 
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
-from benchmarks.regress import tolerances
-from benchmarks.regress.measures import Case, Measure
-from benchmarks.regress.protocols import score_tolerance
+from benchmarks.errors import UserError
 from benchmarks.run.plan import FLOORS
 from benchmarks.tasks import TASKS
-from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
-    from benchmarks.regress.bench import Bench
-    from benchmarks.regress.measures import Tolerance
+    from benchmarks.regress.compare import Cell
+    from benchmarks.regress.references import Metrics
+    from benchmarks.run.executor import InProcess
+    from leaderboard.records import ResultRecord
 
-SETTING_PART, FLOOR_PART, FIT_PART = "settings", "floors", "fits"
+DEVICE = "cpu"
+DIGITS = 9  # significant digits of the numbers that are kept; tolerances are far wider
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A method with settings that make it short, on some tasks with ``limit`` images a split.
+    """A method with settings that make its fit short, on some tasks with ``limit`` images a split.
 
-    ``later`` is the tolerance of all losses but the first step's.
-
-    Two or three steps: what is compared must come before rounding has grown to something that can be seen.
+    Two or three steps are enough, and few enough that rounding has not grown to something that can be seen.
     """
 
     name: str
@@ -37,7 +37,6 @@ class Fit:
     tasks: tuple[str, ...]
     settings: Mapping[str, Any] = field(default_factory=dict)
     limit: int = 12
-    later: Tolerance = tolerances.LATER_LOSS_SINGLE
 
 
 _WORLDS = ("celeba_aligned", "cub_all", "taichi")  # a task of each mini world
@@ -46,7 +45,7 @@ _DOUBLE = {**_FEW, "dtype": "float64"}  # rounds so little that other processors
 _SLOW = {"steps": 3, "learning_rate": 1e-4}  # biases before a normalisation have no gradient: they move by rounding
 FITS = (
     Fit("random_tokens", "random_tokens", tuple(TASKS), {**_DOUBLE, "selection_images": 3}, limit=3),
-    Fit("stable_keypoints", "stable_keypoints", _WORLDS, {**_DOUBLE, "steps": 3}, limit=6, later=tolerances.LATER_LOSS),
+    Fit("stable_keypoints", "stable_keypoints", _WORLDS, {**_DOUBLE, "steps": 3}, limit=6),
     Fit("stable_keypoints_as_shipped", "stable_keypoints", ("cub_all",), {**_FEW, "steps": 1}, limit=6),
     Fit("autolink", "autolink", _WORLDS, _SLOW),
     Fit("imm", "imm", ("celeba_aligned",), _SLOW),
@@ -55,56 +54,117 @@ FITS = (
 )
 
 
-def setting_cases() -> dict[str, Case]:
-    """The settings of the methods of ``FITS`` in the mini profile, of which their fits here replace some."""
-    methods = dict.fromkeys(fit.method for fit in FITS)
-    return {f"{SETTING_PART}/{method}": partial(_settings, method) for method in methods}
+class Bench:
+    """Runs cells as ``run`` does, on mini tasks with seed 0, in a run directory of its own."""
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+
+    def run(
+        self, method: str, task: str, settings: Mapping[str, Any] | None = None, limit: int | None = None
+    ) -> tuple[ResultRecord, Path]:
+        """Run a method on a task; gives the record and the folder of the cell. Raises UserError where it fails."""
+        from benchmarks.registry import opener
+        from benchmarks.run.plan import Request, make_plan
+
+        request = Request(
+            methods=[method],
+            tasks=[TASKS[task]],
+            profile="mini",
+            datasets=opener(None),
+            limit=limit,
+            floors=False,
+            assignments=[f"{method}.{name}={json.dumps(value)}" for name, value in (settings or {}).items()],
+        )
+        plan = make_plan(request)
+        if not plan.cells:
+            raise UserError(f"{method} on {task} was skipped: {plan.skipped.get(task, 'no reason given')}")
+        with one_thread():
+            record = self._executor.submit(plan.cells[0])
+        if record.failure:
+            raise UserError(f"{method} on {task} failed: {record.failure.type}: {record.failure.message}")
+        return record, self._output / "cells" / record.cell_id
+
+    @cached_property
+    def _executor(self) -> InProcess:
+        from rich.console import Console
+
+        from benchmarks.progress import Progress
+        from benchmarks.records.store import Store
+        from benchmarks.registry import opener
+        from benchmarks.run.distributed import Lead
+        from benchmarks.run.executor import InProcess
+
+        store = Store(self._output)
+        store.prepare()
+        return InProcess(store, opener(None), DEVICE, Progress(Console(quiet=True), 1), Lead(DEVICE))
 
 
-def floor_cases(bench: Bench) -> dict[str, Case]:
+@contextmanager
+def opened() -> Iterator[Bench]:
+    """A bench in a temporary folder, which is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="regress-") as folder:
+        yield Bench(Path(folder))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Use one thread of torch in the block: sums that are split among threads round differently."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def setting_cells() -> dict[str, Cell]:
+    """The settings of the mini profile of every method of ``FITS``; their fits here replace some of them."""
+    return {f"settings/{method}": partial(settings_of, method) for method in dict.fromkeys(fit.method for fit in FITS)}
+
+
+def floor_cells(bench: Bench) -> dict[str, Cell]:
     """The floors that know nothing of the image, on every mini task in full."""
-    return {f"{FLOOR_PART}/{floor}/{task}": partial(_floor, bench, floor, task) for floor in FLOORS for task in TASKS}
+    return {f"floors/{floor}/{task}": partial(measure_floor, bench, floor, task) for floor in FLOORS for task in TASKS}
 
 
-def fit_cases(bench: Bench) -> dict[str, Case]:
+def fit_cells(bench: Bench) -> dict[str, Cell]:
     """The methods of ``FITS`` on their tasks."""
-    return {f"{FIT_PART}/{fit.name}/{task}": partial(_fit, bench, fit, task) for fit in FITS for task in fit.tasks}
+    return {f"fits/{fit.name}/{task}": partial(measure_fit, bench, fit, task) for fit in FITS for task in fit.tasks}
 
 
-def _settings(method: str) -> list[Measure]:
-    """Each setting that identifies a fit; one that is no number by a checksum."""
+def settings_of(method: str) -> Metrics:
+    """Every setting of a method in the mini profile, as JSON has it."""
     from benchmarks.registry import method_class
 
-    settings = method_class(method).config_for("mini", {}).model_dump(mode="json")
-    return [Measure(name, _as_number(value), tolerances.SETTING) for name, value in settings.items()]
+    return method_class(method).config_for("mini", {}).model_dump(mode="json")
 
 
-def _as_number(value: Any) -> float:
-    return float(value if isinstance(value, int | float) else crc32(json.dumps(value).encode()) % 10**6)
-
-
-def _floor(bench: Bench, floor: str, task: str) -> list[Measure]:
+def measure_floor(bench: Bench, floor: str, task: str) -> Metrics:
     """A floor's value under every protocol of the task."""
-    return [
-        Measure(
-            score.protocol,
-            score.value,
-            score_tolerance(PROTOCOLS[score.protocol], tolerances.FLOOR, tolerances.FLOOR_SINGLE),
-        )
-        for score in bench.run(floor, task).record.scores
-    ]
+    record, _ = bench.run(floor, task)
+    return {score.protocol: rounded(score.value) for score in record.scores}
 
 
-def _fit(bench: Bench, fit: Fit, task: str) -> list[Measure]:
-    """The losses of every step, and the keypoints of the test images."""
-    ran = bench.run(fit.method, task, fit.settings, fit.limit)
-    return [*_losses(ran.history, fit.later), Measure("keypoints", ran.keypoints, tolerances.KEYPOINTS)]
+def measure_fit(bench: Bench, fit: Fit, task: str) -> Metrics:
+    """Every scalar that the fit reports, step by step, and the keypoints of the test images."""
+    from benchmarks.records.store import HISTORY, read_columns, read_predictions
+
+    _, folder = bench.run(fit.method, task, fit.settings, fit.limit)
+    history = read_columns(folder / HISTORY) if (folder / HISTORY).exists() else {}
+    values: Metrics = {
+        f"step {int(step)}: {name}": rounded(column[row])
+        for row, step in enumerate(history.pop("step", []))
+        for name, column in history.items()
+    }
+    keypoints = read_predictions(folder, "test")[1]
+    rows = [[rounded(number) for number in row.ravel().tolist()] for row in keypoints]
+    return {**values, "keypoints": rows}
 
 
-def _losses(history: Mapping[str, list[float]], later: Tolerance) -> Iterator[Measure]:
-    """Every scalar of every step, step by step."""
-    for row, step in enumerate(history.get("step", [])):
-        tolerance = tolerances.FIRST_LOSS if step == 1 else later
-        for name, values in history.items():
-            if name != "step":
-                yield Measure(f"step {int(step)}: {name}", values[row], tolerance)
+def rounded(number: float) -> float | int:
+    """A number to the digits that references keep; a whole one without its decimal point."""
+    short = float(f"{number:.{DIGITS}g}")
+    return int(short) if short.is_integer() else short

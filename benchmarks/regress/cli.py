@@ -1,4 +1,4 @@
-"""The ``regress`` command's line."""
+"""The command line of ``regress``."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ def regress(
     only: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="PART|PATTERN", help="settings, protocols, floors, fits, or ids: 'floors/grid/*'; repeatable."
+            metavar="PART|PATTERN",
+            help="settings, protocols, floors, fits, or ids ('floors/grid/*'); repeatable.",
         ),
     ] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Rewrite the references of parts that moved, from a clean tree.")
+        bool, typer.Option("--update", help="Rewrite the parts that moved; needs a tree without other changes.")
     ] = False,
     reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="With --update: why they moved, kept in log.json.")
+        str | None, typer.Option(metavar="TEXT", help="With --update: why they moved, for log.json.")
     ] = None,
-    every_row: Annotated[bool, typer.Option("--all", help="Show everything that moved, however much.")] = False,
+    every_row: Annotated[bool, typer.Option("--all", help="Show every row of what moved.")] = False,
     references: Annotated[Path, typer.Option(help="Folder of the references.")] = _REFERENCES,
 ) -> None:
     """Measure a small fixed grid and compare it with committed references.
 
-    Settings of the methods, every protocol on fixed points, the floors on every mini task, and methods for a few
-    steps; on the CPU, without data. Exit status: 0 all is as it was, 1 something moved, is new, is gone or failed,
-    2 a mistake you can mend, 130 interrupted.
+    The grid is the settings of the methods, every protocol on fixed points, the floors on every mini task, and the
+    methods for a few steps; it runs on the CPU and needs no data. Exit status: 0 nothing moved, 1 something moved, is
+    new, is gone or failed, 2 a mistake that you can correct, 130 interrupted.
     """
     from benchmarks.regress.command import RegressOptions, regress_command
     from benchmarks.signals import exit_status, terminable
@@ -40,6 +41,6 @@ def regress(
         with terminable():
             status = regress_command(options)
     except KeyboardInterrupt as stop:
-        typer.echo("interrupted: references stay as they are", err=True)
+        typer.echo("interrupted: the references stay as they are", err=True)
         status = exit_status(stop)
     raise typer.Exit(status)

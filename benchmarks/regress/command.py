@@ -14,20 +14,20 @@ from rich.console import Console
 
 from benchmarks.errors import UserError, near_match
 from benchmarks.records.provenance import ROOT, changed_files, provenance
-from benchmarks.regress.bench import DEVICE, opened
-from benchmarks.regress.cells import fit_cases, floor_cases, setting_cases
-from benchmarks.regress.judge import Verdict, judge
-from benchmarks.regress.measures import rounded
-from benchmarks.regress.protocols import protocol_cases
-from benchmarks.regress.references import References, part_of, read_references, write_references
+from benchmarks.regress.cells import DEVICE, fit_cells, floor_cells, opened, setting_cells
+from benchmarks.regress.compare import BY_HAND, GONE, NEW, Tolerance, Verdict, judge
+from benchmarks.regress.protocols import protocol_cells
+from benchmarks.regress.references import References, part_of, read_json, read_references, write_references
 from benchmarks.regress.report import console_for_tables, print_findings, print_part, print_versions
 
 if TYPE_CHECKING:
-    from benchmarks.regress.bench import Bench
-    from benchmarks.regress.measures import Case, Grid
+    from benchmarks.regress.cells import Bench
+    from benchmarks.regress.compare import Cell, Grid
 
-NAMED = 10  # changed files that the refusal of an update names, at most
+TOLERANCES = Path(__file__).with_name("tolerances.json")
+NAMED = 10  # at most so many changed files are named where an update is refused
 _ABOUT = ("python", "platform", "cpu", "versions")
+_SHORT = {NEW: "new", GONE: "gone", BY_HAND: "changed by hand"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class RegressOptions:
 
 
 def regress_command(options: RegressOptions) -> int:
-    """Measure the grid and compare it, or rewrite the references; 0 where all is well, else 1.
+    """Measure the grid and compare it, or rewrite the references; gives 0 if nothing moved or all was written, else 1.
 
     Raises UserError for options that do not go together, a pattern that names no cell, unreadable references, and an
     update from a working tree with uncommitted changes.
@@ -66,13 +66,13 @@ def regress_command(options: RegressOptions) -> int:
     return _say(console, verdict)
 
 
-def the_grid(bench: Bench) -> dict[str, Case]:
-    """Every cell by its id, ``<part>/...``, in the order they are measured: what is quick comes first."""
-    return {**setting_cases(), **protocol_cases(), **floor_cases(bench), **fit_cases(bench)}
+def the_grid(bench: Bench) -> dict[str, Cell]:
+    """Every cell by its id, ``<part>/...``, in the order they are measured: quick ones first."""
+    return {**setting_cells(), **protocol_cells(), **floor_cells(bench), **fit_cells(bench)}
 
 
 def choose(grid: Grid, references: References, patterns: Sequence[str]) -> list[str]:
-    """Ids of the cells, measured or only referred to, that a pattern names; all of them where there are none.
+    """Ids of the cells of the grid and of the references that a pattern names; all of them without a pattern.
 
     A pattern is a part, or matches whole ids (``floors/grid/*``). Raises UserError for one that names no cell.
     """
@@ -91,9 +91,9 @@ def _matches(cell: str, pattern: str) -> bool:
 def _reason(options: RegressOptions) -> str:
     reason = " ".join((options.reason or "").split())
     if options.update and not reason:
-        raise UserError("--update needs --reason TEXT: why the numbers moved, for the log beside the references")
+        raise UserError("--update needs --reason TEXT, which says in the log why the numbers moved")
     if reason and not options.update:
-        raise UserError("--reason goes with --update; without it nothing is rewritten")
+        raise UserError("--reason goes with --update; without --update nothing is rewritten")
     return reason
 
 
@@ -101,14 +101,14 @@ def _check_clean(console: Console, folder: Path) -> None:
     """Raise UserError where files other than the references differ from their commit."""
     changed = changed_files()
     if changed is None:
-        console.print("no git checkout: nothing tells which commit these references belong to", style="yellow")
+        console.print("no git checkout: it is unknown which commit these references belong to", style="yellow")
         return
     own = folder.resolve()
     others = [path for path in changed if not (ROOT / path).is_relative_to(own)]
     if others:
         more = f" and {len(others) - NAMED} more" if len(others) > NAMED else ""
         raise UserError(
-            f"--update refuses uncommitted changes in {', '.join(others[:NAMED])}{more}: references are kept for a "
+            f"--update refuses uncommitted changes in {', '.join(others[:NAMED])}{more}: references must belong to a "
             "commit; commit or stash these files, then update"
         )
 
@@ -117,49 +117,53 @@ def _check_whole_parts(grid: Grid, references: References, chosen: Iterable[str]
     """Raise UserError where only some cells of a part would be rewritten."""
     left_out = {*grid, *references.cells} - set(chosen)
     for part in sorted({part_of(cell) for cell in left_out} & {part_of(cell) for cell in chosen}):
-        raise UserError(f"--update rewrites whole parts, since each names what it was made with; take --only {part}")
+        raise UserError(f"--update rewrites whole parts, since each names what it was made with; use --only {part}")
 
 
 def _measure(console: Console, grid: Grid, references: References, chosen: Sequence[str]) -> Verdict:
-    """The verdict on the chosen cells, part by part, with a line for each."""
+    """Judge the chosen cells part by part, and print a line for each part."""
+    tolerances = read_json(TOLERANCES, list[Tolerance])
     total = Verdict()
     for part in dict.fromkeys(map(part_of, chosen)):
         started = time.monotonic()
-        verdict = judge(grid, references, part, [cell for cell in chosen if part_of(cell) == part])
+        verdict = judge(grid, references, tolerances, part, [cell for cell in chosen if part_of(cell) == part])
         print_part(console, part, verdict, time.monotonic() - started)
         total = total + verdict
     return total
 
 
 def _say(console: Console, verdict: Verdict) -> int:
-    """The last line, and the exit status; a gate that measured nothing fails."""
+    """Print the last line; gives the exit status. A gate that measured nothing fails."""
     beyond, broken = len(verdict.findings), len(verdict.failed)
     if not verdict.measured:
         console.print("failed: nothing was measured", style="red")
         return 1
     if beyond or broken:
-        gave_none = f", and {broken} cells gave none" if broken else ""
+        gave_none = f", and {broken} cells failed" if broken else ""
         console.print(
-            f"failed: {beyond} numbers or cells are not as their references have them{gave_none}. Where that is meant: "
+            f"failed: {beyond} values or cells differ from their references{gave_none}. If that is meant: "
             "python -m benchmarks regress --update --reason TEXT",
             style="red",
             soft_wrap=True,
         )
         return 1
-    console.print(f"passed: {verdict.numbers} numbers of {len(verdict.measured)} cells are as they were")
+    console.print(f"passed: {verdict.values} values of {len(verdict.measured)} cells are as they were")
     return 0
 
 
 def _update(console: Console, folder: Path, verdict: Verdict, made_with: dict[str, Any], reason: str) -> int:
     """Rewrite the parts in which something moved, unless a cell failed."""
     if verdict.failed or not verdict.measured:
-        console.print("references stay: every cell must give its numbers first", style="red")
+        console.print("references stay as they are: every cell must give its values first", style="red")
         return 1
     if not verdict.findings:
-        console.print("references stay: nothing moved")
+        console.print("references stay as they are: nothing moved")
         return 0
-    moved = {part: [f for f in verdict.findings if part_of(f.cell) == part] for part in verdict.parts_moved}
-    values = {cell: {m.metric: rounded(m.value) for m in measures} for cell, measures in verdict.measured.items()}
-    write_references(folder, values, moved, made_with, datetime.now(UTC).strftime("%Y-%m-%d"), reason)
+    moved: dict[str, list[str]] = {}
+    for found in verdict.findings:
+        change = f"{found.reference} -> {found.now}" if found.now else _SHORT[found.meaning]
+        moved.setdefault(part_of(found.cell), []).append(f"{found.cell} {found.metric}: {change}")
+    date = datetime.now(UTC).strftime("%Y-%m-%d")
+    write_references(folder, verdict.measured, moved, made_with, date, reason)
     console.print(f"rewritten: {', '.join(moved)} in {folder}", soft_wrap=True)
     return 0

@@ -1,4 +1,4 @@
-"""Every protocol on points drawn from a seed, so that each is reached, whatever the tasks measure."""
+"""Every protocol on points sampled from a seed, so that each is measured, whatever the tasks use."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from benchmarks.regress.measures import Case, Measure
-from benchmarks.regress.tolerances import EXACT, SCORE, SINGLE
+from benchmarks.regress.cells import rounded
 from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
-    from benchmarks.regress.measures import Tolerance
+    from benchmarks.regress.compare import Cell
+    from benchmarks.regress.references import Metrics
     from metrics.points import Points
-    from metrics.protocols import Protocol
 
-PART = "protocols"
 WORLDS = ("close", "moving", "still")
 KEYPOINTS, LANDMARKS = 6, 32
 FIT, TEST = 90, 70
@@ -27,44 +25,35 @@ PAIRS = (
 )
 
 
-def protocol_cases() -> dict[str, Case]:
-    """A case for every protocol in every world, by ``protocols/<world>/<protocol>``.
+def protocol_cells() -> dict[str, Cell]:
+    """A cell for every protocol in every world, by ``protocols/<world>/<protocol>``.
 
-    In all worlds three landmarks in ten are hidden and some lie beyond the border. In "close" landmarks follow the
-    keypoints to about 6 pixels of 256; in "moving" less so, a third of the images have left and right exchanged, a
-    few are outliers and one shows no landmark; in "still", which is like it, keypoints never move, so that
+    In all worlds three landmarks in ten are hidden and some lie outside the image. In "close" landmarks follow the
+    keypoints to about 6 pixels of 256. In "moving" they follow less closely, a third of the images have left and right
+    exchanged, a few are outliers and one shows no landmark. "still" is like "moving", but keypoints never move, so that
     regressions are rank deficient.
     """
-    return {f"{PART}/{world}/{id}": partial(_measure, world, id) for world in WORLDS for id in PROTOCOLS}
+    return {f"protocols/{world}/{id}": partial(measure_protocol, world, id) for world in WORLDS for id in PROTOCOLS}
 
 
-def score_tolerance(protocol: Protocol, exact: Tolerance, single: Tolerance) -> Tolerance:
-    """``single`` for a protocol that is solved in float32, else ``exact``."""
-    return single if protocol.solver == "inverse_float32" else exact
-
-
-def _measure(world: str, id: str) -> list[Measure]:
+def measure_protocol(world: str, id: str) -> Metrics:
+    """The value of a protocol in a world, with its interval, the state of its regression and its curve."""
     from metrics.scoring import score
 
-    protocol = PROTOCOLS[id]
     fit, test = points(world, "fit"), points(world, "test")
     found = score(id, fit, test, resamples=RESAMPLES, left_right_pairs=PAIRS, interocular=EYES)
-    tolerance = score_tolerance(protocol, SCORE, SINGLE)
     numbers = {"value": found.value, "interval low": found.ci_low, "interval high": found.ci_high}
     if found.condition is not None:
         numbers["condition"] = found.condition
     numbers |= {f"with {labelled} labels": mean for labelled, mean, _ in found.curve}
     numbers |= {f"deviation with {labelled} labels": deviation for labelled, _, deviation in found.curve[:-1]}
-    whole = {"version": found.protocol_version, "rank": found.rank, "rows": int(found.rows.sum())}
-    return [
-        *(Measure(name, float(number), tolerance) for name, number in numbers.items()),
-        *(Measure(name, float(number), EXACT) for name, number in whole.items()),
-    ]
+    whole = {"version": found.protocol_version, "rank": int(found.rank), "rows": int(found.rows.sum())}
+    return {**{name: rounded(number) for name, number in numbers.items()}, **whole}
 
 
 @cache
 def points(world: str, split: str) -> Points:
-    """The points of a split of a world: keypoints (N, 6, 2), landmarks (N, 32, 2), visibility, groups and boxes."""
+    """Sample the points of a split of a world: keypoints (N, 6, 2), landmarks (N, 32, 2), visibility, groups, boxes."""
     import numpy as np
 
     from metrics.points import Points

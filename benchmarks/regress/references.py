@@ -1,28 +1,49 @@
-"""The committed references: a JSON file a part of the grid, and the log of when and why they were rewritten."""
+"""The committed references: a JSON file for each part of the grid, and the log of when and why they were rewritten."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from benchmarks.errors import UserError, first_line
-from benchmarks.regress.measures import BY_HAND, GONE, NEW, Finding, Value
 from benchmarks.run.cells import content_hash
 from leaderboard.files import write_atomically
 
 LOG = "log.json"
 KEPT = 20  # findings of a part that the log keeps
-_SHORT = {NEW: "new", GONE: "gone", BY_HAND: "changed by hand"}
 
-Metrics = dict[str, Value]
+Metrics = dict[str, Any]  # a cell's values by name: numbers, settings, or rows of keypoints
+_Read = TypeVar("_Read")
+
+
+class Part(BaseModel):
+    """The file of a part: its cells, and the machine and libraries that it was made with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cells: dict[str, Metrics]
+    made_with: dict[str, Any]
+
+
+class Entry(BaseModel):
+    """An entry of the log: what was rewritten, and the hash of each file as it was left (None: removed)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    date: str
+    reason: str
+    parts: dict[str, str | None]
+    moved: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
 class References:
-    """All references: cells by id, each with its values by metric, and what each part was made with."""
+    """All references: cells by id, what each part was made with, and the parts that were changed ``by_hand``."""
 
     cells: dict[str, Metrics] = field(default_factory=dict)
     made_with: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -30,118 +51,87 @@ class References:
 
 
 def part_of(cell: str) -> str:
-    """The part of the grid that a cell belongs to: what its id has before the first slash."""
+    """The part of the grid that a cell belongs to: its id up to the first slash."""
     return cell.partition("/")[0]
 
 
 def read_references(folder: Path) -> References:
-    """What is committed in a folder; ``by_hand`` names the parts whose file is not as the log left it.
+    """Read the references of a folder; ``by_hand`` names the parts whose file is not as the log left it.
 
     Raises UserError for a file that cannot be read.
     """
-    entries = read_log(folder)
-    last = {part: digest for entry in entries for part, digest in entry["parts"].items()}
+    left = {part: digest for entry in read_log(folder) for part, digest in entry.parts.items()}
     found, by_hand = References(), []
-    for path in _files(folder):
-        content = _read(path)
-        try:
-            cells = {cell: {name: _value(value) for name, value in m.items()} for cell, m in content["cells"].items()}
-            found.made_with[path.stem] = dict(content["made_with"])
-            digest = content_hash(content)
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise _unreadable(path, error) from error
-        found.cells.update(cells)
-        strangers = [cell for cell in cells if part_of(cell) != path.stem]
-        if strangers or last.get(path.stem) != digest:
+    for path in sorted(set(folder.glob("*.json")) - {folder / LOG}):
+        part = read_json(path, Part)
+        found.cells.update(part.cells)
+        found.made_with[path.stem] = part.made_with
+        if left.get(path.stem) != _digest(part) or any(part_of(cell) != path.stem for cell in part.cells):
             by_hand.append(path.stem)
     return References(found.cells, found.made_with, tuple(by_hand))
 
 
-def read_log(folder: Path) -> list[dict[str, Any]]:
-    """The log's entries, oldest first; none where there is no log. Raises UserError for one that cannot be read."""
+def read_log(folder: Path) -> list[Entry]:
+    """Read the log's entries, oldest first; none if there is no log. Raises UserError if it cannot be read."""
     path = folder / LOG
-    if not path.exists():
-        return []
-    entries = _read(path)
-    if not isinstance(entries, list) or not all(map(_is_entry, entries)):
-        raise _unreadable(path, ValueError("no list of entries with date, reason and parts"))
-    return entries
+    return read_json(path, list[Entry]) if path.exists() else []
 
 
-def _is_entry(entry: Any) -> bool:
-    whole = isinstance(entry, dict) and {"date", "reason", "parts"} <= entry.keys()
-    return whole and isinstance(entry["parts"], dict)
+def read_json(path: Path, kind: type[_Read]) -> _Read:
+    """Read a JSON file of that kind. Raises UserError for one that is unreadable or of another kind."""
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({first_line(error)}); restore it from version control") from error
 
 
 def write_references(
     folder: Path,
     cells: Mapping[str, Metrics],
-    findings: Mapping[str, Sequence[Finding]],
+    moved: Mapping[str, Sequence[str]],
     made_with: Mapping[str, Any],
     date: str,
     reason: str,
 ) -> None:
-    """Rewrite the parts that ``findings`` names, with those of ``cells`` that are theirs, and log why.
+    """Rewrite the parts that ``moved`` names, and log why with its first lines; a part without cells is removed.
 
-    A part without any cells is removed. Raises LeaderboardError where nothing can be written, UserError where the
-    log cannot be read.
+    Raises LeaderboardError where nothing can be written, UserError where the log cannot be read.
     """
     entries = read_log(folder)
-    parts: dict[str, str | None] = {}
-    for part in sorted(findings):
-        path = folder / f"{part}.json"
-        own = {cell: metrics for cell, metrics in cells.items() if part_of(cell) == part}
-        if not own:
+    digests: dict[str, str | None] = {}
+    for name in sorted(moved):
+        path = folder / f"{name}.json"
+        part = Part(cells={cell: cells[cell] for cell in cells if part_of(cell) == name}, made_with=dict(made_with))
+        if part.cells:
+            write_atomically(path, _text(part))
+        else:
             path.unlink(missing_ok=True)
-            parts[part] = None
-            continue
-        content = {"made_with": dict(made_with), "cells": own}
-        write_atomically(path, _text(content))
-        parts[part] = content_hash(_read(path))
-    moved = {part: _lines(found) for part, found in sorted(findings.items())}
-    entry = {"date": date, "reason": reason, "parts": parts, "moved": moved}
-    write_atomically(folder / LOG, json.dumps([*entries, entry], indent=1, ensure_ascii=False) + "\n")
+        digests[name] = _digest(part) if part.cells else None
+    lines = {name: _cut(moved[name]) for name in sorted(moved)}
+    entry = Entry(date=date, reason=reason, parts=digests, moved=lines)
+    log = [each.model_dump() for each in (*entries, entry)]
+    write_atomically(folder / LOG, json.dumps(log, indent=1, ensure_ascii=False) + "\n")
 
 
-def _lines(findings: Sequence[Finding]) -> list[str]:
-    lines = [
-        f"{found.cell} {found.metric}: "
-        + (_SHORT.get(found.meaning, "") if found.difference is None else f"{found.reference:.9g} -> {found.now:.9g}")
-        for found in findings[:KEPT]
-    ]
-    return lines + ([f"and {len(findings) - KEPT} more"] if len(findings) > KEPT else [])
+def _digest(part: Part) -> str:
+    return content_hash(part.model_dump())
 
 
-def _text(content: Mapping[str, Any]) -> str:
-    """Sorted JSON with a line for each number, and one for each row of keypoints."""
+def _cut(lines: Sequence[str]) -> list[str]:
+    return [*lines[:KEPT], *([f"and {len(lines) - KEPT} more"] if len(lines) > KEPT else [])]
+
+
+def _text(part: Part) -> str:
+    """Sorted JSON with a line for each value, and one for each row of keypoints."""
     cells = []
-    for cell, metrics in sorted(content["cells"].items()):
+    for cell, metrics in sorted(part.cells.items()):
         lines = [f"   {json.dumps(name)}: {_shown(value)}" for name, value in sorted(metrics.items())]
         cells.append(f"  {json.dumps(cell)}: {{\n" + ",\n".join(lines) + "\n  }")
-    made_with = json.dumps(content["made_with"], sort_keys=True)
+    made_with = json.dumps(part.made_with, sort_keys=True)
     return '{\n "cells": {\n' + ",\n".join(cells) + f'\n }},\n "made_with": {made_with}\n}}\n'
 
 
-def _shown(value: Value) -> str:
-    if not isinstance(value, tuple):
-        return json.dumps(int(value) if value.is_integer() else value, allow_nan=False)
+def _shown(value: Any) -> str:
+    if not (isinstance(value, list) and value and isinstance(value[0], list)):
+        return json.dumps(value, allow_nan=False)
     return "[\n" + ",\n".join(f"    {json.dumps(row, allow_nan=False)}" for row in value) + "\n   ]"
-
-
-def _value(value: Any) -> Value:
-    return tuple(tuple(float(number) for number in row) for row in value) if isinstance(value, list) else float(value)
-
-
-def _files(folder: Path) -> Iterable[Path]:
-    return sorted(path for path in folder.glob("*.json") if path.name != LOG)
-
-
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path} is no file of references ({first_line(error)}); restore it from version control")

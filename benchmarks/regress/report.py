@@ -1,4 +1,4 @@
-"""What the gate prints: a line a part, then what moved, by what it means."""
+"""Printing the gate's findings: a line for each part, then a table for each meaning."""
 
 from __future__ import annotations
 
@@ -11,31 +11,30 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.progress import duration
-from benchmarks.regress.judge import Verdict
-from benchmarks.regress.measures import Finding
+from benchmarks.regress.compare import Finding, Verdict
 from benchmarks.regress.references import References
 
 ROWS = 40
-_NARROWEST = 150  # columns, where the output is no terminal: rows stay on one line
+_NARROWEST = 150  # columns if the output is no terminal, so that a row stays on one line
 _HEADINGS = ("cell", "metric", "reference", "now", "difference", "tolerance")
 
 
 def console_for_tables() -> Console:
-    """A console that does not wrap tables in files and logs."""
+    """Make a console that does not wrap tables in files and logs."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=max(_NARROWEST, console.width))
 
 
 def print_part(console: Console, part: str, verdict: Verdict, seconds: float) -> None:
-    """How much of a part was measured, and how much of it moved."""
-    text = f"{part}: {len(verdict.measured)} cells, {verdict.numbers} numbers, {len(verdict.findings)} moved"
+    """Print how much of a part was measured, and how much of it moved."""
+    text = f"{part}: {len(verdict.measured)} cells, {verdict.values} values, {len(verdict.findings)} moved"
     failed = f", {len(verdict.failed)} cells failed" if verdict.failed else ""
     bad = bool(verdict.findings or verdict.failed)
     console.print(Text(f"{text}{failed}  ({duration(seconds)})", style="red" if bad else ""))
 
 
 def print_versions(console: Console, references: References, made_with: Mapping[str, Any], parts: set[str]) -> None:
-    """One line for each part whose references were made with other versions than these."""
+    """Print a line for each part whose references were made with other library versions than the present ones."""
     for part in sorted(parts & references.made_with.keys()):
         before, now = (_flat(some) for some in (references.made_with[part], made_with))
         changed = [
@@ -48,7 +47,7 @@ def print_versions(console: Console, references: References, made_with: Mapping[
 
 
 def print_findings(console: Console, findings: Sequence[Finding], every_row: bool) -> None:
-    """What moved, under what it means: reference, now, difference and tolerance, and why the tolerance is that wide."""
+    """Print what moved, a table for each meaning, with the reason for the width of the tolerance above it."""
     shown = findings if every_row else findings[:ROWS]
     groups: dict[tuple[str, str], list[Finding]] = {}
     for found in shown:
@@ -68,13 +67,12 @@ def _table(rows: Sequence[Finding]) -> Table:
         is_name = heading in ("cell", "metric")
         table.add_column(heading, justify="left" if is_name else "right", overflow="fold", no_wrap=not is_name)
     for found in rows:
-        numbers = (found.reference, found.now, found.difference, found.allowed)
-        formats = ("{:.9g}", "{:.9g}", "{:+.3g}", "{:.2g}")
-        cells = ["" if x is None else form.format(x) for x, form in zip(numbers, formats, strict=True)]
-        table.add_row(found.cell, found.metric, *cells)
+        difference = "" if found.difference is None else f"{found.difference:+.3g}"
+        allowed = "" if found.allowed is None else f"{found.allowed:.2g}"
+        table.add_row(found.cell, found.metric, found.reference, found.now, difference, allowed)
     return table
 
 
 def _flat(made_with: Mapping[str, Any]) -> dict[str, str]:
-    """Python and the libraries by name; the machine is told in the file alone."""
+    """Versions of Python and the libraries by name."""
     return {"python": str(made_with.get("python")), **{k: str(v) for k, v in made_with.get("versions", {}).items()}}

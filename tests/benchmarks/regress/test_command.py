@@ -7,28 +7,32 @@ import pytest
 
 from benchmarks.errors import UserError
 from benchmarks.regress import command
-from benchmarks.regress.bench import opened
+from benchmarks.regress.cells import opened
 from benchmarks.regress.command import RegressOptions, choose, regress_command, the_grid
-from benchmarks.regress.measures import Measure, Tolerance
-from benchmarks.regress.references import References, read_log, read_references
+from benchmarks.regress.compare import Tolerance
+from benchmarks.regress.references import References, read_json, read_log, read_references
 from benchmarks.tasks import TASKS
 from metrics.protocols import PROTOCOLS
 
-TIGHT = Tolerance(reason="a test", meaning="it moved", relative=1e-6)
-PLACES = Tolerance(reason="a test", meaning="points moved", absolute=10.0, within=0.1)
-
-
-def number(value):
-    return Measure("value", value, TIGHT)
+TOLERANCES = [
+    {"cells": "*", "metrics": ["keypoints"], "within": 0.1, "absolute": 10, "reason": "a test", "meaning": "far"},
+    {"cells": "*", "relative": 1e-6, "reason": "a test", "meaning": "it moved"},
+]
 
 
 @pytest.fixture
 def grid(monkeypatch):
     """A small grid in place of the real one; a test may change its numbers."""
     values = {"first/a": 1.0, "first/b": 2.5, "second/a": 3.0}
-    cases = {cell: lambda cell=cell: [number(values[cell])] for cell in values}
-    monkeypatch.setattr(command, "the_grid", lambda bench: {cell: cases[cell] for cell in values})
+    cells = {cell: lambda cell=cell: {"value": values[cell]} for cell in values}
+    monkeypatch.setattr(command, "the_grid", lambda bench: {cell: cells[cell] for cell in values})
     return values
+
+
+@pytest.fixture(autouse=True)
+def tolerances(monkeypatch, tmp_path):
+    (tmp_path / "tolerances.json").write_text(json.dumps(TOLERANCES))
+    monkeypatch.setattr(command, "TOLERANCES", tmp_path / "tolerances.json")
 
 
 @pytest.fixture(autouse=True)
@@ -59,14 +63,14 @@ def written(grid, gate):
 def test_without_references_everything_is_new_and_the_gate_fails(grid, gate):
     status, out = gate()
     assert status == 1
-    assert "there is no reference for it" in out
+    assert "it has no reference yet" in out
     assert not gate.folder.exists()
 
 
 def test_what_was_written_passes(written):
     status, out = written()
     assert status == 0
-    assert "passed: 3 numbers of 3 cells" in out
+    assert "passed: 3 values of 3 cells" in out
     assert {path.name for path in written.folder.iterdir()} == {"first.json", "second.json", "log.json"}
 
 
@@ -105,7 +109,7 @@ def test_cells_that_are_gone_fail_even_alone(grid, written):
     assert written()[0] == 1
     status, out = written(only=("second",))
     assert status == 1
-    assert "nothing measures it any more" in out
+    assert "no longer measured" in out
 
 
 def test_update_wants_a_reason_and_a_reason_wants_update(grid, gate):
@@ -126,9 +130,9 @@ def test_update_rewrites_the_parts_that_moved_and_keeps_every_reason(grid, writt
     assert (written.folder / "second.json").read_bytes() == before["second.json"]
     assert json.loads((written.folder / "first.json").read_text())["cells"]["first/b"] == {"value": 2.75}
     first, second = read_log(written.folder)
-    assert (first["reason"], second["reason"]) == ("the first", "halves are now quarters")
-    assert second["moved"] == {"first": ["first/b value: 2.5 -> 2.75"]}
-    assert set(second["parts"]) == {"first"}
+    assert (first.reason, second.reason) == ("the first", "halves are now quarters")
+    assert second.moved == {"first": ["first/b value: 2.5 -> 2.75"]}
+    assert set(second.parts) == {"first"}
     assert written()[0] == 0
 
 
@@ -150,7 +154,7 @@ def test_update_refuses_while_a_cell_fails(grid, written):
     before = {path.name: path.read_bytes() for path in written.folder.iterdir()}
     grid |= {"first/a": 9.0, "second/a": math.nan}
     status, out = written(update=True, reason="in a hurry")
-    assert (status, "references stay" in out) == (1, True)
+    assert (status, "references stay as they are" in out) == (1, True)
     assert {path.name: path.read_bytes() for path in written.folder.iterdir()} == before
 
 
@@ -209,7 +213,7 @@ def test_references_changed_by_hand_fail(grid, written):
 )
 def test_unreadable_references_are_one_line(written, name, text):
     (written.folder / name).write_text(text)
-    with pytest.raises(UserError, match=r"is no file of references .*restore it"):
+    with pytest.raises(UserError, match=r"cannot be read .*restore it"):
         written()
 
 
@@ -225,21 +229,39 @@ def test_the_machine_and_the_libraries_are_recorded_and_a_change_of_version_is_t
 def test_references_are_readable_and_sorted(written):
     text = (written.folder / "first.json").read_text()
     assert text.startswith(
-        '{\n "cells": {\n  "first/a": {\n   "value": 1\n  },\n  "first/b": {\n   "value": 2.5\n  }\n },'
+        '{\n "cells": {\n  "first/a": {\n   "value": 1.0\n  },\n  "first/b": {\n   "value": 2.5\n  }\n },'
     )
     assert read_references(written.folder).cells["first/a"] == {"value": 1.0}
 
 
-def test_keypoints_survive_being_written(monkeypatch, gate):
-    rows = ((0.123456789012, 0.5), (0.25, 1.0))
-    monkeypatch.setattr(command, "the_grid", lambda bench: {"one/a": lambda: [Measure("keypoints", rows, PLACES)]})
+def test_settings_and_keypoints_are_kept_as_they_are(monkeypatch, gate):
+    values = {
+        "keypoints": [[0.123456789, 0.5], [0.25, 1]],
+        "schedule": "cosine",
+        "weights": None,
+        "range": [0.5, 1.5],
+        "flip": False,
+        "é": "\u00e9",
+    }
+    monkeypatch.setattr(command, "the_grid", lambda bench: {"one/a": lambda: values})
     gate(update=True, reason="the first")
-    assert read_references(gate.folder).cells["one/a"] == {"keypoints": ((0.123456789, 0.5), (0.25, 1.0))}
+    assert read_references(gate.folder).cells["one/a"] == values
+    text = (gate.folder / "one.json").read_text()
+    for line in (
+        '   "schedule": "cosine",',
+        '   "weights": null',
+        "    [0.123456789, 0.5],",
+        '   "range": [0.5, 1.5],',
+    ):
+        assert line in text
     assert gate()[0] == 0
+    values["schedule"] = "linear"
+    out = gate()[1]
+    assert '"cosine"' in out and '"linear"' in out
 
 
 def test_much_that_moved_is_cut_short_unless_asked_for(monkeypatch, gate):
-    cases = {f"one/{index:02d}": lambda: [number(1.0)] for index in range(50)}
+    cases = {f"one/{index:02d}": lambda: {"value": 1.0} for index in range(50)}
     monkeypatch.setattr(command, "the_grid", lambda bench: cases)
     assert "and 10 more" in gate()[1]
     assert "one/49" in gate(every_row=True)[1]
@@ -265,4 +287,20 @@ def test_the_committed_references_are_those_of_the_grid(repository):
     with opened() as bench:
         assert references.cells.keys() == the_grid(bench).keys()
     assert references.by_hand == ()
-    assert all(entry["reason"] for entry in read_log(repository / "leaderboard" / "reference"))
+    assert all(entry.reason for entry in read_log(repository / "leaderboard" / "reference"))
+
+
+def test_every_committed_value_has_a_tolerance_and_every_tolerance_a_value(repository, monkeypatch):
+    monkeypatch.undo()
+    tolerances = read_json(command.TOLERANCES, list[Tolerance])
+    used = {}
+    for cell, metrics in read_references(repository / "leaderboard" / "reference").cells.items():
+        for metric in metrics:
+            used[cell, metric] = next(rule for rule in tolerances if rule.holds_for(cell, metric))
+    assert [rule for rule in tolerances if rule not in used.values()] == []
+    single = {id for id, protocol in PROTOCOLS.items() if protocol.solver == "inverse_float32"}
+    wide = {cell.split("/", 2)[2] for (cell, _), rule in used.items() if cell[:2] == "pr" and rule.relative == 1e-4}
+    assert wide == single
+    assert {metric for (cell, metric), rule in used.items() if cell[:2] == "fl" and rule.relative == 1e-4} <= single
+    exact = {metric for (cell, metric), rule in used.items() if cell[:2] == "pr" and not rule.relative}
+    assert exact == {"version", "rank", "rows"}

@@ -32,11 +32,11 @@ _OPENING = Lock()
 
 
 class AutoLink(TableDataset):
-    """One file under the data root: ``parts`` of it make the splits, landmarks are its keys that end in ``suffix``.
+    """One file under the data root: ``parts`` of it are the splits, and keys that end in ``suffix`` hold landmarks.
 
     ``side`` is the length of an image's side in the file's landmarks. The file is opened once in each process.
-    Splits that are ``uncounted`` have as many images as the file holds, which the card says once they are read: nobody
-    published their number. What the card says before is what the file's origin lets expect.
+    The number of images of the splits in ``uncounted`` was never published: once they are read, the card states the
+    number in the file, before that an estimate.
     """
 
     def __init__(
@@ -72,11 +72,11 @@ class AutoLink(TableDataset):
         yield self._path
 
     def path(self, image_id: str) -> Path:
-        """The file, whatever the image."""
+        """The one file, which holds all images."""
         return self._path
 
     def read(self, name: Split) -> Table:
-        """A part's landmarks as (x, y) in [0, 1]. Those of the fit images may be absent: nothing looks at them."""
+        """Read a part's landmarks as (x, y) in [0, 1]. Those of the fit images may be absent: nothing uses them."""
         part, count = self._parts[name], len(self.card.landmark_names)
         images, key = f"{part}_img", f"{part}_{self._suffix}"
         rows = len(self._array(images, IMAGE, np.uint8))
@@ -95,7 +95,7 @@ class AutoLink(TableDataset):
         return Table(ids, landmarks, visible, ids)
 
     def check_count(self, name: Split, ids: tuple[str, ...]) -> tuple[str, ...]:
-        """As the contract has it; where nobody published the number, the card follows the file, if it holds any."""
+        """Check the count as usual; an uncounted split sets the count of the card instead."""
         if name in self._uncounted and ids:
             self.card = self.card.model_copy(update={"counts": self.card.counts | {name: len(ids)}})
         return super().check_count(name, ids)

@@ -57,7 +57,7 @@ REMARKS = (
 
 
 class Human36mImages(KeypointDataset):
-    """What both forms of Human3.6M share: ids listed subject by subject, and splits by subject.
+    """Base of both forms of Human3.6M: ids are listed subject by subject, and splits are by subject.
 
     The group of an image is its subject and take: the cameras saw the same motion.
     """
@@ -107,7 +107,7 @@ class Human36mImages(KeypointDataset):
 
 
 def draw(ids: tuple[str, ...], count: int) -> tuple[str, ...]:
-    """The ``count`` ids whose sha256 is smallest, in the order given: a draw that depends on the ids alone."""
+    """Sample the ``count`` ids with the smallest sha256, in the given order; the sample depends on the ids alone."""
     drawn = set(heapq.nsmallest(count, ids, key=lambda image_id: hashlib.sha256(image_id.encode()).digest()))
     return tuple(image_id for image_id in ids if image_id in drawn)
 
@@ -160,7 +160,7 @@ class Human36m(Human36mImages):
             yield from (f"{subject}/{take}/{frame}" for frame in self._frames(subject, "Landmarks", take))
 
     def check_count(self, name: Split, ids: tuple[str, ...]) -> tuple[str, ...]:
-        """As the contract has it; where the count is off, an image that lacks landmarks (or the reverse) is named."""
+        """Check the count as usual; the error names an image without landmarks, or landmarks without an image."""
         if len(ids) != self.card.counts[name] and name != "regress" and self.available()[0]:
             for subject in TEST_SUBJECTS if name == "test" else FIT_SUBJECTS:
                 for take in takes(self.folder / subject / "WithBackground"):
@@ -234,7 +234,7 @@ def read_landmarks(path: Path) -> NDArray[np.float64]:
 
     try:
         points = loadmat(path, appendmat=False, variable_names=["keypoints_2d"]).get("keypoints_2d")
-    except Exception as error:  # whatever scipy's parser trips over in a broken file
+    except Exception as error:  # scipy's parser raises all kinds for broken files
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DatasetError(f"cannot read {path}: {reason}; unpack it again") from error
     if points is None:

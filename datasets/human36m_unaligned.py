@@ -62,7 +62,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class Take:
-    """What an annot.h5 holds: poses (n, 32, 2) in pixels, and the row of each camera and frame."""
+    """The contents of an annot.h5: poses (n, 32, 2) in pixels, and the row of each camera and frame."""
 
     path: Path
     poses: NDArray[np.float64]
@@ -137,7 +137,7 @@ class Human36mUnaligned(Human36mImages):
         return super().split(name)
 
     def check_count(self, name: Split, ids: tuple[str, ...]) -> tuple[str, ...]:
-        """As the contract has it, with the way on for data of another sampling."""
+        """Check the count as usual; the error says how to use data that was sampled differently."""
         if len(ids) != self.card.counts[name]:
             raise DatasetError(
                 f"{self.card.id}: split '{name}' has {len(ids)} images, expected {self.card.counts[name]}, under "

@@ -1,7 +1,7 @@
-"""Mini twins of the paper's datasets: drawn on the fly, nothing to download, exact landmarks.
+"""Mini counterparts of the paper's datasets, rendered on the fly with exact landmarks; nothing is downloaded.
 
-Each keeps its original's landmarks, visibility rule and number of fit images for the CUB-00x sets; an id such as
-``celeba_wild/test/00007`` is all that an image is made from.
+Each has the landmarks and visibility rule of its original, and CUB-00x also the number of fit images. An image is made
+from nothing but its id, such as ``celeba_wild/test/00007``.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ IMAGES_PER_IDENTITY = 2
 
 @dataclass(frozen=True)
 class Spec:
-    """What one mini dataset draws; ``species`` are the bird species it holds."""
+    """The specification of a mini dataset; ``species`` are the bird species in it."""
 
     id: str
     title: str
@@ -54,13 +54,13 @@ class Spec:
 
 
 def seeded(*names: object) -> np.random.Generator:
-    """A random generator that depends on these names alone."""
+    """Make a random generator that depends on these names alone."""
     digest = hashlib.sha256("/".join(map(str, names)).encode()).digest()
     return np.random.default_rng(int.from_bytes(digest[:16], "big"))
 
 
 class MiniDataset(KeypointDataset):
-    """A drawn dataset; always available, ``root`` is ignored."""
+    """A rendered dataset; it is always available, and ``root`` is ignored."""
 
     def __init__(self, spec: Spec, root: Path | None = None) -> None:
         super().__init__(root)
@@ -83,7 +83,7 @@ class MiniDataset(KeypointDataset):
         self._drawing = lru_cache(maxsize=1024)(self._draw)
 
     def available(self) -> tuple[bool, str]:
-        """Always there."""
+        """Always True."""
         return True, ""
 
     def split(self, name: Split) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ class MiniDataset(KeypointDataset):
         return tuple(f"{self.spec.id}/{source}/{index:05d}" for index in range(self.spec.counts[name]))
 
     def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
-        """The drawing as (size, size, 3) uint8."""
+        """The rendered image, (size, size, 3) uint8."""
         image = self._drawing(image_id).image
         if size == SIZE:
             return image

@@ -1,4 +1,4 @@
-"""The MLflow mirror of the records: written by the driver alone, rebuilt from the records at any time.
+"""The MLflow mirror of the records: only the main process writes it, and it can be rebuilt from the records.
 
 The store is ``mlflow.db`` in the run directory, or the server that MLFLOW_TRACKING_URI names.
 """
@@ -69,12 +69,12 @@ class Tracker:
             raise
 
     def missing(self, records: Sequence[ResultRecord]) -> list[ResultRecord]:
-        """Those of the records that the store does not hold as they stand."""
+        """The records that the store lacks, or has in another version."""
         known = {run.data.tags.get(RECORD, "") for run in self._runs()}
         return [record for record in records if _sha256(self._output / "cells" / record.cell_id) not in known]
 
     def log_pictures(self, records: Sequence[ResultRecord]) -> list[str]:
-        """Hand the pictures that were drawn since a record was mirrored to its run; the ids of the cells concerned."""
+        """Log pictures that were made after their record was mirrored; gives the ids of their cells."""
         folders = {_sha256(folder): folder for folder in (self._output / "cells" / each.cell_id for each in records)}
         client = self._connect(parent=False)
         found = []
@@ -88,7 +88,7 @@ class Tracker:
         return found
 
     def _runs(self) -> list[Run]:
-        """Every run of the store."""
+        """All runs of the store."""
         client = self._connect(parent=False)
         found: list[Run] = []
         token: str | None = None
@@ -101,7 +101,7 @@ class Tracker:
     def finish(self, status: str, records: Sequence[ResultRecord] = ()) -> None:
         """Close the parent run, if anything was logged, as FINISHED, FAILED or KILLED.
 
-        Those of ``records`` that an earlier command left out (broken off, or without MLflow) are logged too.
+        Before that, log those of ``records`` that an earlier command did not (interrupted, or without MLflow).
         """
         if self._client is not None and self._parent:
             for record in self.missing(records):
@@ -109,7 +109,7 @@ class Tracker:
             self._client.set_terminated(self._parent, status)
 
     def how_to_open(self) -> str:
-        """The address of the parent run's page, or of all pages, with the command that serves it; '' for no store."""
+        """The command that serves the pages, and the address of the parent run's page; '' if there is no store."""
         page = f"/#/experiments/{self._experiment}/runs/{self._parent}" if self._parent else ""
         server = os.environ.get(SERVER)
         if server:
@@ -119,7 +119,7 @@ class Tracker:
         return f"python -m benchmarks ui --output {self._output}  then  http://127.0.0.1:{UI_PORT}{page}"
 
     def _connect(self, parent: bool = True) -> MlflowClient:
-        """The client; the store is initialised, once, by this process alone."""
+        """The client; the first call makes the store."""
         if self._client is None:
             self._client, self._experiment = _open(self._output)
         if parent and not self._parent:
@@ -141,9 +141,9 @@ class Tracker:
 
 
 def mirror(output: Path) -> int:
-    """Bring the store up to date with the records and pictures of a run directory; the number of runs written.
+    """Bring the store up to date with the records and pictures of a run directory; gives the number of runs written.
 
-    Raises UserError where the store cannot be reached, LeaderboardError where there are no records.
+    Raises UserError if the store cannot be reached, LeaderboardError if there are no records.
     """
     records = load_records(output)
     tracker = Tracker(output, f"mirror of {output.resolve().name}")
@@ -159,17 +159,17 @@ def mirror(output: Path) -> int:
 
 
 def has_store(output: Path) -> bool:
-    """Whether a run directory is mirrored: to a server, or to a store of its own."""
+    """Whether a run directory has a mirror, on a server or in its own store."""
     return bool(os.environ.get(SERVER)) or (output / DATABASE).exists()
 
 
 def store_uri(output: Path) -> str:
-    """What MLFLOW_TRACKING_URI names, else the sqlite store of the run directory."""
+    """The address in MLFLOW_TRACKING_URI, else the sqlite store of the run directory."""
     return os.environ.get(SERVER) or f"sqlite:///{(output / DATABASE).resolve()}"
 
 
 def serve(output: Path, port: int) -> NoReturn:
-    """Become the loopback server of MLflow's pages over a run directory. Raises UserError where there is no store."""
+    """Replace this process by MLflow's server, on this machine alone. Raises UserError if there is no store."""
     database = output / DATABASE
     if not database.exists():
         raise UserError(
@@ -219,7 +219,7 @@ def _params(record: ResultRecord) -> dict[str, str]:
 
 
 def _metrics(record: ResultRecord) -> dict[str, float]:
-    """Finite numbers only: MLflow's stores turn infinity into 1.8e308."""
+    """The finite numbers of a record; MLflow's stores would turn infinity into 1.8e308."""
     found: dict[str, float | None] = {f"seconds/{name}": value for name, value in record.seconds.items()}
     found["peak_memory_mb"] = record.peak_memory_mb
     for score in record.scores:
@@ -230,7 +230,7 @@ def _metrics(record: ResultRecord) -> dict[str, float]:
 
 
 def _curves(path: Path) -> Iterator[tuple[str, int, float]]:
-    """(metric, step, value) of a fit's scalars, thinned to what a plot can show."""
+    """Yield (metric, step, value) of a fit's scalars, about CURVE_POINTS steps of each."""
     if not path.exists():
         return
     columns = read_columns(path)
@@ -243,7 +243,7 @@ def _curves(path: Path) -> Iterator[tuple[str, int, float]]:
 
 
 def _inputs(record: ResultRecord) -> list[Any]:
-    """The datasets as MLflow knows them: a name and our digest, no data."""
+    """The datasets as MLflow's inputs: name and digest, no data."""
     from mlflow.data.code_dataset_source import CodeDatasetSource
     from mlflow.data.meta_dataset import MetaDataset
     from mlflow.entities import DatasetInput, InputTag
@@ -265,11 +265,11 @@ def _sha256(folder: Path) -> str:
 
 
 def _pictures(folder: Path) -> list[Path]:
-    """What ``show`` drew of a cell; the picture made with its record is a part of that."""
+    """The pictures that ``show`` made of a cell, without the one that was made with its record."""
     return sorted(path for path in folder.glob("*.png") if path.name != OVERLAY)
 
 
 def _pictures_sha256(folder: Path) -> str:
-    """sha256 over the pictures; '' where there are none."""
+    """sha256 of all pictures; '' if there are none."""
     pictures = _pictures(folder)
     return hashlib.sha256(b"".join(path.read_bytes() for path in pictures)).hexdigest() if pictures else ""

@@ -21,7 +21,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def provenance(device: str) -> dict[str, Any]:
-    """Plain data about code, versions, machine and command, for a record."""
+    """Describe the code, versions, machine and command as plain data, for a record."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "argv": sys.argv[1:],
@@ -38,7 +38,7 @@ def provenance(device: str) -> dict[str, Any]:
 
 @cache
 def git_state() -> dict[str, Any]:
-    """The commit that runs, and whether the code differs from it (``changed_files``); None without git."""
+    """The commit of the code, and whether the code differs from it (see ``changed_files``); None without git."""
     changed = changed_files()
     if changed is None:
         return {"git_sha": None, "git_dirty": None}
@@ -46,10 +46,10 @@ def git_state() -> dict[str, Any]:
 
 
 def changed_files() -> list[str] | None:
-    """Paths, from the repository's root, in which the working tree differs from its commit.
+    """Paths, relative to the repository's root, in which the working tree differs from its commit.
 
-    These are tracked files with uncommitted changes, and Python files of the packages that git neither tracks nor
-    ignores; other untracked files, such as results, do not count. None where git does not track this code, as in a
+    These are tracked files with uncommitted changes, and untracked Python files of the packages that git does not
+    ignore; other untracked files, such as results, do not count. None if git does not track this code, such as in a
     downloaded archive.
     """
     try:
@@ -62,7 +62,7 @@ def changed_files() -> list[str] | None:
 
 
 def reset_peak_memory(device: str) -> None:
-    """Start measuring anew, as far as the machine allows."""
+    """Reset the peak memory of the device or process, if the system allows it."""
     if device.startswith("cuda"):
         import torch
 
@@ -75,7 +75,7 @@ def reset_peak_memory(device: str) -> None:
 
 
 def peak_memory_mb(device: str) -> float:
-    """Peak memory in MB since the reset: the GPU's where one is used, else the resident size of this process."""
+    """Peak memory in MB since the reset: of the GPU if one is used, else the resident size of this process."""
     if device.startswith("cuda"):
         import torch
 

@@ -1,9 +1,9 @@
-"""The run directory: every folder and file appears whole or not at all.
+"""The run directory, in which every folder and file appears whole or not at all.
 
 ``cells/<cell id>/`` holds the record (result.json), predictions, errors, history and picture of a cell;
-``fits/<fit id>/`` what a method learned, shared by all cells that learn the same; ``fits/<fit id>.partial/`` what a
-method keeps of a fit that is not finished. ``partial/<fit id>/`` holds the predictions of cells that are not finished,
-made with that fit; they go when the cells have all been done.
+``fits/<fit id>/`` what a method learned, shared by all cells with the same fit; ``fits/<fit id>.partial/`` the
+checkpoints of a fit that is not finished; ``partial/<fit id>/`` the predictions of cells that are not finished. It is
+removed when all cells of the fit are finished.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Store:
             ) from error
 
     def record(self, cell_id: str) -> ResultRecord | None:
-        """The record of a cell; None where there is none, or none that this version can read."""
+        """The record of a cell; None if there is none that this version can read."""
         path = self.cells / cell_id / RESULT
         try:
             return ResultRecord.model_validate_json(path.read_bytes())
@@ -64,22 +64,22 @@ class Store:
             return None
 
     def checkpoints(self, fit_id: str) -> Path:
-        """Where a method may keep what it needs to go on with a fit that was broken off."""
+        """The folder for the checkpoints of a fit."""
         return self.fits / f"{fit_id}.partial"
 
     def partial(self, fit_id: str) -> Path:
-        """Where predictions made with a fit are kept until the cells they are for are done."""
+        """The folder for predictions made with a fit, until their cells are finished."""
         return self._partial / fit_id
 
     def drop_partial(self, fit_id: str) -> None:
-        """Forget the unfinished predictions of a fit."""
+        """Remove the unfinished predictions of a fit."""
         shutil.rmtree(self.partial(fit_id), ignore_errors=True)
         with suppress(OSError):
             self._partial.rmdir()
 
     @contextmanager
     def staged(self, folder: Path) -> Iterator[Path]:
-        """An empty folder to fill, which takes the place of ``folder`` at the end, or vanishes on any exception."""
+        """Give an empty folder to fill; at the end it replaces ``folder``, on an exception it is removed."""
         filling = self._staging / f"{folder.name}.{uuid4().hex[:8]}"
         filling.mkdir()
         try:
@@ -99,7 +99,7 @@ def write_record(folder: Path, record: ResultRecord) -> None:
 
 
 def predictions_path(folder: Path, split: str) -> Path:
-    """Where the keypoints of a split are kept."""
+    """The file with the keypoints of a split."""
     return folder / f"predictions_{split}.parquet"
 
 
@@ -144,7 +144,7 @@ def write_table(path: Path, columns: dict[str, Any]) -> None:
 
 
 def read_columns(path: Path) -> dict[str, list[Any]]:
-    """The columns of a parquet file."""
+    """Read the columns of a parquet file."""
     import pyarrow.parquet as pq
 
     columns: dict[str, list[Any]] = pq.read_table(path).to_pydict()

@@ -1,6 +1,7 @@
-"""A run launched by torchrun: the first process drives and records, the others help with fits that are shared.
+"""A run launched by torchrun: the first process runs the cells and records them, the others take part in shared fits.
 
-The others make the same plan, then wait to be told of a cell. They write nothing, and print nothing but what fails.
+All processes make the same plan. The others then wait until the first one names a cell; they write no file, and print
+only errors.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
 
 
 def is_helper() -> bool:
-    """Whether this is one of the processes that only help. Raises MethodError for numbers that cannot be."""
+    """Whether this process only takes part in fits. Raises MethodError for an impossible rank or world size."""
     return world()[0] > 0
 
 
 class Lead:
-    """What the first process tells the others; where it is alone, nothing. ``device`` is the run's."""
+    """The first process's side of a run on ``device``; does nothing if there is no other process."""
 
     def __init__(self, device: str) -> None:
         self.size = world()[1]
@@ -40,7 +41,7 @@ class Lead:
 
     @contextmanager
     def gathered(self, cell: Cell, method: Method) -> Iterator[None]:
-        """Make the fit of ``method`` ready in the block, and in the others if it is shared: in all of them or none."""
+        """Prepare the fit of ``method`` in the block; a shared one in all processes, or in none if one fails."""
         if self._team is None or not method.shares_fit:
             yield
             return
@@ -49,14 +50,14 @@ class Lead:
             yield
 
     def dismiss(self) -> None:
-        """Let the others go home."""
+        """Tell the other processes that no fit is left, and close the process group."""
         if self._team is not None:
             self._team.say("")
             _part(self._team)
 
 
 def help_out(plan: Plan, datasets: Open, device: str) -> int:
-    """Take part in each fit that the first process tells of, until it is done; the exit status."""
+    """Take part in each fit that the first process names until it has no more; gives the exit status."""
     team = Team(own_device(device))
     cells = {cell.id: cell for cell in plan.cells}
     images = ImageCache()
@@ -70,15 +71,15 @@ def help_out(plan: Plan, datasets: Open, device: str) -> int:
                 _part(team)
                 return status
             _help(team, cells[name], datasets, device, images)
-        except KeyboardInterrupt as stop:  # told to all of them: they end the fit, and the first says when it is over
+        except KeyboardInterrupt as stop:  # comes to all processes: they stop the fit, and the first one ends the run
             status = exit_status(stop)
-        except Exception as error:  # in the first process too, which records it and goes on
+        except Exception as error:  # comes in the first process too, which records it and goes on
             text = f"process {team.rank}: {first_line(error)}"
             Console(stderr=True).print(Text(text, style="red"), soft_wrap=True)
 
 
 def _told(team: Team) -> str | None:
-    """The cell that the first process tells of, '' when all are done, None where that process is gone."""
+    """The id of the cell that the first process names, '' when no fit is left, None if that process is gone."""
     try:
         return team.say()
     except RuntimeError:
@@ -86,7 +87,7 @@ def _told(team: Team) -> str | None:
 
 
 def _part(team: Team) -> None:
-    """Wait for the other processes and close the connections: one that just exits may abort those that still read."""
+    """Wait for the other processes, then close the process group: an early exit could abort those that still read."""
     import torch
     import torch.distributed as dist
 
@@ -104,9 +105,9 @@ def _help(team: Team, cell: Cell, datasets: Open, device: str, images: ImageCach
 
 
 def fit_images(cell: Cell, method: Method, datasets: Open, cache: ImageCache) -> DatasetImages:
-    """The images that a cell learns from, with their landmarks for a supervised method and for no other.
+    """The images that a cell learns from; a supervised method, and no other, gets their landmarks too.
 
-    A method that looks at no pixels is given none: the images it would learn from need not be there.
+    A method that uses no pixels gets no images, so that they need not be on disk.
     """
     if not method.image_size:
         return DatasetImages(datasets(cell.dataset), (), 0, cache)

@@ -1,4 +1,4 @@
-"""Running one cell: fit, predict, score, record. Where it runs is the executor's business alone."""
+"""Running one cell: fit, predict, score, record."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ class Executor(Protocol):
     """Runs cells and keeps their records in the run directory."""
 
     def submit(self, cell: Cell) -> ResultRecord:
-        """Run a cell; a failure is a record too."""
+        """Run a cell; if it fails, the record says so."""
         ...
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
-        """Score the cached predictions of a finished cell anew."""
+        """Score the cached predictions of a finished cell again."""
         ...
 
 
 class InProcess:
     """Runs cells one after the other in this process, on the datasets that ``datasets`` opens.
 
-    A cell that was broken off goes on from the last checkpoint of its fit (for a method that keeps any) or from the
-    last batch of its predictions. ``lead`` has other processes take part in fits. ``refit`` leaves what earlier runs
-    learned alone, so that a cell is fitted again.
+    A cell that was interrupted goes on from the last checkpoint of its fit (if the method keeps any) or from the last
+    part of its predictions. ``lead`` makes other processes take part in fits. ``refit`` fits every cell again instead
+    of using what earlier runs learned.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class InProcess:
         self._fitted: set[str] = set()
 
     def submit(self, cell: Cell) -> ResultRecord:
-        """Run a cell: its folder appears when all of it is there, or with a record of the failure."""
+        """Run a cell; its folder appears when it is complete, or with a record of the failure."""
         folder = self._store.cells / cell.id
         try:
             with self._store.staged(folder) as filling:
@@ -124,9 +124,9 @@ class InProcess:
         return record.model_copy(update={"num_keypoints": num_keypoints})
 
     def _fit(self, cell: Cell, method: Method, folder: Path, seconds: dict[str, float]) -> dict[str, bool]:
-        """Learn, or take up what a finished fit of the same identity left; says which of the two it was.
+        """Learn, or load a finished fit of the same identity; gives ``fit_reused`` and ``fit_resumed``.
 
-        Of a fit that goes on from a checkpoint ``seconds`` has those of its last run alone, and ``fit_resumed`` is set.
+        If the fit goes on from a checkpoint, ``fit_resumed`` is set, and ``seconds`` are those since then.
         """
         kept = self._store.fits / cell.fit_id
         may_reuse = (kept / FIT).exists() and (not self._refit or cell.fit_id in self._fitted)
@@ -154,17 +154,17 @@ class InProcess:
                 _write_history(filling, history)
                 write_atomically(filling / FIT, json.dumps({"seconds": seconds}))
         except MethodError:
-            return  # it learns nothing that could be kept
+            return  # the method learns nothing that could be kept
 
     def _give_checkpoints(self, cell: Cell, method: Method) -> bool:
-        """Name the folder in which a method that keeps checkpoints keeps those of this fit; whether it has any."""
+        """Tell the method where to keep the checkpoints of this fit; gives whether there are any."""
         method.checkpoints = self._store.checkpoints(cell.fit_id)
         if self._refit:
             shutil.rmtree(method.checkpoints, ignore_errors=True)
         return method.checkpoints.exists()
 
     def _predict_splits(self, cell: Cell, method: Method, dataset: KeypointDataset, folder: Path) -> float:
-        """Keep the keypoints of the splits that are scored; gives the seconds they took.
+        """Write the keypoints of the splits that are scored; gives the seconds that predicting them took.
 
         Splits of the same images are predicted once.
         """
@@ -178,7 +178,7 @@ class InProcess:
         return sum(seconds for _, seconds in made.values())
 
     def _predict(self, cell: Cell, method: Method, dataset: KeypointDataset, ids: Sequence[str], split: Split) -> Made:
-        """Keypoints of images and the seconds they took, going on from those that were made with the same fit."""
+        """Predict the keypoints of images, going on from those predicted with the same fit; also gives the seconds."""
         dataset_name = plain_name(cell.dataset)
         belongs_to = {"fit": cell.fit_id, "config": cell.config, "dataset": dataset_name, "digests": cell.digests}
         num_keypoints = keypoints_given(cell, self._open)

@@ -1,4 +1,4 @@
-"""The images of a split as a method gets them: decoded in parallel when asked for, kept while memory lasts."""
+"""The images of a split as a method gets them: decoded in parallel on demand, and cached in memory."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 1 << 30
 MAX_WORKERS = 8
-ADMITTED = 1 / 8  # of the images that come when the cache is full
+ADMITTED = 1 / 8  # share of new images that a full cache takes in
 
 
 def available_cpus() -> int:
-    """The processors that this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -41,11 +41,11 @@ if hasattr(os, "register_at_fork"):
 
 
 class ImageCache:
-    """Decoded images, (size, size, 3) uint8, up to ``max_bytes``; may be used from several threads.
+    """A cache of decoded images, (size, size, 3) uint8, up to ``max_bytes``; may be used from several threads.
 
-    A full cache takes in one new image in eight, in place of random ones. So a set larger than the cache that is gone
-    through again and again is still found in part (dropping the least recently used would find none of it), and one
-    that is no longer used makes room in the end.
+    A full cache takes in one new image in eight, and drops random ones for it. So of a set that is larger than the
+    cache and is read again and again, a part is always found (with the least recently used dropped, none would be), and
+    a set that is no longer used makes room in time.
     """
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
@@ -57,7 +57,7 @@ class ImageCache:
         self._lock = Lock()
 
     def get(self, key: Key, decode: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """The image of a key, decoded unless it is kept."""
+        """Get the image of a key; decode it if it is not in the cache."""
         image = self._images.get(key)
         if image is None:
             image = decode()
@@ -79,11 +79,10 @@ class ImageCache:
 
 
 class DatasetImages:
-    """An ImageStream over some images of a dataset, square, in the order of ``ids``; of size 0, none is decoded.
+    """An ImageStream over images of a dataset as squares of side ``size``, in the order of ``ids``; 0 decodes none.
 
-    ``workers`` threads decode (default: a thread for each processor, at most 8). While a method works on a batch of
-    an iteration the next one is decoded, and no more than that one. What comes out does not depend on ``workers``.
-    ``given`` counts the images that were handed out.
+    ``workers`` threads decode (default: one for each processor, at most 8); the images do not depend on their number.
+    While a method works on a batch, only the next one is decoded. ``given`` counts the images given out so far.
     """
 
     def __init__(
@@ -105,7 +104,7 @@ class DatasetImages:
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """Ids of all images, in order."""
+        """The ids of all images, in order."""
         return self._ids
 
     def __len__(self) -> int:
@@ -123,7 +122,7 @@ class DatasetImages:
             following.abandon()
 
     def load(self, indices: Sequence[int]) -> ImageBatch:
-        """The images at these positions, (B, 3, size, size) float32 in [0, 1]. Raises DatasetError for a broken one."""
+        """Get the images at some positions, (B, 3, size, size) float32 in [0, 1]; DatasetError if one is broken."""
         batch = self._begin(indices).finished()
         self.given += len(batch.ids)
         return batch
@@ -152,7 +151,7 @@ class DatasetImages:
 
 
 class LabelledImages(DatasetImages):
-    """The same with landmarks and visibility, for a method that learns from them: its batches are ``LabelledBatch``."""
+    """Images with landmarks and visibility, in batches of ``LabelledBatch``, for a method that learns from them."""
 
     def _batch(self, ids: tuple[str, ...], pixels: NDArray[np.float32]) -> LabelledBatch:
         annotations = [self._dataset.annotation(image_id) for image_id in ids]
@@ -170,7 +169,7 @@ class _Pending:
         self._decoding = decoding
 
     def finished(self) -> ImageBatch:
-        """The batch with all of its images, or the error of the first that is broken."""
+        """Wait for the batch; raises the error of its first broken image."""
         try:
             for image in self._decoding:
                 image.result()
@@ -179,7 +178,7 @@ class _Pending:
         return self._batch
 
     def abandon(self) -> None:
-        """Begin no further image, and wait for those that have been begun."""
+        """Cancel the images that are not begun, and wait for the others."""
         for image in self._decoding:
             image.cancel()
         wait(self._decoding)

@@ -1,4 +1,4 @@
-"""Driving the cells of a plan: what is finished stays, what failed is recorded and does not stop the others."""
+"""Running the cells of a plan: finished cells are kept, and a cell that fails is recorded and stops no other."""
 
 from __future__ import annotations
 
@@ -23,22 +23,19 @@ NO_LANDMARKS = "no landmarks: keypoints only"
 
 @dataclass
 class Outcome:
-    """Records of a run's cells by cell id, and the exit status of a run that was told to stop (0: it was not)."""
+    """The records of a run by cell id, and its exit status if it was told to stop (0: it was not)."""
 
     records: dict[str, ResultRecord] = field(default_factory=dict)
     stopped: int = 0
 
     @property
     def interrupted(self) -> bool:
-        """Whether Ctrl-C or SIGTERM broke the run off."""
+        """Whether Ctrl-C or SIGTERM stopped the run."""
         return self.stopped != 0
 
     @property
     def exit_status(self) -> int:
-        """0 where all is well, 2 where all failures are mistakes the user can mend, 1 where others are.
-
-        130 where Ctrl-C broke the run off, 143 where SIGTERM did.
-        """
+        """0 without failures, 2 if the user can correct all of them, else 1; 130 after Ctrl-C, 143 after SIGTERM."""
         if self.stopped:
             return self.stopped
         types = {record.failure.type for record in self.records.values() if record.failure}
@@ -48,7 +45,7 @@ class Outcome:
 
 
 def decide(cell: Cell, record: ResultRecord | None, overwrite: Overwrite) -> Action:
-    """What is to be done with a cell, given its record."""
+    """Choose whether a cell is run, only scored again, or kept, given its record."""
     if record is None or overwrite == "all":
         return "run"
     if record.status == "failed":
@@ -64,7 +61,7 @@ def drive(
     overwrite: Overwrite,
     track: Callable[[ResultRecord], None],
 ) -> Outcome:
-    """Run every cell that needs it, telling ``track`` of each new record; Ctrl-C or SIGTERM end it without loss."""
+    """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM stop it without loss."""
     outcome = Outcome()
     try:
         with progress.running():
@@ -81,7 +78,7 @@ def drive(
 def _one(
     cell: Cell, store: Store, executor: Executor, progress: Progress, overwrite: Overwrite
 ) -> tuple[ResultRecord, bool]:
-    """The record of a cell, and whether it was made just now."""
+    """The record of a cell, and whether it is new."""
     record = store.record(cell.id)
     action = decide(cell, record, overwrite)
     seed = f" seed {cell.seed}" if cell.seed else ""

@@ -1,1 +1,1 @@
-"""What the plugins share to read files: tables, images, pickles, text, a custom dataset."""
+"""Readers that the dataset plugins share: tables, images, pickles, text files, custom datasets."""

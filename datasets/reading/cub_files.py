@@ -1,4 +1,4 @@
-"""What the datasets made of CUB-200-2011 share: its parts, its folder, its text files, and birds cut out of images.
+"""Shared code of the datasets made from CUB-200-2011: its parts, folder and text files, and the cropping of birds.
 
 Layout, as the official archive unpacks, under ``<data root>/CUB_200_2011``: ``images/<class>/<name>.jpg``, and files
 of one row a line, led by an image's number: ``images.txt`` (name), ``train_test_split.txt`` (1 for train),
@@ -46,9 +46,9 @@ def bird_card(
     digests: tuple[str, str] | None = None,
     **more: Any,
 ) -> DatasetCard:
-    """The card of birds of CUB-200-2011, with counts and digests of fit (which is regress) and test.
+    """Make the card of a dataset of birds, with counts and digests of fit (which is also regress) and test.
 
-    ``more`` are further fields of the card, and replace what the official archive's own would say.
+    ``more`` are further fields of the card; they replace those of the official archive.
     """
     usual: dict[str, Any] = {
         "landmark_names": PARTS,
@@ -87,7 +87,7 @@ class BirdDataset(TableDataset):
         return Path(self.root or "") / "CUB_200_2011"
 
     def image_folders(self) -> tuple[Path, ...]:
-        """The folder of each class; one that is not there ends in a star."""
+        """The folder of each class; for a missing one, its number and a star."""
         images = self.folder / "images"
         found = {path.name[:4]: path for path in images.glob("*")}
         return tuple(found.get(prefix, images / f"{prefix}*") for prefix in self.prefixes)
@@ -120,7 +120,7 @@ class Birds:
 
 
 def read_image_list(path: Path) -> dict[str, str]:
-    """Name by number of ``images.txt``, in the order of the numbers.
+    """Read the names in ``images.txt`` by number, in the order of the numbers.
 
     Raises DatasetError at the first line that is not a new number and a new name.
     """
@@ -140,9 +140,9 @@ def read_image_list(path: Path) -> dict[str, str]:
 
 
 def read_birds(folder: Path, images: dict[str, str]) -> tuple[Birds, NDArray[np.bool_]]:
-    """Official annotations of images given as name by number, in that order, as they stand; and which train (N,).
+    """Read the official annotations of images, given as name by number, in that order; also gives a mask (N,) of train.
 
-    Raises DatasetError for a malformed row, and for an image without a row or with too many, naming file and line.
+    Raises DatasetError, naming file and line, for a malformed row and for an image without a row or with too many.
     """
     _, split, box, part = (folder / name for name in TEXT_FILES)
     train = _rows(split, images, 1, "2 numbers: image, then 1 for train or 0", lambda row: row[0] in (0, 1))
@@ -167,9 +167,9 @@ def cut_out(
     squares: NDArray[np.float64],
     flip: NDArray[np.bool_] | None = None,
 ) -> Table:
-    """The table of N birds cut out as squares (N, 3) of left, top and side, in whole pixels.
+    """Make the table of N birds cropped to squares (N, 3) of left, top and side, in whole pixels.
 
-    Where ``flip`` (N,) says so they are mirrored, which swaps left and right parts. Rows of invisible parts are
+    Birds in the mask ``flip`` (N,) are mirrored, which swaps left and right parts. Rows of invisible parts are
     (0.5, 0.5).
     """
     flip = np.zeros(len(birds.names), bool) if flip is None else flip
@@ -195,7 +195,7 @@ def _rows(
     valid: Callable[[list[float]], bool],
     each: int = 1,
 ) -> NDArray[np.float64]:
-    """The numbers behind each image's own, (images, each, columns); several of an image by their first number.
+    """Read the numbers that follow each image's number, (images, each, columns); rows of an image by their first one.
 
     Raises DatasetError for a row that is not valid, and for an image that does not have ``each`` different rows.
     """

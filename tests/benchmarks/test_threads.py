@@ -25,7 +25,7 @@ except SystemExit:
     pass
 import torch
 """
-COLLECT = ["-m", "pytest", "-p", "no:cacheprovider", "-s", "-q", "--collect-only", "tests/performance/test_guards.py"]
+COLLECT = ["-m", "pytest", "-p", "no:cacheprovider", "-s", "-q", "--collect-only", "tests/methods/test_parallel.py"]
 WORKER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "benchmarks", "run"]
 WAYS_IN = [
     *(pytest.param(["-c", START, name], id=name) for name in ("benchmarks", "benchmarks.speed", "benchmarks.pretrain")),

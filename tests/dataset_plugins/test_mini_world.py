@@ -167,9 +167,3 @@ def test_a_species_keeps_its_colours() -> None:
     dataset = mini.CUB_001(None)
     captions = {dataset._drawing(image_id).caption for image_id in dataset.split("fit")[:8]}
     assert len(captions) == 1
-
-
-@pytest.mark.parametrize("world", WORLDS)
-def test_speed_of_drawing(world: str, benchmark: pytest.FixtureRequest) -> None:
-    seeds = iter(range(10**6))
-    benchmark(lambda: drawing(world, next(seeds)))  # type: ignore[operator]

@@ -12,10 +12,11 @@ from benchmarks.run.options import RunOptions
 def run(options: RunOptions) -> None:
     """Run methods on tasks and score them.
 
-    Finished work is not run again. A run that was stopped (Ctrl-C, SIGTERM, or killed) goes on at the next cell, the
-    next batch of predictions, and the last checkpoint of a fit, where the method keeps checkpoints.
+    Finished work is not run again. A run that was stopped (Ctrl-C, SIGTERM, or killed) goes on from the last checkpoint
+    of its fit, if the method keeps checkpoints, or from the last part of its predictions.
 
-    Exit status: 0 all cells are done, 1 a cell failed, 2 a mistake you can mend, 130 interrupted, 143 terminated.
+    Exit status: 0 all cells are done, 1 a cell failed, 2 a mistake that you can correct, 130 interrupted, 143
+    terminated.
     """
     from benchmarks.run.command import run_command
     from benchmarks.signals import exit_status, terminable

@@ -86,10 +86,10 @@ def test_threads_add_to_the_cache_without_losing_a_line(tmp_path):
     assert [path.name for path in (tmp_path / "verified").iterdir()] == ["a__b_c.txt"]
 
 
-# Ctrl-C comes while this image is decoded: the 31st of 101.
+# Ctrl-C comes while this image is decoded, the 31st of 101, and its decoding waits until the main thread has seen it.
 INTERRUPTING = "00030"
 PROGRAM = f"""
-import os, signal
+import os, signal, threading
 from functools import partial
 from benchmarks.registry import DATASETS, Entry
 from tests.benchmarks.data import toys as data_toys
@@ -97,7 +97,13 @@ class Interrupting(data_toys.Photos):
     def image(self, image_id, size):
         if image_id == "{INTERRUPTING}":
             os.kill(os.getpid(), signal.SIGINT)
+            GATE.wait()
         return super().image(image_id, size)
+GATE = threading.Event()
+def interrupt(number, frame):
+    GATE.set()
+    signal.default_int_handler(number, frame)
+signal.signal(signal.SIGINT, interrupt)
 card = data_toys.card("toy_many", {{"fit": 100, "regress": 100, "test": 1}})
 data_toys.INTERRUPTING = partial(Interrupting, card)
 DATASETS.entries["toy_many"] = Entry("toy_many", "tests.benchmarks.data.toys:INTERRUPTING", "", "the tests")

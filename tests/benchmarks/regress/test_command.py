@@ -190,7 +190,7 @@ def test_update_without_git_says_that_the_commit_is_unknown(grid, written, monke
 
 
 def test_update_of_a_piece_of_a_part_is_refused(written):
-    with pytest.raises(UserError, match="take --only first"):
+    with pytest.raises(UserError, match="use --only first"):
         written(update=True, reason="a piece", only=("first/a",))
     assert written(update=True, reason="a part", only=("first",))[0] == 0
 

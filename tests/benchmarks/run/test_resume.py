@@ -40,13 +40,32 @@ def files(folder):
     return {f"{path.parent.name}/{path.name}": path.read_bytes() for path in folder.glob("runs/cells/*/*.parquet")}
 
 
-def stopped(folder, repository, number, begun, *options):
-    """Run the toy on a folder until it has predicted ``begun`` batches, then send it a signal; its exit status."""
-    environment = os.environ | {"KEYPOINT_TOYS_SIGNAL": f"{int(number)} {sum(begun) + 1}"}
-    command = toy_command(repository, folder, "--no-floors", *options, task="toy_many")
-    status = subprocess.run(command, cwd=repository, env=environment, capture_output=True, check=False).returncode
-    assert batches(folder) == begun
-    return status
+@pytest.fixture
+def stopped(run, monkeypatch):
+    """Run the toy on a folder until it has predicted the batches ``begun``, then end it by SIGTERM; its exit status."""
+
+    def call(folder, begun, *options):
+        with monkeypatch.context() as patched:
+            patched.setenv("KEYPOINT_TOYS_SIGNAL", f"{int(signal.SIGTERM)} {sum(begun) + 1}")
+            status = run(folder, "--no-floors", *options).status
+        assert batches(folder) == begun
+        return status
+
+    return call
+
+
+@pytest.fixture
+def killed(repository):
+    """The same in a process of its own, by SIGKILL."""
+
+    def call(folder, begun):
+        environment = os.environ | {"KEYPOINT_TOYS_SIGNAL": f"{int(signal.SIGKILL)} {sum(begun) + 1}"}
+        command = toy_command(repository, folder, "--no-floors", task="toy_many")
+        status = subprocess.run(command, cwd=repository, env=environment, capture_output=True, check=False).returncode
+        assert batches(folder) == begun
+        return status
+
+    return call
 
 
 def parts(folder):
@@ -62,11 +81,10 @@ def batches(folder):
 
 # 40 regression images are batches of 16, 16 and 8; 44 test images are batches of 16, 16 and 12.
 @pytest.mark.parametrize(
-    ("number", "status", "begun"),
-    [(signal.SIGKILL, -9, [1]), (signal.SIGKILL, -9, [3, 1]), (signal.SIGTERM, 143, [3, 1])],
+    ("ended", "status", "begun"), [("killed", -9, [3, 1]), ("stopped", 143, [1]), ("stopped", 143, [3, 1])]
 )
-def test_only_the_missing_images_are_predicted(tmp_path, repository, run, number, status, begun):
-    assert stopped(tmp_path, repository, number, begun) == status
+def test_only_the_missing_images_are_predicted(tmp_path, request, run, ended, status, begun):
+    assert request.getfixturevalue(ended)(tmp_path, begun) == status
     assert not records(tmp_path)
     assert parts(tmp_path) == [[16, 16, 8][: begun[0]], *([16] * number for number in begun[1:])]
     made = sum(map(sum, parts(tmp_path)))
@@ -86,15 +104,15 @@ def test_only_the_missing_images_are_predicted(tmp_path, repository, run, number
     assert len(files(whole)) == 4
 
 
-def test_the_seconds_are_those_of_all_its_runs(tmp_path, repository, run):
-    slow = ["--set", "toy_colours.batch_pause=0.3"]
-    stopped(tmp_path, repository, signal.SIGKILL, [3, 2], *slow)
+def test_the_seconds_are_those_of_all_its_runs(tmp_path, run, stopped):
+    slow = ["--set", "toy_colours.batch_pause=0.1"]
+    stopped(tmp_path, [3, 2], *slow)
     run(tmp_path, "--no-floors", *slow)
-    assert records(tmp_path)["toy_colours"]["seconds"]["predict"] > 6 * 0.3
+    assert records(tmp_path)["toy_colours"]["seconds"]["predict"] > 6 * 0.1
 
 
-def test_predictions_of_an_earlier_fit_are_not_gone_on_from(tmp_path, repository, run):
-    stopped(tmp_path, repository, signal.SIGKILL, [3, 1])
+def test_predictions_of_an_earlier_fit_are_not_gone_on_from(tmp_path, run, stopped):
+    stopped(tmp_path, [3, 1])
     (state,) = tmp_path.glob("runs/fits/*/state.json")
     state.write_text("not json")
     again = run(tmp_path, "--no-floors")
@@ -102,8 +120,8 @@ def test_predictions_of_an_earlier_fit_are_not_gone_on_from(tmp_path, repository
     assert again.called["predict 16"] == 4
 
 
-def test_overwrite_all_predicts_anew(tmp_path, repository, run):
-    stopped(tmp_path, repository, signal.SIGKILL, [3, 1])
+def test_overwrite_all_predicts_anew(tmp_path, run, stopped):
+    stopped(tmp_path, [3, 1])
     again = run(tmp_path, "--no-floors", "--overwrite", "all")
     assert again.called["fit"] == 1
     assert again.called["predict 16"] == 4

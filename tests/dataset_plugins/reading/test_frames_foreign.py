@@ -119,9 +119,11 @@ def test_instructions_that_import_or_call(path: Path) -> None:
         hand_written = {
             "builtins.exec": b"\x80\x04" + text("builtins") + text("exec") + b"\x93" + text(code) + b"\x85R.",
             "__builtin__.exec": b"\x80\x02c__builtin__\nexec\n" + text(code) + b"\x85R.",
-            "'builtins.exec": b"(" + text(code) + b"ibuiltins\nexec\n.",
+            "INST": b"(" + text(code) + b"ibuiltins\nexec\n.",
             "refused 'builtins.exec'": b"(cbuiltins\nexec\n" + text(code) + b"o.",
             "EXT1": b"\x80\x02\x82\x7e" + text(code) + b"\x85R.",
+            "EXT2": b"\x80\x02\x83\x7e\x00" + text(code) + b"\x85R.",
+            "EXT4": b"\x80\x02\x84\x7e\x00\x00\x00" + text(code) + b"\x85R.",
             "builtins.list.append": b"\x80\x04" + text("builtins") + text("list.append") + b"\x93.",
         }
         for name, data in hand_written.items():

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.cli import main
 from tests.benchmarks.data import toys as data_toys
+from tests.benchmarks.run.toy_process import toy_command
 
 HEAVY = [
     "torch",
@@ -103,5 +105,17 @@ def heavy_modules(repository):
         )
         assert done.returncode == 0, done.stderr
         return [(" ".join(line), heavy) for line, heavy in map(json.loads, done.stdout.splitlines())]
+
+    return run
+
+
+@pytest.fixture
+def run_toy(toys, command, repository):
+    """Run a toy method on a toy task in this process, on what is in a folder; gives exit status, stdout and stderr."""
+
+    def run(folder, *options, **names):
+        toys.CALLS.clear()
+        status, out, err = command(*toy_command(repository, folder, *options, **names)[4:])
+        return SimpleNamespace(status=status, out=out, err=err)
 
     return run

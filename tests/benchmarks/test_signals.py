@@ -42,19 +42,15 @@ def interrupted(
     return out, err
 
 
-BOTH = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-
-
-@BOTH
-def test_interrupt_before_the_first_cell(tmp_path, repository, number):
+def test_interrupt_before_the_first_cell(tmp_path, repository):
     # The first line comes before torch is imported, which Ctrl-C must not break off half-way.
-    _, err = interrupted(command(tmp_path, repository, "--device", "auto"), repository, "profile paper", number=number)
+    _, err = interrupted(command(tmp_path, repository, "--device", "auto"), repository, "profile paper")
     assert err.strip() == "interrupted: finished cells stay; the same command goes on from there"
     assert statuses(tmp_path) == {}
 
 
-@BOTH
-def test_interrupt(tmp_path, repository, number):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt(tmp_path, repository, run_toy, number):
     slow = command(tmp_path, repository, "--set", "toy_colours.steps=1000", "--set", "toy_colours.pause=0.1")
     # A fit shows its progress after a second. Schedulers send SIGTERM more than once; the second must break nothing.
     again = number == signal.SIGTERM
@@ -65,9 +61,7 @@ def test_interrupt(tmp_path, repository, number):
     assert not list((tmp_path / "runs" / "staging").iterdir())
     assert not list(tmp_path.glob("runs/fits/toy_colours*"))
 
-    done = subprocess.run(
-        command(tmp_path, repository), cwd=repository, capture_output=True, text=True, check=False, timeout=600
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("finished before") == 3
+    done = run_toy(tmp_path)
+    assert done.status == 0, done.err
+    assert done.out.count("finished before") == 3
     assert statuses(tmp_path)["toy_colours"] == "done"

@@ -3,15 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 from collections import Counter
 from contextlib import ExitStack
-from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.cli import main
 from benchmarks.run import predictions
 from benchmarks.run.predictions import PartialPredictions
 from tests.benchmarks.run.test_predictions import no_file_longer_than
@@ -19,18 +16,14 @@ from tests.benchmarks.run.toy_process import records, toy_command
 
 
 @pytest.fixture
-def run(toys, monkeypatch, capsys, repository):
+def run(toys, run_toy, monkeypatch):
     """Run the command line in this process, on what is in a folder, a part a batch; what it called and said."""
     monkeypatch.setattr(predictions, "PART_IMAGES", 16)
 
     def call(folder, *options, task="toy_many"):
-        toys.CALLS.clear()
-        command = toy_command(repository, folder, *options, task=task)
-        monkeypatch.setattr(sys, "argv", ["benchmarks", *command[4:]])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        called = Counter(call.partition(" seed")[0] for call in toys.CALLS)
-        return SimpleNamespace(status=ended.value.code, called=called, **capsys.readouterr()._asdict())
+        done = run_toy(folder, *options, task=task)
+        done.called = Counter(call.partition(" seed")[0] for call in toys.CALLS)
+        return done
 
     return call
 

@@ -138,7 +138,7 @@ def off(found: torch.Tensor, expected: torch.Tensor) -> float:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tokens of the small model, fitted for a few steps on drawn faces."""
-    method = StableKeypoints(StableKeypointsConfig(preset="mini", steps=40, selection_images=10))
+    method = StableKeypoints(StableKeypointsConfig(preset="mini", steps=10, selection_images=5))
     method.fit(ArrayImages(drawn_faces(16, method.image_size), prefix="fit"), 6, 0, lambda *_, **__: None)
     folder = tmp_path_factory.mktemp("learned")
     method.save(folder)
@@ -172,11 +172,11 @@ def test_half_precision_moves_few_keypoints(learned: Path, dtype: torch.dtype):
 
 
 def located(folder: Path, dtype: str, rounded_to: torch.dtype | None = None) -> np.ndarray:
-    """Keypoints (24, 6, 2) of drawn faces by the tokens of a folder."""
+    """Keypoints (8, 6, 2) of drawn faces by the tokens of a folder."""
     method = StableKeypoints(StableKeypointsConfig(preset="mini", dtype=dtype))
-    images = ArrayImages(drawn_faces(24, method.image_size), prefix="test")
+    images = ArrayImages(drawn_faces(8, method.image_size), prefix="test")
     method.load(folder)
     if rounded_to is not None:
         assert method._learner is not None
         round_all(method._learner.backbone, rounded_to)
-    return method.predict(images.load(range(24)))
+    return method.predict(images.load(range(8)))

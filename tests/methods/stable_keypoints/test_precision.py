@@ -172,11 +172,11 @@ def test_half_precision_moves_few_keypoints(learned: Path, dtype: torch.dtype):
 
 
 def located(folder: Path, dtype: str, rounded_to: torch.dtype | None = None) -> np.ndarray:
-    """Keypoints (8, 6, 2) of drawn faces by the tokens of a folder."""
+    """Keypoints (5, 6, 2) of drawn faces by the tokens of a folder."""
     method = StableKeypoints(StableKeypointsConfig(preset="mini", dtype=dtype))
-    images = ArrayImages(drawn_faces(8, method.image_size), prefix="test")
+    images = ArrayImages(drawn_faces(5, method.image_size), prefix="test")
     method.load(folder)
     if rounded_to is not None:
         assert method._learner is not None
         round_all(method._learner.backbone, rounded_to)
-    return method.predict(images.load(range(8)))
+    return method.predict(images.load(range(5)))

@@ -12,7 +12,7 @@ from benchmarks.errors import UserError
 from benchmarks.registry import DATASETS, full_name, open_dataset
 from benchmarks.settings import DATA_ROOT, choose_data_root
 from datasets.base import SPLITS, DatasetError, KeypointDataset, Split
-from datasets.reading.custom import OwnDataset
+from datasets.reading.custom import CustomDataset
 from datasets.reading.table import TableDataset
 
 State = Literal["found", "partly", "missing"]
@@ -40,7 +40,7 @@ class Found:
 
 def find(dataset: KeypointDataset) -> Found:
     """Look for a dataset's files. Raises DatasetError if an annotation file that must be read is broken."""
-    if isinstance(dataset, TableDataset) and not isinstance(dataset, OwnDataset):
+    if isinstance(dataset, TableDataset) and not isinstance(dataset, CustomDataset):
         whole, reason = dataset.present()
     else:
         whole, reason = dataset.available()

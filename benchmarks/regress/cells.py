@@ -52,6 +52,7 @@ FITS = (
     Fit("dift_kmeans", "dift_kmeans", ("celeba_aligned",)),
     Fit("supervised", "supervised", ("celeba_aligned",), {"steps": 3}),
 )
+_PINNED = {method: {"features": "vgg16"} for method in ("autolink", "imm")}  # by default what the machine has
 
 
 class Bench:
@@ -121,8 +122,16 @@ def one_thread() -> Iterator[None]:
 
 
 def setting_cells() -> dict[str, Cell]:
-    """The settings of the mini profile of every method of ``FITS``; their fits here replace some of them."""
-    return {f"settings/{method}": partial(settings_of, method) for method in dict.fromkeys(fit.method for fit in FITS)}
+    """The settings of every method of ``FITS``: of the mini profile (fits here replace some), and of other presets."""
+    mini = dict.fromkeys(fit.method for fit in FITS)
+    return {
+        **{f"settings/{method}": partial(settings_of, method, "mini") for method in mini},
+        **{
+            f"settings/{method}/paper": partial(settings_of, method, "paper", **_PINNED.get(method, {}))
+            for method in mini
+        },
+        "settings/stable_keypoints/official": partial(settings_of, "stable_keypoints", "paper", preset="official"),
+    }
 
 
 def floor_cells(bench: Bench) -> dict[str, Cell]:
@@ -135,11 +144,11 @@ def fit_cells(bench: Bench) -> dict[str, Cell]:
     return {f"fits/{fit.name}/{task}": partial(measure_fit, bench, fit, task) for fit in FITS for task in fit.tasks}
 
 
-def settings_of(method: str) -> Metrics:
-    """Every setting of a method in the mini profile, as JSON has it."""
+def settings_of(method: str, profile: str, **settings: Any) -> Metrics:
+    """Every setting of a method in a profile, as JSON has it."""
     from benchmarks.registry import method_class
 
-    return method_class(method).config_for("mini", {}).model_dump(mode="json")
+    return method_class(method).config_for(profile, settings).model_dump(mode="json")
 
 
 def measure_floor(bench: Bench, floor: str, task: str) -> Metrics:

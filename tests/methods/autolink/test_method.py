@@ -290,12 +290,3 @@ def test_mistakes_are_told() -> None:
         make(image_size=40)
     with pytest.raises(ValidationError, match="painted_size is 24, expected a multiple of 16"):
         make(painted_size=24)
-
-
-def test_the_paper_s_settings() -> None:
-    config = AutoLinkConfig(features="vgg16")
-    assert AutoLink.config_for("paper", {"features": "vgg16"}) == config
-    wanted = {"image_size": 128, "masked": 0.8, "mask_blocks": 16, "batch_size": 64, "learning_rate": 1e-4}
-    assert {name: getattr(config, name) for name in wanted} == wanted
-    assert (config.edge_rate, config.edge_start, config.width) == (512, -4, 64)
-    assert (config.reach, config.recolour, config.detector_rate, config.levels) == (0, False, 1, 4)

@@ -102,13 +102,6 @@ def test_auto_is_replaced_by_the_features_at_hand(monkeypatch: pytest.MonkeyPatc
         assert config.features == expected == config.model_dump()["features"]
 
 
-def test_paper_preset_has_the_papers_settings() -> None:
-    config: Any = IMM.config_for("paper", {})
-    assert (config.image_size, config.map_size, config.sigma, config.batch_size) == (128, 16, 0.1, 50)
-    assert config.clip_gradient == 1 and config.initial_deviation == 0.01 and config.normalisation == "batch"
-    assert (config.mask_margin * 128, config.mask_step * 128) == (10, 20)
-
-
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [

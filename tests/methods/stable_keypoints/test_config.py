@@ -30,58 +30,6 @@ def test_import_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_presets_have_the_published_numbers():
-    """The numbers of the paper (of its code where the text has none) and the released code's defaults."""
-    shared = {
-        "num_tokens": 500,
-        "learning_rate": 5e-3,
-        "adam_betas": (0.9, 0.999),
-        "adam_epsilon": 1e-8,
-        "kappa": 25,
-        "sigma": 2.0,
-        "map_size": 128,
-        "rotation_degrees": 15.0,
-        "test_augmentations": 10,
-        "timestep": 0,
-        "max_layers": 4,
-        "max_layer_side": 32,
-        "noise": True,
-        "token_scale": 1.0,
-    }
-    text = {
-        "steps": 10_000,
-        "batch_size": 1,
-        "sharpening_weight": 1.0,
-        "equivariance_weight": 10.0,
-        "loss_reduction": "sum",
-        "loss_on": "candidates",
-        "ranking": "paper",
-        "scale_of": "image",
-        "scale_range": (1.0, 1.2),
-        "translation": 0.25,
-        "selection_images": 0,
-    }
-    code = {
-        "steps": 500,
-        "batch_size": 4,
-        "sharpening_weight": 100.0,
-        "equivariance_weight": 1000.0,
-        "loss_reduction": "mean",
-        "loss_on": "kept",
-        "ranking": "official",
-        "scale_of": "window",
-        "scale_range": (0.8, 1.0),
-        "translation": 0.125,
-        "selection_images": 100,
-    }
-    paper = StableKeypointsConfig(preset="paper").model_dump()
-    official = StableKeypointsConfig(preset="official").model_dump()
-    assert paper == {**paper, **shared, **text}
-    assert official == {**official, **shared, **code}
-    assert {name for name in paper if paper[name] != official[name]} == {"preset", *code}
-    assert official["fps_in_loss_on"] == "transformed"
-
-
 @pytest.mark.parametrize(
     ("profile", "settings", "preset"),
     [

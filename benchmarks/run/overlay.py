@@ -81,7 +81,8 @@ class Canvas:
 
     def __init__(self, photo: Image.Image, side: int) -> None:
         self._side = side
-        self._image = photo.resize((side * SMOOTH, side * SMOOTH), Image.Resampling.LANCZOS)
+        small = photo.resize((side, side), Image.Resampling.LANCZOS)
+        self._image = small.resize((side * SMOOTH, side * SMOOTH), Image.Resampling.NEAREST)
         self._draw = ImageDraw.Draw(self._image)
 
     def dot(self, point: Points, colour: Colour, radius: float) -> None:
@@ -102,7 +103,7 @@ class Canvas:
 
     def finished(self) -> Image.Image:
         """The image at its own size."""
-        return self._image.resize((self._side, self._side), Image.Resampling.LANCZOS)
+        return self._image.reduce(SMOOTH)
 
     def disc(self, point: Points, radius: float, colour: Colour) -> None:
         """A filled circle."""

@@ -7,6 +7,8 @@ import os
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,56 +23,82 @@ from tests.methods.test_checkpoints import STEPS, images, learn, make, steps_kep
 
 LAUNCH = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
 
-# Fits and saves; ``spoilt`` and ``stop`` are the number of a call of ``load`` in the second process that fails, or
-# upon which that process alone is told to stop.
+# What two processes do, one thing after another: fit and save. ``spoilt`` and ``stop`` are the number of a call of
+# ``load`` in the second process that fails, or upon which that process alone is told to stop.
+CASES: dict[str, dict[str, Any]] = {
+    "whole": {"settings": {"batch_size": 3}},
+    "stopped": {"stop": 5},
+    "spoilt while learning": {"spoilt": 4},
+    "spoilt while choosing": {"spoilt": STEPS + 1},
+}
 PROGRAM = """
 import json, os, signal, sys
 from pathlib import Path
+import torch.distributed as dist
 from methods.base import MethodError
 from tests.methods.test_checkpoints import make, images
-arguments = json.loads(sys.argv[1])
 rank = int(os.environ["RANK"])
-folder = Path(arguments["folder"])
-method = make(Path(arguments["pipeline"]), **arguments["settings"])
-method.checkpoints = folder / f"checkpoints{rank}"
-stream, calls = images(), []
-load = stream.load
-def loading(indices):
-    calls.append(len(list(indices)))
-    if rank and len(calls) == arguments.get("spoilt"):
-        raise ValueError("image 3 is broken")
-    if rank and len(calls) == arguments.get("stop"):
-        os.kill(os.getpid(), signal.SIGTERM)
-    return load(indices)
-stream.load = loading
-reports = []
-try:
-    method.fit(stream, 3, 0, lambda done, total, **scalars: reports.append([done, scalars]))
-except (MethodError, ValueError) as error:
-    print(error)
-    sys.exit(3)
-except KeyboardInterrupt:
-    sys.exit(4)
-(folder / str(rank)).mkdir()
-method.save(folder / str(rank))
-print(json.dumps({"loaded": calls, "reports": reports}))
+
+def run(case, pipeline):
+    os.environ["MASTER_PORT"] = case["port"]
+    folder = Path(case["folder"])
+    method = make(Path(pipeline), **case.get("settings", {}))
+    method.checkpoints = folder / f"checkpoints{rank}"
+    stream, calls = images(), []
+    load = stream.load
+    def loading(indices):
+        calls.append(len(list(indices)))
+        if rank and len(calls) == case.get("spoilt"):
+            raise ValueError("image 3 is broken")
+        if rank and len(calls) == case.get("stop"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return load(indices)
+    stream.load = loading
+    reports = []
+    try:
+        method.fit(stream, 3, 0, lambda done, total, **scalars: reports.append([done, scalars]))
+    except (MethodError, ValueError) as error:
+        return {"ended": str(error)}
+    except KeyboardInterrupt:
+        return {"ended": "told to stop"}
+    (folder / str(rank)).mkdir()
+    method.save(folder / str(rank))
+    return {"ended": "", "loaded": calls, "reports": reports}
+
+given = json.loads(sys.argv[1])
+for name, case in given["cases"].items():
+    print(json.dumps([name, run(case, given["pipeline"])]))
+    dist.destroy_process_group()
 """
 
 
-def free_port() -> str:
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        return str(server.getsockname()[1])
+@dataclass
+class Pair:
+    """The folder of a case, and what each of the two processes said of it."""
+
+    folder: Path
+    said: list[dict[str, Any]]
 
 
-def together(repository: Path, pipeline: Path, folder: Path, status: int = 0, **arguments: Any) -> list[str]:
-    """The outputs of two processes that share a fit."""
-    given = json.dumps({"settings": {}, "pipeline": str(pipeline), "folder": str(folder), **arguments})
-    environment = {**os.environ, **LAUNCH, "MASTER_PORT": free_port(), "OMP_NUM_THREADS": "1"}
+def free_ports(count: int) -> list[str]:
+    with ExitStack() as stack:
+        servers = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for server in servers:
+            server.bind(("127.0.0.1", 0))
+        return [str(server.getsockname()[1]) for server in servers]
+
+
+@pytest.fixture(scope="module")
+def pairs(pipeline: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
+    """Each case by its name, all run by the same two processes, since starting them takes longer than what they do."""
+    found = {name: Pair(tmp_path_factory.mktemp("pair"), []) for name in CASES}
+    ports = dict(zip(CASES, free_ports(len(CASES)), strict=True))
+    cases = {name: {**CASES[name], "folder": str(found[name].folder), "port": ports[name]} for name in CASES}
+    environment = {**os.environ, **LAUNCH, "OMP_NUM_THREADS": "1"}
     processes = [
         subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, given],
-            cwd=repository,
+            [sys.executable, "-c", PROGRAM, json.dumps({"pipeline": str(pipeline), "cases": cases})],
+            cwd=Path(__file__).parents[2],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -78,17 +106,20 @@ def together(repository: Path, pipeline: Path, folder: Path, status: int = 0, **
         )
         for rank in range(2)
     ]
-    said = [process.communicate(timeout=600) for process in processes]
-    assert [process.returncode for process in processes] == [status, status], said
-    return [out.strip() for out, _ in said]
+    outputs = [process.communicate(timeout=600) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    for out, _ in outputs:
+        for name, said in map(json.loads, out.splitlines()):
+            found[name].said.append(said)
+    return found
 
 
-def test_two_processes_come_to_what_one_does(repository: Path, pipeline: Path, tmp_path: Path):
+def test_two_processes_come_to_what_one_does(pairs: dict[str, Pair], pipeline: Path):
     """A batch of 3 and 5 selection images, so that the shares are uneven."""
     seen: list[tuple[int, dict[str, float]]] = []
     alone = learn(pipeline, None, seen, batch_size=3)
-    first, second = map(json.loads, together(repository, pipeline, tmp_path, settings={"batch_size": 3}))
-    kept = [load_file(tmp_path / str(rank) / "tokens.safetensors") for rank in range(2)]
+    folder, (first, second) = pairs["whole"].folder, pairs["whole"].said
+    kept = [load_file(folder / str(rank) / "tokens.safetensors") for rank in range(2)]
     assert torch.equal(kept[0]["tokens"], kept[1]["tokens"])
     assert torch.equal(kept[0]["chosen"], kept[1]["chosen"])
     _, tokens, chosen = alone._learned()
@@ -99,25 +130,27 @@ def test_two_processes_come_to_what_one_does(repository: Path, pipeline: Path, t
     assert [done for done, _ in first["reports"]] == [*range(1, STEPS + 1), STEPS + 1, STEPS + 2]
     for (_, ours), (_, theirs) in zip(first["reports"][:STEPS], seen[:STEPS], strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]
+    assert sorted(path.name for path in folder.iterdir()) == ["0", "1"]
 
 
-def test_one_that_is_told_to_stop_stops_both_and_one_alone_goes_on(repository: Path, pipeline: Path, tmp_path: Path):
-    together(repository, pipeline, tmp_path, status=4, stop=5)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints0"]
-    assert 3 <= steps_kept(tmp_path / "checkpoints0") <= 5
-    assert (tmp_path / "checkpoints0" / FILE).exists()
+def test_one_that_is_told_to_stop_stops_both_and_one_alone_goes_on(pairs: dict[str, Pair], pipeline: Path):
+    folder = pairs["stopped"].folder
+    assert [said["ended"] for said in pairs["stopped"].said] == ["told to stop"] * 2
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoints0"]
+    assert 3 <= steps_kept(folder / "checkpoints0") <= 5
+    assert (folder / "checkpoints0" / FILE).exists()
     expected = learn(pipeline, None)._learned()
-    continued = learn(pipeline, tmp_path / "checkpoints0")._learned()
+    continued = learn(pipeline, folder / "checkpoints0")._learned()
     assert float((continued[1] - expected[1]).abs().max() / expected[1].abs().max()) < 1e-5
     assert continued[2].tolist() == expected[2].tolist()
 
 
-@pytest.mark.parametrize("spoilt", [4, STEPS + 1], ids=["while learning", "while choosing"])
-def test_what_fails_in_one_ends_both(repository: Path, pipeline: Path, tmp_path: Path, spoilt: int):
-    first, second = together(repository, pipeline, tmp_path, status=3, spoilt=spoilt)
-    assert first == "another of the processes failed; its own line says why"
-    assert second == "image 3 is broken"
+@pytest.mark.parametrize("when", ["while learning", "while choosing"])
+def test_what_fails_in_one_ends_both(pairs: dict[str, Pair], when: str):
+    assert [said["ended"] for said in pairs[f"spoilt {when}"].said] == [
+        "another of the processes failed; its own line says why",
+        "image 3 is broken",
+    ]
 
 
 def launched(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:

@@ -138,7 +138,7 @@ def off(found: torch.Tensor, expected: torch.Tensor) -> float:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tokens of the small model, fitted for a few steps on drawn faces."""
-    method = StableKeypoints(StableKeypointsConfig(preset="mini", steps=10, selection_images=5))
+    method = StableKeypoints(StableKeypointsConfig(preset="mini", steps=4, selection_images=5))
     method.fit(ArrayImages(drawn_faces(16, method.image_size), prefix="fit"), 6, 0, lambda *_, **__: None)
     folder = tmp_path_factory.mktemp("learned")
     method.save(folder)
@@ -154,15 +154,14 @@ def drawn_faces(count: int, side: int) -> np.ndarray:
     return torch.nn.functional.interpolate(pixels, size=(side, side), mode="area").numpy()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
-def test_half_precision_moves_few_keypoints(learned: Path, dtype: torch.dtype):
+def test_half_precision_moves_few_keypoints(learned: Path):
     """By more than a cell of 128, on the model shipped: no more of them than a float32 model that rounds moves.
 
+    In bfloat16 alone, as processors emulate float16 slowly; the tests above have both.
     Which maxima fall the other way is chance, so both are counts of rare events: their difference has a variance of
     about the sum of the two, and three standard deviations are allowed.
     """
-    plain = located(learned, "float32")
+    dtype, plain = torch.bfloat16, located(learned, "float32")
     found, model = (
         int((np.abs(keypoints - plain).max(-1) > 1.001 * CELL).sum())
         for keypoints in (located(learned, str(dtype).removeprefix("torch.")), located(learned, "float32", dtype))
@@ -172,11 +171,11 @@ def test_half_precision_moves_few_keypoints(learned: Path, dtype: torch.dtype):
 
 
 def located(folder: Path, dtype: str, rounded_to: torch.dtype | None = None) -> np.ndarray:
-    """Keypoints (5, 6, 2) of drawn faces by the tokens of a folder."""
+    """Keypoints (8, 6, 2) of rendered faces by the tokens of a folder."""
     method = StableKeypoints(StableKeypointsConfig(preset="mini", dtype=dtype))
-    images = ArrayImages(drawn_faces(5, method.image_size), prefix="test")
+    images = ArrayImages(drawn_faces(8, method.image_size), prefix="test")
     method.load(folder)
     if rounded_to is not None:
         assert method._learner is not None
         round_all(method._learner.backbone, rounded_to)
-    return method.predict(images.load(range(5)))
+    return method.predict(images.load(range(8)))

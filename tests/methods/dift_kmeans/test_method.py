@@ -68,9 +68,7 @@ def test_features_are_the_mean_of_what_the_block_gives_in_whole_passes(pipeline:
     assert found.shape[-2:] == (32, 32)
 
 
-def test_the_papers_settings_are_the_defaults():
-    config = DiftKmeans.config_for("paper", {}).model_dump()
-    assert (config["timestep"], config["up_block"], config["ensemble"]) == (261, 1, 8)
+def test_the_small_model_takes_the_mini_preset():
     assert DiftKmeans.config_for("mini", {}).model_dump()["model"] == "mini"
     assert DiftKmeansConfig(model="mini").preset == "mini"
     with pytest.raises(ValidationError):

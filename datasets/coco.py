@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from datasets.base import DatasetError
-from datasets.reading.custom import Found, OwnDataset, distinct_names
+from datasets.reading.custom import CustomDataset, Found, distinct_names
 from datasets.reading.lookup import advice, find_files
 from datasets.reading.questions import Labels, LeftOut
 from datasets.reading.text import refuse_entry, shown
@@ -62,7 +62,7 @@ class Sample(NamedTuple):
     box: NDArray[np.float64] | None
 
 
-class Coco(OwnDataset):
+class Coco(CustomDataset):
     """A COCO-keypoints json. An id is the ``file_name``, with # and the annotation's id where an image has several."""
 
     prefix: ClassVar[str] = "coco"

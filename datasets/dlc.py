@@ -22,7 +22,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from datasets.base import DatasetError
-from datasets.reading.custom import Found, OwnDataset, distinct_names
+from datasets.reading.custom import CustomDataset, Found, distinct_names
 from datasets.reading.questions import Labels, LeftOut
 from datasets.reading.text import read_lines, refuse_entry, shown
 
@@ -49,7 +49,7 @@ class Heading(NamedTuple):
     parts: list[tuple[str, str]]
 
 
-class DeepLabCut(OwnDataset):
+class DeepLabCut(CustomDataset):
     """A DeepLabCut project of one animal. An id is video/frame; whole images are padded to a square."""
 
     prefix: ClassVar[str] = "dlc"

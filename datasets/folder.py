@@ -15,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from datasets.base import DatasetError, Split
-from datasets.reading.custom import Found, OwnDataset
+from datasets.reading.custom import CustomDataset, Found
 from datasets.reading.questions import Labels, LeftOut
 
 SUFFIXES = (
@@ -27,7 +27,7 @@ WRITTEN = RUN_FOLDERS | {"partial", "imports", "pictures", "mlartifacts"}
 _CELL = re.compile(r"--s\d+--[0-9a-f]{8}$")  # the folder of a cell's pictures
 
 
-class Folder(OwnDataset):
+class Folder(CustomDataset):
     """The images below a folder, an id being the path from there. Every image is in fit and in test."""
 
     prefix: ClassVar[str] = "folder"

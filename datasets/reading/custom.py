@@ -59,7 +59,7 @@ class Contents:
     remarks: tuple[str, ...]
 
 
-class OwnDataset(TableDataset):
+class CustomDataset(TableDataset):
     """Data at a path of the user's. Constructing reads nothing; the card is written when it is first asked for.
 
     Missing data is what ``available`` says; broken data is a DatasetError wherever it is first read.

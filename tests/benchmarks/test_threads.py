@@ -26,6 +26,7 @@ except SystemExit:
 import torch
 """
 COLLECT = ["-m", "pytest", "-p", "no:cacheprovider", "-s", "-q", "--collect-only", "tests/benchmarks/test_threads.py"]
+WORKER = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "1", "-m", "benchmarks", "run"]
 WAYS_IN = [pytest.param(["-c", START, "benchmarks"], id="benchmarks"), pytest.param(COLLECT, id="pytest")]
 pytestmark = pytest.mark.skipif(
     not (LIBRARIES.exists() and "libgomp" in LIBRARIES.read_text()),
@@ -53,6 +54,14 @@ def test_waiting_threads_sleep(repository, way_in):
 def test_the_policy_of_the_user_wins(repository):
     (count,) = spins(repository, ["-c", START, "benchmarks"], policy="ACTIVE")
     assert count > SPINS_BY_DEFAULT
+
+
+@pytest.mark.slow
+def test_waiting_threads_of_a_torchrun_worker_sleep(repository, tmp_path):
+    """The launcher is torch's own: it shows what libgomp does if nobody sets the policy."""
+    cell = ["--method", "grid", "--task", "cub_001", "--profile", "mini", "--no-floors", "--device", "auto"]
+    launched = [*WORKER, *cell, "--no-mlflow", "--output", str(tmp_path / "runs")]
+    assert spins(repository, launched) == [SPINS_BY_DEFAULT, SLEEPS]
 
 
 def test_nothing_is_set_where_torch_has_read_its_settings(repository):

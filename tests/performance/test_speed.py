@@ -4,6 +4,8 @@ The test suite runs each of them once and compares the results; no time is asser
 ``python -m pytest tests/performance --benchmark-enable --benchmark-group-by=func``.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -73,7 +75,7 @@ def test_bootstrap_interval(benchmark, code):
 def test_all_protocols_of_faces(benchmark, code):
     """Together they share regressions and resamples; the plain way scores one after the other."""
     fit, test = (world(seed, n=n, k=10, shown=1.0) for seed, n in ((0, 2000), (1, 500)))
-    options = {"interocular": (0, 1), "resamples": 1000}
+    options: dict[str, Any] = {"interocular": (0, 1), "resamples": 1000}
 
     def plain():
         return [score(name, fit, test, **options) for name in FACES]

@@ -1,7 +1,7 @@
-"""Lazy catalogues of plugins: a declarative table in the repository, entry points from elsewhere.
+"""Lazy catalogues of plugins: a declarative table in the repository, and entry points of other packages.
 
-Nothing of a plugin is imported until it is asked for, so that listing a thousand of them costs nothing and a
-broken one harms nobody else.
+A plugin is imported only when it is used, so that a list of many plugins costs nothing and a broken plugin stands in
+the way of no other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A name, the ``module:attribute`` it stands for, what it is in a line, and who registered it."""
+    """A registered plugin: its name, its target ``module:attribute``, a summary of one line, and who registered it."""
 
     name: str
     target: str
@@ -40,7 +40,7 @@ class Entry:
 
 
 class Registry:
-    """Plugins of one kind ('method', 'dataset', 'source' of own data, 'format' of others' output) by name."""
+    """Plugins of one kind by name: 'method', 'dataset', 'source' (of custom data), 'format' (of other systems)."""
 
     def __init__(self, kind: str, table: Mapping[str, tuple[str, str]], owner: str) -> None:
         self.kind = kind
@@ -50,7 +50,7 @@ class Registry:
 
     @cached_property
     def entries(self) -> dict[str, Entry]:
-        """Every entry by name, the repository's own first. Raises UserError where a name has two owners."""
+        """Every entry by name, the repository's own first. Raises UserError for a name that is registered twice."""
         own = [Entry(name, target, summary, self._owner) for name, (target, summary) in self._table.items()]
         found: dict[str, Entry] = {}
         for entry in [*own, *self._from_elsewhere()]:
@@ -71,18 +71,18 @@ class Registry:
         return entries
 
     def entry(self, name: str) -> Entry:
-        """The entry of a name. Raises UserError with the near match for one that is not there."""
+        """The entry of a name. Raises UserError for an unknown name, with the most similar one."""
         if name not in self.entries:
             raise unknown(self.kind, name, self.entries)
         return self.entries[name]
 
     def origin(self, name: str) -> str:
-        """Where a name comes from: its target and its owner."""
+        """The target of a name and the owner of its entry."""
         entry = self.entry(name)
         return f"{entry.target} ({entry.owner})"
 
     def load(self, name: str) -> Any:
-        """Import what a name stands for. Raises UserError where it is unknown or cannot be imported."""
+        """Import the target of a name. Raises UserError where the name is unknown or the import fails."""
         entry = self.entry(name)
         module, _, attribute = entry.target.partition(":")
         try:
@@ -100,7 +100,7 @@ IMPORTED = "imported:"
 
 
 def method_class(name: str) -> type[Method]:
-    """The class of a method; that of imported keypoints is made of their folder, ``imported:FOLDER``."""
+    """The class of a method; for imported keypoints, ``imported:FOLDER``, it is made from the folder."""
     if is_imported(name):
         from methods.imported import imported_method
 
@@ -110,12 +110,12 @@ def method_class(name: str) -> type[Method]:
 
 
 def is_imported(name: str) -> bool:
-    """Whether a method's name means keypoints that ``import`` has kept in a folder."""
+    """Whether a method's name stands for keypoints that ``import`` has written to a folder."""
     return name.startswith(IMPORTED)
 
 
 def full_method_name(name: str) -> str:
-    """A method's name with which every process finds it: imported keypoints by their absolute path."""
+    """A method's name as every process finds it: imported keypoints with their absolute path."""
     if not is_imported(name):
         return name
     folder = name.removeprefix(IMPORTED)
@@ -125,20 +125,20 @@ def full_method_name(name: str) -> str:
 
 
 def output_format(name: str) -> OutputFormat:
-    """The adapter of a format. Raises UserError for an unknown one, with the near match."""
+    """The adapter of a format. Raises UserError for an unknown format, with the most similar one."""
     adapter: OutputFormat = FORMATS.load(name)()
     return adapter
 
 
 def is_own(name: str) -> bool:
-    """Whether a dataset's name means the user's own data, such as coco:FILE.json."""
+    """Whether a dataset's name stands for custom data, such as coco:FILE.json."""
     return ":" in name
 
 
 def full_name(name: str) -> str:
-    """The name of a dataset as records have it: own data by its absolute path.
+    """The name of a dataset as in records: custom data with its absolute path.
 
-    Raises UserError for an unknown dataset or source, with the near match, and for own data without a path.
+    Raises UserError for an unknown dataset or source, with the most similar one, and for custom data without a path.
     """
     prefix, _, path = name.partition(":")
     if is_own(name):
@@ -152,9 +152,16 @@ def full_name(name: str) -> str:
     return DATASETS.entry(name).name
 
 
-def mini_twin(name: str) -> str:
-    """The drawn twin of a dataset, or the dataset itself where it has none."""
-    return f"mini_{name}" if f"mini_{name}" in DATASETS.entries else name
+def mini_counterpart(name: str) -> str:
+    """The synthetic counterpart of a dataset: ``mini_NAME``, or the one that its card names; itself without either.
+
+    The dataset is imported only where there is no ``mini_NAME``.
+    """
+    if f"mini_{name}" in DATASETS.entries:
+        return f"mini_{name}"
+    if name not in DATASETS.entries:
+        return name
+    return open_dataset(name, None).card.mini_counterpart or name
 
 
 def dataset_origin(name: str) -> str:
@@ -163,12 +170,12 @@ def dataset_origin(name: str) -> str:
 
 
 def open_dataset(name: str, root: Path | None) -> KeypointDataset:
-    """A dataset over the user's data root, or own data by its name; nothing is read yet."""
+    """A dataset below the user's data root, or custom data; nothing is read yet."""
     prefix, _, path = name.partition(":")
     dataset: KeypointDataset = SOURCES.load(prefix)(path) if is_own(name) else DATASETS.load(name)(root)
     return dataset
 
 
 def opener(root: Path | None) -> Open:
-    """What opens datasets by name, each once."""
+    """A function that opens datasets by name, each once."""
     return cache(lambda name: open_dataset(name, root))

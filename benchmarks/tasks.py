@@ -1,8 +1,8 @@
 """Tasks and suites: those of the paper's tables, those of installed packages, and tasks on any other dataset.
 
 A package registers tasks and suites through the entry point group ``keypoint_benchmarks.tasks``; an entry point names a
-module attribute that is a list of ``Task`` and ``Suite`` records. In the mini profile a dataset ``x`` is replaced by
-its synthetic counterpart ``mini_x``, if there is one.
+module attribute that is a list of ``Task`` and ``Suite`` records. In the mini profile a dataset is replaced by its
+synthetic counterpart, if there is one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typer
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.errors import UserError
-from benchmarks.registry import DATASETS, Registry, is_own, mini_twin, open_dataset
+from benchmarks.registry import DATASETS, Registry, is_own, mini_counterpart, open_dataset
 from datasets.base import SPLITS
 from leaderboard.suites import Suite
 from metrics.errors import MetricError
@@ -56,12 +56,12 @@ class Task(BaseModel):
 
     def dataset_id(self, profile: Profile) -> str:
         """Name of the dataset that is regressed and tested on."""
-        return mini_twin(self.dataset) if profile == "mini" else self.dataset
+        return mini_counterpart(self.dataset) if profile == "mini" else self.dataset
 
     def fit_dataset_id(self, profile: Profile) -> str:
         """Name of the dataset that keypoints are learned on."""
         source = self.fit_on or self.dataset
-        return mini_twin(source) if profile == "mini" else source
+        return mini_counterpart(source) if profile == "mini" else source
 
     def choose_fit(self, ids: Sequence[str], seed: int) -> tuple[str, ...]:
         """The images to learn on: all, or ``fit_images`` of them, chosen by the seed and their ids.
@@ -178,7 +178,7 @@ def protocols_of(card: DatasetCard) -> tuple[str, ...]:
 
 def _with_protocols(task: Task) -> Task:
     """The task with the protocols of its dataset's card; as it is if no such dataset is registered."""
-    name = task.dataset if task.dataset in DATASETS.entries else mini_twin(task.dataset)
+    name = task.dataset if task.dataset in DATASETS.entries else mini_counterpart(task.dataset)
     if name not in DATASETS.entries:
         return task
     return task.model_copy(update={"protocols": protocols_of(open_dataset(name, None).card)})

@@ -42,6 +42,8 @@ class DatasetCard(BaseModel):
     ``protocols`` names the protocols that tasks on the dataset are scored under, the first being the headline: ids such
     as 'strict/side', or sets of them such as 'birds' (``metrics.protocols.SETS``). Without any, a dataset with
     ``interocular`` gets the set 'faces' and any other dataset with landmarks the set 'general'.
+    ``mini_counterpart`` is the id of the synthetic dataset that replaces it under the mini profile; ``mini_ID`` need
+    not be named.
 
     ``left_right_pairs`` are pairs of indices into ``landmark_names``. ``interocular`` are the indices of the two eyes,
     whose distance normalises errors on faces. ``has_boxes`` says whether annotations have the object's box. ``counts``
@@ -69,6 +71,7 @@ class DatasetCard(BaseModel):
     archive: Archive | None = None
     digests: dict[Split, str] = {}
     remarks: tuple[str, ...] = ()
+    mini_counterpart: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Picture = Literal["attention", "choices"]
 
 
 class MethodError(Exception):
@@ -78,14 +80,40 @@ class MethodCard(BaseModel):
 
 @dataclass(frozen=True)
 class Ablation:
-    """A method with some of its settings changed, to see what they are worth.
+    """A method with some of its settings changed, to measure what they contribute.
 
-    ``name`` is what tables put behind the method's label ('without equivariance'), ``note`` what they say below.
+    Tables write ``name`` behind the method's label ('without equivariance') and ``note`` below the table.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     note: str = ""
+
+
+@dataclass(frozen=True)
+class Attention:
+    """The maps (B, K, S, S) float32 of B images whose maxima are the keypoints.
+
+    ``names`` has one name for each of the K maps, such as 'token 7'.
+    """
+
+    names: tuple[str, ...]
+    maps: NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How often each of N candidates was kept over images, and which K of them became the keypoints.
+
+    ``counts`` is (N,); ``chosen`` are the indices of the K, in the order of the keypoints; ``seen`` of the ``total``
+    images that the fit chose on were counted over. ``candidate`` is the word for a candidate, such as 'token'.
+    """
+
+    counts: NDArray[np.int64]
+    seen: int
+    total: int
+    chosen: tuple[int, ...]
+    candidate: str = "candidate"
 
 
 @dataclass(frozen=True)
@@ -142,12 +170,26 @@ class Method(ABC):
     creates it, keeps its checkpoints there, and removes it when the fit is complete. ``shares_fit`` says that ``fit``
     shares its work among the processes launched by torchrun, all of which must call it (``methods.parallel``); the fit
     of any other method runs in the first process only.
+
+    All of the following is optional, and means nothing unless a subclass sets it:
+
+    * ``floor``: id of the method's own baseline. ``run`` runs it beside the method, with the method's settings as far
+      as the baseline has settings of the same names.
+    * ``ablations``: changes of the settings that the suite ``ablation`` measures.
+    * ``settings_on``: settings that hold for some datasets alone.
+    * ``curve_labels``: the reported scalars that ``show`` draws as curves, in this order, with the title of each; all
+      scalars where none of these was reported.
+    * ``pictures``, with ``attention`` and ``choices``: what ``show`` can draw of a fit.
+    * ``exportable`` and ``export``: the files that a fit must hold to be written in the format of another program.
     """
 
     card: ClassVar[MethodCard]
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     version: ClassVar[str] = "1"
     shares_fit: ClassVar[bool] = False
+    floor: ClassVar[str | None] = None
+    curve_labels: ClassVar[Mapping[str, str]] = {"loss": "loss"}
+    exportable: ClassVar[tuple[str, ...]] = ()
     checkpoints: Path | None = None
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
@@ -177,6 +219,11 @@ class Method(ABC):
         """The ablations that the suite ``ablation`` runs for this config; each must change the config."""
         return ()
 
+    @classmethod
+    def pictures(cls, config: Any) -> frozenset[Picture]:
+        """Which of the methods ``attention`` and ``choices`` a fit with this config answers."""
+        return frozenset()
+
     @property
     def image_size(self) -> int:
         """Side in pixels of the square images that ``fit`` and ``predict`` take; 0 if they use no pixels."""
@@ -195,9 +242,25 @@ class Method(ABC):
         """Keypoints (B, K, 2), (x, y) in [0, 1]; an image's row does not depend on the rest of the batch."""
 
     def save(self, folder: Path) -> None:
-        """Write what ``load`` needs into an existing folder (safetensors and JSON, never pickle)."""
+        """Write all that ``load`` needs into an existing folder (safetensors and JSON, never pickle)."""
         raise MethodError(f"{self.card.id} learns nothing that could be saved")
 
     def load(self, folder: Path) -> None:
         """Restore what ``save`` wrote, so that ``predict`` can be called."""
         raise MethodError(f"{self.card.id} learns nothing that could be loaded")
+
+    def attention(self, batch: ImageBatch) -> Attention:
+        """The maps of images whose maxima are the keypoints, as ``predict`` reads them."""
+        raise MethodError(f"{self.card.id} reads its keypoints from no maps")
+
+    def choices(self, images: ImageStream, at_most: int) -> Choices:
+        """How often each candidate is kept over the first ``at_most`` images that the fit chose on.
+
+        ``images`` are those that were fitted.
+        """
+        raise MethodError(f"{self.card.id} chooses among no candidates")
+
+    @classmethod
+    def export(cls, folder: Path, destination: Path) -> tuple[Path, ...]:
+        """Write a fit kept in ``folder`` as files of another program into ``destination``; gives their paths."""
+        raise MethodError(f"{cls.card.id} has no other format to write a fit in")

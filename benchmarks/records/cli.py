@@ -29,11 +29,11 @@ def ui(
 
 def export(
     source: Annotated[Path, typer.Argument(help="The folder of a fit or of a cell, or a run directory with one fit.")],
-    destination: Annotated[Path, typer.Argument(help="Folder to write embedding.pt and indices.pt into.")],
+    destination: Annotated[Path, typer.Argument(help="Folder to write into, such as embedding.pt and indices.pt.")],
 ) -> None:
-    """Write the tokens of Stable Keypoints as its released code reads them.
+    """Write a fit in the format of another program: Stable Keypoints' tokens as its released code reads them.
 
-    The other way round, --set stable_keypoints.tokens=FOLDER takes such files, or a fit, as they are.
+    In the other direction --set stable_keypoints.tokens=FOLDER predicts with such files, or with another fit.
     """
     from benchmarks.records.export import export
 

@@ -1,48 +1,60 @@
-"""Writing the tokens of a fit as the two files of the released code of Stable Keypoints."""
+"""Writing a fit in the format of another program, as its method's ``export`` does."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
 from benchmarks.records.store import RESULT, Store
-from methods.stable_keypoints import official
+from benchmarks.registry import METHODS, method_class
+
+if TYPE_CHECKING:
+    from methods.base import Method
 
 
 def export(source: Path, destination: Path) -> str:
-    """Write ``embedding.pt`` and ``indices.pt`` into ``destination``; the line that says so.
+    """Write a fit into ``destination`` in the format of another program; gives a line that names the files.
 
     ``source`` is the folder of a fit or of a cell, or a run directory with one fit. Raises UserError where it is none
-    of these, and MethodError where its tokens mean nothing to the released code.
+    of these, and MethodError where the method cannot export the fit.
     """
-    fit = _fit_folder(source)
-    written = official.write(fit, destination)
-    return f"wrote {' and '.join(map(str, written))}: the tokens of {fit}"
+    folder, cls = _fit(source)
+    written = cls.export(folder, destination)
+    return f"wrote {' and '.join(map(str, written))} from {folder}"
 
 
-def _fit_folder(source: Path) -> Path:
-    if _has_tokens(source):
-        return source
-    if (source / RESULT).is_file():
-        fit = source.parent.parent / "fits" / _fit_of_cell(source / RESULT)
-        if not _has_tokens(fit):
-            raise UserError(f"{source} is a cell whose fit is not kept: no {official.TOKENS} in {fit}")
-        return fit
-    fits = sorted(folder for folder in Store(source).fits.glob("*") if _has_tokens(folder))
-    if not fits:
+def _fit(source: Path) -> tuple[Path, type[Method]]:
+    """The folder of the fit, and the class of the method that can export it."""
+    is_cell = (source / RESULT).is_file()
+    folders = [source] if not is_cell else [source.parent.parent / "fits" / _fit_of_cell(source / RESULT)]
+    if not is_cell and _exporter(source) is None:
+        folders = sorted(Store(source).fits.glob("*"))
+    found = [(folder, cls) for folder in folders if (cls := _exporter(folder)) is not None]
+    if not found and is_cell:
+        raise UserError(f"{source} is a cell whose fit cannot be exported: {folders[0]} is gone or of another method")
+    if not found:
         raise UserError(
-            f"nothing to export at {source}: expected a run directory, or the folder of a cell or of a fit, of "
-            "stable_keypoints (runs/fits/stable_keypoints--...)"
+            f"nothing to export at {source}: expected a run directory, or the folder of a cell or of a fit, of a "
+            "method that can export its fits, such as stable_keypoints"
         )
-    if len(fits) > 1:
-        names = ", ".join(folder.name for folder in fits[:6]) + (", ..." if len(fits) > 6 else "")
-        raise UserError(f"{source} has {len(fits)} fits; name one of them: {fits[0].parent}/ with {names}")
-    return fits[0]
+    if len(found) > 1:
+        names = ", ".join(folder.name for folder, _ in found[:6]) + (", ..." if len(found) > 6 else "")
+        raise UserError(f"{source} has {len(found)} fits; name one of them: {found[0][0].parent}/ with {names}")
+    return found[0]
 
 
-def _has_tokens(folder: Path) -> bool:
-    return (folder / official.TOKENS).is_file() and (folder / official.STATE).is_file()
+def _exporter(folder: Path) -> type[Method] | None:
+    """The method that can export a fit: the one that the folder is named after, or the first that knows its files."""
+    for name in sorted(METHODS.entries, key=lambda name: not folder.name.startswith(f"{name}--")):
+        try:
+            cls = method_class(name)
+        except UserError:
+            continue  # a plugin that cannot be imported
+        if cls.exportable and all((folder / file).is_file() for file in cls.exportable):
+            return cls
+    return None
 
 
 def _fit_of_cell(path: Path) -> str:

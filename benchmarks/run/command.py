@@ -102,7 +102,7 @@ def _memory_settings(options: RunOptions, console: Console) -> list[str]:
 
 
 def _profile(options: RunOptions, names: Sequence[str]) -> tuple[Profile, Path | None, str]:
-    """The profile, the data root, and why; own data alone needs no root, and a dataset without a twin needs one."""
+    """The profile, the data root, and why; own data alone needs no root, a dataset without mini counterpart does."""
     profile, root, why = choose_profile(options.profile, options.data_root)
     if names and all(map(is_own, names)) and not (options.profile or options.suites or options.tasks):
         return "paper", root, "own data, with the paper's settings; --profile mini takes the small preset"

@@ -1,4 +1,4 @@
-"""A picture of a finished cell: the keypoints it discovered, and the landmarks regressed from them."""
+"""The picture of a finished cell: discovered keypoints, and the landmarks regressed from them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     Draw = Callable[["Canvas", int], None]
 
 GAP, MARGIN = 8, 28
-TITLE, TITLE_LINE = 22, 28  # size of a heading's letters, and the height in pixels of each of its lines
-LARGE, LARGE_COLUMNS, LARGE_ROWS = 224, 6, 2  # keypoints: side of an image in pixels of the picture, and the grid
-SMALL, SMALL_COLUMNS = 166, 8  # landmarks: one row as wide
-SMOOTH = 3  # dots are drawn this much larger, then reduced
+TITLE, TITLE_LINE = 22, 28  # font size and line height of a heading, pixels
+LARGE, LARGE_COLUMNS, LARGE_ROWS = 224, 6, 2  # keypoints: side of an image in pixels, columns and rows
+SMALL, SMALL_COLUMNS = 166, 8  # landmarks: one row, as wide as the keypoints' rows
+SMOOTH = 3  # marks are drawn this many times larger, then reduced, for smooth edges
 INK, PAPER, GREY = "#1d2430", "#ffffff", "#6b7686"
 WHITE, DARK = (255, 255, 255), (30, 30, 30)
 COLOURS = (
@@ -37,10 +37,10 @@ COLOURS = (
 
 
 def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset, score: Score | None) -> None:
-    """Draw test images, spread over the split: discovered keypoints large, regressed against annotated landmarks small.
+    """Draw keypoints on large test images, and regressed beside annotated landmarks on small ones.
 
-    A keypoint keeps its colour from image to image, and a landmark has its own; without a score there are keypoints
-    alone.
+    The images are spread over the split. A keypoint has the same colour in all images, and so has a landmark. Without
+    a score the landmarks are left out.
     """
     ids, keypoints = read_predictions(folder, "test")
     shown = spread_out(len(ids), LARGE_COLUMNS * LARGE_ROWS)
@@ -60,7 +60,7 @@ def spread_out(total: int, count: int) -> NDArray[np.int64]:
 
 
 def keypoint_panel(photos: Sequence[Image.Image], keypoints: Points) -> Image.Image:
-    """Images in rows of ``LARGE_COLUMNS``, with keypoints (N, K, 2), each of its own colour in all images."""
+    """Images in rows of ``LARGE_COLUMNS`` with keypoints (N, K, 2); a keypoint has the same colour in all images."""
     colours = palette(keypoints.shape[1])
 
     def draw(canvas: Canvas, row: int) -> None:
@@ -71,13 +71,13 @@ def keypoint_panel(photos: Sequence[Image.Image], keypoints: Points) -> Image.Im
 
 
 def palette(count: int) -> list[Colour]:
-    """Colours that are easy to tell apart, most distinct first; beyond their number they come again."""
+    """``count`` colours, the most distinct first; after the last one they repeat."""
     colours = (ImageColor.getrgb(name) for name in islice(cycle(COLOURS), count))
     return [(red, green, blue) for red, green, blue, *_ in colours]
 
 
 class Canvas:
-    """An image to draw smooth marks on, in coordinates (x, y) in [0, 1] and sizes in pixels of the picture."""
+    """An image to draw smooth marks on: places are (x, y) in [0, 1], sizes are pixels of the finished picture."""
 
     def __init__(self, photo: Image.Image, side: int) -> None:
         self._side = side
@@ -86,13 +86,13 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image)
 
     def dot(self, point: Points, colour: Colour, radius: float) -> None:
-        """A disc with a white rim on a thin dark one, to be seen on any ground."""
+        """A disc with a white and a thin dark rim, which is visible on any background."""
         self.disc(point, radius + 0.7, DARK)
         self.disc(point, radius, WHITE)
         self.disc(point, radius - 1.6, colour)
 
     def ring(self, point: Points, colour: Colour, radius: float) -> None:
-        """A circle, empty inside."""
+        """The outline of a circle."""
         self._draw.ellipse(self._box(point, radius + 0.8), outline=DARK, width=SMOOTH)
         self._draw.ellipse(self._box(point, radius), outline=colour, width=round(1.6 * SMOOTH))
 
@@ -102,7 +102,7 @@ class Canvas:
         self._draw.line(ends, fill=colour, width=round(1.2 * SMOOTH))
 
     def finished(self) -> Image.Image:
-        """The image at its own size."""
+        """The picture with its marks, reduced to its final size."""
         return self._image.reduce(SMOOTH)
 
     def disc(self, point: Points, radius: float, colour: Colour) -> None:
@@ -116,7 +116,7 @@ class Canvas:
 
 
 def _landmark_panel(photos: Sequence[Image.Image], annotations: Sequence[Annotation], predicted: Points) -> Image.Image:
-    """The images that have annotations, small, with ``predicted`` (N, L, 2) beside what is annotated."""
+    """The annotated images, small, with regressed landmarks ``predicted`` (N, L, 2) beside the annotated ones."""
     colours = palette(predicted.shape[1])
 
     def draw(canvas: Canvas, row: int) -> None:
@@ -147,7 +147,7 @@ def _panel(photos: Sequence[Image.Image], side: int, columns: int, draw: Draw) -
 
 
 def heading_lines(heading: str, width: float) -> list[str]:
-    """A heading in lines of at most ``width`` pixels, broken at spaces, and within a word that is wider than a line."""
+    """A heading in lines of at most ``width`` pixels; it is broken at spaces, and inside words wider than a line."""
     font, lines = ImageFont.load_default(size=TITLE), [""]
     for word in heading.split():
         joined = f"{lines[-1]} {word}".lstrip()
@@ -163,7 +163,7 @@ def heading_lines(heading: str, width: float) -> list[str]:
 
 
 def write_heading(draw: ImageDraw.ImageDraw, lines: Sequence[str]) -> int:
-    """Write the lines of a heading at the top of a page; gives the y in pixels at which what is below it begins."""
+    """Write a heading at the top of a page; gives the y in pixels where the content below it begins."""
     font = ImageFont.load_default(size=TITLE)
     for row, line in enumerate(lines):
         draw.text((MARGIN, MARGIN - 6 + row * TITLE_LINE), line, fill=INK, font=font)

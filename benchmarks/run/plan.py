@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from methods.base import Ablation, MethodConfig
 
 FLOORS = ("centre", "grid", "random_points")
-COUNTERPARTS = {"stable_keypoints": "random_tokens"}  # a method's own floor, which takes the method's settings
 
 
 @dataclass(frozen=True)
@@ -60,21 +59,24 @@ class Request:
     suites: Sequence[str] = field(default_factory=tuple)
 
     def all_methods(self) -> list[str]:
-        """The methods and their floors, floors first, each once."""
-        floors: list[str] = []
-        if self.floors:
-            floors = [*FLOORS, *(COUNTERPARTS[method] for method in self.methods if method in COUNTERPARTS)]
+        """The methods and their baselines ("floors"), baselines first, each once."""
+        floors = [*FLOORS, *self.own_floors().values()] if self.floors else []
         return list(dict.fromkeys([*floors, *self.methods]))
+
+    def own_floors(self) -> dict[str, str]:
+        """The methods that name a baseline of their own, each with its baseline."""
+        found = {name: method_class(name).floor for name in self.methods if not is_imported(name)}
+        return {name: floor for name, floor in found.items() if floor is not None}
 
     def ablated(self) -> set[str]:
         """Names of the tasks that ablations run on."""
         return {task for name in self.suites if TABLES[SUITES[name].kind].ablations for task in SUITES[name].tasks}
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """The settings of each method; a method's own floor takes those that it also has."""
+        """The settings of each method; a method's own baseline takes those that it also has."""
         methods = self.all_methods()
         settings = parse_settings(self.assignments, [name for name in methods if not is_imported(name)])
-        for method, floor in COUNTERPARTS.items():
+        for method, floor in self.own_floors().items():
             if method in settings and floor in methods:
                 known = method_class(floor).Config.model_fields
                 shared = {name: value for name, value in settings[method].items() if name in known}
@@ -146,9 +148,9 @@ def _ablations(task: Task, request: Request, templates: Sequence[dict[str, Any]]
         seen = {content_hash(config.model_dump(mode="json")): "the method as it is"}
         for ablation in method_class(name).ablations(config, task.num_keypoints):
             template = _ablated(plain, ablation, request.profile)
-            twin = seen.setdefault(content_hash(template["config"]), f"'{ablation.name}'")
-            if twin != f"'{ablation.name}'":
-                raise UserError(f"{name}: ablation '{ablation.name}' is the same as {twin}; change one of them")
+            same = seen.setdefault(content_hash(template["config"]), f"'{ablation.name}'")
+            if same != f"'{ablation.name}'":
+                raise UserError(f"{name}: ablation '{ablation.name}' is the same as {same}; change one of them")
             found.append(template)
     if not found and runs_here:
         raise UserError(

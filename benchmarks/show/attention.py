@@ -1,4 +1,4 @@
-"""The attention maps of the chosen tokens over images, in a grid: a row an image, a column a token."""
+"""Attention maps over images in a grid: one row for each image, one column for each keypoint."""
 
 from __future__ import annotations
 
@@ -28,18 +28,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.run.overlay import Colour
+    from methods.base import Attention
 
 PAGE_WIDTH, SMALLEST, LARGEST = 2000, 116, 192
 TEXT, SMALL = 15, 12
-HEAD, LABELS, CAPTION = 78, 26, 18  # heights in pixels of a title of one line, column labels, the line below an image
+HEAD, LABELS, CAPTION = 78, 26, 18  # heights in pixels: title of one line, column labels, caption of an image
 COLOURS = "turbo"
 STRENGTH = 0.85  # of the tint, where a map is at its maximum
 BAR = (150, 10)
-EXPLANATION = 700  # pixels that the line below the title takes
+EXPLANATION = 700  # width in pixels of the line below the title
 
 
 def tile_side(num_keypoints: int) -> int:
-    """Side in pixels of an image in the grid, so that the columns fit a page where they can."""
+    """Side in pixels of an image in the grid; the columns fit the page unless that makes images too small."""
     return max(SMALLEST, min(LARGEST, PAGE_WIDTH // (num_keypoints + 1)))
 
 
@@ -50,7 +51,7 @@ def maximum(attention: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def tinted(photo: Image.Image, attention: NDArray[np.float32]) -> Image.Image:
-    """A photo in grey with a map (S, S) on it, from no tint at 0 to the strongest at the map's maximum."""
+    """A grey photo tinted by a map (S, S): no tint where the map is 0, the strongest at its maximum."""
     side = photo.width
     scaled = np.clip(attention, 0, None) / max(float(attention.max()), 1e-12)
     share = Image.fromarray(scaled.astype(np.float32)).resize((side, side), Image.Resampling.BILINEAR)
@@ -61,25 +62,19 @@ def tinted(photo: Image.Image, attention: NDArray[np.float32]) -> Image.Image:
     return Image.fromarray(mixed.round().clip(0, 255).astype(np.uint8), "RGB")
 
 
-def write_attention(
-    path: Path,
-    heading: str,
-    chosen: Sequence[int],
-    photos: Sequence[tuple[str, Image.Image]],
-    maps: Sequence[NDArray[np.float32]],
-) -> None:
-    """Draw for each photo (id and square image) its keypoints, and the map (K, S, S) of each chosen token."""
-    side, colours = photos[0][1].width, palette(len(chosen))
+def write_attention(path: Path, heading: str, photos: Sequence[tuple[str, Image.Image]], attention: Attention) -> None:
+    """Draw for each photo (id and square image) its keypoints, and the map of each keypoint."""
+    side, colours = photos[0][1].width, palette(len(attention.names))
     step, line = side + GAP, side + CAPTION + GAP
-    page, start = _page(heading, len(chosen), side, len(photos) * line)
+    page, start = _page(heading, len(attention.names), side, len(photos) * line)
     draw = ImageDraw.Draw(page)
-    _label_columns(page, chosen, colours, side, start)
-    for row, ((image_id, photo), attention) in enumerate(zip(photos, maps, strict=True)):
+    _label_columns(page, attention.names, colours, side, start)
+    for row, ((image_id, photo), maps) in enumerate(zip(photos, attention.maps, strict=True)):
         top = start + LABELS + row * line
-        points = [maximum(each) for each in attention]
+        points = [maximum(each) for each in maps]
         page.paste(_with_keypoints(photo, points, colours), (MARGIN, top))
         _text_below(draw, _shortened(image_id, side), MARGIN, top + side)
-        for column, (each, point) in enumerate(zip(attention, points, strict=True), start=1):
+        for column, (each, point) in enumerate(zip(maps, points, strict=True), start=1):
             left = MARGIN + column * step
             canvas = Canvas(tinted(photo, each), side)
             canvas.ring(point, WHITE, radius=max(5.5, side / 26))
@@ -89,7 +84,7 @@ def write_attention(
 
 
 def _page(heading: str, num_keypoints: int, side: int, height: int) -> tuple[Image.Image, int]:
-    """A page with its title, and the y in pixels at which the column labels begin; ``height`` is the grid's."""
+    """A page with its title, and the y in pixels where the column labels begin; ``height`` is that of the grid."""
     text = ImageFont.load_default(size=TEXT)
     width = max((num_keypoints + 1) * (side + GAP) - GAP, EXPLANATION)
     lines = heading_lines(heading, width)
@@ -97,7 +92,7 @@ def _page(heading: str, num_keypoints: int, side: int, height: int) -> tuple[Ima
     page = Image.new("RGB", (width + 2 * MARGIN, start + height + LABELS + MARGIN - GAP), PAPER)
     draw = ImageDraw.Draw(page)
     top = write_heading(draw, lines)
-    explained = f"attention of the {num_keypoints} chosen tokens, its maximum ringed;  0"
+    explained = f"attention of the {num_keypoints} keypoints, its maximum ringed;  0"
     draw.text((MARGIN, top), explained, fill=GREY, font=text)
     left = round(MARGIN + draw.textlength(explained, font=text) + 8)
     ramp = np.tile(np.linspace(0, 1, BAR[0]), (BAR[1], 1)).astype(np.float32)
@@ -107,21 +102,21 @@ def _page(heading: str, num_keypoints: int, side: int, height: int) -> tuple[Ima
 
 
 def _ramp(share: NDArray[np.float32]) -> Image.Image:
-    """The tint over middle grey, from none to the strongest."""
+    """The tint of shares in [0, 1] over middle grey."""
     blend = STRENGTH * share[..., None].astype(np.float64)
     mixed = (1 - blend) * 140 + blend * _colours(share)
     return Image.fromarray(mixed.round().astype(np.uint8), "RGB")
 
 
-def _label_columns(page: Image.Image, chosen: Sequence[int], colours: Sequence[Colour], side: int, top: int) -> None:
+def _label_columns(page: Image.Image, names: Sequence[str], colours: Sequence[Colour], side: int, top: int) -> None:
     draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=TEXT - 1)
     draw.text((MARGIN, top), "keypoints", fill=INK, font=font)
-    for column, (token, colour) in enumerate(zip(chosen, colours, strict=True), start=1):
+    for column, (name, colour) in enumerate(zip(names, colours, strict=True), start=1):
         left = MARGIN + column * (side + GAP)
         canvas = Canvas(Image.new("RGB", (18, 18), PAPER), 18)
         canvas.dot(np.array([0.5, 0.5]), colour, radius=6.0)
         page.paste(canvas.finished(), (left, top))
-        draw.text((left + 23, top), f"token {token}", fill=INK, font=font)
+        draw.text((left + 23, top), name, fill=INK, font=font)
 
 
 def _with_keypoints(
@@ -138,7 +133,7 @@ def _text_below(draw: ImageDraw.ImageDraw, text: str, left: int, top: int) -> No
 
 
 def _shortened(image_id: str, side: int) -> str:
-    """The end of an id, as much of it as fits below an image."""
+    """An id, cut at its beginning where it is wider than an image."""
     font = ImageFont.load_default(size=SMALL)
     if font.getlength(image_id) <= side:
         return image_id

@@ -1,4 +1,4 @@
-"""How many of a cell's kept keypoints lie inside the object's box; nothing is predicted again."""
+"""How many recorded keypoints of a cell lie inside the object's box; nothing is predicted again."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 def inside(keypoints: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which keypoints (N, K, 2) lie inside or on the box (N, 4), x0, y0, x1, y1, of their image: (N, K)."""
+    """Whether keypoints (N, K, 2) lie inside or on the box (N, 4), x0, y0, x1, y1, of their image: (N, K) bool."""
     low, high = boxes[:, None, :2], boxes[:, None, 2:]
     return np.all((keypoints >= low) & (keypoints <= high), axis=-1)
 
 
 def box_lines(folder: Path, object_box: Callable[[str], Box | None]) -> list[str]:
-    """What to say of the test keypoints kept in the folder of a cell; nothing where ``object_box`` knows no box.
+    """Lines on the test keypoints in the folder of a cell; none where ``object_box`` knows no box of any image.
 
-    A keypoint is judged in every test image that has a box. Raises UserError without kept keypoints.
+    Test images without a box do not count. Raises UserError where the folder holds no keypoints.
     """
     if not predictions_path(folder, "test").exists():
         raise UserError(f"no keypoints are kept in {predictions_path(folder, 'test')}; run the cell again")
@@ -41,9 +41,9 @@ def box_lines(folder: Path, object_box: Callable[[str], Box | None]) -> list[str
 
 
 def _lines(hits: NDArray[np.bool_], boxes: NDArray[np.float64]) -> list[str]:
-    """One line on all of the hits (N, K), and one on each keypoint.
+    """A line on all hits (N, K) together, and a line on each keypoint.
 
-    Of uniformly random points the boxes hold their mean share of the image's area.
+    For comparison: uniformly random points lie inside with the boxes' mean share of the image's area.
     """
     by_keypoint = hits.mean(axis=0)
     at_random = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1).mean()

@@ -1,9 +1,7 @@
-"""How often each token was kept over the selection images, the K chosen ones in their colours."""
+"""A bar chart of how often each candidate was kept, with the chosen ones in the colours of their keypoints."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,36 +11,29 @@ from benchmarks.run.overlay import GREY, INK, palette
 from benchmarks.show.figures import RULE, new_figure, quieten, write_figure
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from methods.base import Choices
 
 MOST_BARS = 64
 PALE = "#c9d0d8"
 
 
-@dataclass(frozen=True)
-class Choices:
-    """How often each of N tokens was kept over ``seen`` of the ``total`` selection images, and the K ids chosen."""
-
-    counts: NDArray[np.int64]
-    seen: int
-    total: int
-    chosen: Sequence[int]
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the tokens kept most often are the chosen ones."""
-        ranked = np.lexsort((np.arange(len(self.counts)), -self.counts))
-        return set(ranked[: len(self.chosen)].tolist()) == set(self.chosen)
+def agrees(choices: Choices) -> bool:
+    """Whether the candidates kept most often are the chosen ones (of two that tie, the lower index counts)."""
+    ranked = np.argsort(-choices.counts, kind="stable")
+    return set(ranked[: len(choices.chosen)].tolist()) == set(choices.chosen)
 
 
 def write_choices(path: Path, heading: str, choices: Choices) -> None:
-    """Draw a bar for each token that was kept at all, most frequent first; at most 64, the chosen ones always."""
+    """Draw a bar for each candidate that was kept at all, the most frequent first; at most 64 bars.
+
+    The chosen candidates are always among them.
+    """
     shown = _shown(choices)
     share = 100 * choices.counts[shown] / choices.seen
-    paint = {token: tuple(value / 255 for value in colour) for token, colour in _colours(choices).items()}
+    paint = {candidate: tuple(value / 255 for value in colour) for candidate, colour in _colours(choices).items()}
     figure = new_figure(heading, max(6.4, 1.6 + 0.19 * len(shown)), 4.2)
     axes = figure.subplots()
-    axes.bar(range(len(shown)), share, width=0.78, color=[paint.get(token, PALE) for token in shown])
+    axes.bar(range(len(shown)), share, width=0.78, color=[paint.get(each, PALE) for each in shown])
     at_random = 100 * len(choices.chosen) / len(choices.counts)
     axes.axhline(at_random, color=GREY, linewidth=1, linestyle=(0, (4, 3)))
     axes.annotate(
@@ -55,16 +46,16 @@ def write_choices(path: Path, heading: str, choices: Choices) -> None:
         color=GREY,
         fontsize=9,
     )
-    axes.set_xticks(range(len(shown)), [str(token) for token in shown], rotation=90 if len(shown) > 12 else 0)
+    axes.set_xticks(range(len(shown)), [str(each) for each in shown], rotation=90 if len(shown) > 12 else 0)
     axes.set_xlim(-0.7, len(shown) - 0.3)
     axes.set_ylim(0, 104)
-    axes.set_xlabel("token", color=GREY, fontsize=9)
-    axes.set_ylabel(f"kept, % of {choices.seen} selection images", color=GREY, fontsize=9)
+    axes.set_xlabel(choices.candidate, color=GREY, fontsize=9)
+    axes.set_ylabel(f"kept, % of {choices.seen} images", color=GREY, fontsize=9)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     quieten(axes)
-    for label, token in zip(axes.get_xticklabels(), shown, strict=True):
-        label.set_color(INK if token in paint else GREY)
-        label.set_fontweight("bold" if token in paint else "normal")
+    for label, each in zip(axes.get_xticklabels(), shown, strict=True):
+        label.set_color(INK if each in paint else GREY)
+        label.set_fontweight("bold" if each in paint else "normal")
     axes.set_title(_explained(choices, len(shown)), loc="left", fontsize=10, color=GREY)
     write_figure(path, figure)
 
@@ -74,7 +65,7 @@ def _colours(choices: Choices) -> dict[int, tuple[int, int, int]]:
 
 
 def _shown(choices: Choices) -> list[int]:
-    """Tokens by how often they were kept (ties: the chosen ones first, then the lower id)."""
+    """Candidates by how often they were kept (ties: the chosen ones first, then the lower index)."""
     chosen = set(choices.chosen)
     ranked = sorted(range(len(choices.counts)), key=lambda token: (-choices.counts[token], token not in chosen, token))
     rare = [token for token in ranked if choices.counts[token] and token not in chosen][MOST_BARS - len(chosen) :]
@@ -82,10 +73,8 @@ def _shown(choices: Choices) -> list[int]:
 
 
 def _explained(choices: Choices, shown: int) -> str:
-    kept, tokens = int((choices.counts > 0).sum()), len(choices.counts)
-    text = f"{kept} of {tokens} tokens were kept at least once"
+    kept, candidates = int((choices.counts > 0).sum()), len(choices.counts)
+    text = f"{kept} of {candidates} {choices.candidate}s were kept at least once"
     text += f" ({shown} shown); " if shown < kept else "; "
     text += f"the {len(choices.chosen)} chosen ones in their colours"
-    return text + (
-        f"; first {choices.seen} of {choices.total} selection images" if choices.seen < choices.total else ""
-    )
+    return text + (f"; first {choices.seen} of {choices.total} images" if choices.seen < choices.total else "")

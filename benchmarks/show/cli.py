@@ -10,9 +10,9 @@ from benchmarks.show.options import ShowOptions
 
 @from_dataclass(ShowOptions)
 def show(options: ShowOptions) -> None:
-    """Draw attention maps, loss curves and how tokens were chosen, as PNG.
+    """Draw loss curves, and attention maps and choices of methods that have them, as PNG.
 
-    Where a dataset knows the object's box, say how many keypoints lie inside it, and how often each does.
+    Where a dataset knows the object's box, print the share of keypoints inside it, of all and of each.
 
     Exit status: 0 all is shown, 1 something is missing (a line says what), 2 a mistake you can mend, 130 interrupted.
     """

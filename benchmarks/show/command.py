@@ -1,4 +1,4 @@
-"""The ``show`` command: which cells, which pictures and numbers of each, and what is missing where there are none."""
+"""The ``show`` command: chooses the cells, draws their pictures, prints their numbers, and says what is missing."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from benchmarks.records.store import HISTORY, RESULT
 from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_device
 from benchmarks.show.boxes import box_lines
-from benchmarks.show.curves import label, read_curves, write_curves
+from benchmarks.show.cells import heading, label, open_same
+from benchmarks.show.curves import read_curves, write_curves
 from benchmarks.show.options import ShowOptions
-from benchmarks.show.pictures import Artist, attends, chooses, heading, open_same
+from benchmarks.show.pictures import Artist, pictures
 from benchmarks.show.rows import write_rows
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
@@ -32,10 +33,10 @@ TOGETHER = "pictures"
 
 
 def show_command(options: ShowOptions) -> int:
-    """Draw what there is of each cell, name every picture, and say how many keypoints lie inside the object's box.
+    """Draw the pictures of each cell, print their paths, and say how many keypoints lie inside the object's box.
 
-    Gives the exit status: 1 where something is missing. Raises UserError for a cell that is not there and where there
-    is nothing to show, LeaderboardError for a run that is not there.
+    Gives the exit status: 1 where something is missing. Raises UserError for an unknown cell and where there is nothing
+    to show, LeaderboardError where there is no such run.
     """
     run, names = _run_and_cells(options)
     records = _choose(load_records(run), names, run)
@@ -47,7 +48,7 @@ def show_command(options: ShowOptions) -> int:
         show.cell(record)
     show.together(records)
     if not show.pictures and not show.numbers:
-        why = "the lines above say why" if show.missing else "they have neither tokens, curves nor object boxes"
+        why = "the lines above say why" if show.missing else "they have neither attention maps, curves nor object boxes"
         raise UserError(f"no picture could be drawn of {len(records)} cells in {run}; {why}")
     if options.mlflow and options.output is None:
         show.to_mlflow(records)
@@ -55,7 +56,7 @@ def show_command(options: ShowOptions) -> int:
 
 
 def _run_and_cells(options: ShowOptions) -> tuple[Path, Sequence[str]]:
-    """The run directory and the cells asked for, of a run directory or the folder of one cell."""
+    """The run directory and the names of cells; ``run`` may also be the folder of one cell."""
     path = options.run
     if not (path / RESULT).is_file():
         return path, options.cells
@@ -66,22 +67,20 @@ def _run_and_cells(options: ShowOptions) -> tuple[Path, Sequence[str]]:
 
 
 def _choose(records: Sequence[ResultRecord], names: Sequence[str], run: Path) -> list[ResultRecord]:
-    """The records of the cells named, by id or as a shell pattern, or all of them."""
+    """The records whose ids match a name or shell pattern; all of them without names. Raises UserError for no match."""
     ids = [record.cell_id for record in records]
     wanted: set[str] = set()
     for name in names:
         matches = {cell_id for cell_id in ids if fnmatchcase(cell_id, name)}
         if not matches:
             hint = near_match(name, ids) if len(ids) <= 20 or "did you mean" in near_match(name, ids) else ""
-            raise UserError(
-                f"no cell '{name}' in {run / 'cells'}{hint}; a pattern such as 'stable_keypoints--*' does too"
-            )
+            raise UserError(f"no cell '{name}' in {run / 'cells'}{hint}; a pattern such as '*--cub_*' is allowed too")
         wanted |= matches
     return [record for record in records if not names or record.cell_id in wanted]
 
 
 class _Show:
-    """Draws the pictures of one run directory, each named on a line when it is there."""
+    """Draws the pictures of one run directory and prints the path of each."""
 
     def __init__(self, options: ShowOptions, run: Path) -> None:
         self._options = options
@@ -101,27 +100,32 @@ class _Show:
         return Artist(self._run, self._datasets, device, options.images, options.selection_images)
 
     def cell(self, record: ResultRecord) -> None:
-        """The pictures and numbers of one cell; one that failed has none."""
+        """The pictures and numbers of one cell; a failed cell has none."""
         if record.failure:
             self._lacks(f"{record.cell_id}: it failed: {record.failure.message}")
             return
         folder = (self._options.output or self._run / "cells") / record.cell_id
-        if attends(record):
-            artist = self._artist  # a bad device or data root ends the command
+        try:
+            wanted = pictures(record)
+        except mendable() as error:
+            self._lacks(f"{record.cell_id}: no {ATTENTION}: {first_line(error)}")
+            wanted = frozenset()
+        artist = self._artist if wanted else None  # a bad device or data root ends the command
+        if artist and "attention" in wanted:
             self._draw(record, folder / ATTENTION, partial(artist.attention, record))
-            if chooses(record):
-                self._draw(record, folder / CHOICES, partial(artist.choices, record))
+        if artist and "choices" in wanted:
+            self._draw(record, folder / CHOICES, partial(artist.choices, record))
         if self._curves_file(record).is_file():
             self._draw(record, folder / LOSSES, partial(self._losses, [record], heading(record)))
         self._boxes(record)
 
     def _boxes(self, record: ResultRecord) -> None:
-        """Say how many of the cell's test keypoints lie inside the object's box, where the dataset knows it."""
+        """Print how many of the cell's test keypoints lie inside the object's box, where the dataset knows boxes."""
         datasets = self._datasets  # a bad data root ends the command
         try:
             dataset = datasets(record.dataset)
             if not dataset.card.has_boxes and not dataset.available()[0]:
-                return  # without its files nothing tells whether it knows boxes
+                return  # without its files it cannot be told whether it knows boxes
             dataset = open_same(datasets, record, record.dataset, "test")
             lines = box_lines(self._run / "cells" / record.cell_id, dataset.object_box)
         except mendable() as error:
@@ -132,7 +136,7 @@ class _Show:
             self._out.print(Text(f"{record.cell_id}: {line}"), soft_wrap=True)
 
     def rows(self, records: Sequence[ResultRecord], path: Path) -> None:
-        """One picture with a row of test images for each cell. Raises UserError for a cell that failed."""
+        """Draw one picture with a row of test images for each cell. Raises UserError for a failed cell."""
         failed = next((record for record in records if record.failure), None)
         if failed is not None:
             raise UserError(f"{failed.cell_id} failed and has no keypoints to draw; name cells that are done")
@@ -140,7 +144,7 @@ class _Show:
         self._out.print(Text(str(path)), soft_wrap=True)
 
     def together(self, records: Sequence[ResultRecord]) -> None:
-        """The curves of all cells of a task in one picture: its seeds, settings and methods."""
+        """Draw the curves of all cells of a task (methods, settings, seeds) in one picture."""
         with_curves = [record for record in records if not record.failure and self._curves_file(record).is_file()]
         with_curves.sort(key=lambda record: (record.profile, record.task, record.variant is not None, label(record)))
         for (profile, task), group in groupby(with_curves, key=lambda record: (record.profile, record.task)):
@@ -152,7 +156,7 @@ class _Show:
                 self._draw(cells[0], path, partial(self._losses, cells, title))
 
     def to_mlflow(self, records: Sequence[ResultRecord]) -> None:
-        """Hand the pictures to the runs of these cells in MLflow, where there is a store."""
+        """Add the pictures to the MLflow runs of these cells, where the run directory has an MLflow store."""
         from benchmarks.records.mlflow_mirror import Tracker, has_store
 
         if not has_store(self._run):

@@ -1,9 +1,9 @@
-"""The curves of fits: loss and its parts over the steps, one cell alone or all cells of a task together."""
+"""The curves of fits: losses over the steps, of one cell or of all cells of a task together."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,9 @@ import numpy as np
 
 from benchmarks.records.store import HISTORY, read_columns
 from benchmarks.run.overlay import GREY, INK
+from benchmarks.show.cells import label, method_of
 from benchmarks.show.figures import LINES, RULE, new_figure, quieten, write_figure
+from methods.base import Method
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,40 +23,35 @@ if TYPE_CHECKING:
 
     from leaderboard.records import ResultRecord
 
-PANELS = {"loss": "loss", "sharpening": "sharpening, unweighted", "equivariance": "equivariance, unweighted"}
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
-SMOOTHED = 1 / 20  # of the steps
-MOST_PALE = 6  # fits, beyond which single steps would hide the means
+SMOOTHED = 1 / 20  # length of the window of the moving average, in lengths of the curve
+MOST_PALE = 6  # number of fits above which raw values would hide the averages
 
 
 @dataclass(frozen=True)
 class Curves:
-    """The scalars of one fit: ``columns`` by name, each as long as ``steps``."""
+    """The scalars of one fit: ``columns`` by name, each as long as ``steps``; ``titles`` of those to be drawn."""
 
     label: str
     seed: int
     steps: NDArray[np.float64]
     columns: dict[str, NDArray[np.float64]]
+    titles: Mapping[str, str]
 
 
 def read_curves(folder: Path, record: ResultRecord) -> Curves:
-    """The curves kept in the folder of a cell."""
+    """The curves in the folder of a cell; its method says which are drawn, and all are where it names none of them."""
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in read_columns(folder / HISTORY).items()}
     steps = columns.pop("step")
-    return Curves(label(record), record.seed, steps, columns)
-
-
-def label(record: ResultRecord) -> str:
-    """The method of a record with what was changed of it, and the limit that it was run under."""
-    changed = f" {record.variant.name}" if record.variant else ""
-    limit = f", {record.n_images_limit} images a split" if record.n_images_limit else ""
-    return record.method_label + changed + limit
+    labels = (method_of(record) or Method).curve_labels
+    titles = {name: title for name, title in labels.items() if name in columns} or {name: name for name in columns}
+    return Curves(label(record), record.seed, steps, columns, titles)
 
 
 def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of each value and its neighbours, a twentieth of the curve in all; at the ends of fewer of them.
+    """The moving average of a curve (N,) over a twentieth of its length; the window is cut off at both ends.
 
-    What is not finite is left out of every mean, and NaN where nothing is left.
+    Values that are not finite are left out of the average, which is NaN where no value is left.
     """
     reach = int(len(values) * SMOOTHED) // 2
     weights = np.ones(2 * reach + 1)
@@ -65,11 +62,12 @@ def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def write_curves(path: Path, heading: str, fits: Sequence[Curves]) -> None:
-    """Draw every scalar of the fits in a panel of its own, logarithmic: smoothed, and of few fits pale as it was.
+    """Draw one log-scale panel for each scalar: thick lines are smoothed, thin lines (at most 6 fits) are raw values.
 
-    A label has a colour, a seed its dashes.
+    Fits of one label share a colour, fits of one seed a dash pattern.
     """
-    names = _panels(fits)
+    titles = {name: title for fit in reversed(fits) for name, title in fit.titles.items()}
+    names = list(dict.fromkeys(name for fit in fits for name in fit.titles))
     labels = list(dict.fromkeys(fit.label for fit in fits))
     seeds = sorted({fit.seed for fit in fits})
     entries = _entries(fits, labels, seeds)
@@ -78,7 +76,7 @@ def write_curves(path: Path, heading: str, fits: Sequence[Curves]) -> None:
     figure = new_figure(heading, width, 4.0 + 0.22 * -(-len(entries) // columns))
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
-        _prepare(axes, name)
+        _prepare(axes, titles[name])
         for fit in fits:
             _draw(axes, fit, name, _colour(labels, fit.label), _dashes(seeds, fit.seed), len(fits))
         _finish(axes)
@@ -86,22 +84,16 @@ def write_curves(path: Path, heading: str, fits: Sequence[Curves]) -> None:
     write_figure(path, figure)
 
 
-def _panels(fits: Sequence[Curves]) -> list[str]:
-    """The losses that are known; the scalars of a method without any of them are all shown."""
-    found = list(dict.fromkeys(name for fit in fits for name in fit.columns))
-    return [name for name in PANELS if name in found] or found
-
-
-def _prepare(axes: Axes, name: str) -> None:
+def _prepare(axes: Axes, title: str) -> None:
     axes.set_yscale("log")
-    axes.set_title(PANELS.get(name, name), loc="left", fontsize=11, color=INK)
+    axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.set_xlabel("step", color=GREY, fontsize=9)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
     quieten(axes)
 
 
 def _finish(axes: Axes) -> None:
-    """Label the scale in plain numbers, the closer the less it spans; say so where there is nothing to see."""
+    """Label the scale with plain numbers, more of them on a narrow range; write '0 throughout' on an empty panel."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     axes.yaxis.set_minor_locator(NullLocator())
@@ -121,7 +113,7 @@ def _draw(axes: Axes, fit: Curves, name: str, colour: str, dashes: Any, fits: in
     values = fit.columns.get(name)
     if values is None:
         return
-    seen = np.where(values > 0, values, np.nan)  # 0 has no place on the scale
+    seen = np.where(values > 0, values, np.nan)  # a log scale has no place for 0
     if not np.isfinite(seen).any():
         return
     if fits <= MOST_PALE:
@@ -130,7 +122,7 @@ def _draw(axes: Axes, fit: Curves, name: str, colour: str, dashes: Any, fits: in
 
 
 def _entries(fits: Sequence[Curves], labels: Sequence[str], seeds: Sequence[int]) -> list[Line2D]:
-    """The legend: labels where there are several, seeds where there are several, and what is smooth and what pale."""
+    """The legend: labels and seeds, where there are several of them, and what the thick and thin lines are."""
     from matplotlib.lines import Line2D
 
     entries = []

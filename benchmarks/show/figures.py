@@ -1,4 +1,4 @@
-"""What the figures share: how they look, and how they get to the disk."""
+"""The common look of the figures, and how they are written to disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 DPI = 120
-HEADING_DENSITY = 8.5  # characters an inch, at most
+HEADING_DENSITY = 8.5  # characters in an inch of a heading, at most
 RULE = "#dfe3e8"
 LINES = (
     *("#4363d8", "#e6194b", "#00897b", "#f58231", "#911eb4"),
@@ -25,7 +25,7 @@ LINES = (
 
 
 def new_figure(heading: str, width: float, height: float) -> Figure:
-    """A figure with nothing but a heading, sizes in inches, that needs no display."""
+    """A figure with a heading and nothing else, sizes in inches; it needs no display."""
     from matplotlib.figure import Figure
 
     lines = textwrap.wrap(heading, int(width * HEADING_DENSITY))
@@ -35,7 +35,7 @@ def new_figure(heading: str, width: float, height: float) -> Figure:
 
 
 def quieten(axes: Axes) -> None:
-    """Take away what is not data: the frame above and on the right, strong rules, black."""
+    """Remove the frame above and on the right, and make the remaining axes pale."""
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
@@ -45,7 +45,7 @@ def quieten(axes: Axes) -> None:
 
 
 def write_figure(path: Path, figure: Figure) -> None:
-    """Write a figure as PNG, whole or not at all."""
+    """Write a figure as PNG; an interrupted write leaves no file."""
     write_whole(path, lambda partial: figure.savefig(partial, format="png"))
 
 

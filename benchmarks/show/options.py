@@ -19,9 +19,9 @@ class ShowOptions:
     cells: Annotated[
         list[str], typer.Argument(help="Cells of it, by id or pattern such as '*--cub_*' (default: all).")
     ] = field(default_factory=list)
-    images: Annotated[int, typer.Option(min=1, help="Test images to show attention maps of.")] = 6
+    images: Annotated[int, typer.Option(min=1, help="Test images to show attention maps on.")] = 6
     selection_images: Annotated[
-        int, typer.Option(min=1, help="Selection images to count the tokens' choices over, at most.")
+        int, typer.Option(min=1, help="Images to count choices over (such as of tokens), at most.")
     ] = 500
     data_root: DataRoot = None
     device: Device = "auto"

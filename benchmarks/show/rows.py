@@ -1,4 +1,4 @@
-"""One picture of several cells: a row of test images for each, with the keypoints that the cell discovered."""
+"""One picture of several cells: a row of test images for each cell, with the keypoints that it discovered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmarks.records.store import read_predictions
 from benchmarks.run.overlay import GAP, LARGE, LARGE_COLUMNS, PAPER, keypoint_panel, spread_out
-from benchmarks.show.pictures import open_same
+from benchmarks.show.cells import open_same
 from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def write_rows(path: Path, run: Path, records: Sequence[ResultRecord], datasets: Open) -> None:
-    """Draw ``LARGE_COLUMNS`` test images of each cell, spread evenly over the split, from kept predictions.
+    """Draw ``LARGE_COLUMNS`` test images of each cell, spread evenly over the split, with its recorded keypoints.
 
-    A keypoint keeps its colour along its row. Raises UserError for a dataset that is not there or is another one
-    than that of the record.
+    A keypoint has the same colour in the whole row. Raises UserError where a dataset is missing or differs from that
+    of the record.
     """
     rows = []
     for record in records:

@@ -14,7 +14,7 @@ from methods.checkpoints import CheckpointFile, Stop, deferred_signals
 from methods.parallel import Team
 from methods.prefetch import loaded_ahead
 from methods.stable_keypoints.learning import Learner
-from methods.stable_keypoints.selection import most_frequent, most_local, spread_out
+from methods.stable_keypoints.selection import most_frequent
 from methods.stable_keypoints.state import State
 from methods.training.loop import is_reading_due, record_steps
 
@@ -185,7 +185,8 @@ class TokenFit:
         try:
             images = batch.result()
             if images.ids:
-                found[own] = self._spread_out(images, len(self.kept) + own.start).cpu()
+                pixels = torch.tensor(images.pixels)
+                found[own] = self.learner.kept(self.tokens, images.ids, pixels, len(self.kept) + own.start).cpu()
         except Exception as error:
             if self.team.size == 1:
                 raise
@@ -194,15 +195,6 @@ class TokenFit:
         found = self.team.total(found).cpu()
         self.team.check(bool(found[-1].any()), self._failure)
         return found[:-2], bool(found[-2].any())
-
-    def _spread_out(self, batch: ImageBatch, first: int) -> Tensor:
-        """Ids (B, K) of the tokens that furthest point sampling keeps in each image; ``first`` numbers the draws."""
-        config, learner = self.config, self.learner
-        keys = [(learner.seed, "selection", image_id, first + row) for row, image_id in enumerate(batch.ids)]
-        latents = learner.encode_original(torch.tensor(batch.pixels), batch.ids)
-        maps = learner.maps(latents, keys, self.tokens)
-        candidates = most_local(maps, learner.kappa, config.sigma, config.ranking)
-        return spread_out(maps, candidates, learner.num_keypoints)
 
     def _begin(self, start: State) -> State:
         """The state from which the first process starts, in all processes."""

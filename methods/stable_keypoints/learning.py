@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from methods.base import MethodError
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.losses import equivariance, peak, sharpening
 from methods.stable_keypoints.maps import Projections
-from methods.stable_keypoints.selection import furthest_points, most_local
+from methods.stable_keypoints.selection import furthest_points, most_local, spread_out
 from methods.warps import average_unwarped, inverse, resize, warp
 
 
@@ -108,30 +108,42 @@ class Learner:
 
     @torch.no_grad()
     def locate(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> NDArray[np.float64]:
-        """Keypoints (B, K, 2), (x, y) in [0, 1], of images (B, 3, S, S): Eq. 11 and its maximum.
+        """Keypoints (B, K, 2), (x, y) in [0, 1], of images (B, 3, S, S): the maxima of ``located_maps``. Eq. 11."""
+        found = [
+            (peak(maps).flip(-1).to(torch.float64) + 0.5) / maps.shape[-1]
+            for maps in self.located_maps(tokens, chosen, ids, pixels)
+        ]
+        return torch.cat(found).cpu().numpy()
+
+    @torch.no_grad()
+    def located_maps(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> Iterator[Tensor]:
+        """Maps (b, K, R, R) of the chosen tokens, averaged over the test augmentations: Eq. 11, some images at a time.
 
         At most ``predict_batch`` views go through the UNet at once; the views of one image always stay together.
         """
-        together = max(1, self.config.predict_batch // max(1, self.config.test_augmentations))
-        found = []
+        side, views = self.config.output_size or self.backbone.image_size, self.config.test_augmentations
+        together = max(1, self.config.predict_batch // max(1, views))
         for first in range(0, len(ids), together):
-            some = slice(first, first + together)
-            found.append(self._locate(tokens, chosen, ids[some], pixels[some]))
-        return torch.cat(found).cpu().numpy()
-
-    def _locate(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> Tensor:
-        side = self.config.output_size or self.backbone.image_size
-        views = self.config.test_augmentations
-        keys = [(self.seed, "predict", image_id, view) for image_id in ids for view in range(max(1, views))]
-        if views:
+            names, images = ids[first : first + together], pixels[first : first + together]
+            keys = [(self.seed, "predict", image_id, view) for image_id in names for view in range(max(1, views))]
+            if not views:
+                yield resize(self.maps(self.encode_original(images, _names(names, images)), keys, tokens, chosen), side)
+                continue
             theta = self._thetas(keys)
-            pixels = self.backbone.to_device(pixels).repeat_interleave(views, dim=0)
-            latents = self.backbone.encode(warp(pixels, theta))
-            maps = self.maps(latents, keys, tokens, chosen).unflatten(0, (len(ids), views))
-            maps = average_unwarped(maps, theta.unflatten(0, (len(ids), views)), side)
-        else:
-            maps = resize(self.maps(self.encode_original(pixels, _names(ids, pixels)), keys, tokens, chosen), side)
-        return (peak(maps).flip(-1).to(torch.float64) + 0.5) / side
+            latents = self.backbone.encode(warp(self.backbone.to_device(images).repeat_interleave(views, dim=0), theta))
+            maps = self.maps(latents, keys, tokens, chosen).unflatten(0, (len(names), views))
+            yield average_unwarped(maps, theta.unflatten(0, (len(names), views)), side)
+
+    @torch.no_grad()
+    def kept(self, tokens: Tensor, ids: Sequence[str], pixels: Tensor, first: int) -> Tensor:
+        """Ids (B, K) of the tokens that furthest point sampling keeps of each selection image: Eq. 10.
+
+        ``first`` is the place of the first image among the selection images, by which noise is sampled.
+        """
+        keys = [(self.seed, "selection", image_id, first + row) for row, image_id in enumerate(ids)]
+        maps = self.maps(self.encode_original(pixels, ids), keys, tokens)
+        candidates = most_local(maps, self.kappa, self.config.sigma, self.config.ranking)
+        return spread_out(maps, candidates, self.num_keypoints)
 
     def maps(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
         """Attention maps (B, N or K, R, R) of latents, whose noise is drawn by the keys."""

@@ -7,7 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from methods.base import Ablation, ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
+from methods.base import (
+    Ablation,
+    Attention,
+    Choices,
+    ImageBatch,
+    ImageStream,
+    Method,
+    MethodCard,
+    MethodConfig,
+    MethodError,
+    Picture,
+    Report,
+)
 from methods.diffusion.weights import ModelFiles
 from methods.stable_keypoints import official
 from methods.stable_keypoints.config import HUMAN_POSE_STEPS, HUMAN_POSES, StableKeypointsConfig
@@ -39,6 +51,13 @@ class StableKeypoints(Method):
     Config: ClassVar[type[MethodConfig]] = StableKeypointsConfig
     version: ClassVar[str] = "2"  # 2: maps are formed in another order, which rounds differently
     shares_fit: ClassVar[bool] = True
+    floor: ClassVar[str | None] = "random_tokens"
+    curve_labels: ClassVar[Mapping[str, str]] = {
+        "loss": "loss",
+        "sharpening": "sharpening, unweighted",
+        "equivariance": "equivariance, unweighted",
+    }
+    exportable: ClassVar[tuple[str, ...]] = (official.TOKENS, official.STATE)
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
         super().__init__(config, device)
@@ -59,6 +78,11 @@ class StableKeypoints(Method):
         from methods.stable_keypoints.ablations import ablations
 
         return ablations(config, num_keypoints)
+
+    @classmethod
+    def pictures(cls, config: StableKeypointsConfig) -> frozenset[Picture]:
+        """The attention of the tokens, and how they were chosen, unless they come from ``tokens``."""
+        return frozenset({"attention"} if config.tokens else {"attention", "choices"})
 
     @property
     def image_size(self) -> int:
@@ -112,6 +136,23 @@ class StableKeypoints(Method):
 
         learner, tokens, chosen = self._learned()
         return learner.locate(tokens, chosen, batch.ids, torch.tensor(batch.pixels))
+
+    def attention(self, batch: ImageBatch) -> Attention:
+        """The maps of the chosen tokens, at the resolution at which ``predict`` takes their maxima."""
+        from methods.stable_keypoints.inspect import attention
+
+        return attention(*self._learned(), batch)
+
+    def choices(self, images: ImageStream, at_most: int) -> Choices:
+        """How often each token is kept over the first ``at_most`` selection images."""
+        from methods.stable_keypoints.inspect import choices
+
+        return choices(*self._learned(), images, at_most)
+
+    @classmethod
+    def export(cls, folder: Path, destination: Path) -> tuple[Path, ...]:
+        """Write ``embedding.pt`` and ``indices.pt`` of the released code. Raises MethodError where they cannot be."""
+        return official.write(folder, destination)
 
     def save(self, folder: Path) -> None:
         """Write tokens (N, width) and chosen ids (K,) as safetensors; seed, K, config and identity as JSON."""

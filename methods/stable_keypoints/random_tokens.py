@@ -24,6 +24,7 @@ class RandomTokens(StableKeypoints):
             "is_floor": True,
         }
     )
+    floor: ClassVar[str | None] = None
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
         super().__init__((config or self.Config()).model_copy(update={"steps": 0, "tokens": None}), device)

@@ -21,7 +21,7 @@ def plan_of(task, profile="paper"):
 
 
 @pytest.mark.parametrize("task", TASKS.values(), ids=TASKS)
-def test_every_protocol_of_a_task_is_there_and_can_be_scored_on_its_mini_twin(task):
+def test_every_protocol_of_a_task_is_there_and_can_be_scored_on_its_mini_counterpart(task):
     assert len(set(task.protocols)) == len(task.protocols)
     assert set(task.protocols) <= PROTOCOLS.keys()
     headline = next((name for prefix, name in HEADLINES.items() if task.dataset.startswith(prefix)), "sk/pck6")
@@ -56,7 +56,7 @@ def test_what_a_suite_has_already_is_that_task():
     assert task_on("taichi", 10, open_dataset("taichi", None)) == TASKS["taichi"]
 
 
-def test_under_the_mini_profile_a_dataset_is_its_twin_where_it_has_one():
+def test_under_the_mini_profile_a_dataset_is_replaced_by_its_synthetic_counterpart():
     def ids(name):
         task = task_on(name, 3, open_dataset(name, None))
         return task.dataset_id("mini"), task.dataset_id("paper"), task.fit_dataset_id("mini")

@@ -117,4 +117,4 @@ def test_a_dataset_without_boxes_has_nothing_to_show_of_a_floor(toys, tmp_path, 
     folder = run(capsys, tmp_path / "runs", "centre", "--task", "toy", *root)
     status, out, err = call(capsys, "show", folder, *root)
     assert (status, out) == (2, "")
-    assert "no picture could be drawn of 1 cells" in err and "neither tokens, curves nor object boxes" in err
+    assert "no picture could be drawn of 1 cells" in err and "neither attention maps, curves nor object boxes" in err

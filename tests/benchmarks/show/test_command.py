@@ -14,10 +14,8 @@ from benchmarks.registry import open_dataset
 from benchmarks.run import overlay
 from benchmarks.run.images import DatasetImages, ImageCache
 from benchmarks.show.attention import maximum
-from benchmarks.show.tokens import Tokens
 from leaderboard.load import load_records
-from methods.stable_keypoints.backbone import Backbone
-from methods.stable_keypoints.config import StableKeypointsConfig
+from methods.stable_keypoints import StableKeypoints, StableKeypointsConfig
 
 TASK, LIMIT, SELECTED = "cub_001", 6, 5
 SETTINGS = ("steps=4", f"selection_images={SELECTED}", "predict_batch=2")
@@ -82,10 +80,11 @@ def edit(folder, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def tokens_of(output, record):
-    backbone = Backbone(StableKeypointsConfig(**record.method_config), "cpu")
-    folder = output / "fits" / record.provenance["fit_id"]
-    return Tokens(folder, backbone, record.num_keypoints, record.seed), backbone.image_size
+def method_of(output, record):
+    """The method with the fit of a cell, loaded anew."""
+    method = StableKeypoints(StableKeypointsConfig(**record.method_config))
+    method.load(output / "fits" / record.provenance["fit_id"])
+    return method
 
 
 def images(split, ids, size):
@@ -113,25 +112,25 @@ def test_the_maxima_of_the_maps_are_the_keypoints_on_record(runs):
     records = load_records(runs)
     assert sorted(record.method_config["test_augmentations"] for record in records) == [0, 3]
     for record in records:
-        tokens, size = tokens_of(runs, record)
+        method = method_of(runs, record)
         ids, keypoints = storage.read_predictions(runs / "cells" / record.cell_id, "test")
-        maps = list(tokens.maps(images("test", ids, size).load(range(len(ids)))))
-        assert np.shape(maps) == (LIMIT, record.num_keypoints, size, size)
+        maps = method.attention(images("test", ids, method.image_size).load(range(len(ids)))).maps
+        assert maps.shape == (LIMIT, record.num_keypoints, method.image_size, method.image_size)
         found = np.array([[maximum(each) for each in attention] for attention in maps])
         np.testing.assert_allclose(found, keypoints, atol=1e-9)
 
 
 def test_the_tokens_counted_most_often_are_those_the_fit_chose(runs):
     record = load_records(runs)[0]
-    tokens, size = tokens_of(runs, record)
-    stream = images("fit", None, size)
-    counts, seen, total = tokens.times_kept(stream, 100)
-    assert (seen, total) == (SELECTED, SELECTED)
-    assert counts.sum() == SELECTED * record.num_keypoints and counts.max() <= SELECTED
-    assert np.argsort(-counts, kind="stable")[: record.num_keypoints].tolist() == tokens.chosen.tolist()
-    fewer, seen, total = tokens.times_kept(stream, 3)
-    assert (seen, total) == (3, SELECTED)
-    assert fewer.sum() == 3 * record.num_keypoints and (fewer <= counts).all()
+    method = method_of(runs, record)
+    stream = images("fit", None, method.image_size)
+    found = method.choices(stream, 100)
+    assert (found.seen, found.total) == (SELECTED, SELECTED)
+    assert found.counts.sum() == SELECTED * record.num_keypoints and found.counts.max() <= SELECTED
+    assert tuple(np.argsort(-found.counts, kind="stable")[: record.num_keypoints].tolist()) == found.chosen
+    fewer = method.choices(stream, 3)
+    assert (fewer.seen, fewer.total) == (3, SELECTED)
+    assert fewer.counts.sum() == 3 * record.num_keypoints and (fewer.counts <= found.counts).all()
 
 
 def test_one_cell_by_its_folder_by_its_id_or_by_a_pattern(runs, show):

@@ -4,12 +4,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.records.store import HISTORY, write_table
 from benchmarks.run import overlay
 from benchmarks.run.overlay import palette
+from benchmarks.run.plan import Request, make_plan
 from benchmarks.show import attention, choices, curves
 from benchmarks.show.attention import maximum, tinted, write_attention
-from benchmarks.show.choices import Choices, write_choices
-from benchmarks.show.curves import Curves, smoothed, write_curves
+from benchmarks.show.cells import heading
+from benchmarks.show.choices import agrees, write_choices
+from benchmarks.show.curves import Curves, read_curves, smoothed, write_curves
+from benchmarks.tasks import TASKS
+from methods.base import Attention, Choices
+from tests.leaderboard.synthetic import record
 
 SIDE, MAP = 120, 24
 
@@ -59,8 +65,8 @@ def test_a_map_of_zeros_leaves_the_photo_grey():
 def test_the_grid_has_a_row_an_image_and_a_column_a_token(tmp_path):
     places = [[(4, 4), (4, 18), (12, 12)], [(19, 5), (6, 6), (18, 18)]]
     photos = [("first", Image.new("RGB", (SIDE, SIDE), "grey")), ("x" * 90, Image.new("RGB", (SIDE, SIDE), "grey"))]
-    maps = [np.stack([spot(*place) for place in row]) for row in places]
-    write_attention(tmp_path / "new" / "grid.png", "a heading", [7, 0, 31], photos, maps)
+    maps = np.array([[spot(*place) for place in row] for row in places])
+    write_attention(tmp_path / "new" / "grid.png", "a heading", photos, Attention(("token 7", "token 0", "c"), maps))
     page = Image.open(tmp_path / "new" / "grid.png").convert("RGB")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["grid.png"]
     top = overlay.MARGIN + attention.HEAD + attention.LABELS
@@ -89,7 +95,7 @@ def test_a_smoothed_curve_is_the_mean_of_what_is_around_and_known():
 def fit(label, seed, equivariance=0.5):
     steps = np.arange(1.0, 101)
     columns = {"loss": 10 / steps, "equivariance": np.full(100, equivariance), "images_per_second": steps}
-    return Curves(label, seed, steps, columns)
+    return Curves(label, seed, steps, columns, {"loss": "loss", "equivariance": "equivariance, unweighted"})
 
 
 def test_a_panel_a_loss_a_colour_a_label_dashes_a_seed(drawn, tmp_path):
@@ -121,14 +127,33 @@ def test_a_loss_that_is_nothing_throughout_says_so(drawn, tmp_path):
     assert "0 throughout" in [text.get_text() for text in drawn[0].axes[1].texts]
 
 
-def test_a_method_without_known_losses_shows_its_own_scalars(drawn, tmp_path):
-    steps = np.arange(1.0, 4)
-    write_curves(tmp_path / "curves.png", "a method", [Curves("mine", 0, steps, {"energy": steps})])
-    assert [axes.get_title(loc="left") for axes in drawn[0].axes] == ["energy"]
+def panels(drawn, folder, methods, *scalars):
+    """The titles of the panels for fits of these methods that all reported the same scalars."""
+    write_table(folder / HISTORY, {"step": [1.0, 2.0], **{name: [1.0, 0.5] for name in scalars}})
+    records = [record(name, "cub_001", 1.0) for name in methods]
+    write_curves(folder / "curves.png", "a title", [read_curves(folder, each) for each in records])
+    return [axes.get_title(loc="left") for axes in drawn[-1].axes]
+
+
+def test_the_method_says_which_scalars_are_drawn_and_how_they_are_called(drawn, tmp_path):
+    some = ("steps_left", "equivariance", "loss")
+    assert panels(drawn, tmp_path, ["stable_keypoints"], *some) == ["loss", "equivariance, unweighted"]
+    assert panels(drawn, tmp_path, ["imm"], *some) == ["loss"]
+    assert panels(drawn, tmp_path, ["imm", "stable_keypoints"], *some) == ["loss", "equivariance, unweighted"]
+    assert panels(drawn, tmp_path, ["imm"], "energy", "entropy") == ["energy", "entropy"]
+    assert panels(drawn, tmp_path, ["uninstalled"], "loss", "entropy") == ["loss"]
+
+
+def test_a_title_names_an_ablation_once():
+    request = Request(["stable_keypoints"], [TASKS["cub_all"]], "mini", floors=False, suites=["ablation"])
+    ablated = [cell for cell in make_plan(request).cells if cell.variant]
+    assert "without equivariance" in [cell.variant.name for cell in ablated]
+    for cell in ablated:
+        assert heading(cell.record()).count(cell.variant.name) == 1
 
 
 def test_bars_are_shares_in_order_with_the_chosen_ones_in_their_colours(drawn, tmp_path):
-    found = Choices(np.array([0, 5, 9, 1, 5]), seen=10, total=10, chosen=[2, 4])
+    found = Choices(np.array([0, 5, 9, 1, 5]), seen=10, total=10, chosen=(2, 4), candidate="token")
     write_choices(tmp_path / "bars.png", "a fit", found)
     axes = drawn[0].axes[0]
     assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "4", "1", "3"]
@@ -138,18 +163,19 @@ def test_bars_are_shares_in_order_with_the_chosen_ones_in_their_colours(drawn, t
     assert axes.patches[2].get_facecolor() == axes.patches[3].get_facecolor()
     assert axes.lines[0].get_ydata()[0] == pytest.approx(100 * 2 / 5)
     assert "first" not in axes.get_title(loc="left")
+    assert axes.get_xlabel() == "token" and "4 of 5 tokens" in axes.get_title(loc="left")
 
 
 def test_of_many_tokens_the_chosen_and_the_most_frequent_are_shown(drawn, tmp_path):
     counts = np.arange(500)
-    write_choices(tmp_path / "bars.png", "a fit", Choices(counts, seen=500, total=900, chosen=[0, 499]))
+    write_choices(tmp_path / "bars.png", "a fit", Choices(counts, seen=500, total=900, chosen=(0, 499)))
     axes = drawn[0].axes[0]
     shown = [int(label.get_text()) for label in axes.get_xticklabels()]
     assert shown == [*range(499, 436, -1), 0]
-    assert "first 500 of 900 selection images" in axes.get_title(loc="left")
+    assert "first 500 of 900 images" in axes.get_title(loc="left")
 
 
 def test_whether_the_choice_is_that_of_the_counts():
     counts = np.array([3, 7, 3, 1])
-    assert Choices(counts, 7, 7, [1, 0]).agrees
-    assert not Choices(counts, 7, 7, [1, 2]).agrees  # of two that tie the lower id
+    assert agrees(Choices(counts, 7, 7, (1, 0)))
+    assert not agrees(Choices(counts, 7, 7, (1, 2)))  # of two that tie the lower index

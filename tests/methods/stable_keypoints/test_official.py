@@ -211,5 +211,5 @@ def test_the_command(fit: Path, tmp_path: Path):
     with pytest.raises(UserError, match="nothing to export at"):
         export(tmp_path, tmp_path / "b")
     (runs / "cells" / "cell" / "result.json").write_text('{"provenance": {"fit_id": "gone"}}')
-    with pytest.raises(UserError, match="whose fit is not kept"):
+    with pytest.raises(UserError, match="whose fit cannot be exported: .*gone"):
         export(runs / "cells" / "cell", tmp_path / "b")

@@ -1,0 +1,29 @@
+"""What a finished fit attends to, and how often each token is kept, by the same random numbers as in the fit."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from methods import draws
+from methods.base import Attention, Choices, ImageBatch, ImageStream
+from methods.stable_keypoints.learning import Learner
+
+
+def attention(learner: Learner, tokens: Tensor, chosen: Tensor, batch: ImageBatch) -> Attention:
+    """The maps of the chosen tokens (K,) that the method reads its keypoints from: Eq. 11."""
+    maps = [some.float().cpu() for some in learner.located_maps(tokens, chosen, batch.ids, torch.tensor(batch.pixels))]
+    return Attention(tuple(f"token {token}" for token in chosen.tolist()), torch.cat(maps).numpy())
+
+
+def choices(learner: Learner, tokens: Tensor, chosen: Tensor, images: ImageStream, at_most: int) -> Choices:
+    """How often each token (N,) is kept over the first ``at_most`` selection images of the fit: Eq. 10."""
+    total, together = learner.config.selection_images or len(images), learner.config.predict_batch
+    order = draws.image_order(learner.seed, "selection", len(images), total)[:at_most].tolist()
+    counts = np.zeros(len(tokens), dtype=np.int64)
+    for first in range(0, len(order), together):
+        batch = images.load(order[first : first + together])
+        kept = learner.kept(tokens, batch.ids, torch.tensor(batch.pixels), first)
+        counts += np.bincount(kept.cpu().numpy().ravel(), minlength=len(counts))
+    return Choices(counts, len(order), total, tuple(chosen.tolist()), "token")

@@ -13,7 +13,7 @@ from benchmarks.importing.cli import import_outputs
 from benchmarks.records.cli import export, mirror, ui
 from benchmarks.regress.cli import regress
 from benchmarks.run.cli import run
-from benchmarks.scaffold.cli import new_method
+from benchmarks.scaffold.cli import new_dataset, new_method
 from benchmarks.score.cli import score
 from benchmarks.show.cli import show
 from benchmarks.tables.cli import leaderboard
@@ -35,6 +35,7 @@ app.command()(score)
 app.command("import")(import_outputs)
 app.command()(regress)
 app.command()(new_method)
+app.command()(new_dataset)
 app.command()(mirror)
 app.command()(ui)
 app.add_typer(data_app, name="data")

@@ -1,25 +1,32 @@
-"""A method of a package that this repository knows nothing of runs, passes, and gets its row."""
+"""Packages that this repository knows nothing of, installed by pip: all that they bring works."""
 
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
+from benchmarks.scaffold.kinds import DATASET, METHOD
 from benchmarks.scaffold.write import into_package
+from leaderboard.load import load_records
+
+TASK = "every_squares_k3"
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    """A folder that the package is installed in, by pip, from what ``new-method --package`` writes."""
+    """A folder with the package of tests/plugins/everything, and what ``new-method`` and ``new-dataset`` write."""
     if not (importlib.util.find_spec("pip") and importlib.util.find_spec("setuptools")):
         pytest.skip("pip and setuptools are needed to install a package")
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
-    into_package("throwaway", source)
+    into_package(METHOD, "throwaway", source / "method")
+    into_package(DATASET, "disposable", source / "dataset")
+    shutil.copytree(os.path.join(os.path.dirname(__file__), "plugins", "everything"), source / "everything")
     offline = ["--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--quiet"]
-    command = [sys.executable, "-m", "pip", "install", *offline, "--target", str(target), str(source)]
+    command = [sys.executable, "-m", "pip", "install", *offline, "--target", str(target), *map(str, source.iterdir())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return target
@@ -27,7 +34,7 @@ def packages(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def command(packages):
-    """Runs the command line where the package is installed; gives its standard output."""
+    """Runs the command line where the packages are installed; gives its standard output."""
 
     def call(*arguments):
         environment = {name: value for name, value in os.environ.items() if name != "KEYPOINTS_DATA_ROOT"}
@@ -39,34 +46,65 @@ def command(packages):
             env={**environment, "PYTHONPATH": str(packages)},
         )
         assert done.returncode == 0, done.stdout + done.stderr
+        assert not done.stderr, "something is missing, or not as it was"
         return done.stdout
 
     return call
 
 
+@pytest.fixture(scope="module")
+def runs(command, tmp_path_factory):
+    """A run of the package's method on its dataset under the mini profile, and of its ablations."""
+    output = tmp_path_factory.mktemp("everything") / "runs"
+    common = ("--profile", "mini", "--method", "every_channel", "--device", "cpu", "--no-mlflow", "--output", output)
+    command("run", *common, "--dataset", "every_squares", "--keypoints", 3, "--set", "every_channel.blur=6")
+    command("run", *common, "--suite", "ablation", "--limit", 6)
+    return output
+
+
 @pytest.mark.slow
-def test_it_runs_and_ranks_without_a_change_to_the_repository(repository, command, tmp_path):
-    assert "throwaway" not in (repository / "methods" / "__init__.py").read_text()
-    runs = tmp_path / "runs"
-    command("run", "--profile", "mini", "--task", "cub_001", "--method", "throwaway", "--no-mlflow", "--output", runs)
-    board = ("leaderboard", "--runs", runs, "--profile", "mini", "--task", "cub_001")
-    measured = [row for row in json.loads(command(*board, "--format", "json")) if row["kind"] == "trained"]
-    values = {row["label"]: row["value"] for row in measured}
-    assert set(values) == {"Throwaway", "Image centre", "Mean pose (constant grid)", "Random points"}
-    assert values["Throwaway"] < values["Random points"]
-    lines = command(*board).splitlines()
-    place = {label: index for index, line in enumerate(lines) for label in values if line.startswith(f"| {label} ")}
-    assert place["Throwaway"] < place["Random points"]
-    assert not list((repository / "methods").rglob("*throwaway*"))
-    assert not list((repository / "runs").glob("cells/throwaway*"))
+def test_the_dataset_is_replaced_by_its_counterpart_and_the_baseline_shares_settings(runs):
+    records = {record.method: record for record in load_records(runs) if record.task == TASK}
+    assert set(records) == {"centre", "grid", "random_points", "every_rolled", "every_channel"}
+    assert {record.dataset for record in records.values()} == {"every_synthetic"}
+    assert records["every_rolled"].method_config == {"blur": 6}
 
 
-def test_it_is_listed_with_its_owner(command):
+@pytest.mark.slow
+def test_it_ranks_where_it_belongs(runs, command):
+    board = ("leaderboard", "--runs", runs, "--profile", "mini", "--task", TASK, "--format", "json")
+    values = {row["label"]: row["value"] for row in json.loads(command(*board))}
+    assert values["Channels (blur=6)"] < 3 < values["Rolled channels (blur=6)"]  # % of the image side: two pixels
+
+
+@pytest.mark.slow
+def test_its_ablation_has_a_row(runs, command):
+    board = command("leaderboard", "--runs", runs, "--profile", "mini", "--suite", "ablation")
+    assert "without blur" in board
+
+
+@pytest.mark.slow
+def test_show_draws_its_pictures_and_finds_its_keypoints_again(runs, command):
+    (cell,) = (path for path in (runs / "cells").iterdir() if path.name.startswith(f"every_channel--{TASK}"))
+    shown = command("show", cell, "--device", "cpu").splitlines()
+    assert shown == [str(cell / name) for name in ("attention.png", "choices.png", "losses.png")]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("every_channel", "every_channel.blur"),
+        ("every_squares", "name any folder as data root"),
+        ("throwaway", "centres of the K colours"),
+        ("disposable", "disposable/landmarks.csv"),
+    ],
+)
+def test_describe(command, name, content):
+    text = command("describe", name)
+    assert content in text
+    assert "package keypoints-" in text
+
+
+def test_they_are_listed_with_their_owner(command):
     assert "from package keypoints-throwaway 0.1.0" in command("list", "methods")
-    assert "centres of the K colours" in command("describe", "throwaway")
-
-
-def test_without_the_package_there_is_no_such_method(repository):
-    from benchmarks.registry import METHODS
-
-    assert "throwaway" not in METHODS.entries
+    assert "from package keypoints-everything 0.1.0" in command("list", "datasets")

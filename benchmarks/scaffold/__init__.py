@@ -1,1 +1,1 @@
-"""Writes a working plugin to begin a new method with."""
+"""Writes a working plugin, a method or a dataset, to be changed into a new one."""

@@ -195,6 +195,43 @@ def test_identity_is_plain_data_and_stable(name: str, make: Make) -> None:
 
 
 @every_method
+def test_the_own_baseline_is_a_registered_baseline(name: str) -> None:
+    floor = method_class(name).floor
+    assert floor is None or method_class(floor).card.is_floor
+
+
+@every_method
+def test_the_maxima_of_its_attention_are_its_keypoints(name: str, fitted: Fit) -> None:
+    method = fitted(name)
+    batch = new_images(method).load(range(5))
+    if "attention" not in method.pictures(method.config):
+        with pytest.raises(MethodError, match=name):
+            method.attention(batch)
+        return
+    found = method.attention(batch)
+    assert len(found.names) == K
+    assert (found.maps.shape[:2], found.maps.dtype) == ((5, K), np.float32)
+    rows, columns = np.divmod(found.maps.reshape(5, K, -1).argmax(axis=-1), found.maps.shape[-1])
+    places = (np.stack([columns, rows], axis=-1) + 0.5) / found.maps.shape[-1]
+    np.testing.assert_allclose(places, method.predict(batch), atol=1e-9)
+
+
+@every_method
+def test_its_choices_count_k_candidates_an_image(name: str, fitted: Fit) -> None:
+    method = fitted(name)
+    images = fit_images(method, 6, K, batch_size=6)
+    if "choices" not in method.pictures(method.config):
+        with pytest.raises(MethodError, match=name):
+            method.choices(images, 4)
+        return
+    found = method.choices(images, 4)
+    assert (found.seen, len(found.chosen)) == (4, K)
+    assert found.counts.sum() == K * found.seen <= K * found.total
+    assert 0 <= found.counts.min() <= found.counts.max() <= found.seen
+    assert max(found.chosen) < len(found.counts)
+
+
+@every_method
 def test_predicting_without_having_learned_is_a_clear_error(name: str, make: Make, tmp_path: Path) -> None:
     method = make(name)
     for attempt in (lambda: predict(method), lambda: method.save(tmp_path), lambda: method.load(tmp_path)):

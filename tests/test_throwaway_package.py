@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -24,7 +25,7 @@ def packages(tmp_path_factory):
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
     into_package(METHOD, "throwaway", source / "method")
     into_package(DATASET, "disposable", source / "dataset")
-    shutil.copytree(os.path.join(os.path.dirname(__file__), "plugins", "everything"), source / "everything")
+    shutil.copytree(Path(__file__).parent / "plugins" / "everything", source / "everything")
     offline = ["--no-index", "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--quiet"]
     command = [sys.executable, "-m", "pip", "install", *offline, "--target", str(target), *map(str, source.iterdir())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from benchmarks.errors import UserError
-from benchmarks.registry import METHODS, Registry, method_class
+from benchmarks.registry import METHODS, Registry, method_class, mini_counterpart
 
 
 def test_a_near_match_is_proposed():
@@ -30,6 +30,27 @@ def test_a_broken_plugin_is_listed_and_says_what_is_wrong_when_loaded(toys):
     with pytest.raises(UserError, match=r"toy_broken.*package keypoint-toys.*No module named"):
         METHODS.load("toy_broken")
     assert METHODS.load("grid").card.id == "grid"
+
+
+def test_a_dataset_may_name_its_synthetic_counterpart(toys, monkeypatch):
+    def with_counterpart(root):
+        dataset = toys.squares(root)
+        dataset.card = dataset.card.model_copy(update={"mini_counterpart": "toy_many"})
+        return dataset
+
+    assert mini_counterpart("toy_squares") == "toy_squares"
+    monkeypatch.setattr(toys, "squares", with_counterpart)
+    assert mini_counterpart("toy_squares") == "toy_many"
+    assert mini_counterpart("no_such_dataset") == "no_such_dataset"
+
+
+def test_the_counterpart_of_a_built_in_dataset_is_found_without_importing_any():
+    code = (
+        "import sys; from benchmarks.registry import mini_counterpart; "
+        "assert mini_counterpart('taichi') == 'mini_taichi'; "
+        "sys.exit('datasets.taichi' in sys.modules or 'datasets.mini' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_two_owners_of_a_name_are_both_named(toys):

@@ -1,5 +1,7 @@
 """From a request to cells: floors, settings, identity."""
 
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.errors import UserError
@@ -42,6 +44,15 @@ def test_stable_keypoints_brings_its_own_floor_and_shares_its_settings():
         ["stable_keypoints"], [], "mini", assignments=["stable_keypoints.sigma=2.5", "random_tokens.sigma=4"]
     )
     assert other.settings()["random_tokens"] == {"sigma": 4}
+
+
+def test_a_method_brings_its_own_baseline_unless_there_are_to_be_none(toys, monkeypatch):
+    monkeypatch.setattr(toys.Colours, "floor", "toy_shared")
+    request = Request(["toy_colours"], [], "paper", assignments=["toy_colours.shift=0.1"])
+    assert request.all_methods() == ["centre", "grid", "random_points", "toy_shared", "toy_colours"]
+    assert request.settings() == {"toy_colours": {"shift": 0.1}, "toy_shared": {"shift": 0.1}}
+    alone = replace(request, floors=False)
+    assert (alone.all_methods(), alone.settings()) == (["toy_colours"], {"toy_colours": {"shift": 0.1}})
 
 
 def test_the_same_request_gives_the_same_cell(plan):

@@ -1,4 +1,4 @@
-"""All that a package can bring: a dataset and its synthetic counterpart, a method with ablations, pictures and baseline.
+"""All that a package can bring: a dataset with its synthetic counterpart, a method with its baseline and pictures.
 
 The world is three coloured squares on black, whose centres are the landmarks, so the right answer is known.
 """

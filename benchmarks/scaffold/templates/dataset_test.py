@@ -1,8 +1,6 @@
 """Template on a folder whose landmarks are known, because each is painted in a colour of its own."""
 
 import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +8,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.registry import open_dataset
+from benchmarks.run.command import run_command
+from benchmarks.run.options import RunOptions
 from datasets.base import SPLITS, DatasetError
 
 COLOURS = np.array([(255, 0, 0), (0, 255, 0), (0, 0, 255)])  # of the three landmarks
@@ -60,6 +60,7 @@ def test_a_bad_number_is_a_clear_error(tmp_path: Path) -> None:
 
 def test_it_runs(tmp_path: Path) -> None:
     write(tmp_path)
-    command = [sys.executable, "-m", "benchmarks", "run", "--dataset", "template", "--keypoints", "4"]
-    options = ["--method", "grid", "--no-mlflow", "--data-root", str(tmp_path), "--output", str(tmp_path / "runs")]
-    subprocess.run([*command, *options], check=True)
+    options = RunOptions(
+        methods=["grid"], datasets=["template"], keypoints=4, data_root=tmp_path, output=tmp_path / "runs", mlflow=False
+    )
+    assert run_command(options) == 0

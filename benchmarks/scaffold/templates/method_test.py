@@ -1,13 +1,13 @@
 """Template where the right answer is known, and against random points."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.registry import method_class
+from benchmarks.run.command import run_command
+from benchmarks.run.options import RunOptions
 from leaderboard.load import load_records
 from methods.base import ImageBatch
 
@@ -26,7 +26,7 @@ def test_a_coloured_square_is_found_at_its_centre() -> None:
 
 
 def test_it_knows_more_than_random_points(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks", "run", "--method", "template", "--profile", "mini"]
-    subprocess.run([*command, "--task", "cub_001", "--no-mlflow", "--output", str(tmp_path)], check=True)
+    options = RunOptions(methods=["template"], tasks=["cub_001"], profile="mini", mlflow=False, output=tmp_path)
+    assert run_command(options) == 0
     error = {record.method: record.scores[0].value for record in load_records(tmp_path)}
     assert error["template"] < error["random_points"]

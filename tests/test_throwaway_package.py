@@ -97,7 +97,7 @@ def test_show_draws_its_pictures_and_finds_its_keypoints_again(runs, command):
         ("every_channel", "every_channel.blur"),
         ("every_squares", "name any folder as data root"),
         ("throwaway", "centres of the K colours"),
-        ("disposable", "disposable/landmarks.csv"),
+        ("disposable", "disposable/landmarks.csv with the columns image"),
     ],
 )
 def test_describe(command, name, content):

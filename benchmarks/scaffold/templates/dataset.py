@@ -1,4 +1,4 @@
-"""Template: images in DATA_ROOT/template, and their landmarks in the table landmarks.csv beside them."""
+"""Template: images in a folder, with their landmarks in the table landmarks.csv beside them."""
 
 import csv
 from collections.abc import Iterable
@@ -11,6 +11,7 @@ from datasets.reading.table import Table, TableDataset
 
 LANDMARKS = ("left eye", "right eye", "mouth")
 COLUMNS = [f"{landmark} {axis}" for landmark in LANDMARKS for axis in "xy"]  # left eye x, left eye y, ...
+TABLE = f"landmarks.csv with the columns image, split (train or test), group, {', '.join(COLUMNS)}"
 
 
 class Template(TableDataset):
@@ -20,12 +21,12 @@ class Template(TableDataset):
         landmark_names=LANDMARKS,
         left_right_pairs=((0, 1),),
         has_visibility=True,
-        counts={"fit": 16, "regress": 16, "test": 8},  # a table with other numbers of images is an error
+        counts={"fit": 16, "regress": 16, "test": 8},  # other numbers of images are an error
         licence="unknown",
         citation="unpublished",
         how_to_get="put the images and landmarks.csv there",
         preprocessing="the whole image squashed to a square",
-        tree=f"template/*.png\ntemplate/landmarks.csv  image, split (train or test), group, {', '.join(COLUMNS)}",
+        tree=f"template/*.png\ntemplate/{TABLE}",
     )
 
     @property
@@ -50,7 +51,7 @@ class Template(TableDataset):
             places = np.array([[float(row[column] or "nan") for column in COLUMNS] for row in rows])
             ids, groups = (tuple(row[column] for row in rows) for column in ("image", "group"))
         except (KeyError, ValueError, csv.Error) as error:
-            raise DatasetError(f"{path}: {error}; expected {self.card.tree.splitlines()[1]}") from error
+            raise DatasetError(f"{path}: {error}; expected {TABLE}") from error
         landmarks = places.reshape(-1, len(LANDMARKS), 2)
         visible = np.isfinite(landmarks).all(axis=2)
         return Table(ids, np.where(visible[..., None], landmarks, 0), visible, groups)

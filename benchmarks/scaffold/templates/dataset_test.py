@@ -1,4 +1,4 @@
-"""Template on a folder whose landmarks are known, because each is painted in a colour of its own."""
+"""Template on images whose landmarks are known: each is painted in its own colour."""
 
 import csv
 from pathlib import Path
@@ -61,6 +61,11 @@ def test_a_bad_number_is_a_clear_error(tmp_path: Path) -> None:
 def test_it_runs(tmp_path: Path) -> None:
     write(tmp_path)
     options = RunOptions(
-        methods=["grid"], datasets=["template"], keypoints=4, data_root=tmp_path, output=tmp_path / "runs", mlflow=False
+        methods=["grid"],
+        datasets=["template"],
+        keypoints=4,
+        data_root=tmp_path,
+        output=tmp_path / "runs",
+        mlflow=False,
     )
     assert run_command(options) == 0

@@ -26,7 +26,13 @@ def test_a_coloured_square_is_found_at_its_centre() -> None:
 
 
 def test_it_knows_more_than_random_points(tmp_path: Path) -> None:
-    options = RunOptions(methods=["template"], tasks=["cub_001"], profile="mini", mlflow=False, output=tmp_path)
+    options = RunOptions(
+        methods=["template"],
+        tasks=["cub_001"],
+        profile="mini",
+        output=tmp_path,
+        mlflow=False,
+    )
     assert run_command(options) == 0
     error = {record.method: record.scores[0].value for record in load_records(tmp_path)}
     assert error["template"] < error["random_points"]

@@ -107,5 +107,6 @@ def test_describe(command, name, content):
 
 
 def test_they_are_listed_with_their_owner(command):
-    assert "from package keypoints-throwaway 0.1.0" in command("list", "methods")
-    assert "from package keypoints-everything 0.1.0" in command("list", "datasets")
+    text = command("list")
+    for package in ("everything", "throwaway", "disposable"):
+        assert f"from package keypoints-{package} 0.1.0" in text

@@ -34,7 +34,7 @@ def test_a_broken_plugin_is_listed_and_says_what_is_wrong_when_loaded(toys):
 
 def test_a_dataset_may_name_its_synthetic_counterpart(toys, monkeypatch):
     def with_counterpart(root):
-        dataset = toys.squares(root)
+        dataset = toys.Squares("toy_squares", root)
         dataset.card = dataset.card.model_copy(update={"mini_counterpart": "toy_many"})
         return dataset
 

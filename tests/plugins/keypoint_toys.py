@@ -29,7 +29,7 @@ def tasks() -> list[Task]:
     def make(id: str, dataset: str, fit_on: str | None = None) -> Task:
         return Task(id=id, dataset=dataset, fit_on=fit_on, num_keypoints=3, protocols=("sk/side",))
 
-    # In the paper profile a dataset keeps its name, so the toys need no mini twins.
+    # In the paper profile a dataset keeps its name, so the toys need no synthetic counterparts.
     return [
         make("toy", "toy_squares"),
         make("toy_transfer", "toy_squares", fit_on="toy_squares"),

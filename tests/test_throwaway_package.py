@@ -94,7 +94,7 @@ def test_show_draws_its_pictures_and_finds_its_keypoints_again(runs, command):
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("every_channel", "every_channel.blur"),
+        ("every_channel", "Side in pixels of the box"),
         ("every_squares", "name any folder as data root"),
         ("throwaway", "centres of the K colours"),
         ("disposable", "disposable/landmarks.csv with the columns image"),

@@ -84,9 +84,25 @@ def test_its_ablation_has_a_row(runs, command):
     assert "without blur" in board
 
 
+@pytest.fixture
+def cell(runs):
+    """The folder of the method's cell, without ablation."""
+    (record,) = (
+        record
+        for record in load_records(runs)
+        if (record.method, record.task, record.variant) == ("every_channel", TASK, None)
+    )
+    return runs / "cells" / record.cell_id
+
+
 @pytest.mark.slow
-def test_show_draws_its_pictures_and_finds_its_keypoints_again(runs, command):
-    (cell,) = (path for path in (runs / "cells").iterdir() if path.name.startswith(f"every_channel--{TASK}"))
+def test_its_fit_is_exported_as_the_method_does(cell, command, tmp_path):
+    assert str(tmp_path / "new" / "channels.txt") in command("export", cell, tmp_path / "new")
+    assert (tmp_path / "new" / "channels.txt").read_text() == "0 1 2"
+
+
+@pytest.mark.slow
+def test_show_draws_its_pictures_and_finds_its_keypoints_again(cell, command):
     shown = command("show", cell, "--device", "cpu").splitlines()
     assert shown == [str(cell / name) for name in ("attention.png", "choices.png", "losses.png")]
 

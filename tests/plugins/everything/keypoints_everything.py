@@ -107,6 +107,7 @@ class Channels(ArrayMethod):
     Config: ClassVar[type[MethodConfig]] = ChannelsConfig
     floor: ClassVar[str | None] = "every_rolled"
     curve_labels: ClassVar[Mapping[str, str]] = {"brightness": "mean brightness"}
+    exportable: ClassVar[tuple[str, ...]] = ("learned.safetensors",)
 
     @classmethod
     def ablations(cls, config: ChannelsConfig, num_keypoints: int) -> tuple[Ablation, ...]:
@@ -136,6 +137,14 @@ class Channels(ArrayMethod):
         seen = min(len(images), at_most)
         chosen = tuple(self.array("channels").tolist())
         return Choices(np.full(3, seen), seen, len(images), chosen, "channel")
+
+    @classmethod
+    def export(cls, folder: Path, destination: Path) -> tuple[Path, ...]:
+        method = cls()
+        method.load(folder)
+        destination.mkdir()
+        (destination / "channels.txt").write_text(" ".join(map(str, method.array("channels").tolist())))
+        return (destination / "channels.txt",)
 
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
         maps = self.attention(batch).maps

@@ -19,6 +19,7 @@ class Template(TableDataset):
         id="template",
         title="Template",
         landmark_names=LANDMARKS,
+        protocols=("general",),  # names of protocols (see `list protocols`) or of a set of them
         left_right_pairs=((0, 1),),
         has_visibility=True,
         counts={"fit": 16, "regress": 16, "test": 8},  # other numbers of images are an error

@@ -1,4 +1,4 @@
-"""All that a package can bring: a dataset with its synthetic counterpart, a method with its baseline and pictures.
+"""All that a package can bring: a dataset with its synthetic counterpart and protocols, tasks, suites, a method.
 
 The world is three coloured squares on black, whose centres are the landmarks, so the right answer is known.
 """
@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from benchmarks.tasks import Task
 from datasets.base import Annotation, DatasetCard, DatasetError, KeypointDataset, Split
+from leaderboard.suites import Suite
 from methods.arrays import ArrayMethod
 from methods.base import (
     Ablation,
@@ -39,6 +41,7 @@ class Squares(KeypointDataset):
             id=id,
             title="Squares",
             landmark_names=("red", "green", "blue"),
+            protocols=("strict/relative", "strict/side"),
             counts=COUNTS,
             licence="Apache-2.0",
             citation="none",
@@ -84,6 +87,14 @@ def squares(root: Path | None) -> Squares:
 def synthetic(root: Path | None) -> Squares:
     """Its synthetic counterpart, which is there without one."""
     return Squares("every_synthetic", root)
+
+
+TASKS = [
+    Task(id="every_three", dataset="every_squares", num_keypoints=3),
+    Task(id="every_two", dataset="every_squares", num_keypoints=2),
+    Suite(name="every_ablation", tasks=("every_three",), kind="ablation", summary="squares, with ablations"),
+    Suite(name="every_suite", tasks=("every_three", "every_two"), summary="squares"),
+]
 
 
 class ChannelsConfig(MethodConfig):

@@ -20,6 +20,7 @@ def method_card(name: str) -> str:
     """Card, code and settings of a method."""
     cls = method_class(name)
     card = [(key, str(value)) for key, value in cls.card.model_dump().items() if value is not None]
+    card += [("own baseline", cls.floor)] if cls.floor else []
     card.append(("code", f"{METHODS.origin(name)}, version {cls.version}"))
     text = f"method {name}\n{columns(card)}"
     return f"{text}\n\n{settings_text(name, cls)}" if cls.Config.model_fields else text

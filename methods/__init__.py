@@ -1,4 +1,4 @@
-"""Methods under test, one file or folder each, named after its id.
+"""The methods of the benchmark, one file or folder each, named after the id.
 
 ``METHODS`` maps an id to ``("module:attribute", summary)``; nothing is imported until a method is asked for.
 A package elsewhere adds its own through the entry point group ``keypoint_benchmarks.methods``.
@@ -11,16 +11,16 @@ METHODS: dict[str, tuple[str, str]] = {
     ),
     "autolink": (
         "methods.autolink:AutoLink",
-        "keypoints linked by learned edges, from whose picture a masked image is painted anew",
+        "keypoints joined by learned edges, whose drawing helps to restore a masked image",
     ),
-    "imm": ("methods.imm:IMM", "points through which one view of an image is drawn from another"),
+    "imm": ("methods.imm:IMM", "keypoints that let one view of an image be reconstructed from another"),
     "dift_kmeans": (
         "methods.dift_kmeans:DiftKmeans",
-        "clusters of a frozen diffusion model's features, found again by nearest neighbours",
+        "k-means clusters of a frozen diffusion model's features, located by nearest neighbours",
     ),
     "supervised": ("methods.supervised:Supervised", "a heatmap regressor that learns from landmarks: the ceiling"),
     "centre": ("methods.floors:Centre", "every keypoint at the image centre"),
-    "grid": ("methods.floors:Grid", "a constant grid of points: the mean-pose floor"),
-    "random_points": ("methods.floors:RandomPoints", "points drawn at random for every image"),
+    "grid": ("methods.floors:Grid", "a constant grid of points: the mean-pose baseline"),
+    "random_points": ("methods.floors:RandomPoints", "points sampled at random for every image"),
     "random_tokens": ("methods.stable_keypoints.random_tokens:RandomTokens", "Stable Keypoints without optimisation"),
 }

@@ -14,7 +14,7 @@ _FILE = "learned.safetensors"
 
 
 class ArrayMethod(Method):
-    """A method whose ``fit`` fills ``learned`` and whose ``predict`` reads ``array(name)``; save and load are here."""
+    """Saves and loads ``learned``, the arrays that a subclass fills in ``fit`` and reads with ``array(name)``."""
 
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
         super().__init__(config, device)

@@ -23,7 +23,7 @@ Picture = Literal["attention", "choices"]
 
 
 class MethodError(Exception):
-    """A mistake that the user can correct (a missing weight file, a bad setting): shown as one line."""
+    """A mistake that the user can correct, such as a missing weight file or a bad setting; shown as one line."""
 
 
 class MethodConfig(BaseModel):
@@ -44,7 +44,7 @@ class MethodConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in_preset(cls, given: Any) -> Any:
-        """Put the given settings on top of their preset; without one, the model ``mini`` means preset ``mini``."""
+        """Complete the given settings by those of their preset; the model ``mini`` has preset ``mini`` by default."""
         if not cls.presets or not isinstance(given, dict):
             return given
         default = "mini" if given.get("model") == "mini" else cls.model_fields["preset"].default
@@ -53,7 +53,7 @@ class MethodConfig(BaseModel):
 
     @classmethod
     def resolve(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Settings with choices that depend on this machine made, such as the features of 'auto'; here unchanged."""
+        """Replace values that depend on this machine, such as features 'auto'; by default there are none."""
         return settings
 
 
@@ -92,7 +92,7 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Attention:
-    """The maps (B, K, S, S) float32 of B images whose maxima are the keypoints.
+    """Maps (B, K, S, S) float32 of B images; the maximum of each map is a keypoint.
 
     ``names`` has one name for each of the K maps, such as 'token 7'.
     """
@@ -103,10 +103,10 @@ class Attention:
 
 @dataclass(frozen=True)
 class Choices:
-    """How often each of N candidates was kept over images, and which K of them became the keypoints.
+    """The number of images on which each of N candidates was kept, and the K candidates that became keypoints.
 
-    ``counts`` is (N,); ``chosen`` are the indices of the K, in the order of the keypoints; ``seen`` of the ``total``
-    images that the fit chose on were counted over. ``candidate`` is the word for a candidate, such as 'token'.
+    ``counts`` (N,) are over the first ``seen`` of the ``total`` selection images. ``chosen`` holds the K indices in the
+    order of the keypoints. ``candidate`` is the word for a candidate, such as 'token'.
     """
 
     counts: NDArray[np.int64]
@@ -151,7 +151,7 @@ class ImageStream(Protocol):
 
 
 class Report(Protocol):
-    """Progress of a fit: called with the number of steps done, the total, and scalars to plot as curves."""
+    """A callback for the progress of a fit: the number of steps done, their total, and scalars to plot as curves."""
 
     def __call__(self, done: int, total: int, **scalars: float) -> None: ...
 
@@ -171,16 +171,17 @@ class Method(ABC):
     shares its work among the processes launched by torchrun, all of which must call it (``methods.parallel``); the fit
     of any other method runs in the first process only.
 
-    All of the following is optional, and means nothing unless a subclass sets it:
+    The following hooks are optional:
 
-    * ``floor``: id of the method's own baseline. ``run`` runs it beside the method, with the method's settings as far
-      as the baseline has settings of the same names.
-    * ``ablations``: changes of the settings that the suite ``ablation`` measures.
-    * ``settings_on``: settings that hold for some datasets alone.
-    * ``curve_labels``: the reported scalars that ``show`` draws as curves, in this order, with the title of each; all
-      scalars where none of these was reported.
-    * ``pictures``, with ``attention`` and ``choices``: what ``show`` can draw of a fit.
-    * ``exportable`` and ``export``: the files that a fit must hold to be written in the format of another program.
+    * ``floor``: id of the method's own baseline, which ``run`` runs beside the method. Settings that both have in
+      common get the method's values.
+    * ``ablations``: variants of the settings for the suite ``ablation``.
+    * ``settings_on``: settings for particular datasets.
+    * ``curve_labels``: titles of the reported scalars that ``show`` plots, in this order. If none of them was reported,
+      ``show`` plots every scalar.
+    * ``pictures``: whether ``show`` may call ``attention`` and ``choices``.
+    * ``exportable`` and ``export``: ``export`` writes a fit in the format of another program; ``exportable`` names the
+      files that the fit must have.
     """
 
     card: ClassVar[MethodCard]
@@ -198,9 +199,9 @@ class Method(ABC):
 
     @classmethod
     def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
-        """The config under a profile ('mini' or 'paper') with the user's settings on top.
+        """The config for a profile ('mini' or 'paper') with the user's settings.
 
-        The mini profile means preset ``mini``, where the config has presets and the user names none. Raises
+        The mini profile selects preset ``mini`` if there is one and the user names no preset. Raises
         pydantic.ValidationError for an unknown name or a bad value.
         """
         default = {"preset": "mini"} if profile == "mini" and "mini" in cls.Config.presets else {}
@@ -208,9 +209,9 @@ class Method(ABC):
 
     @classmethod
     def settings_on(cls, fit_dataset: str, config: Any) -> Mapping[str, Any]:
-        """Settings for a fit on this dataset, for papers that state other settings for some datasets; none by default.
+        """Settings that the paper states for a fit on this dataset; none by default.
 
-        A setting of the user has precedence.
+        The user's settings take precedence.
         """
         return {}
 
@@ -221,7 +222,7 @@ class Method(ABC):
 
     @classmethod
     def pictures(cls, config: Any) -> frozenset[Picture]:
-        """Which of the methods ``attention`` and ``choices`` a fit with this config answers."""
+        """The names of the hooks, ``attention`` and ``choices``, that a fit with this config supports."""
         return frozenset()
 
     @property
@@ -230,7 +231,7 @@ class Method(ABC):
         return 128
 
     def identity(self) -> dict[str, Any]:
-        """Plain data on which the keypoints depend besides config and version, such as a weight file's sha256."""
+        """Plain data that determines the keypoints besides config and version, such as a weight file's sha256."""
         return {}
 
     @abstractmethod
@@ -250,17 +251,17 @@ class Method(ABC):
         raise MethodError(f"{self.card.id} learns nothing that could be loaded")
 
     def attention(self, batch: ImageBatch) -> Attention:
-        """The maps of images whose maxima are the keypoints, as ``predict`` reads them."""
-        raise MethodError(f"{self.card.id} reads its keypoints from no maps")
+        """The maps of the images, from whose maxima ``predict`` reads the keypoints."""
+        raise MethodError(f"{self.card.id} does not read its keypoints from maps")
 
     def choices(self, images: ImageStream, at_most: int) -> Choices:
-        """How often each candidate is kept over the first ``at_most`` images that the fit chose on.
+        """Count how often each candidate is kept on the first ``at_most`` images of the selection.
 
-        ``images`` are those that were fitted.
+        ``images`` are the images of the fit.
         """
-        raise MethodError(f"{self.card.id} chooses among no candidates")
+        raise MethodError(f"{self.card.id} does not choose its keypoints among candidates")
 
     @classmethod
     def export(cls, folder: Path, destination: Path) -> tuple[Path, ...]:
-        """Write a fit kept in ``folder`` as files of another program into ``destination``; gives their paths."""
-        raise MethodError(f"{cls.card.id} has no other format to write a fit in")
+        """Write the fit in ``folder`` to ``destination`` in another program's format, and return the files' paths."""
+        raise MethodError(f"{cls.card.id} has no export to another format")

@@ -1,7 +1,7 @@
 """Checkpoints of unfinished fits, from which they resume after an interruption.
 
 A checkpoint is one safetensors file with JSON in its header. It is written to a temporary file that then replaces the
-previous checkpoint, so that a whole one always exists. It holds no random state: every draw has its own key.
+previous checkpoint, so that a complete one always exists. It holds no random state: every random draw has its own key.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 
 
 def digest(names: Sequence[str]) -> str:
-    """sha256 of names in their order."""
+    """The sha256 of a sequence of names."""
     return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
 
 
@@ -49,9 +49,9 @@ class CheckpointFile:
     def of_fit(
         cls, method: Method, images: ImageStream, num_keypoints: int, seed: int, leave_out: Collection[str] = ()
     ) -> Self | None:
-        """The checkpoint of a fit in ``method.checkpoints``; None where that or ``checkpoint_every`` is not set.
+        """The checkpoint of a fit in ``method.checkpoints``; None unless both that and ``checkpoint_every`` are set.
 
-        Settings in ``leave_out`` are no part of the fit's identity, nor are those of predict alone.
+        Settings in ``leave_out``, and those that matter in ``predict`` alone, do not identify the fit.
         """
         config = method.config
         if method.checkpoints is None or not config.checkpoint_every:
@@ -68,7 +68,7 @@ class CheckpointFile:
         return cls(method.checkpoints, fit)
 
     def read_tensors(self) -> dict[str, Tensor] | None:
-        """The stored tensors, on the CPU; None, with a warning that says why, if broken or of another fit."""
+        """The stored tensors, on the CPU; None, with a warning, if the file is broken or belongs to another fit."""
         from safetensors import SafetensorError, safe_open
 
         if not self._path.exists():
@@ -82,13 +82,15 @@ class CheckpointFile:
             return None
         if fit != self._fit:
             others = ", ".join(sorted(_differing(fit, self._fit)))
-            _log.warning("%s is of another fit (%s); this one begins anew", self._path, others)
+            _log.warning(
+                "%s belongs to another fit (it differs in %s); this fit starts from the beginning", self._path, others
+            )
             return None
         return tensors
 
     def refuse(self, reason: str) -> None:
         """Warn that the file is broken and the fit starts from the beginning."""
-        _log.warning("%s is broken (%s); the fit begins anew", self._path, reason)
+        _log.warning("%s is broken (%s); the fit starts from the beginning", self._path, reason)
 
     def write_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Replace the checkpoint by these tensors. Raises MethodError where they cannot be written."""
@@ -108,8 +110,8 @@ class CheckpointFile:
             with suppress(OSError):
                 beside.unlink(missing_ok=True)
             raise MethodError(
-                f"cannot write checkpoint {self._path}: {error.strerror or error}; make room and run again, "
-                f"or keep none with --set {self._fit['method']}.checkpoint_every=0"
+                f"cannot write checkpoint {self._path}: {error.strerror or error}; free some space and run again, "
+                f"or turn checkpoints off with --set {self._fit['method']}.checkpoint_every=0"
             ) from error
 
     def remove(self) -> None:
@@ -133,9 +135,9 @@ def _differing(one: Any, other: Any) -> set[str]:
 
 @dataclass
 class Stop:
-    """A request to stop: the ``number`` of the signal that came, None without one.
+    """A request to stop: the ``number`` of the received signal, or None.
 
-    ``before`` are the handlers that the signals had.
+    ``before`` holds the signals' original handlers.
     """
 
     number: int | None = None

@@ -1,4 +1,4 @@
-"""Floors: baselines whose keypoints do not depend on the image. A method that is no better has learned nothing."""
+"""Baselines ("floors"), whose keypoints ignore the image. A method with no smaller error has learned nothing."""
 
 from __future__ import annotations
 
@@ -107,12 +107,12 @@ class Grid(Floor):
 
 
 class RandomPoints(Floor):
-    """Points drawn uniformly for each image under its id and the seed: the order of images does not matter."""
+    """Points sampled uniformly for each image from its id and the seed, whatever the order of the images."""
 
     card: ClassVar[MethodCard] = MethodCard(
         id="random_points",
         name="Random points",
-        summary="points drawn at random for every image",
+        summary="points sampled at random for every image",
         supervision="none",
         is_floor=True,
     )

@@ -1,4 +1,4 @@
-"""Files of models on the Hugging Face hub: read from its cache, and downloaded where the cache lacks them. No torch."""
+"""Find model files in the Hugging Face hub cache, and download those that it lacks. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TIMEOUT = 10.0  # seconds to wait for the hub's first answer
 
 
 class HubError(Exception):
-    """The hub did not give the files: ``where`` they were looked for, and the ``reason`` in a few words."""
+    """The hub did not provide the files: ``where`` they were looked for, and the ``reason`` in a few words."""
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(f"{where}: {reason}")
@@ -37,8 +37,8 @@ def cached(model: str, revision: str | None = None) -> Path | None:
 def folder_with(model: str, revision: str | None, names: Sequence[str], others: Sequence[str] = ()) -> Path:
     """Folder of a commit in the hub's cache, after a download if the cache lacks one of ``names``.
 
-    A download brings ``names`` and all that matches the patterns in ``others``; names that the repository lacks are
-    passed over. Raises HubError.
+    A download fetches ``names`` and all files that match the patterns in ``others``, and ignores names that the
+    repository lacks. Raises HubError.
     """
     found = cached(model, revision)
     if found and all((found / name).is_file() for name in names):
@@ -75,12 +75,12 @@ def _store(model: str) -> Path:
 
 
 def _ask(model: str, revision: str | None, question: Callable[[], Any]) -> Any:
-    """Answer to a question to the hub, which is not asked in offline mode. Raises HubError."""
+    """The answer of ``question``, a call to the hub. Raises HubError if the call fails, and in offline mode."""
     from huggingface_hub import constants
 
     named = f", revision '{revision}'" if revision else ""
     if constants.HF_HUB_OFFLINE:
-        raise HubError(str(_store(model)), f"not all in the hub's cache{named}, and HF_HUB_OFFLINE is set")
+        raise HubError(str(_store(model)), f"the hub's cache lacks some of its files{named}, and HF_HUB_OFFLINE is set")
     try:
         return question()
     except Exception as error:  # the hub raises a dozen kinds, its own and those of its network library

@@ -75,7 +75,7 @@ class Imported(Method):
 
 
 def slug(name: str) -> str:
-    """A name for folders: in lower case, with an underscore for everything but letters and digits."""
+    """A name for folders: lower case, with other characters than letters and digits replaced by underscores."""
     return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
 
 
@@ -89,7 +89,7 @@ def read_record(path: Path) -> ImportRecord:
     try:
         return ImportRecord.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        raise MethodError(f"{path}: no record of an import ({first_line(error)[:200]}); import again") from error
+        raise MethodError(f"{path}: not the record of an import ({first_line(error)[:200]}); import again") from error
 
 
 def records(folder: Path) -> list[ImportRecord]:
@@ -102,12 +102,14 @@ def records(folder: Path) -> list[ImportRecord]:
 
 
 def imported_method(folder: Path) -> type[Method]:
-    """The method class for a folder of imports, with their name. Raises MethodError for none and for several names."""
+    """The method class for a folder of imports. Raises MethodError for no imports, or imports of different methods."""
     found = records(folder)
     for field in ("method", "supervision", "saw_landmarks"):
         values = sorted({str(getattr(record, field)) for record in found})
         if len(values) > 1:
-            raise MethodError(f"{folder}: imports of {field} {' and '.join(values)}, expected one; import again")
+            raise MethodError(
+                f"{folder}: its imports state the {field} {' and '.join(values)}, expected one; import again"
+            )
     formats = ", ".join(sorted({record.format for record in found}))
     card = MethodCard(
         id=f"imported_{slug(found[0].method)}",

@@ -31,8 +31,8 @@ def world() -> tuple[int, int]:
         rank, size = -1, -1
     if not 0 <= rank < size:
         raise MethodError(
-            f"RANK is {os.environ['RANK']!r} and WORLD_SIZE {os.environ['WORLD_SIZE']!r}, expected the first to be "
-            "the smaller; unset both, or launch with torchrun --nproc-per-node N -m benchmarks run ..."
+            f"RANK is {os.environ['RANK']!r} and WORLD_SIZE {os.environ['WORLD_SIZE']!r}, expected 0 <= RANK < "
+            "WORLD_SIZE; unset both, or launch with torchrun --nproc-per-node N -m benchmarks run ..."
         )
     return rank, size
 
@@ -40,7 +40,7 @@ def world() -> tuple[int, int]:
 def own_device(device: str) -> str:
     """The device of this process: with ``cuda`` and several processes, each takes the GPU of its LOCAL_RANK.
 
-    Raises MethodError where all would take the same GPU, or where there are fewer GPUs than processes.
+    Raises MethodError if all processes would use the same GPU, or if there are fewer GPUs than processes.
     """
     rank, size = world()
     if size == 1 or not device.startswith("cuda"):
@@ -49,14 +49,16 @@ def own_device(device: str) -> str:
 
     local, there = int(os.environ.get("LOCAL_RANK", rank)), torch.cuda.device_count()
     if device not in ("cuda", f"cuda:{local}"):
-        raise MethodError(f"device is {device} in each of {size} processes, expected cuda: each takes a GPU of its own")
+        raise MethodError(
+            f"device is {device} in each of {size} processes, expected cuda, so that each takes its own GPU"
+        )
     if local >= there:
-        raise MethodError(f"process {local} of this machine has no GPU, there are {there}; --nproc-per-node {there}")
+        raise MethodError(f"process {local} has no GPU: this machine has {there}; launch with --nproc-per-node {there}")
     return f"cuda:{local}"
 
 
 class Team:
-    """The processes that share a fit, each on its own ``device`` (``own_device``); a single one is a team too."""
+    """The processes that share a fit, each on its own ``device`` (``own_device``); a team may be one process."""
 
     def __init__(self, device: str) -> None:
         self.rank, self.size = world()
@@ -106,7 +108,7 @@ class Team:
         if failure is not None:
             raise failure
         if failed:
-            raise MethodError("another of the processes failed; its own line says why")
+            raise MethodError("another process failed; its own message says why")
 
     def say(self, text: str = "") -> str:
         """The first process's text, in every process."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def warp(images: Tensor, theta: Tensor) -> Tensor:
-    """Images (B, C, H, W) sampled bilinearly where theta (B, 2, 3) maps each output pixel; zeros outside."""
+    """Sample images (B, C, H, W) bilinearly at the places to which theta (B, 2, 3) maps output pixels; 0 outside."""
     grid = F.affine_grid(theta.to(images), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 

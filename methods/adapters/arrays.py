@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Array:
-    """Numbers in the type that the file has them in, and ``ids``, where the file names its images."""
+    """An array in the number type of its file, with the images' ``ids`` if the file has them."""
 
     name: str
     values: Values

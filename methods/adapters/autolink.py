@@ -32,7 +32,7 @@ CELLS, SIDE = 32, 128
 
 
 class AutoLinkOutputs(OutputFormat):
-    """A checkpoint, which is run, or arrays of keypoints, one file per split."""
+    """Runs a checkpoint, or reads arrays of keypoints, one file per split."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="autolink",
@@ -43,8 +43,8 @@ class AutoLinkOutputs(OutputFormat):
         order="yx",
         range="[-1, 1]",
         pixels="value / 2 + 0.5, as the released evaluation has it",
-        remark=f"-1 and 1 are the centres of the first and last of {CELLS} cells, so that a point as drawn lies up to "
-        f"half a cell (1/{2 * CELLS} of the side) off at the border; regressions about the centre or with a bias are "
+        remark=f"-1 and 1 are the centres of the first and last of {CELLS} cells, so a converted point is off by up to "
+        f"half a cell (1/{2 * CELLS} of the side) at the border; regressions about the centre or with a bias are "
         "unaffected",
         code="https://github.com/xingzhehe/AutoLink-Self-supervised-Learning-of-Human-Skeletons-and-Object-Outlines-by-"
         "Linking-Keypoints",

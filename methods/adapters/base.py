@@ -1,8 +1,8 @@
 """The contract of an adapter: it reads the files of another system and returns keypoints.
 
 An adapter knows one format. It reads the files, checks their numbers against the format (range, order, number of rows,
-finite numbers), and returns the keypoints with all that tells which images they belong to: the names of the images, the
-landmarks of the same rows, or only the order of the rows. The caller finds the image of each row.
+finite numbers), and returns the keypoints with what identifies their images: the names of the images, the landmarks of
+the same rows, or only the order of the rows. The caller finds the image of each row.
 
 Adapters return coordinates as float64 (x, y) in [0, 1]; pixel ``i`` of ``n`` has its centre at ``(i + 0.5) / n``.
 """
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 Split = Literal["regress", "test"]
 SPLITS: tuple[Split, ...] = ("regress", "test")
 
-# The remark of a format whose points are stretched about the centre of the image.
+# The remark of a format whose points are scaled about the centre of the image.
 MOVED = (
-    "points are moved into the frame of the whole image, and a regression about its corner without bias (autolink/*) "
-    "depends on that: in the file's own frame it gives other numbers"
+    "points are converted to coordinates of the whole image; a regression about its corner without bias (autolink/*) "
+    "gives other numbers in the file's own coordinates"
 )
 
 

@@ -1,4 +1,4 @@
-"""Checks of the arrays in a file from elsewhere; each refusal is one line that says what was found."""
+"""Checks of the arrays in files of other systems; each error is one line that says what was found."""
 
 from __future__ import annotations
 
@@ -53,6 +53,6 @@ def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = 
 
 
 def check_count(source: str, count: int, expected: int, what: str) -> None:
-    """Raise OutputError for another number of rows than ``what`` has."""
+    """Raise OutputError unless ``count`` is ``expected``, the number of rows of ``what``."""
     if count != expected:
         raise OutputError(f"{source}: got {count:,} rows, expected {expected:,}, one for each of {what}")

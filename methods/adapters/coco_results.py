@@ -3,10 +3,10 @@
 A json list with an entry per detection: ``image_id``, ``category_id``, ``keypoints`` [x0, y0, s0, x1, y1, s1, ...] and
 ``score`` (https://cocodataset.org/#format-results). Keypoints are (x, y) in pixels of the photograph; as in COCO's
 annotations, pixel ``i`` is ``i``. Of several detections in an image the one with the highest score is used; the third
-number of a keypoint is not used.
+number of a keypoint is ignored.
 
 The annotations (a COCO json with ``images`` and, for tasks whose images are crops, ``annotations``) name the image of
-each id, and determine the place of the task's images in the photographs. Some tools write the file's name as
+each id, and tell where the task's images lie in the photographs. Some tools write the file's name as
 ``image_id``.
 """
 
@@ -36,13 +36,13 @@ class Annotations(NamedTuple):
 
 
 class CocoResults(OutputFormat):
-    """Any number of files of results, and the annotations whose image ids they use."""
+    """Files of results, and the annotations that define their image ids."""
 
     card: ClassVar[FormatCard] = FormatCard(
         id="coco_results",
         name="COCO keypoint results",
         summary="a json list of image_id, keypoints [x, y, s, ...], score",
-        files="results.json, and the COCO annotations (json with images, annotations) that the image_ids are of",
+        files="results.json, and the COCO annotations (json with images, annotations) that define its image_ids",
         order="xy",
         range="pixels of the photograph",
         pixels="pixel i is i",

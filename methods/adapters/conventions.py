@@ -59,10 +59,10 @@ class Convention:
         return (corners + widths_are_not_moved).reshape(-1, 4)
 
     def problem(self, points: NDArray[Any], landmarks: bool = False) -> str:
-        """What rules out that finite points (..., 2) are of this convention; empty for nothing.
+        """Why finite points (..., 2) cannot follow this convention; empty if they can.
 
-        Keypoints and landmarks may lie outside the image within their tolerances. Points that are all in the lower
-        right quarter of a range that starts below 0, or in the first pixel and a half, are of another convention.
+        Keypoints and landmarks may lie outside the image within their tolerances. Points that all lie in the lower
+        right quarter of a range that starts below 0, or within the first 1.5 pixels, follow another convention.
         """
         axes = tuple(range(points.ndim - 1))
         ends = np.stack([points.min(axis=axes), points.max(axis=axes)])
@@ -89,7 +89,7 @@ def parse_convention(range_: str, order: Order) -> Convention | None:
 
 
 def check_convention(name: str, points: NDArray[Any], convention: Convention) -> None:
-    """Raise OutputError where finite keypoints (N, K, 2) cannot be of the convention, and name a range that fits."""
+    """Raise OutputError if finite keypoints (N, K, 2) cannot follow the convention, and name a range that fits."""
     found = convention.problem(points)
     if found and not convention.problem(points, landmarks=True):
         raise OutputError(
@@ -101,7 +101,7 @@ def check_convention(name: str, points: NDArray[Any], convention: Convention) ->
 
 
 def check_landmarks(name: str, values: NDArray[Any], convention: Convention, visible: NDArray[np.bool_] | None) -> None:
-    """Raise OutputError where landmarks (N, L, 2) cannot be of the convention, and name a range that fits.
+    """Raise OutputError if landmarks (N, L, 2) cannot follow the convention, and name a range that fits.
 
     Landmarks that are NaN or not ``visible`` (N, L) are left out, and long arrays are sampled.
     """
@@ -123,7 +123,7 @@ def _not_of(name: str, points: NDArray[Any], convention: Convention, option: str
 
 
 def check_range(source: str, values: Floats, low: float, high: float, meaning: str) -> None:
-    """Raise OutputError where keypoints (N, K, 2) cannot run from ``low`` to ``high`` of the image (``meaning``)."""
+    """Raise OutputError if the image of keypoints (N, K, 2) cannot run from ``low`` to ``high`` (``meaning``)."""
     found = Convention(meaning, "xy", low, (high - low, high - low)).problem(values)
     if found:
         raise OutputError(

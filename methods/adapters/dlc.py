@@ -2,11 +2,11 @@
 
 A .csv has three header lines (scorer, bodyparts, coords: x, y, likelihood) and a row per frame, named by its number in
 the video or by the path of its image (in one column or three). A .h5 is the same table as pandas writes it; its pickled
-column names are read as text and never executed. Keypoints are (x, y) in pixels of the
-frame; as in DeepLabCut's labels, pixel ``i`` is ``i``. Likelihoods are not used.
+column names are read as text and never executed. Keypoints are (x, y) in pixels of the frame; as in DeepLabCut's
+labels, pixel ``i`` is ``i``. Likelihoods are ignored.
 
-The labels (``CollectedData_<scorer>.csv``, or .h5) determine the place of the task's images in the frames, which are
-padded or cropped. A numbered frame of a video is the image ``<video>/img<number>.png`` of the task, the name that
+The task's images are padded or cropped frames; the labels (``CollectedData_<scorer>.csv``, or .h5) tell where they lie
+in the frames. A numbered frame of a video is the image ``<video>/img<number>.png`` of the task, the name that
 DeepLabCut gives to extracted frames.
 """
 

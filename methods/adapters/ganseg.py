@@ -4,7 +4,7 @@
 The adapter reads all four as saved with numpy.savez or torch.save. A keypoint is the mean of a part's map over the
 pixels of the 128 x 128 image, whose coordinates run from 0 in the first to 128 in the last: (y, x), so that pixel
 ``i`` is written as ``i * 128 / 127``. Landmarks are (y, x) pixels of that image, or of 256 pixels for Tai-Chi, where
--1 is missing.
+-1 marks a missing one.
 
 Its data loaders shuffle, so images are found by their landmarks.
 """

@@ -111,12 +111,12 @@ def _number(path: Path) -> int:
 
 
 def _gap(files: list[Path], pieces: list[NDArray[np.float64]]) -> str | None:
-    """What is wrong where a piece's number is not that of the rows up to it."""
+    """An error message if a piece's number is not the number of rows up to and with it, else None."""
     done = 0
     for path, piece in zip(files, pieces, strict=True):
         done += len(piece)
         if _number(path) not in (0, done):
-            return f"{path}: up to it there are {done:,} rows, its number says {_number(path):,}; is a piece missing?"
+            return f"{path}: pieces up to it have {done:,} rows, its number says {_number(path):,}; is one missing?"
     return None
 
 
@@ -131,7 +131,7 @@ def _keypoints(path: Path) -> NDArray[Any]:
 
 
 def _landmarks(path: Path) -> NDArray[np.float64] | None:
-    """Landmarks (N, L, 2) as (x, y) in [0, 1] of the crop, None where the file is none of landmarks."""
+    """Landmarks (N, L, 2) as (x, y) in [0, 1] of the crop, None if the file does not hold landmarks."""
     pixels, sizes = _load(path, "gt"), _load(path, "hw")
     if pixels is None or sizes is None:
         return None

@@ -1,7 +1,7 @@
-"""Finds the image of each row of a file without names: the image with the same landmarks.
+"""Finds the image of each row of a file without image names: the one with the same landmarks.
 
-Nothing is guessed. A row that fits several images gets none, unless these images share all their landmarks and exactly
-as many rows fit them: then any assignment gives the same pairs of keypoints and landmarks.
+Nothing is guessed. A row that fits several images gets no image, unless these images share all their landmarks and
+exactly as many rows fit them: then any assignment gives the same pairs of keypoints and landmarks.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Match:
         lines = []
         if self.unmatched:
             lines.append(
-                f"{source}: {len(self.unmatched):,} of {len(self.ids):,} rows have the landmarks of no image, first "
+                f"{source}: {len(self.unmatched):,} of {len(self.ids):,} rows fit the landmarks of no image, first "
                 f"row {self.unmatched[0]}, which is {self.nearest:.2g} image sides from the nearest image"
             )
         if self.ambiguous:

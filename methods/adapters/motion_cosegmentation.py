@@ -2,8 +2,8 @@
 
 The released code of Siarohin et al. (ICPR 2020) writes ``landmarks/<dataset>_train_pred.pkl`` and
 ``<dataset>_test_pred.pkl`` with the columns ``file_name`` and ``value`` (K, 2) float32. A centre is the mean of a
-part's map over the pixels of the frame, which it numbers from 0; so (x, y) runs from 0 to one less than the side (256),
-and pixel ``i`` is ``i``.
+part's map over the pixels of the frame, which are numbered from 0: pixel ``i`` is ``i``, and (x, y) runs from 0 to 255
+for a side of 256.
 """
 
 from __future__ import annotations

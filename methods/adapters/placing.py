@@ -1,8 +1,8 @@
 """Converts pixels of photographs to coordinates of a task's images, which may be cropped, padded or squashed.
 
 The annotations of the photographs are in the same pixels as the keypoints, and the task has the same landmarks in its
-own coordinates. So the conversion of every image, with its pixel convention, follows from its landmarks. For a task
-whose images are whole photographs of one size, that size is enough.
+own coordinates. So the landmarks of an image determine its conversion, the pixel convention included. For a task whose
+images are whole photographs of one size, that size is enough.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-SIZE = "WIDTH,HEIGHT of the images in pixels, where the task's are these, squashed to a square"
+SIZE = "WIDTH,HEIGHT of the original images in pixels, if the task shows them whole, squashed to a square"
 _SPREAD = 4.0  # pixels: smallest extent of landmarks that determines a frame
 _MISFIT = 0.01  # of the image's side: largest distance between landmarks and converted annotations
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Landmarks (L, 2) in pixels and their visibility (L,), by the name of the image."""
+    """The landmarks (L, 2) of each image in pixels, and their visibility (L,), by the image's name."""
 
     source: str
     points: Mapping[str, tuple[Floats, NDArray[np.bool_]]]
@@ -139,7 +139,8 @@ def frames_of(
 ) -> dict[str, Frame]:
     """The frame of each image: that of the option ``size``, else that of the labels.
 
-    Raises OutputError for an image without a frame, with the ``remedy``; ``whole`` is what the image is a part of.
+    Raises OutputError for an image without a frame; its message ends with the ``remedy``, and calls the original image
+    ``whole`` ('photograph', 'frame').
     """
     size = size_of(request)
     if size is not None:

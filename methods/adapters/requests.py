@@ -1,4 +1,4 @@
-"""What adapters do with a request: read its files, find the split of a path, and read the user's options."""
+"""Helpers of adapters: read the files of a request, find the split of a path, and read the user's options."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from methods.adapters.base import ImportRequest, OutputError, Split
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CENTRAL = "fraction of the image's side, in its middle, that the system saw (1: the whole image)"
-ROWS = "'task' where the rows are in the order of the task's split"
+CENTRAL = "side of the central crop that the system saw, as a fraction of the image's side (1: the whole image)"
+ROWS = "'task' if the rows are in the order of the task's split"
 _WORDS: dict[str, Split] = {"train": "regress", "regress": "regress", "test": "test"}
 
 
@@ -84,5 +84,7 @@ def in_order(request: ImportRequest) -> bool:
     """Whether ``rows=task`` says that rows are in the order of the split. Raises OutputError for another value."""
     given = request.options.get("rows")
     if given not in (None, "task"):
-        raise OutputError(f"--option rows={given}: expected task, where the rows are in the order of the task's split")
+        raise OutputError(
+            f"--option rows={given}: expected task, which means that rows are in the order of the task's split"
+        )
     return given == "task"

@@ -98,7 +98,7 @@ def _outputs(
 
 
 def _predictions(path: Path) -> list[Path]:
-    """The files of keypoints that a path means; a path of landmarks means none."""
+    """The files of keypoints at a path; none for a file of landmarks."""
     if path.is_dir():
         places = [path / name for name in PREDICTED] + [path / split / PREDICTED[0] for split in ("train", "test")]
         found = [place for place in places if place.is_file()]

@@ -1,10 +1,10 @@
-"""The tensors, without image names, that a run of the released Stable Keypoints saves in its folder.
+"""The tensors that a run of the released Stable Keypoints saves in its folder, without image names.
 
 ``source_keypoints.pt`` (N, K, 2) holds the keypoints of the images that the regressor was fitted on, (y, x) in (0, 1),
 pixel centres of 512; ``target_keypoints.pt`` (N, L, 2) their landmarks, (y, x), but (x, y) for cub_aligned;
-``visible.pt`` (N, L) the visibility. The rows are in random order, so they are joined by their landmarks. The run saves
-no keypoints of the test images: the adapter finds them with ``embedding.pt`` and ``indices.pt`` on request, or reads
-them from a second folder of the same files, ``test:FOLDER``. Source: the released code of Hedlin et al. (CVPR 2024).
+``visible.pt`` (N, L) the visibility. The rows are in random order, so landmarks identify the images. The run saves no
+keypoints of the test images: the adapter finds them with ``embedding.pt`` and ``indices.pt`` on request, or reads them
+from a second folder of the same files, ``test:FOLDER``. Source: the released code of Hedlin et al. (CVPR 2024).
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class StableKeypointsFiles(OutputFormat):
     runs_models: ClassVar[bool] = True
     options: ClassVar[Mapping[str, str]] = {
         "test": "predict: find the keypoints of the test images with the run's tokens",
-        "model": "diffusion model for that, as stable_keypoints.model (default: as that method has it)",
+        "model": "diffusion model for test=predict, as in stable_keypoints.model (default: the same as there)",
     }
 
     def read(self, request: ImportRequest) -> list[Outputs]:
@@ -117,7 +117,7 @@ def _landmarks(
 
 
 def _grid_notes(source: str, points: Floats) -> list[str]:
-    """A note on keypoints that are not pixel centres of 512, which the default setting (argmax) gives.
+    """A note on keypoints that are not pixel centres of 512; the default setting (argmax) gives pixel centres.
 
     Raises OutputError for keypoints of the video script, which divides pixels of 128 by 512, and for whole pixels of
     512.
@@ -160,7 +160,7 @@ def _foreign(path: Path, output: Outputs, split: str, truth: SplitTruth) -> str:
 
 
 def _check_tokens(request: ImportRequest, folder: Path, num_keypoints: int) -> None:
-    """Raise OutputError for tokens that cannot have given the keypoints."""
+    """Raise OutputError for tokens from which the keypoints cannot have been computed."""
     if not (folder / INDICES).is_file():
         return
     chosen = read_array(request, str(folder / INDICES)).values

@@ -69,7 +69,7 @@ class UnsupervisedDisentangling(OutputFormat):
 
 
 def check_whole(source: str, rows: int, split: Split, count: int) -> None:
-    """Raise OutputError for as many rows as the split has in whole batches, without its last images."""
+    """Raise OutputError if ``rows`` are the split's whole batches without its last images."""
     batch = dropped_by(rows, count)
     if batch is not None:
         divisor = next((size for size in range(BATCH, 1, -1) if count % size == 0), 1)
@@ -80,12 +80,12 @@ def check_whole(source: str, rows: int, split: Split, count: int) -> None:
 
 
 def dropped_by(rows: int, count: int) -> int | None:
-    """The batch size for which whole batches of ``count`` images give ``rows`` rows: 32 or the smallest."""
+    """The batch size (32 if possible, else the smallest) with which whole batches of ``count`` images have ``rows``."""
     sizes = (BATCH, *range(count - rows + 1, min(rows, 1024) + 1)) if 0 < rows < count else ()
     return next((size for size in sizes if count // size * size == rows), None)
 
 
 def _of_length(request: ImportRequest, rows: int) -> Split | None:
-    """The split with this number of images, None for neither and both."""
+    """The split with this number of images; None if neither or both have it."""
     found = [name for name in SPLITS if len(request.splits[name].ids) == rows]
     return found[0] if len(found) == 1 else None

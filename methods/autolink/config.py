@@ -1,4 +1,4 @@
-"""Every setting of AutoLink, and its two presets."""
+"""The settings of AutoLink, and their two presets."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from methods.training.perceptual import Choice, at_hand
 
 PAINTER = 16  # the painter halves its image four times
 
-# Small images and networks for the mini profile, and what a few hundred steps need: edges that are seen from the start,
-# blocks so large that what they hide cannot be guessed, and a detector that is led rather than left alone (see below).
+# Small images and networks for the mini profile, and changes that make a few hundred steps enough: edges visible from
+# the start, mask blocks too large to be filled in without the edges, and keypoints kept near fixed places (``reach``).
 MINI: dict[str, Any] = {
     "image_size": 64,
     "painted_size": 32,
@@ -42,14 +42,13 @@ class AutoLinkConfig(TrainedConfig):
     """Settings of AutoLink (He, Wandt and Rhodin, NeurIPS 2022).
 
     Preset ``paper`` has what the released code trains with, in float32 where that code uses half precision. ``mini``
-    is for less than a minute on one CPU core: small images and networks, and three settings that the paper does not
-    have (``reach``, ``recolour``, ``detector_rate``), which short fits need. It shows the machinery: in a few hundred
-    steps the painter learns to paint, while the keypoints owe more to ``reach`` than to the painting (``steps=0``
-    shows how much).
+    is for less than a minute on one CPU core: small images and networks, and three settings that short fits need and
+    the paper does not have (``reach``, ``recolour``, ``detector_rate``). In its few hundred steps the painter learns to
+    restore images, but the keypoints depend more on ``reach`` than on training, as a run with ``steps=0`` shows.
 
-    Keypoints are the detector's numbers halved and moved by 0.5, as in the released evaluation. -1 and 1 are the
-    centres of the outer cells of its maps, 32 a side at 128 pixels, so that a keypoint at the border lies half a cell,
-    1/64 of the side, off. Regressions about the centre or with a bias do not depend on it.
+    A keypoint is the detector's output / 2 + 0.5, as in the released evaluation. -1 and 1 are the centres of the outer
+    cells of its maps, which have 32 cells a side at 128 pixels; so a keypoint at the border is off by half a cell, 1/64
+    of the side. Regressions about the centre or with a bias do not depend on this.
     """
 
     of_label: ClassVar[frozenset[str]] = frozenset({"features"})
@@ -115,12 +114,12 @@ class AutoLinkConfig(TrainedConfig):
     flip: bool = Field(
         default=True,
         description="Whether half of the images are mirrored (released code: yes for CelebA in the wild, Tai-Chi and "
-        "Human3.6M with its background; no for DeepFashion, CUB and Human3.6M without, where it must be set to false).",
+        "Human3.6M with background; no for DeepFashion, CUB and Human3.6M without background: set it to false there).",
     )
     recolour: bool = Field(
         default=False,
-        description="Whether the detector sees images with channels permuted and negated at random, so that places "
-        "cannot stand for colours (chosen here, not in the paper).",
+        description="Whether the detector sees images with channels permuted and negated at random, so that keypoints "
+        "cannot encode colours (chosen here, not in the paper).",
     )
 
     features: Choice = Field(
@@ -155,7 +154,7 @@ class AutoLinkConfig(TrainedConfig):
 
     @model_validator(mode="after")
     def _check_sizes(self) -> AutoLinkConfig:
-        """The networks halve their images, evenly each time."""
+        """Raise ValueError unless the networks can halve their images evenly."""
         sizes = {"image_size": (self.image_size, 2**self.levels), "painted_size": (self.painted_size, PAINTER)}
         if not self.painted_size:
             sizes["image_size"] = (self.image_size, max(2**self.levels, PAINTER))

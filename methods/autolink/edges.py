@@ -25,8 +25,8 @@ def draw_edges(keypoints: Tensor, weights: Tensor, size: int, thickness: float) 
     is an area in those units. Source: section 3 of He et al. (2022).
 
     The brightest edge and the segment's nearest point are found without a gradient, and the value is then computed
-    for that edge alone. This gives the exact gradient: a maximum passes its gradient to the winner, and the distance
-    does not change, to first order, when the nearest point moves along the segment.
+    for that edge alone. The gradient is still exact: a maximum passes its gradient to the brightest edge, and the
+    distance does not change, to first order, when the nearest point moves along the segment.
     """
     grid = pixel_grid(size, keypoints.device, keypoints.dtype)
     first, second = pairs(keypoints.shape[1], keypoints.device)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LEAST_KEYPOINTS = 2  # an edge has two ends
 
-# The last ReLU of each block but the deepest. For other kinds of features the layers are a choice of ours.
+# The last ReLU of each block but the deepest. Other kinds of features use ``perceptual.LAYERS``.
 LAYERS: dict[str, tuple[str, ...] | None] = {
     "vgg16": ("conv1_2", "conv2_2", "conv3_3", "conv4_3"),
     "vgg19": ("conv1_2", "conv2_2", "conv3_4", "conv4_4"),
@@ -37,7 +37,7 @@ class AutoLink(TrainedMethod):
     card: ClassVar[MethodCard] = MethodCard(
         id="autolink",
         name="AutoLink",
-        summary="keypoints linked by learned edges, from whose picture a masked image is painted anew",
+        summary="keypoints joined by learned edges, whose drawing helps to restore a masked image",
         paper="AutoLink: Self-supervised Learning of Human Skeletons and Object Outlines by Linking Keypoints, "
         "He et al., NeurIPS 2022",
         year=2022,
@@ -116,8 +116,8 @@ class AutoLink(TrainedMethod):
     def locate(self, network: nn.Module, pixels: Tensor) -> Tensor:
         """Keypoints (B, K, 2), (x, y) in [0, 1]: value / 2 + 0.5, as in the released evaluation.
 
-        The detector's -1 and 1 are the centres of the outer cells of its maps, so that a keypoint lies up to half a
-        cell (1/64 of the side for 32 cells) off at the border. A regression about the centre or with a bias corrects
+        The detector's -1 and 1 are the centres of the outer cells of its maps, so a keypoint at the border is off by
+        up to half a cell (1/64 of the side for 32 cells). A regression about the centre or with a bias corrects
         that; one about the corner without bias (``autolink/*``) depends on it.
         """
         places: Tensor = cast("Network", network).detector(2 * pixels - 1).flip(2)
@@ -140,7 +140,7 @@ class AutoLink(TrainedMethod):
         return network
 
     def _flipped(self, pixels: Tensor, generator: np.random.Generator) -> Tensor:
-        """Images of which each is mirrored with probability 1/2."""
+        """Mirror each image with probability 1/2."""
         if not self.config.flip:
             return pixels
         import torch
@@ -149,7 +149,7 @@ class AutoLink(TrainedMethod):
         return torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(3), pixels)
 
     def _recoloured(self, pixels: Tensor, generator: np.random.Generator) -> Tensor:
-        """Images with their channels permuted, and each channel negated with probability 1/2."""
+        """Permute the channels of each image, and negate each channel with probability 1/2."""
         if not self.config.recolour:
             return pixels
         import numpy as np

@@ -60,11 +60,12 @@ def _upsample() -> nn.Module:
 
 
 class Detector(nn.Module):
-    """K keypoints as the centres of mass of K maps; a map is a softmax over a quarter of the image's side.
+    """Finds K keypoints, the centres of mass of K softmax maps with a quarter of the image's side.
 
-    The image is halved ``levels`` times, from ``width`` channels with twice as many each time, and upsampled to a
-    quarter of its side. ``reach`` is not in the paper, where all keypoints begin in the middle: above 0, each keypoint
-    has a place of its own (``places``), and its map falls off around it as a Gaussian of this standard deviation.
+    Residual blocks halve the image ``levels`` times; the first has ``width`` channels and each further one twice as
+    many. Upsampling then leads back to a quarter of the image's side. With ``reach`` above 0, each map is multiplied by
+    a Gaussian of this standard deviation around a fixed place of its own (``places``). The paper has no such Gaussian:
+    there all keypoints start in the middle.
     """
 
     places: Tensor

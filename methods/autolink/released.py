@@ -1,8 +1,8 @@
 """Read the detector from a checkpoint of AutoLink's released code.
 
 ``checkpoints/<dataset>_k<K>_.../model.ckpt`` is a checkpoint of PyTorch Lightning. Only the tensors of its state dict
-are used: nothing in it is executed, and a checkpoint that would need more to be read is refused. The detector's layers
-are those of ``methods.autolink.network`` under other names; bilinear interpolation to half the size is the mean of four
+are read: nothing in it is executed, and a checkpoint that cannot be read without is refused. The detector's layers are
+those of ``methods.autolink.network`` under other names; its bilinear interpolation to half the size is the mean of four
 pixels.
 """
 
@@ -43,7 +43,7 @@ def load_detector(path: Path, num_keypoints: int) -> Detector:
     broken = next((name for name, tensor in state.items() if not bool(torch.isfinite(tensor.float()).all())), None)
     if broken is not None:
         raise MethodError(f"{path}: {broken} holds numbers that are not finite; its training went wrong")
-    with torch.random.fork_rng(devices=[]):  # first weights are drawn, which must not change the caller's draws
+    with torch.random.fork_rng(devices=[]):  # the initial weights must not change the caller's random state
         detector = Detector(num_keypoints, len(first), levels=4, reach=0.0)
     try:
         detector.load_state_dict(state, strict=True)
@@ -88,7 +88,7 @@ def _state_dict(path: Path) -> Mapping[str, Any]:
             "keep its weights alone: torch.save({'state_dict': model.state_dict()}, 'weights.ckpt')"
         ) from error
     except Exception as error:  # torch raises half a dozen kinds for a broken file
-        raise MethodError(f"{path}: no checkpoint that could be read ({type(error).__name__})") from error
+        raise MethodError(f"{path}: a checkpoint could not be read ({type(error).__name__})") from error
     state = loaded.get("state_dict") if isinstance(loaded, dict) else None
     if not isinstance(state, Mapping):
         raise MethodError(f"{path}: holds no state_dict, expected a checkpoint of PyTorch Lightning (model.ckpt)")

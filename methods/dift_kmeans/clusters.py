@@ -1,8 +1,8 @@
 """Cluster features, choose the clusters that make good keypoints, and locate them in an image. No label is used.
 
-Features are compared by their cosine, after the mean over the fit images is subtracted. Background is found everywhere
-in an image, or somewhere else in each; a part of an object is in one place of every image. Two numbers tell them apart,
-both means over the fit images:
+Features are compared by their cosine, after the mean over the fit images is subtracted. A cluster of background matches
+many places of an image, or a different place in each image; a cluster of an object's part matches one place in every
+image. Two numbers, both means over the fit images, tell them apart:
 
 * ``spread``: the standard deviation, in image sides, of the position under the softmax of a centre's similarities;
 * ``consistency``: how often the best match of a centre is more similar to it than to any other centre.

@@ -1,4 +1,4 @@
-"""Every setting of the clustered diffusion features, and the presets that name two sets of them."""
+"""The settings of the clustered diffusion features, and their two presets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from methods.base import MethodConfig
 
-# The small model of the mini profile: the paper's block and timestep serve it best too, with less noise to average.
+# For the mini model: the paper's block and timestep are the best ones here too; fewer noise samples are averaged.
 MINI: dict[str, Any] = {"model": "mini", "ensemble": 2, "fit_images": 60}
 
 
@@ -18,7 +18,7 @@ class DiftKmeansConfig(MethodConfig):
 
     A ``preset`` fills in every setting that is not given; ``mini`` is the default wherever ``model`` is ``mini``. The
     caption is empty, as no class is known; the released code names the class on SPair-71k. The paper uses Stable
-    Diffusion 2.1; the default here is the model of Stable Keypoints, so that both methods stand on the same one.
+    Diffusion 2.1; the default here is the model of Stable Keypoints, so that both methods use the same one.
     """
 
     of_predict: ClassVar[frozenset[str]] = frozenset({"window"})
@@ -88,8 +88,8 @@ class DiftKmeansConfig(MethodConfig):
     window: int = Field(
         default=2,
         ge=0,
-        description="Cells of the feature map on every side of the best one that enter the soft-argmax of a keypoint; "
-        "0 takes that cell's centre (chosen here).",
+        description="Number of cells of the feature map, on each side of the best cell, in the soft-argmax; "
+        "0 takes the centre of the best cell (chosen here).",
     )
     predict_batch: PositiveInt = Field(
         default=4, exclude=True, description="Images in one pass of the UNet on a GPU (chosen here)."

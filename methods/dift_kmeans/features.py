@@ -17,7 +17,7 @@ from methods.dift_kmeans.config import DiftKmeansConfig
 
 
 class Features:
-    """The UNet of a model up to ``config.up_block``, on one device; the noise is drawn under ``seed``.
+    """The UNet of a model up to ``config.up_block``, on one device; ``seed`` determines the noise.
 
     Source: Tang et al., Emergent Correspondence from Image Diffusion, NeurIPS 2023, section 4. Raises MethodError
     where weights are missing or a setting does not fit them.
@@ -51,7 +51,7 @@ class Features:
         return torch.cat(found)
 
     def _averaged(self, ids: Sequence[str], latents: Tensor) -> Tensor:
-        """Mean over the ensemble; all draws of an image go through the UNet together."""
+        """The mean over the ensemble; all noise samples of an image go through the UNet together."""
         pipeline, ensemble = self.pipeline, self.config.ensemble
         keys = [(self.seed, "features", image_id, number) for image_id in ids for number in range(ensemble)]
         noise = pipeline.to_device(torch.from_numpy(draws.noise(keys, latents.shape[1:])))
@@ -59,7 +59,7 @@ class Features:
         return self._block_output(noisy).float().unflatten(0, (len(ids), ensemble)).mean(1)
 
     def _block_output(self, latents: Tensor) -> Tensor:
-        """Output of the block, where the pass ends."""
+        """The output of the block; the forward pass ends there."""
         tokens = self.pipeline.parts.null_tokens
         if tokens is None:
             raise RuntimeError("the empty caption was not encoded")

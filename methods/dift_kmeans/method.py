@@ -26,14 +26,14 @@ DECODED_AT_ONCE = 16  # fit images
 class DiftKmeans(Method):
     """K clusters of a frozen model's features, located by nearest neighbours in every image: nothing is trained.
 
-    The features are those of Tang et al., NeurIPS 2023, which match two images. Clustering them into keypoints, and
-    the choice of clusters, are ours.
+    The features are those of Tang et al., NeurIPS 2023, who match points of two images with them. The clustering and
+    the choice of clusters are our own.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
         id="dift_kmeans",
         name="DIFT + k-means",
-        summary="clusters of a frozen diffusion model's features, found again by nearest neighbours",
+        summary="k-means clusters of a frozen diffusion model's features, located by nearest neighbours",
         paper="Emergent Correspondence from Image Diffusion, Tang et al., NeurIPS 2023 (the features)",
         year=2023,
         licence="Apache-2.0",
@@ -128,7 +128,7 @@ class DiftKmeans(Method):
         self._mean, self._centres = mean, centres
 
     def _maps(self, features: Features, images: ImageStream, seed: int, report: Report) -> Iterator[Tensor]:
-        """Features of the fit images, or of ``config.fit_images`` of them, drawn under the seed."""
+        """Features of the fit images, or of ``config.fit_images`` of them, chosen by the seed."""
         import torch
 
         from methods.draws import image_order
@@ -141,7 +141,7 @@ class DiftKmeans(Method):
             report(first + len(batch.ids), count + 1)
 
     def _features_for(self, seed: int) -> Features:
-        """The model, loaded once, with the noise of a seed."""
+        """The model, loaded once, whose noise is determined by the seed."""
         from methods.dift_kmeans.features import Features
 
         if self._features is None:

@@ -1,4 +1,4 @@
-"""Every setting of IMM, and its two presets."""
+"""The settings of IMM, and their two presets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFlo
 from methods.training.base import TrainedConfig
 from methods.training.perceptual import Choice, at_hand
 
-# For the mini profile, less than a minute on one CPU core: small images and networks, and settings with which points
-# begin to move within some hundred steps. Wider Gaussians and larger warps tell them more; sharper heatmaps spread
-# them from the beginning; where the image is mirrored outside, its black rim does not give the warp away.
+# For less than a minute on one CPU core: small images and networks, and settings with which points begin to move within
+# a few hundred steps. Wider Gaussians and larger warps give larger gradients, sharper heatmaps spread the points from
+# the start, and an image mirrored beyond its border has no black rim that reveals the warp.
 MINI: dict[str, Any] = {
     "image_size": 32,
     "steps": 600,
@@ -46,7 +46,7 @@ class WarpConfig(BaseModel):
     )
     scale: NonNegativeFloat = Field(
         default=0.0,
-        description="Standard deviation of the factor of size about 1 (released code: 0 for the target, 0.1 for "
+        description="Standard deviation of the scale factor, whose mean is 1 (released code: 0 for the target, 0.1 for "
         "the source).",
     )
     translation: NonNegativeFloat = Field(
@@ -55,25 +55,27 @@ class WarpConfig(BaseModel):
     )
     bend: tuple[NonNegativeFloat, NonNegativeFloat] = Field(
         default=(0.0, 0.0),
-        description="Standard deviations of a control point's coefficient and of a second one, added with probability "
-        "1/2; zeros leave the warp affine (released code: 0.001, and 0.005 for the target or 0.01 for the source).",
+        description="Standard deviations of a control point's coefficient and of a second term, added to it with "
+        "probability 1/2; zeros leave the warp affine (released code: 0.001, and 0.005 for the target or 0.01 for the "
+        "source).",
     )
 
 
 class IMMConfig(TrainedConfig):
     """Settings of IMM (Jakab et al., NeurIPS 2018).
 
-    Preset ``paper`` has what the released code trains with; ``mini`` is for less than a minute on one CPU core. Other
-    differences from that code:
+    Preset ``paper`` has the settings of the released code; ``mini`` is for less than a minute on one CPU core. This
+    implementation differs from the released code in the following points:
 
-    - coordinates run from border to border of the image, there from the centre of the first pixel to that of the last;
-    - the network of the loss there was trained to colourise grey images and is not to be had as safetensors: features
-      here are those of ImageNet;
-    - the decoder doubles its maps bilinearly about pixel centres, there without the half pixel (TensorFlow 1);
-    - a convolution of stride 2 is padded by a pixel on either side, there at the right and below only ("SAME");
-    - images that are encoded and rendered have values in [0, 1], there in [0, 255];
-    - every warp is sampled anew, there it comes from a cache of 1,000;
-    - the learning rate is constant, there it falls to 0.95 of itself every 100,000 steps, the steps of ``paper``.
+    - -1 and 1 are the borders of the image; in the released code, the centres of its first and last pixel.
+    - VGG in the loss was trained on ImageNet; the network of the released code was trained to colourise grey images,
+      and its weights do not exist as safetensors.
+    - The decoder upsamples bilinearly with half-pixel centres; the released code without (TensorFlow 1).
+    - Convolutions of stride 2 pad one pixel on every side; the released code at the right and bottom only ("SAME").
+    - Encoded and rendered images have values in [0, 1]; in the released code in [0, 255].
+    - Each warp is sampled anew; the released code samples from a cache of 1,000 warps.
+    - The learning rate is constant; the released code multiplies it by 0.95 every 100,000 steps, which are all the
+      steps of ``paper``.
     """
 
     of_label: ClassVar[frozenset[str]] = frozenset({"features"})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class IMM(TrainedMethod):
-    """Reconstructs one view of an image from another view and K points of the first: the points carry the geometry.
+    """Reconstructs one view of an image from another view and from K points, which tell only the geometry of the first.
 
     Source: Jakab, Gupta, Bilen and Vedaldi, NeurIPS 2018, and their released code.
     """
@@ -27,7 +27,7 @@ class IMM(TrainedMethod):
     card: ClassVar[MethodCard] = MethodCard(
         id="imm",
         name="IMM",
-        summary="points through which one view of an image is drawn from another",
+        summary="keypoints that let one view of an image be reconstructed from another",
         paper=(
             "Unsupervised Learning of Object Landmarks through Conditional Image Generation, Jakab et al., NeurIPS 2018"
         ),
@@ -37,7 +37,9 @@ class IMM(TrainedMethod):
         trained_on="the fit images; features of its loss were trained on ImageNet or on drawings",
     )
     Config: ClassVar[type[MethodConfig]] = IMMConfig
-    version: ClassVar[str] = "2"  # 2: a convolution less in the decoder; normalisation and first weights as released
+    version: ClassVar[str] = (
+        "2"  # 2: one convolution fewer in the decoder; normalisation and initial weights as released
+    )
 
     def identity(self) -> dict[str, Any]:
         """The features that the loss compares and the sha256 of their weights. Raises MethodError without them."""
@@ -72,7 +74,7 @@ class IMM(TrainedMethod):
         return (cast("Network", network).points(pixels) + 1) / 2
 
     def _pairs(self, pixels: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Source, target and the target's mask: newly drawn warps of the images."""
+        """Warp the images at random; returns source, target and the target's mask."""
         from methods.imm.warps import border_mask, draw, pairs, sampling_grid
 
         config, side = self.config, pixels.shape[-1]

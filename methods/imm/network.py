@@ -108,7 +108,8 @@ class Decoder(nn.Module):
 class Network(nn.Module):
     """Reconstructs the target from the appearance of the source and the K points of the target.
 
-    ``balanced`` is the loss of the reconstruction over ``layers`` layers, kept here for its moving averages.
+    ``balanced`` is the reconstruction loss over ``layers`` layers; it is a part of the network, which saves its moving
+    averages.
     """
 
     def __init__(self, config: IMMConfig, num_keypoints: int, layers: int) -> None:

@@ -39,9 +39,9 @@ def basis(points: NDArray[np.float64], controls: NDArray[np.float64]) -> NDArray
 def draw(warp: WarpConfig, controls: int, count: int, generator: np.random.Generator) -> NDArray[np.float64]:
     """Coefficients (count, controls^2 + 3, 2) of random splines: of each control point, then of 1, x and y.
 
-    All are normal: the angle, scale minus 1 and shift of the affine part, and the coefficient of every control point,
-    to which a second one is added with probability 1/2. Source: the released code, which draws coefficients of the
-    spline, not positions of its control points.
+    The angle, scale - 1 and shift of the affine part are normally distributed, and so is the coefficient of each
+    control point, to which a second term is added with probability 1/2. Source: the released code, which samples the
+    coefficients of the spline, not the positions of its control points.
     """
     shape = (count, controls**2, 2)
     first, second = warp.bend
@@ -70,7 +70,7 @@ def _pixel_basis(side: int, controls: int) -> NDArray[np.float32]:
 
 
 def border_mask(side: int, margin: float, step: float) -> Tensor:
-    """Weights of pixels (1, 1, side, side): 0 in a margin along the border, then rising to 1 as a hyperbolic tangent.
+    """Weights of pixels (1, 1, side, side): 0 in a margin along the border, then rising to 1 like a hyperbolic tangent.
 
     ``margin`` and ``step`` are the widths of the two zones as shares of the side. Source: the released code (10 and 20
     pixels of 128).

@@ -18,8 +18,8 @@ _ENSEMBLING = (
 def ablations(config: StableKeypointsConfig, num_keypoints: int) -> tuple[Ablation, ...]:
     """Ablations of a config: the rows of Table 4, then other values of timestep, kappa and N.
 
-    Test-time ensembling is added where the config has it off; another part that is off gives no ablation. Where
-    ``tokens`` are given, ablations that matter only in learning are left out.
+    If the config has test-time ensembling off, the ablation turns it on; any other part that is off gives no ablation.
+    If ``tokens`` are given, ablations of the optimisation are left out.
     """
     return (*_table_4(config), *_axes(config, num_keypoints))
 

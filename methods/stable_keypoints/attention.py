@@ -19,7 +19,7 @@ from torch import Tensor
 from methods.base import MethodError
 from methods.stable_keypoints.maps import Projections
 
-SHAPES = 64  # of blocks, at most: channels, sides and batch sizes, each with and without gradient
+SHAPES = 64  # upper bound on the shapes of a kind of block: channels, sides, batch sizes, with and without gradient
 
 
 def cross_attention_layers(unet: UNet2DConditionModel) -> dict[str, Attention]:
@@ -39,8 +39,8 @@ def choose_layers(
 ) -> dict[str, Attention]:
     """The named layers, or the first ``max_layers`` of the up path with maps of at most ``max_side`` a side.
 
-    Raises MethodError, in the name of ``method``, for an unknown layer, or where the rule finds none. The rule is that
-    of the released code; with Stable Diffusion 1.5 it finds layers 7 to 10 of 16, those of Eq. 3.
+    This rule is that of the released code; in Stable Diffusion 1.5 it finds layers 7 to 10 of 16, those of Eq. 3.
+    Raises MethodError, whose message begins with ``method``, for an unknown layer, or if the rule finds none.
     """
     layers = cross_attention_layers(unet)
     if names is None:
@@ -54,7 +54,7 @@ def choose_layers(
     unknown = [name for name in names if name not in layers]
     if unknown:
         raise MethodError(
-            f"{method}: layer '{unknown[0]}' is no cross-attention of the UNet; it has: {', '.join(layers)}"
+            f"{method}: layer '{unknown[0]}' is not a cross-attention layer of the UNet, which has: {', '.join(layers)}"
         )
     return {name: module for name, module in layers.items() if name in names}
 

@@ -14,11 +14,11 @@ from methods.stable_keypoints.maps import GradientScale, Projections
 
 
 class Backbone(FrozenPipeline):
-    """A frozen pipeline whose cross-attention is read.
+    """A frozen pipeline that also returns the maps of its cross-attention layers.
 
-    Half precision holds weights and features; queries, keys, their softmax and the losses are float32 (``map_dtype``).
-    ``method`` is the id that error messages begin with. Raises MethodError where weights are missing or a setting does
-    not fit them.
+    In half precision, weights and features are 16 bits wide, but queries, keys, their softmax and the losses are
+    float32 (``map_dtype``). Error messages begin with the id ``method``. Raises MethodError if weights are missing or a
+    setting does not fit them.
     """
 
     def __init__(

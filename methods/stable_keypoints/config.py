@@ -1,4 +1,4 @@
-"""Every setting of Stable Keypoints, and the presets that name three sets of them."""
+"""The settings of Stable Keypoints, and their three presets."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ OFFICIAL: dict[str, Any] = {
     "selection_images": 100,
 }
 
-# The released code's settings on the small model of the mini profile, but for what scales with a model's size, and for
-# ensembling: with ten views the error on cub_all is 5.35 instead of 4.97 % of the side (three seeds, --suite ablation),
-# and they take three times as long as the fit.
+# The released code's settings, except for those that scale with the model's size, and without test-time ensembling:
+# with ten views the error on cub_all is 5.35 instead of 4.97 % of the side (three seeds, --suite ablation), and the
+# whole run takes three times as long.
 MINI: dict[str, Any] = {
     **OFFICIAL,
     "model": "mini",
@@ -81,7 +81,7 @@ class StableKeypointsConfig(MethodConfig):
     timestep: int = Field(
         default=0,
         ge=0,
-        description="Training timestep, counted from 0, whose noise level is added to the latent (released code: 0; "
+        description="Training timestep, counted from 0, that sets how much noise the latent gets (released code: 0; "
         "paper, section 3.1: the last of 50 denoising steps).",
     )
     noise: bool = Field(default=True, description="Whether noise is added to the latent at all (released code: yes).")
@@ -92,8 +92,8 @@ class StableKeypointsConfig(MethodConfig):
     )
     max_layers: PositiveInt = Field(
         default=4,
-        description="Number of cross-attention layers to average, the first of the up path that max_layer_side admits "
-        "(released code; in Stable Diffusion 1.5 layers 7 to 10, Eq. 3).",
+        description="Number of cross-attention layers to average: the first of the up path with maps of at most "
+        "max_layer_side (released code; in Stable Diffusion 1.5 layers 7 to 10, Eq. 3).",
     )
     max_layer_side: PositiveInt = Field(
         default=32, description="Largest side, in cells, of the maps of a layer that is read (released code: 32)."
@@ -177,7 +177,7 @@ class StableKeypointsConfig(MethodConfig):
     )
     fps_in_loss_on: Literal["transformed", "original"] = Field(
         default="transformed",
-        description="View whose maxima furthest point sampling compares in the losses, if loss_on is kept (released "
+        description="View in which furthest point sampling compares the maxima of maps, if loss_on is kept (released "
         "code: transformed).",
     )
     loss_reduction: Literal["sum", "mean"] = Field(
@@ -227,7 +227,8 @@ class StableKeypointsConfig(MethodConfig):
     selection_images: int = Field(
         default=0,
         ge=0,
-        description="Number of fit images, repeated if need be, that choose the K tokens; 0 takes each image once "
+        description="Number of fit images on which the K tokens are chosen, with repetition if there are fewer; 0 "
+        "takes each image once "
         "(paper, section 3.2; released code: 100).",
     )
     test_augmentations: int = Field(
@@ -239,7 +240,7 @@ class StableKeypointsConfig(MethodConfig):
     output_size: int = Field(
         default=0,
         ge=0,
-        description="Side in pixels at which maps are warped back and their maximum is read; 0 is that of the image "
+        description="Side in pixels at which maps are warped back and their maximum is read; 0 is the image's side "
         "(released code).",
     )
     predict_batch: PositiveInt = Field(

@@ -1,4 +1,4 @@
-"""Optimise tokens over the fit images and choose K of them: resumable, and shared among processes if there are some."""
+"""Optimise tokens on the fit images and choose K of them, with checkpoints, in one process or several."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TokenFit:
         return self.config.predict_batch * self.team.size
 
     def optimise(self) -> None:
-        """Steps of Adam on the loss of Eq. 4 up to the number of ``steps``, then a checkpoint."""
+        """Minimise the loss of Eq. 4 by Adam until ``config.steps`` steps are done, then write a checkpoint."""
         config = self.config
         order = draws.image_order(self.learner.seed, "fit", len(self.images), config.steps * config.batch_size)
         mine = self.team.share(config.batch_size)
@@ -103,7 +103,7 @@ class TokenFit:
     def _learn(self, batch: Future[ImageBatch], first: int) -> Tensor:
         """Set the tokens' gradient, summed over all processes.
 
-        Gives (5,): the three losses, how many processes were asked to stop, and how many failed.
+        Returns (5,): the three losses, the number of processes asked to stop, and the number of those that failed.
         """
         tokens = self.tokens
         losses = torch.zeros(3, dtype=tokens.dtype, device=tokens.device)
@@ -176,9 +176,9 @@ class TokenFit:
         return torch.from_numpy(chosen).to(self.tokens.device)
 
     def _kept_of(self, count: int, batch: Future[ImageBatch]) -> tuple[Tensor, bool]:
-        """Ids (count, K) of the tokens kept by the images of all processes, and whether a process was asked to stop.
+        """Ids (count, K) of the tokens kept on the images of all processes, and whether a process was asked to stop.
 
-        ``batch`` are this process's images.
+        ``batch`` holds the images of this process.
         """
         own = self.team.share(count)
         found = torch.zeros((count + 2, self.learner.num_keypoints), dtype=torch.int64)  # a row an image, then flags
@@ -197,7 +197,7 @@ class TokenFit:
         return found[:-2], bool(found[-2].any())
 
     def _begin(self, start: State) -> State:
-        """The state from which the first process starts, in all processes."""
+        """The first process's state, from its checkpoint or ``start``, in all processes."""
         found = (State.read(self.checkpoint) if self.checkpoint else None) or start
         if self.team.size == 1:
             return found

@@ -1,4 +1,4 @@
-"""What a finished fit attends to, and how often each token is kept, by the same random numbers as in the fit."""
+"""Attention maps of a finished fit, and counts of its kept tokens, with the same random numbers as in the fit."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from methods.stable_keypoints.learning import Learner
 
 
 def attention(learner: Learner, tokens: Tensor, chosen: Tensor, batch: ImageBatch) -> Attention:
-    """The maps of the chosen tokens (K,) that the method reads its keypoints from: Eq. 11."""
+    """The maps of the chosen tokens (K,), whose maxima are the keypoints: Eq. 11."""
     maps = [some.float().cpu() for some in learner.located_maps(tokens, chosen, batch.ids, torch.tensor(batch.pixels))]
     return Attention(tuple(f"token {token}" for token in chosen.tolist()), torch.cat(maps).numpy())
 
 
 def choices(learner: Learner, tokens: Tensor, chosen: Tensor, images: ImageStream, at_most: int) -> Choices:
-    """How often each token (N,) is kept over the first ``at_most`` selection images of the fit: Eq. 10."""
+    """Count how often each of N tokens is kept on the first ``at_most`` selection images of the fit: Eq. 10."""
     total, together = learner.config.selection_images or len(images), learner.config.predict_batch
     order = draws.image_order(learner.seed, "selection", len(images), total)[:at_most].tolist()
     counts = np.zeros(len(tokens), dtype=np.int64)

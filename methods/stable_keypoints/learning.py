@@ -53,7 +53,7 @@ class Learner:
     ) -> Tensor:
         """Add ``part`` of the gradient of Eq. 4's loss to ``tokens.grad``, and give ``part`` of the loss itself.
 
-        The loss is (3,), detached: total, localisation and equivariance. Other arguments are as of ``losses``. With
+        The loss is (3,), detached: total, localisation and equivariance. See ``losses`` for the other arguments. With
         ``memory="low"`` images go through the UNet one at a time, which gives the same sum.
         """
         config = self.config
@@ -71,9 +71,10 @@ class Learner:
     def losses(
         self, tokens: Tensor, pixels: Tensor, ids: Sequence[str], keys: Sequence[draws.Key]
     ) -> tuple[Tensor, Tensor]:
-        """Localisation and equivariance loss, unweighted, of images (B, 3, S, S); a draw key for each image.
+        """Localisation and equivariance loss, unweighted, of images (B, 3, S, S); ``keys`` has a random key per image.
 
-        The maps of all tokens are formed once, without gradient, to rank them; those that count then get a gradient.
+        The maps of all tokens are computed once without gradient, to rank the tokens; then only the maps that enter the
+        losses get a gradient.
         """
         config = self.config
         original = self.encode_original(pixels, ids)
@@ -92,7 +93,7 @@ class Learner:
         )
 
     def _counted(self, original: Projections, transformed: Projections | None) -> tuple[Tensor, Tensor]:
-        """Maps in both views of the tokens that enter the losses: the kappa of Eq. 9, or the K kept of them."""
+        """Maps, in both views, of the tokens in the losses: the kappa candidates of Eq. 9, or the K kept of these."""
         config = self.config
         with torch.no_grad():
             everything = original.maps()
@@ -136,9 +137,9 @@ class Learner:
 
     @torch.no_grad()
     def kept(self, tokens: Tensor, ids: Sequence[str], pixels: Tensor, first: int) -> Tensor:
-        """Ids (B, K) of the tokens that furthest point sampling keeps of each selection image: Eq. 10.
+        """Ids (B, K) of the tokens that furthest point sampling keeps on each selection image: Eq. 10.
 
-        ``first`` is the place of the first image among the selection images, by which noise is sampled.
+        ``first`` is the position of the first image among the selection images; it is part of the key of the noise.
         """
         keys = [(self.seed, "selection", image_id, first + row) for row, image_id in enumerate(ids)]
         maps = self.maps(self.encode_original(pixels, ids), keys, tokens)
@@ -146,11 +147,11 @@ class Learner:
         return spread_out(maps, candidates, self.num_keypoints)
 
     def maps(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
-        """Attention maps (B, N or K, R, R) of latents, whose noise is drawn by the keys."""
+        """Attention maps (B, N or K, R, R) of latents; ``keys`` determine the noise that is added to these."""
         return self.project(latents, keys, tokens).maps(chosen)
 
     def project(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor) -> Projections:
-        """Queries and keys of latents, from which their maps are formed; the noise is drawn by the keys."""
+        """Queries and keys of latents, from which maps are computed; the draw ``keys`` determine the added noise."""
         noise = None
         if self.config.noise:
             noise = torch.from_numpy(draws.noise([(*key, "noise") for key in keys], latents.shape[1:]))

@@ -74,14 +74,14 @@ class StableKeypoints(Method):
 
     @classmethod
     def ablations(cls, config: StableKeypointsConfig, num_keypoints: int) -> tuple[Ablation, ...]:
-        """The rows of the paper's Table 4, and half and twice kappa and N, and other timesteps."""
+        """The rows of the paper's Table 4, other timesteps, and half and twice kappa and N."""
         from methods.stable_keypoints.ablations import ablations
 
         return ablations(config, num_keypoints)
 
     @classmethod
     def pictures(cls, config: StableKeypointsConfig) -> frozenset[Picture]:
-        """The attention of the tokens, and how they were chosen, unless they come from ``tokens``."""
+        """Attention maps, and, unless the tokens come from the setting ``tokens``, how they were chosen."""
         return frozenset({"attention"} if config.tokens else {"attention", "choices"})
 
     @property
@@ -175,7 +175,9 @@ class StableKeypoints(Method):
         """
         tokens, chosen, state = official.read(folder)
         if state is None:
-            raise MethodError(f"{self.card.id}: {folder} is no fit; set {self.card.id}.tokens={folder} and fit")
+            raise MethodError(
+                f"{self.card.id}: {folder} is not a fit of this benchmark; set {self.card.id}.tokens={folder} and fit"
+            )
         self._check_weights(folder, state)
         self._tokens, self._chosen = tokens.to(self.device), chosen.to(self.device)
         self._new_learner(state["num_keypoints"], state["seed"])
@@ -225,7 +227,7 @@ class StableKeypoints(Method):
         return self._files.identity(self._files.parts_read(self.config.keep_null_tokens))
 
     def _new_learner(self, num_keypoints: int, seed: int, num_tokens: int | None = None) -> Learner:
-        """A learner for this K and seed; ``num_tokens`` are those learned already, whatever the settings say."""
+        """A learner for this K and seed; ``num_tokens`` replaces the setting if tokens were learned elsewhere."""
         from methods.stable_keypoints.backbone import Backbone
         from methods.stable_keypoints.learning import Learner
 

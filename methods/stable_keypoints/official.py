@@ -1,4 +1,4 @@
-"""Files of tokens: those of the released code (``embedding.pt``, ``indices.pt``) and those of our fits.
+"""Token files: those of the released code (``embedding.pt``, ``indices.pt``) and those of our fits.
 
 The released code of Hedlin et al. saves the optimised embedding (1, N, 768) float32 and the ids (K,) int64 of the
 chosen tokens, each with ``torch.save``. Reading them executes no pickle. Importing this module imports no torch.
@@ -69,8 +69,8 @@ def read(folder: Path) -> tuple[Tensor, Tensor, dict[str, Any] | None]:
 def write(source: Path, folder: Path) -> tuple[Path, Path]:
     """Write the tokens of a fit at ``source`` as the released code's two files, tokens rounded to float32.
 
-    Raises MethodError where there is no fit, where it used the empty caption's tokens, which the released code cannot,
-    or where the files exist.
+    Raises MethodError if there is no fit, if it used the empty caption's tokens, which the released code does not have,
+    or if the files exist.
     """
     import torch
 
@@ -78,13 +78,13 @@ def write(source: Path, folder: Path) -> tuple[Path, Path]:
     config = (state or {}).get("config", {})
     if config.get("keep_null_tokens"):
         raise MethodError(
-            f"stable_keypoints: the tokens in {source} work beside the empty caption's (keep_null_tokens), which the "
-            "released code leaves out, so it would see other maps; fit with stable_keypoints.keep_null_tokens=false"
+            f"stable_keypoints: the tokens in {source} were learned beside the empty caption's (keep_null_tokens), "
+            "which the released code lacks, so its maps would differ; fit with stable_keypoints.keep_null_tokens=false"
         )
     written = folder / EMBEDDING, folder / INDICES
     for path, tensor in zip(written, (tokens.float()[None], chosen.long()), strict=True):
         if path.exists():
-            raise MethodError(f"stable_keypoints: {path} is there already; name another folder, or remove it")
+            raise MethodError(f"stable_keypoints: {path} exists already; name another folder, or remove it")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with path.open("xb") as file:

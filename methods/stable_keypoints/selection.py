@@ -49,7 +49,7 @@ def furthest_points(points: Tensor, count: int) -> Tensor:
     upper = torch.ones(size, size, dtype=torch.bool, device=points.device).triu(1)
     widest = distances.masked_fill(~upper, -1).flatten(1).argmax(1)
     chosen = [widest // size, widest % size][:count]
-    nearest = distances.amax(1)  # an upper bound for what follows
+    nearest = distances.amax(1)  # from each point to its nearest chosen point; this is an upper bound
     for number in range(count):
         if number >= len(chosen):
             chosen.append(nearest.argmax(1))

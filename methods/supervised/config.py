@@ -1,4 +1,4 @@
-"""Every setting of the supervised heatmap regressor, and its two presets."""
+"""The settings of the supervised heatmap regressor, and their two presets."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_
 
 from methods.training.base import TrainedConfig
 
-GROUPS = 8  # channels that are normalised together
+GROUPS = 8  # of channels, in each group normalisation
 
-# For images of 64 pixels and some seconds on one core: a narrow network, and few steps with a high rate that falls.
+# For some seconds on one core: images of 64 pixels, a narrow network, and few steps with a high, falling learning rate.
 MINI: dict[str, Any] = {
     "image_size": 64,
     "width": 16,
@@ -55,8 +55,8 @@ class SupervisedConfig(TrainedConfig):
     )
     max_width: PositiveInt = Field(
         default=256,
-        description="Most channels of a level, a multiple of 8; each level has twice those of the one before (chosen "
-        "here).",
+        description="Largest number of channels of a level, a multiple of 8; each level has twice as many as the one "
+        "before (chosen here).",
     )
     levels: PositiveInt = Field(
         default=4, description="Number of times that the network halves the image after the stem (chosen here)."
@@ -91,7 +91,8 @@ class SupervisedConfig(TrainedConfig):
         default=0.2,
         ge=0,
         lt=1,
-        description="Largest random change of contrast, as a share; that of brightness is half of it (chosen here).",
+        description="Largest random change of contrast, as a share; the largest change of brightness is half of it "
+        "(chosen here).",
     )
 
     @model_validator(mode="after")

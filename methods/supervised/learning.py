@@ -23,7 +23,7 @@ class Landmarks:
 
     @classmethod
     def of(cls, batch: LabelledBatch, device: torch.device) -> Landmarks:
-        """The landmarks of a batch; NaN counts as not visible, and what is not visible is set to 0.5."""
+        """The landmarks of a batch. A landmark that is NaN counts as invisible; invisible ones are set to 0.5."""
         points = torch.tensor(batch.landmarks)
         visible = torch.tensor(batch.visible) & points.isfinite().all(-1)
         points = torch.where(visible[..., None], points, 0.5)
@@ -66,9 +66,9 @@ def heatmap_losses(heatmaps: Tensor, landmarks: Landmarks, sigma: float) -> tupl
 def augmented(
     config: SupervisedConfig, ids: Sequence[str], pixels: Tensor, landmarks: Landmarks, draw: int
 ) -> tuple[Tensor, Landmarks]:
-    """Images with random colours, and warped with their landmarks; draws are keyed by ``draw``, image id and row.
+    """Change the colours of images at random, and warp images and landmarks.
 
-    A landmark that leaves the image is no longer visible.
+    ``draw``, image id and row are the key of the random numbers. A landmark that leaves the image becomes invisible.
     """
     keys = [(draw, image_id, row) for row, image_id in enumerate(ids)]
     drawn = affine(

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
 
 class Supervised(TrainedMethod):
-    """Learns heatmaps of the annotated landmarks and predicts their soft-argmax: an upper bound, not a rival.
+    """Learns heatmaps of the annotated landmarks and predicts their soft-argmax.
 
-    As in Sun et al., ECCV 2018, the heatmap and its expectation are trained jointly. The network is a small one of our
-    own, trained from scratch, without batch statistics. Landmarks that are not visible, or that leave the image in
+    It shows what labels make possible and is never ranked with unsupervised methods. As in Sun et al., ECCV 2018, the
+    heatmap and its expectation are trained jointly. The network is a small one of our own, trained from scratch,
+    without batch statistics. Landmarks that are not visible, or that leave the image in
     augmentation, do not count.
     """
 
     card: ClassVar[MethodCard] = MethodCard(
         id="supervised",
         name="Supervised heatmaps",
-        summary="a small heatmap regressor that learns from landmarks: the ceiling, no rival",
+        summary="a small heatmap regressor that learns from landmarks: the ceiling, never ranked with the others",
         paper="Integral Human Pose Regression, Sun et al., ECCV 2018",
         year=2018,
         licence="Apache-2.0",
@@ -39,17 +40,17 @@ class Supervised(TrainedMethod):
         batch = images.load([0])
         if not isinstance(batch, LabelledBatch):
             raise MethodError(
-                f"{self.card.id}: the fit images came without landmarks, expected {num_keypoints} of each; fit on a "
+                f"{self.card.id}: the fit images came without landmarks, expected {num_keypoints} per image; fit on a "
                 "dataset with annotations"
             )
         if batch.landmarks.shape[1] != num_keypoints:
             raise MethodError(
                 f"{self.card.id}: {num_keypoints} keypoints were asked for, images have {batch.landmarks.shape[1]} "
-                "landmarks; ask for one keypoint a landmark"
+                "landmarks; ask for one keypoint per landmark"
             )
 
     def build(self, num_keypoints: int) -> nn.Module:
-        """A network with one heatmap a landmark."""
+        """A network with one heatmap per landmark."""
         from methods.supervised.network import HeatmapNetwork
 
         config = self.config

@@ -69,9 +69,9 @@ class TrainedConfig(MethodConfig):
 class TrainedMethod(Method):
     """Trains a network on the fit images by gradient descent.
 
-    A subclass defines ``build``, ``losses`` and ``locate``. Same seed, same bits on the CPU: the seed determines the
-    first weights and the order of the images, and the random draws of a step depend on seed and step alone. So neither
-    the batch size of the stream nor an interruption changes the result.
+    A subclass defines ``build``, ``losses`` and ``locate``. On the CPU the same seed gives the same bits: the seed
+    determines the initial weights and the order of the images, and the random numbers of a step depend on seed and step
+    alone. So neither the batch size of the stream nor an interruption changes the result.
     """
 
     Config: ClassVar[type[MethodConfig]] = TrainedConfig
@@ -90,10 +90,10 @@ class TrainedMethod(Method):
     def losses(
         self, network: nn.Module, batch: ImageBatch, pixels: Tensor, generator: np.random.Generator
     ) -> dict[str, Tensor]:
-        """Scalars of a batch: ``loss``, which is minimised, and others worth a curve.
+        """Scalars of a batch: ``loss``, which is minimised, and others to plot as curves.
 
-        ``pixels`` (B, 3, H, W) in [0, 1] are the batch's, on the device. Draw from ``generator`` or from torch's global
-        generator; both are seeded for this step.
+        ``pixels`` (B, 3, H, W) in [0, 1] are those of the batch, on the device. Draw from ``generator`` or from torch's
+        global generator; both are seeded for this step.
         """
 
     @abstractmethod
@@ -108,7 +108,7 @@ class TrainedMethod(Method):
         return AdamW(learning, lr=self.config.learning_rate, weight_decay=self.config.weight_decay)
 
     def begin(self, images: ImageStream, num_keypoints: int, seed: int) -> None:
-        """Called before the first step of a fit, for checks and preparations of a subclass; here it does nothing."""
+        """Check or prepare something before the first step of a fit; does nothing unless a subclass overrides it."""
 
     @property
     def image_size(self) -> int:
@@ -165,7 +165,7 @@ class TrainedMethod(Method):
     def load(self, folder: Path) -> None:
         """Restore what ``save`` wrote with the same config. Raises MethodError where it is missing or broken.
 
-        Tensors of other names or shapes are refused; a setting that changes neither is not noticed.
+        Tensors of other names or shapes are refused; a changed setting that affects neither goes unnoticed.
         """
         from safetensors import SafetensorError
         from safetensors.torch import load_file
@@ -181,7 +181,7 @@ class TrainedMethod(Method):
         self._take(network.to(self.device), num_keypoints, seed)
 
     def _new_network(self, num_keypoints: int, seed: int) -> nn.Module:
-        """A network with first weights drawn under the seed, on the device. Raises MethodError for K below 1."""
+        """A new network on the device, its weights initialised by the seed. Raises MethodError for K below 1."""
         from methods.training.loop import seeded
 
         if num_keypoints < 1:

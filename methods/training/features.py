@@ -1,4 +1,4 @@
-"""Frozen networks whose layers are compared, and the loss that gives all layers equal weight."""
+"""Frozen networks for perceptual losses, and a loss that gives all layers equal weight."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 
 class Features(nn.Module):
-    """Layers of a network by name; each takes the output of the one before, and ``input`` is the image itself.
+    """The named layers of a network, in a chain; ``input`` names the image itself.
 
-    ``forward`` takes pixels (B, 3, H, W) in [0, 1] and gives the outputs (B, C, h, w) of the kept layers, in order.
+    ``forward`` takes pixels (B, 3, H, W) in [0, 1] and returns the outputs (B, C, h, w) of the kept layers, in order.
     """
 
     mean: Tensor
@@ -40,7 +40,7 @@ class Features(nn.Module):
         self.register_buffer("deviation", torch.tensor(deviation).view(1, -1, 1, 1), persistent=False)
 
     def keep(self, names: Sequence[str]) -> None:
-        """Give the outputs of these layers only, and drop all layers after the last of them."""
+        """Return the outputs of these layers only, and drop all layers after the last of them."""
         self.kept = tuple(name for name in self.names if name in names)
         for name in self.names[self.names.index(self.kept[-1]) + 1 :]:
             del self.stages[name]

@@ -1,4 +1,4 @@
-"""Features in which images are compared: those of VGG or of the mini model's autoencoder, or plain pixels.
+"""The features that perceptual losses compare: those of VGG or of the mini model's autoencoder, or plain pixels.
 
 VGG reads the weights that timm publishes on the Hugging Face hub (``timm/vgg16.tv_in1k``), or a file with torchvision's
 names; neither package has to be installed. Finding out which features are available imports no torch and uses no
@@ -37,10 +37,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
 
 
 def at_hand(choice: Choice, weights: str | None = None) -> Kind:
-    """The features that ``auto`` stands for on this machine; any other choice stands for itself.
+    """Replace ``auto`` by the features that are available on this machine; return any other choice unchanged.
 
-    That is VGG-16 where ``weights`` names a file or the hub's cache has its weights, else the mini model's autoencoder,
-    else pixels. Uses no network.
+    ``auto`` is VGG-16 if ``weights`` is given or the hub's cache has the weights of VGG-16, else the mini model's
+    autoencoder, else pixels. Uses no network.
     """
     if choice != "auto":
         return choice
@@ -54,8 +54,7 @@ def weight_file(kind: Kind, weights: str | None, method: str) -> Path | None:
     """The file with the weights of features of ``kind``; None for pixels.
 
     ``weights`` is a file, a hub id, or None for timm's weights of that network; a hub id that the hub's cache lacks is
-    downloaded. ``method`` is the id of the method whose settings an error message names. Raises MethodError, one line,
-    where the weights cannot be had.
+    downloaded. Error messages name the settings of ``method``. Raises MethodError if the weights are not available.
     """
     if kind == "pixels":
         return None
@@ -106,7 +105,7 @@ def _other(method: str) -> str:
 
 
 def _remedy(kind: Kind, method: str) -> str:
-    """What a user without weights can do, as the end of an error message."""
+    """The end of an error message: what to do without weights."""
     if kind not in HUB:
         return _other(method)
     return (

@@ -190,7 +190,8 @@ def test_of_other_settings(pipeline: Path, tmp_path: Path, whole, caplog: pytest
     broken_off(pipeline, tmp_path, **change)
     assert bits(learn(pipeline, tmp_path)) == whole[0]
     assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path / FILE} is of another fit ({next(iter(change))}); this one begins anew"
+        f"{tmp_path / FILE} belongs to another fit (it differs in {next(iter(change))}); this fit starts from the "
+        "beginning"
     ]
 
 
@@ -200,7 +201,7 @@ def test_of_other_images_seed_or_number_of_keypoints(pipeline: Path, tmp_path: P
         method = make(pipeline)
         method.checkpoints = tmp_path
         method.fit(images(count), keypoints, seed, lambda *_, **__: None)
-        assert f"of another fit ({what})" in caplog.messages[-1]
+        assert f"another fit (it differs in {what})" in caplog.messages[-1]
 
 
 def test_settings_of_predict_and_how_often_to_keep_do_not_matter(pipeline: Path, tmp_path: Path, whole, caplog):

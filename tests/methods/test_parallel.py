@@ -148,7 +148,7 @@ def test_one_that_is_told_to_stop_stops_both_and_one_alone_goes_on(pairs: dict[s
 @pytest.mark.parametrize("when", ["while learning", "while choosing"])
 def test_what_fails_in_one_ends_both(pairs: dict[str, Pair], when: str):
     assert [said["ended"] for said in pairs[f"spoilt {when}"].said] == [
-        "another of the processes failed; its own line says why",
+        "another process failed; its own message says why",
         "image 3 is broken",
     ]
 
@@ -188,7 +188,7 @@ def test_each_process_takes_a_gpu_of_its_own(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(MethodError, match="device is cuda:0 in each of 2 processes"):
         own_device("cuda:0")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(MethodError, match="has no GPU, there are 1; --nproc-per-node 1"):
+    with pytest.raises(MethodError, match="has no GPU: this machine has 1; launch with --nproc-per-node 1"):
         own_device("cuda")
 
 

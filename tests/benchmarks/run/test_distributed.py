@@ -67,7 +67,7 @@ def test_a_fit_that_fails_in_one_is_recorded_and_the_next_cell_runs(tmp_path, re
     )
     first, second = launched(repository, crash)
     assert first[0] == 2
-    assert "another of the processes failed; its own line says why" in first[2]
+    assert "another process failed; its own message says why" in first[2]
     assert (second[0], second[1]) == (0, ""), second[2]
     assert second[2].splitlines() == ["process 1: the toy crashed in one of two processes"] * 2  # one for each seed
 

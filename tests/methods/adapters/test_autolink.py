@@ -216,7 +216,7 @@ def test_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
     broken, bare = tmp_path / "broken.ckpt", tmp_path / "bare.ckpt"
     broken.write_bytes(b"PK\x03\x04 nothing")
     torch.save(torch.zeros(3), bare)
-    assert "no checkpoint that could be read" in refusal(AutoLinkOutputs(), request(broken))
+    assert "a checkpoint could not be read" in refusal(AutoLinkOutputs(), request(broken))
     assert "holds no state_dict" in refusal(AutoLinkOutputs(), request(bare))
     assert "expected one checkpoint alone" in refusal(AutoLinkOutputs(), request(bare, broken))
 

@@ -94,7 +94,7 @@ def test_refuses_pieces_of_which_one_is_missing(tmp_path: Path) -> None:
     write(tmp_path / "test.train" / "posterior_param_000008.mat", points[:8])
     write(tmp_path / "test.train" / "posterior_param_000020.mat", points[16:])
     message = refusal(Lmdis(), request(tmp_path / "test.train"))
-    assert "up to it there are 12 rows, its number says 20" in message
+    assert "pieces up to it have 12 rows, its number says 20" in message
 
 
 def _broken(points: Any) -> Any:

@@ -135,7 +135,9 @@ def test_layer_rule(layout: str, expected: list[tuple[int, int, int]], layouts):
     named = (UP.format(1, 1, 0), "mid_block.attentions.0.transformer_blocks.0.attn2")
     chosen = Backbone(StableKeypointsConfig(model=str(folder), layers=named), "cpu", parts).layers
     assert set(chosen) == set(named)
-    with pytest.raises(MethodError, match=r"'up_blocks\.9' is no cross-attention of the UNet; it has: down_blocks"):
+    with pytest.raises(
+        MethodError, match=r"'up_blocks\.9' is not a cross-attention layer of the UNet, which has: down_blocks"
+    ):
         choose_layers(parts.unet, parts.latent_side, ("up_blocks.9",), 4, 32)
 
 

@@ -181,7 +181,7 @@ def test_layers_of_stable_diffusion():
 
 
 def test_unknown_layer(pipeline: Path):
-    with pytest.raises(MethodError, match=r"'mid_block' is no cross-attention.*mid_block\.attentions\.0"):
+    with pytest.raises(MethodError, match=r"'mid_block' is not a cross-attention.*mid_block\.attentions\.0"):
         fitted(pipeline, layers=("mid_block",))
 
 

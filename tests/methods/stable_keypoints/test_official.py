@@ -206,7 +206,7 @@ def test_the_command(fit: Path, tmp_path: Path):
     assert done.exit_code == 0, done.output
     assert str(runs / "fits" / "two") in done.output
     assert {path.name for path in (tmp_path / "a").iterdir()} == {EMBEDDING, INDICES}
-    with pytest.raises(MethodError, match="is there already"):
+    with pytest.raises(MethodError, match="exists already"):
         export(runs / "fits" / "one", tmp_path / "a")
     with pytest.raises(UserError, match="nothing to export at"):
         export(tmp_path, tmp_path / "b")

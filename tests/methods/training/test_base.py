@@ -219,7 +219,7 @@ def test_a_checkpoint_of_another_fit_is_not_taken_up(tmp_path: Path, change: str
         (tmp_path / FILE).write_bytes(b"\x08\0\0\0\0\0\0\0{broken}")
     seed, settings = (2, {}) if change == "seed" else (1, {"noise": 0.2} if change == "setting" else {})
     assert bits(learn(toy(**settings), tmp_path, seed)) == bits(learn(toy(**settings), None, seed))
-    assert "begins anew" in caplog.text
+    assert "starts from the beginning" in caplog.text
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_row_of_no_image_is_left_out_and_its_distance_told():
     assert match.ids == ["c", None, "a"]
     assert match.unmatched == [1]
     assert match.nearest == pytest.approx(0.25)
-    assert "1 of 3 rows have the landmarks of no image, first row 1, which is 0.25" in match.report("file")[0]
+    assert "1 of 3 rows fit the landmarks of no image, first row 1, which is 0.25" in match.report("file")[0]
 
 
 def test_as_many_rows_as_images_that_are_alike_stand_in_the_files_order():

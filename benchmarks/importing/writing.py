@@ -43,9 +43,11 @@ class Given(Protocol):
 def check_name(option: str, name: str | None) -> None:
     """Raise UserError for a name that is not one short printable line, or has no letters or digits for its folder."""
     given = name or ""
-    reason = fault(given) or ("" if slug(given) else "has no letter a to z and no digit, which its folder needs")
-    if reason:
-        raise UserError(f"{option} {given[:SHOWN]!a}: the name {reason}; choose another name for the row")
+    if reason := fault(given) or ("" if slug(given) else "names no folder"):
+        raise UserError(
+            f"{option} {given[:SHOWN]!a}: the name {reason}; expected a name on one line with letters a to z or "
+            "digits, for the row and its folder"
+        )
 
 
 def source_files(files: Mapping[Path, str]) -> tuple[SourceFile, ...]:

@@ -29,7 +29,7 @@ from leaderboard.row_kinds import LEGEND, MEASURED, marks, shown
 from leaderboard.rows import Row, known
 from leaderboard.suites import Suite
 from leaderboard.tables import TABLES, rows
-from leaderboard.text import markdown
+from leaderboard.text import markdown, printable
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -41,7 +41,7 @@ _LIMIT = re.compile(r" \(limit \d+\)")  # in labels; the caption has it once
 def print_skipped(console: Console, skipped: dict[str, str]) -> None:
     """Print one line for each task that cannot be run, with the reason."""
     for task, reason in skipped.items():
-        console.print(Text(f"skipped {task}: {reason}", style="yellow"), soft_wrap=True)
+        console.print(Text(printable(f"skipped {task}: {reason}"), style="yellow"), soft_wrap=True)
 
 
 def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> None:
@@ -49,7 +49,7 @@ def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> No
     first = {task.dataset: task.id for task in reversed(list(tasks)) if is_own(task.dataset)}
     for dataset, task in reversed(first.items()):
         for remark in datasets(dataset).card.remarks:
-            console.print(Text(f"note on {task}: {remark}"), soft_wrap=True)
+            console.print(Text(printable(f"note on {task}: {remark}")), soft_wrap=True)
 
 
 def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite) -> None:

@@ -178,3 +178,23 @@ def test_a_folder_means_its_pages_with_a_block(tmp_path, capsys):
     listed.write_text(listed.read_text().replace("`wild`", "`wide`"))
     assert check_pages([docs]) == 1
     assert f"{listed}: stale tables suites" in capsys.readouterr().err
+
+
+def test_an_update_of_one_task_keeps_the_results_of_the_others(twins, tmp_path, monkeypatch, capsys):
+    from leaderboard import readme
+
+    page, results, small = tmp_path / "README.md", tmp_path / "results", tmp_path / "small"
+    page.write_text("<!-- leaderboard:mini:wild -->\n<!-- /leaderboard -->\n", encoding="utf-8")
+    for name in ("merged_lists", "update", "check", "unclean"):
+        monkeypatch.setattr(readme, name, partial(getattr(readme, name), results=results))
+    update_pages([page], twins)
+    each = record("alpha", "cub_001", 5.0)
+    (small / "cells" / each.cell_id).mkdir(parents=True)
+    (small / "cells" / each.cell_id / "result.json").write_text(each.model_dump_json())
+    capsys.readouterr()
+    update_pages([page], small)
+    assert "3 records (1 added, 0 replaced, 2 kept)" in capsys.readouterr().out
+    assert all(value in page.read_text(encoding="utf-8") for value in ("16.00", "40.00", "5.00"))
+    update_pages([page], small, replace=True)
+    assert "1 records (0 added, 0 replaced, 1 kept, 2 removed)" in capsys.readouterr().out
+    assert "16.00" not in page.read_text(encoding="utf-8")

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from datasets.base import DatasetError
+from leaderboard.text import printable, without_passwords
 from methods.base import MethodError
 
 
@@ -52,5 +53,5 @@ def _bad_setting(owner: str, detail: dict[str, Any], config: type[BaseModel]) ->
 
 
 def first_line(error: BaseException) -> str:
-    """The message of an error without its line breaks; its type where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """The message of an error on one printable line, without passwords; its type if it says nothing."""
+    return printable(without_passwords(" ".join(str(error).split()))) or type(error).__name__

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from leaderboard.text import printable
+
 BAR_WIDTH = 24
 PLAIN_INTERVAL = 5.0
 PLAIN_DELAY = 1.0  # what ends sooner needs no line on its way
@@ -122,7 +124,7 @@ class Progress:
 
     def say(self, text: str, style: str = "") -> None:
         """Print a line above the live one."""
-        self.console.print(Text(text, style=style), soft_wrap=True)
+        self.console.print(Text(printable(text), style=style), soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from pydantic import ValidationError
 from leaderboard.errors import LeaderboardError
 from leaderboard.files import write_atomically
 from leaderboard.records import SCHEMA_VERSION, ResultRecord
+from leaderboard.text import fault, printable
 
 RESULTS = Path(__file__).parent / "results"
+LABEL = 1000  # characters of a name in a record: labels hold settings, such as names of files
+NESTING = 50  # lists and objects within each other in a record
 DIGITS = 8  # significant digits in a committed list; tables print five at most
 _FOLDERS = re.compile(r"""(?<![\w.:/])~?/(?:[^\s,;()'"\]/]+/)*(?=[^\s/])""")  # the folders of an absolute path
 
@@ -39,46 +43,65 @@ def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> li
     for path in sorted(cells.glob("*/result.json")):
         try:
             records.append(_record(json.loads(path.read_text(encoding="utf-8")), path))
-        except (OSError, ValueError) as error:
-            warn(f"skipped {path}: not a readable record ({_first_line(error)})")
+        except (OSError, ValueError, RecursionError, MemoryError) as error:
+            warn(printable(f"skipped {path}: not a readable record ({_first_line(error)})"))
     return records
 
 
-def load_results(folder: Path = RESULTS, name: str = "*") -> list[ResultRecord]:
+def load_results(
+    folder: Path = RESULTS, name: str = "*", texts: Mapping[Path, str] | None = None
+) -> list[ResultRecord]:
     """Records of the committed lists ``folder/<name>.json`` (default: of all lists), each cell once.
 
-    Raises LeaderboardError for a file that is no list of records, and for a newer schema_version.
+    ``texts`` holds the content of lists that are about to be written; it is read instead of these files. Raises
+    LeaderboardError for a file that is no list of records, and for a newer schema_version.
     """
-    records = {}
-    for path in sorted(folder.glob(f"{name}.json")):
+    records, texts = {}, texts or {}
+    paths = {*folder.glob(f"{name}.json"), *(path for path in texts if path.match(f"{name}.json"))}
+    for path in sorted(paths):
         try:
-            for entry in json.loads(path.read_text(encoding="utf-8")):
+            for entry in json.loads(texts[path] if path in texts else path.read_text(encoding="utf-8")):
                 record = _record(entry, path)
                 records[record.cell_id] = record
-        except (OSError, TypeError, ValueError) as error:
+        except (OSError, TypeError, ValueError, RecursionError, MemoryError) as error:
             raise LeaderboardError(f"{path} is not a list of records ({_first_line(error)}); write it anew") from error
     return list(records.values())
 
 
 def save_results(records: Iterable[ResultRecord], path: Path) -> None:
-    """Write records as a committed list: one per line, sorted by cell id.
+    """Write records as a committed list (see ``list_text``)."""
+    write_atomically(path, list_text(records))
+
+
+def list_text(records: Iterable[ResultRecord]) -> str:
+    """The text of a committed list: one record per line, sorted by cell id.
 
     Command lines, tracebacks and the folders of absolute paths are left out, because they describe one machine. To keep
     the lists small, numbers are rounded to ``DIGITS`` significant digits and only the first score, the headline, keeps
     its errors per landmark. The records of the run directory stay complete.
     """
-    lines = []
-    for record in sorted(records, key=lambda record: record.cell_id):
-        plain = record.model_dump(mode="json", exclude={"provenance": {"argv"}, "failure": {"traceback"}})
-        if plain["saw_landmarks"] is None:  # a record of an older schema stays as it is
-            del plain["saw_landmarks"]
-        if plain["failure"]:
-            plain["failure"]["traceback"] = ""
-        for score in plain["scores"][1:]:
-            score["per_landmark"] = []
-        short = _shortened(plain)
-        lines.append(json.dumps(short, sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
-    write_atomically(path, "[\n" + ",\n".join(lines) + "\n]\n")
+    found = sorted(records, key=lambda record: record.cell_id)
+    lines = [
+        json.dumps(_committed(record), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        for record in found
+    ]
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def as_committed(record: ResultRecord) -> ResultRecord:
+    """The record that a committed list gives back."""
+    return ResultRecord.model_validate(_committed(record))
+
+
+def _committed(record: ResultRecord) -> Any:
+    plain = record.model_dump(mode="json", exclude={"provenance": {"argv"}, "failure": {"traceback"}})
+    if plain["saw_landmarks"] is None:  # a record of an older schema stays as it is
+        del plain["saw_landmarks"]
+    if plain["failure"]:
+        plain["failure"]["traceback"] = ""
+    for score in plain["scores"][1:]:
+        score["per_landmark"] = []
+    return _shortened(plain)
 
 
 def _shortened(plain: Any) -> Any:
@@ -98,11 +121,36 @@ def _record(entry: Any, path: Path) -> ResultRecord:
         raise LeaderboardError(
             f"{path} has schema_version {version}, this code reads up to {SCHEMA_VERSION}; update the benchmark"
         )
-    return ResultRecord.model_validate(entry)
+    _check_values(entry)
+    record = ResultRecord.model_validate(entry)
+    for name, text in _names(record):
+        if text and (reason := fault(text, LABEL)):
+            raise ValueError(f"{name} {reason}")
+    return record
 
 
-def _first_line(error: Exception) -> str:
+def _names(record: ResultRecord) -> list[tuple[str, str]]:
+    """The texts of a record that stand in tables, each with the name of its field."""
+    fields = ("cell_id", "method", "method_label", "method_version", "supervision", "task", "dataset", "fit_dataset")
+    found = [(name, getattr(record, name)) for name in fields] + [("suites", suite) for suite in record.suites]
+    found += [("variant.name", record.variant.name)] if record.variant else []
+    return found + [
+        (f"scores.{name}", getattr(score, name)) for score in record.scores for name in ("protocol", "unit")
+    ]
+
+
+def _check_values(value: Any, depth: int = 0) -> None:
+    """Raise ValueError for a number that is not finite, and for lists and objects that are nested too deeply."""
+    if depth > NESTING:
+        raise ValueError(f"lists and objects are nested more than {NESTING} deep")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"the number {value}, expected a finite one")
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_values(each, depth + 1)
+
+
+def _first_line(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(str(part) for part in first['loc']) or 'record'}: {first['msg']}"
-    return str(error).splitlines()[0]
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

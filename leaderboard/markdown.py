@@ -8,6 +8,7 @@ from typing import TypeVar
 from leaderboard.origins import table_line
 from leaderboard.row_kinds import LEGEND, MEASURED, shown
 from leaderboard.rows import PairRow, Row, known
+from leaderboard.text import markdown
 from metrics.protocols import PROTOCOLS
 
 AnyRow = TypeVar("AnyRow", Row, PairRow)
@@ -31,7 +32,7 @@ def to_markdown(rows: Sequence[Row], title: str = "") -> str:
     """The measured rows as a GitHub markdown table, followed by a table of the published rows."""
     measured = [row for row in rows if row.kind in MEASURED]
     reported = [row for row in rows if row.kind == "reported"]
-    parts = [f"### {title}"] if title else []
+    parts = [f"### {markdown(title)}"] if title else []
     parts.append(_measured_table(measured) if measured else "Nothing measured yet.")
     if reported:
         parts.append("**Reported by the papers** (as printed, never ranked with what is measured here)")
@@ -50,7 +51,7 @@ def _measured_table(rows: Sequence[Row]) -> str:
             lines.append([f"*{name}*"] + [""] * (len(header) - 1))
         lines += [_measured_line(label, rows, best, changed) for label in _ranked_labels(group, rows, columns)]
     table = grid(header, lines)
-    notes = dict.fromkeys(row.note for row in rows if row.note)
+    notes = dict.fromkeys(markdown(row.note) for row in rows if row.note)
     origins = [line] if (line := table_line(rows)) else []
     return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend(table), *notes, *origins])])
 
@@ -144,7 +145,7 @@ def _measured_line(label: str, rows: Sequence[Row], best: dict[Column, str], cha
         row = _cell_of(own, column)
         values += [_measured_cell(row, best[column]), change_text(row)][: 1 + changed]
     seconds = [row.seconds for row in own if row.seconds is not None]
-    return [label, *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
+    return [markdown(label), *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
 
 
 def seeds_text(rows: Sequence[Row] | Sequence[PairRow]) -> str:
@@ -181,7 +182,10 @@ def _reported_table(rows: Sequence[Row]) -> str:
     notes = list(dict.fromkeys(row.note for row in rows if row.note))
     columns = list(dict.fromkeys((row.task, row.metric) for row in rows))
     header = ["method", "supervision", *(_reported_heading(rows, column) for column in columns)]
-    lines = [[*key, *(_reported_cell(line.get(column), notes) for column in columns)] for key, line in cells.items()]
+    lines = [
+        [*map(markdown, key), *(_reported_cell(line.get(column), notes) for column in columns)]
+        for key, line in cells.items()
+    ]
     table = grid(header, lines)
     footnotes = [f"({number}) {note}" for number, note in enumerate(notes, start=1)]
     return "\n\n".join(part for part in (table, "  \n".join([*legend(table), *footnotes])) if part)
@@ -200,8 +204,13 @@ def _reported_cell(row: Row | None, notes: Sequence[str]) -> str:
 
 
 def grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """A markdown table with columns of text aligned to the left and all others to the right."""
+    """A markdown table with columns of text aligned to the left and all others to the right.
+
+    Headings are plain text; ``lines`` are markdown.
+    """
     from tabulate import tabulate
 
     alignment = ["left" if name in _LEFT else "right" for name in header]
-    return tabulate(lines, header, tablefmt="pipe", disable_numparse=True, colalign=alignment)
+    return tabulate(
+        lines, [markdown(name) for name in header], tablefmt="pipe", disable_numparse=True, colalign=alignment
+    )

@@ -19,6 +19,7 @@ from leaderboard.origins import pair_line
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import shown
 from leaderboard.rows import Estimate, PairRow, Row, known
+from leaderboard.text import markdown
 
 Column = tuple[str, str, str]  # aligned task, wild task, protocol
 Pair = tuple[Row, Row]  # the rows of one method on the aligned and the wild task
@@ -138,7 +139,7 @@ def _loss(pairs: Sequence[Pair]) -> Estimate:
 
 def to_markdown(rows: Sequence[PairRow], title: str = "") -> str:
     """The rows as a markdown table; ``title`` becomes its heading."""
-    heading = [f"### {title}"] if title else []
+    heading = [f"### {markdown(title)}"] if title else []
     return "\n\n".join([*heading, _table(rows) if rows else "Nothing measured yet."]) + "\n"
 
 
@@ -153,7 +154,7 @@ def _table(rows: Sequence[PairRow]) -> str:
             lines.append([f"*{name}*"] + [""] * (len(header) - 1))
         for label in sorted({shown(row) for row in group}, key=lambda label: _place(group, label)):
             own = {_column(row): row for row in group if shown(row) == label}
-            lines.append([label, *_cells(own, columns, whole), seeds_text(list(own.values()))])
+            lines.append([markdown(label), *_cells(own, columns, whole), seeds_text(list(own.values()))])
     table = grid(header, lines)
     origins = pair_line(row for row in rows if row.aligned_task != ALL)
     notes = [

@@ -20,7 +20,7 @@ def origin_of(record: ResultRecord) -> str:
     'unknown' if the record lacks either fact, as when the code was not a git checkout.
     """
     commit, dirty = record.provenance.get("git_sha"), record.provenance.get("git_dirty")
-    if not isinstance(commit, str) or not isinstance(dirty, bool):
+    if not isinstance(commit, str) or not commit.isalnum() or not isinstance(dirty, bool):
         return UNKNOWN
     return commit[:_SHORT] + DIRTY * dirty
 

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.files import write_atomically
-from leaderboard.load import RESULTS, load_results, save_results
+from leaderboard.files import write_together
+from leaderboard.load import RESULTS, list_text, load_results
+from leaderboard.merge import Merged, merge
 from leaderboard.origins import origin_of, origins_line
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
@@ -30,20 +32,27 @@ Lists = Mapping[str, Callable[[], str]]  # the text of a list by its name
 _BEGIN = re.compile(r"<!-- (leaderboard|list):([a-z0-9_:,]+) -->\n")
 
 
-def commit(
+@dataclass(frozen=True)
+class _Results:
+    """The folder of the committed lists, with the content of those that are about to be written."""
+
+    folder: Path
+    texts: Mapping[Path, str] = field(default_factory=dict)
+
+
+def merged_lists(
     paths: Sequence[Path],
     records: Iterable[ResultRecord],
     suites: Suites,
     results: Path = RESULTS,
-    warn: Callable[[str], None] | None = None,
-) -> dict[Path, int]:
-    """Make the records the committed results of the results tables in these pages.
+    replace: bool = False,
+) -> dict[Path, Merged]:
+    """The committed lists behind the results tables of these pages with new records merged in; nothing is written.
 
-    Returns the written files with their numbers of records. A record is taken if it is done, was run without
-    ``--limit``, and belongs to the suite and profile of a table. The results of a table without any such record stay
-    as they are. Before anything is written, ``warn`` is called if the committed results will not come from one clean
-    commit. Raises LeaderboardError if no table has a record, for a missing page, a page without a results table and an
-    unknown suite.
+    A record is taken if it is done, was run without ``--limit``, and belongs to the suite and profile of a table. It
+    takes the place of the committed record of its cell (see ``leaderboard.merge``); all others are kept, or with
+    ``replace`` removed. A list without any new record is left out. Raises LeaderboardError if no table has a record,
+    for a missing page, a page without a results table and an unknown suite.
     """
     whole = [record for record in records if record.status == "done" and record.n_images_limit is None]
     lists = {}
@@ -54,25 +63,25 @@ def commit(
         others = {task for each in plain for task in each.tasks}
         table = TABLES[suite.kind]
         tasks = table.kept_tasks(suite.tasks, others)
-        chosen = table.records(record for record in whole if record.profile == profile and record.task in tasks)
-        if chosen:
-            lists[results / f"{suite.name}.{profile}.json"] = chosen
+        own = [record for record in whole if record.profile == profile and record.task in tasks]
+        old = load_results(results, f"{suite.name}.{profile}")
+        shown = {id(record) for record in table.records([*own, *([] if replace else old)])}
+        if chosen := [record for record in own if id(record) in shown]:
+            lists[results / f"{suite.name}.{profile}.json"] = merge(old, chosen, replace)
     if not lists:
         where = ", ".join(map(str, paths))
         raise LeaderboardError(f"none of the records is a finished cell, without --limit, of a block in {where}")
-    if warn and (line := unclean(results, lists)):
-        warn(line)
-    for file, chosen in lists.items():
-        save_results(chosen, file)
-    return {file: len(chosen) for file, chosen in lists.items()}
+    return lists
 
 
-def unclean(results: Path = RESULTS, instead: Mapping[Path, Sequence[ResultRecord]] | None = None) -> str:
+def unclean(results: Path = RESULTS, instead: Mapping[Path, Merged] | None = None) -> str:
     """A line that says why the committed results are not all of one clean commit, '' if they are.
 
-    A result counts once per file that holds it. ``instead`` maps files to the records that will replace theirs.
+    A result counts once per file that holds it. ``instead`` maps files to the lists that will replace theirs.
     """
-    lists = {file: load_results(results, file.stem) for file in sorted(results.glob("*.json"))} | dict(instead or {})
+    lists: dict[Path, Iterable[ResultRecord]] = {file: merged.records for file, merged in (instead or {}).items()}
+    others = [file for file in sorted(results.glob("*.json")) if file not in lists]
+    lists |= {file: load_results(results, file.stem) for file in others}
     return origins_line(origin_of(record) for records in lists.values() for record in records)
 
 
@@ -84,22 +93,34 @@ def gaps(records: Iterable[ResultRecord]) -> list[str]:
     return [f"{label} on {task} with seed {seed}" for label, task, seed in whole if (label, task, seed) not in there]
 
 
-def update(path: Path, suites: Suites, results: Path = RESULTS, lists: Lists | None = None) -> bool:
-    """Rewrite the generated parts of a page; True if the page changed.
+def update(
+    paths: Sequence[Path],
+    suites: Suites,
+    results: Path = RESULTS,
+    lists: Lists | None = None,
+    new: Mapping[Path, Merged] | None = None,
+) -> dict[Path, bool]:
+    """Rewrite the generated parts of pages, and the committed lists ``new`` with them: all of the files or none.
 
-    Raises LeaderboardError for a missing page, a page without a block, an unknown suite, task or list, a block without
-    its end, and a results table without results.
+    Returns whether each page changed. Every text is made before the first file is written. Raises LeaderboardError for
+    a missing page, a page without a block, an unknown suite, task or list, a block without its end, a results table
+    without results, and a file that cannot be written; all files then stay as they were.
     """
-    old = _read(path)
-    new = "".join(fresh for _, _, fresh in _pieces(path, old, suites, results, lists or {}))
-    if new != old:
-        write_atomically(path, new)
-    return new != old
+    texts = {file: list_text(merged.records) for file, merged in (new or {}).items()}
+    fresh, changed = {}, {}
+    for path in paths:
+        old = _read(path)
+        text = "".join(part for _, _, part in _pieces(path, old, suites, _Results(results, texts), lists or {}))
+        changed[path] = text != old
+        if changed[path]:
+            fresh[path] = text
+    write_together({**texts, **fresh})
+    return changed
 
 
 def check(path: Path, suites: Suites, results: Path = RESULTS, lists: Lists | None = None) -> list[str]:
     """Names of the blocks that ``update`` would change, such as 'mini:wild'. Raises as ``update`` does."""
-    pieces = _pieces(path, _read(path), suites, results, lists or {})
+    pieces = _pieces(path, _read(path), suites, _Results(results), lists or {})
     return [name for name, present, fresh in pieces if present != fresh]
 
 
@@ -146,7 +167,7 @@ def _parts(path: Path, name: str, suites: Suites) -> tuple[str, str, Sequence[st
     return profile, suite, tasks
 
 
-def _pieces(path: Path, text: str, suites: Suites, results: Path, lists: Lists) -> list[tuple[str, str, str]]:
+def _pieces(path: Path, text: str, suites: Suites, results: _Results, lists: Lists) -> list[tuple[str, str, str]]:
     """The text in order as (block name or '', what is there, what should be)."""
     pieces, position = [], 0
     for begin in _BEGIN.finditer(text):
@@ -171,15 +192,16 @@ def _list(path: Path, name: str, lists: Lists) -> str:
     return lists[name]()
 
 
-def _block(path: Path, name: str, suites: Suites, results: Path) -> str:
+def _block(path: Path, name: str, suites: Suites, results: _Results) -> str:
     """What a results table should hold."""
     profile, suite, tasks = _parts(path, name, suites)
     table = TABLES[suites[suite].kind]
-    records = load_results(results, f"{'*' if table.of_all_lists else suite}.{profile}")
+    records = load_results(results.folder, f"{'*' if table.of_all_lists else suite}.{profile}", results.texts)
     found = table.rows(records, tasks, profile)
     if not any(row.kind in MEASURED for row in found):
         raise LeaderboardError(
-            f"{path}: no results for block {name} in {results}; save those of a run with --update {path} --runs DIR"
+            f"{path}: no results for block {name} in {results.folder}; save those of a run with --update {path} "
+            "--runs DIR"
         )
     measured = rows(records, tasks, profile, ablations=table.ablations)
     outdated = sorted({str(row.protocol) for row in measured if row.outdated})

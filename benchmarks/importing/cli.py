@@ -6,6 +6,7 @@ import typer
 
 from benchmarks.importing.options import ImportOptions
 from benchmarks.options import from_dataclass
+from leaderboard.text import printable
 
 
 @from_dataclass(ImportOptions)
@@ -17,4 +18,4 @@ def import_outputs(options: ImportOptions) -> None:
     """
     from benchmarks.importing.command import import_command
 
-    typer.echo(import_command(options))
+    typer.echo(printable(import_command(options)))

@@ -14,6 +14,7 @@ from benchmarks.records.store import write_table
 from benchmarks.registry import IMPORTED
 from benchmarks.run.supervision import stated_landmarks
 from leaderboard.files import write_atomically
+from leaderboard.text import fault
 from methods.adapters.base import SPLITS
 from methods.adapters.neutral import ImportRecord, SourceFile
 from methods.base import MethodError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from benchmarks.importing.tasks import TaskData
 
 FOLDER = "imports"
+SHOWN = 60  # characters of a refused name in the message
 
 
 class Given(Protocol):
@@ -39,11 +41,12 @@ class Given(Protocol):
 
 
 def check_name(option: str, name: str | None) -> None:
-    """Raise UserError for a name without letters or digits, which could name no folder, and for several lines."""
-    if not name or not slug(name) or not name.isprintable():
+    """Raise UserError for a name that is not one short printable line, or has no letters or digits for its folder."""
+    given = name or ""
+    if reason := fault(given) or ("" if slug(given) else "names no folder"):
         raise UserError(
-            f"{option} {name or ''!r}: expected a name on one line with letters a to z or digits, for the row and its "
-            "folder"
+            f"{option} {given[:SHOWN]!a}: the name {reason}; expected a name on one line with letters a to z or "
+            "digits, for the row and its folder"
         )
 
 
@@ -57,8 +60,10 @@ def make_record(
 ) -> ImportRecord:
     """The record of keypoints of a task's images; ``write_import`` fills in the sha256 of the keypoints.
 
-    Raises UserError for a supervision that needs ``--saw-landmarks`` or ``--no-saw-landmarks``.
+    Raises UserError for a supervision that is no name, or that needs ``--saw-landmarks`` or ``--no-saw-landmarks``.
     """
+    if reason := fault(given.supervision):
+        raise UserError(f"--supervision {given.supervision[:SHOWN]!a}: the name {reason}; say it in a word or two")
     return ImportRecord(
         method=given.method or "",
         supervision=given.supervision,

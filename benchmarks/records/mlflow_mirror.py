@@ -21,6 +21,7 @@ from benchmarks.options import UI_PORT
 from benchmarks.records.store import HISTORY, OVERLAY, RESULT, read_columns
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
+from leaderboard.text import without_passwords
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -113,7 +114,7 @@ class Tracker:
         page = f"/#/experiments/{self._experiment}/runs/{self._parent}" if self._parent else ""
         server = os.environ.get(SERVER)
         if server:
-            return server + page
+            return without_passwords(server) + page
         if not (self._output / DATABASE).exists():
             return ""
         return f"python -m benchmarks ui --output {self._output}  then  http://127.0.0.1:{UI_PORT}{page}"
@@ -154,7 +155,9 @@ def mirror(output: Path) -> int:
         pictured = tracker.log_pictures(records)
         tracker.finish("FINISHED")
     except Exception as error:  # MLflow raises many kinds
-        raise UserError(f"MLflow's store {store_uri(output)} cannot be used: {first_line(error)}") from error
+        raise UserError(
+            f"MLflow's store {without_passwords(store_uri(output))} cannot be used: {first_line(error)}"
+        ) from error
     return len(missing) + len(pictured)
 
 
@@ -184,6 +187,7 @@ def serve(output: Path, port: int) -> NoReturn:
 
 def _open(output: Path) -> tuple[MlflowClient, str]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # its lines have the server's password
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # by default a server that is down costs minutes
     logging.getLogger("alembic").setLevel(logging.WARNING)
     from mlflow import MlflowClient

@@ -33,6 +33,7 @@ from benchmarks.run.summary import (
 from benchmarks.settings import DATA_ROOT, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
 from leaderboard.records import ResultRecord
+from leaderboard.text import printable
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -152,7 +153,8 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
         console.print(f"interrupted: {done} finished cells stay; the same command goes on from there")
     for reason, cells in failures.items():
         others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        Console(stderr=True).print(Text(f"failed: {cells[0]}{others}: {reason}", style="red"), soft_wrap=True)
+        text = printable(f"failed: {cells[0]}{others}: {reason}")
+        Console(stderr=True).print(Text(text, style="red"), soft_wrap=True)
     return outcome.exit_status
 
 

@@ -13,6 +13,7 @@ from benchmarks.registry import IMPORTED
 from benchmarks.run.cells import Cell
 from benchmarks.tasks import options as task_options
 from benchmarks.tasks import plain_name
+from leaderboard.text import fault
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -95,13 +96,18 @@ class ImportedMethod:
 
 
 def imports(names: Iterable[str]) -> list[ImportedMethod]:
-    """The imported methods of the names. Raises MethodError without imports, UserError for two of one label."""
+    """The imported methods of the names.
+
+    Raises MethodError without imports, UserError for a label that is not one printable line and for two of one label.
+    """
     from methods.imported import imported_method, records
 
     found: dict[str, ImportedMethod] = {}
     for name in dict.fromkeys(names):
         folder = Path(name.removeprefix(IMPORTED))
         label = imported_method(folder).card.name
+        if reason := fault(label):
+            raise UserError(f"{folder}: the name of the method {reason}; import again with --method NAME")
         if label in found:
             raise UserError(
                 f"{found[label].folder} and {folder} are both called '{label}'; import one under another name"

@@ -29,6 +29,7 @@ from leaderboard.row_kinds import LEGEND, MEASURED, marks, shown
 from leaderboard.rows import Row, known
 from leaderboard.suites import Suite
 from leaderboard.tables import TABLES, rows
+from leaderboard.text import markdown, printable
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -40,7 +41,7 @@ _LIMIT = re.compile(r" \(limit \d+\)")  # in labels; the caption has it once
 def print_skipped(console: Console, skipped: dict[str, str]) -> None:
     """Print one line for each task that cannot be run, with the reason."""
     for task, reason in skipped.items():
-        console.print(Text(f"skipped {task}: {reason}", style="yellow"), soft_wrap=True)
+        console.print(Text(printable(f"skipped {task}: {reason}"), style="yellow"), soft_wrap=True)
 
 
 def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> None:
@@ -48,7 +49,7 @@ def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> No
     first = {task.dataset: task.id for task in reversed(list(tasks)) if is_own(task.dataset)}
     for dataset, task in reversed(first.items()):
         for remark in datasets(dataset).card.remarks:
-            console.print(Text(f"note on {task}: {remark}"), soft_wrap=True)
+            console.print(Text(printable(f"note on {task}: {remark}")), soft_wrap=True)
 
 
 def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite) -> None:
@@ -76,10 +77,10 @@ def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequen
     table.add_column("task", overflow="fold")
     for is_method, _, label in labels:
         style = "" if is_method else "bright_black"
-        table.add_column(_heading(label), justify="right", no_wrap=True, style=style)
+        table.add_column(Text(_heading(label)), justify="right", no_wrap=True, style=style)
     for task, protocol in _lines(found):
         line = {shown(row): row for row in found if row.task == task and row.protocol in (protocol, None)}
-        table.add_row(_task_heading(task, line.values()), *(_value(line, label) for *_, label in labels))
+        table.add_row(Text(_task_heading(task, line.values())), *(_value(line, label) for *_, label in labels))
     if table.row_count:
         console.print()
         console.print(table)
@@ -100,7 +101,8 @@ def _print_ablations(console: Console, found: Sequence[Row], profile: Profile) -
     for row in measured:
         line = {shown(other): other for other in measured if other.task == row.task}
         label = _LIMIT.sub("", shown(row))
-        table.add_row(_task_heading(row.task, [row]), label, _value(line, shown(row)), change_text(row))
+        value = _value(line, shown(row))
+        table.add_row(Text(_task_heading(row.task, [row])), Text(label), value, change_text(row))
     console.print(table)
     text = f"ablations, {_caption(measured, profile)}; change: from the same method as it is"
     _print_below(console, text, measured)
@@ -142,7 +144,7 @@ def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> 
 def _unscored(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
     """A line for each task that has keypoints but no landmarks to score them by, '' for none."""
     found = {record.task for record in records if is_unscored(record)}
-    return "".join(f"\n{task}: {NO_LANDMARKS}\n" for task in tasks if task in found)
+    return "".join(f"\n{markdown(task)}: {NO_LANDMARKS}\n" for task in tasks if task in found)
 
 
 def _remarks(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
@@ -152,7 +154,7 @@ def _remarks(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
         for record in sorted(records, key=lambda record: str(record.provenance.get("date", "")))
         if REMARKS in record.provenance
     }
-    return "".join(f"\n{task}: {remark}\n" for task in tasks for remark in found.get(task, ()))
+    return "".join(f"\n{markdown(f'{task}: {remark}')}\n" for task in tasks for remark in found.get(task, ()))
 
 
 def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], mlflow: str) -> None:

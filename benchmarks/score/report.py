@@ -12,6 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from leaderboard.text import printable
 from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -60,12 +61,12 @@ def as_json(result: Result) -> str:
 def as_table(result: Result) -> str:
     """Plain-text tables of the scores, of the headline's landmarks, and of errors by number of labelled images."""
     inputs = result.inputs
-    console = Console(file=io.StringIO(), width=_WIDTH, highlight=False, color_system=None)
+    console = Console(file=io.StringIO(), width=_WIDTH, highlight=False, markup=False, color_system=None)
     counts = f"{len(inputs.fit.ids):,} images to fit on, {len(inputs.test.ids):,} to test"
     points = f"K={inputs.test.keypoints.shape[1]}, L={len(inputs.landmark_names)}"
     where = [f"task {result.options.task}, {result.data.remark}"] if result.data else []
     for line in [*where, f"{counts}; {points}", *inputs.notes]:
-        console.print(line, soft_wrap=True, markup=False)
+        console.print(line, soft_wrap=True)
     console.print()
     console.print(_scores(result.scores))
     if any(score.rank_deficient for score in result.scores):
@@ -77,7 +78,7 @@ def as_table(result: Result) -> str:
         console.print()
         console.print(_curves(curves))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    return "".join(line.rstrip() + "\n" for line in text.splitlines())
+    return "".join(printable(line).rstrip() + "\n" for line in text.split("\n")[:-1])
 
 
 def _grid(*columns: str) -> Table:

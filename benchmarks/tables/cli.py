@@ -42,20 +42,27 @@ def leaderboard(
         typer.Option(
             metavar="FILE|FOLDER",
             help="Rewrite the generated tables and lists of this file, or of this folder's .md files; with --runs, "
-            "commit the results of that run directory first; repeatable.",
+            "merge the results of that run directory into the committed ones first; repeatable.",
         ),
     ] = None,
+    replace: Annotated[
+        bool,
+        typer.Option("--replace", help="With --update --runs: remove committed results that the run does not have."),
+    ] = False,
 ) -> None:
     """Print tables, or check and rewrite the generated tables and lists of the documents."""
     from benchmarks.tables.command import Board, audit_text, board_text, check_pages, update_pages
     from leaderboard.files import write_atomically
+    from leaderboard.text import printable
 
     if check or update:
-        if check and update:
-            raise UserError("--check and --update together; choose one")
-        raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs))
+        if check and (update or replace):
+            raise UserError(f"--check and {'--update' if update else '--replace'} together; choose one")
+        raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace))
+    if replace:
+        raise UserError("--replace goes with --update and --runs; add them or leave it out")
     board = Board(suite or [], task or [], protocol, profile, data_root, format)
-    text = audit_text(board) if audit else board_text(board, runs or Path("runs"))
+    text = printable(audit_text(board) if audit else board_text(board, runs or Path("runs")))
     if output is None:
         typer.echo(text, nl=False)
     else:

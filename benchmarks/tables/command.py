@@ -16,11 +16,13 @@ from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard import readme
 from leaderboard.audit import audit
 from leaderboard.load import load_records, load_results
+from leaderboard.merge import Merged
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
 from leaderboard.rows import PairRow, Row
 from leaderboard.suites import TableKind
 from leaderboard.tables import TABLES, Format, render
+from leaderboard.text import markdown
 from metrics.protocols import PROTOCOLS
 
 MISSING_SHOWN = 4  # missing cells that are named on the command line; of the others only the number is given
@@ -90,7 +92,9 @@ class _Section:
         measured = {row.task for row in found if row.kind in MEASURED}
         there = {record.task for record in records}
         others = [task for task in self.tasks if task not in measured and task in there]
-        return text + (f"\nNot scored under {protocol}: {', '.join(others)}.\n" if protocol and others else "")
+        return text + (
+            f"\nNot scored under {protocol}: {', '.join(map(markdown, others))}.\n" if protocol and others else ""
+        )
 
 
 def _key(row: Row) -> tuple[str, ...]:
@@ -159,7 +163,7 @@ def check_pages(paths: Sequence[Path]) -> int:
     if unclean:
         cure = (
             "commit all changes, run everything again with that commit into a new folder, then python -m benchmarks "
-            f"leaderboard {named} --runs FOLDER"
+            f"leaderboard {named} --runs FOLDER --replace"
         )
         typer.echo(f"committed results must come from one clean commit: {unclean}; {cure}", err=True)
     if stale or unclean:
@@ -168,21 +172,28 @@ def check_pages(paths: Sequence[Path]) -> int:
     return 0
 
 
-def update_pages(paths: Sequence[Path], runs: Path | None) -> int:
-    """Rewrite the generated parts of the pages; with ``runs``, first make its records the committed results.
+def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False) -> int:
+    """Rewrite the generated parts of the pages; with ``runs``, merge its records into the committed results first.
 
-    A warning goes to stderr if the results do not all come from one clean commit. A path is a file or a folder.
+    Results and pages change together or not at all. ``replace`` removes the committed results that the run directory
+    does not have from the lists that it has results for. A warning goes to stderr if the results do not all come from
+    one clean commit. A path is a file or a folder. Raises UserError for ``replace`` without ``runs``.
     """
+    if replace and runs is None:
+        raise UserError("--replace removes results that a run directory does not have; name it with --runs DIR")
     found = pages(paths)
+    new: dict[Path, Merged] = {}
     if runs is not None:
         boards = [path for path in found if readme.has_block(path, ["leaderboard"])] or found
-        for file, count in readme.commit(boards, load_records(runs), SUITES, warn=_warn).items():
-            typer.echo(f"{file}: {count} records{_missing(readme.gaps(load_results(file.parent, file.stem)))}")
-    elif unclean := readme.unclean():
+        new = readme.merged_lists(boards, load_records(runs), SUITES, replace=replace)
+    if unclean := readme.unclean(instead=new):
         _warn(unclean)
+    changed = readme.update(found, SUITES, lists=LISTS, new=new)
+    for file, merged in new.items():
+        missing = _missing(readme.gaps(merged.records))
+        typer.echo(f"{file}: {len(merged.records)} records ({merged.counts()}){missing}")
     for path in found:
-        changed = readme.update(path, SUITES, lists=LISTS)
-        typer.echo(f"{path}: {'tables renewed' if changed else 'tables were up to date'}")
+        typer.echo(f"{path}: {'tables renewed' if changed[path] else 'tables were up to date'}")
     return 0
 
 

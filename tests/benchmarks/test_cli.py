@@ -74,6 +74,9 @@ def test_describe(command, name, content):
         (["run", "--method", "grid", "--suite", "wild", "--device", "tpu"], "--device tpu: expected auto, cpu"),
         (["leaderboard", "--suite", "wlid"], "unknown suite 'wlid'; did you mean 'wild'?"),
         (["leaderboard", "--runs", "/nowhere"], "no folder /nowhere/cells"),
+        (["leaderboard", "--replace"], "--replace goes with --update and --runs"),
+        (["leaderboard", "--replace", "--update", "README.md"], "--replace removes results that a run directory does"),
+        (["leaderboard", "--replace", "--check", "README.md"], "--check and --replace together; choose one"),
         (["ui", "--output", "/nowhere"], "no /nowhere/mlflow.db to show"),
     ],
 )

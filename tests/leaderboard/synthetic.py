@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+from leaderboard import readme
+from leaderboard.load import save_results
 from leaderboard.records import Failure, ResultRecord, ScoreRecord
 from leaderboard.suites import Suite, TableKind
 
@@ -63,3 +67,13 @@ def record(
         "failure": Failure(type="ValueError", message="no light", traceback="at line 1") if value is None else None,
     }
     return ResultRecord(**(fields | changes))
+
+
+def commit(
+    pages: Sequence[Path], records: Iterable[ResultRecord], suites: readme.Suites, results: Path, replace: bool = False
+) -> dict[Path, int]:
+    """Write the committed lists alone; returns their numbers of records."""
+    lists = readme.merged_lists(pages, records, suites, results, replace)
+    for file, merged in lists.items():
+        save_results(merged.records, file)
+    return {file: len(merged.records) for file, merged in lists.items()}

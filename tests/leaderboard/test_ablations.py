@@ -10,7 +10,7 @@ from leaderboard.load import load_results
 from leaderboard.published import reported_rows
 from leaderboard.records import ResultRecord, Variant
 from leaderboard.tables import render, rows
-from tests.leaderboard.synthetic import record, score_of, suites
+from tests.leaderboard.synthetic import commit, record, score_of, suites
 
 TASKS = ("cub_all",)
 SUITES = suites(wild=("cub_all", "cub_001"), ablation=TASKS)
@@ -135,18 +135,18 @@ def test_a_readme_shows_ablations_in_their_block_alone(tmp_path):
     page.write_text(PAGE)
     first = [full(7.0), record("grid", "cub_all", 20.0), record("beta", "cub_001", 5.0)]
     studied = [full(6.0, 1), ablated("plain", 8.0), ablated("plain", 9.0, 1)]
-    assert readme.commit([page], [*first, *studied], SUITES, results) == {
+    assert commit([page], [*first, *studied], SUITES, results) == {
         results / "wild.mini.json": 4,
         results / "ablation.mini.json": 5,
     }
-    readme.update(page, SUITES, results)
+    readme.update([page], SUITES, results)
     wild, ablation = page.read_text().split("<!-- leaderboard:mini:ablation -->")
     assert "plain" not in wild and "Beta" in wild
     assert "Alpha, plain" in ablation and "+2.00" in ablation and "Beta" not in ablation
     assert readme.check(page, SUITES, results) == []
     assert len(load_results(results)) == 6
-    # What was measured for one block is not shown in another: seed 1 comes from a second run.
-    readme.commit([page], first, SUITES, results)
+    # What was measured for one block is not shown in another: the run has no ablation of its own.
+    assert commit([page], first, SUITES, results, replace=True) == {results / "wild.mini.json": 3}
     assert readme.check(page, SUITES, results) == ["mini:wild"]
 
 
@@ -154,6 +154,6 @@ def test_a_block_of_ablations_needs_some(tmp_path):
     page = tmp_path / "README.md"
     page.write_text(PAGE[PAGE.index("\n<!-- leaderboard:mini:ab") + 1 :])
     with pytest.raises(LeaderboardError, match="none of the records"):
-        readme.commit([page], [full(7.0)], SUITES, tmp_path / "results")
+        commit([page], [full(7.0)], SUITES, tmp_path / "results")
     with pytest.raises(LeaderboardError, match="no results for block mini:ablation"):
         readme.check(page, SUITES, tmp_path / "results")

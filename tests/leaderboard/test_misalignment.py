@@ -15,7 +15,7 @@ from leaderboard.load import load_results, save_results
 from leaderboard.misalignment import misalignment_rows
 from leaderboard.rows import PAIR_FIELDS, known, plain
 from leaderboard.tables import TABLES, render
-from tests.leaderboard.synthetic import record, score_of, suites
+from tests.leaderboard.synthetic import commit, record, score_of, suites
 
 TASKS = ("cub_aligned", "cub_all", "human36m", "human36m_unaligned")
 H36M = {"protocol": "sk/human36m", "unit": "px@128"}
@@ -145,10 +145,10 @@ BLOCK = "<!-- leaderboard:mini:{} -->\n<!-- /leaderboard -->\n"
 def test_a_block_takes_the_results_of_the_others(tmp_path):
     page, results = tmp_path / "README.md", tmp_path / "results"
     page.write_text("".join(BLOCK.format(name) for name in SUITES), encoding="utf-8")
-    written = readme.commit([page], [*GRID, *ALPHA], SUITES, results)
+    written = commit([page], [*GRID, *ALPHA], SUITES, results)
     assert written == {results / "aligned.mini.json": 4, results / "wild.mini.json": 4}
     assert readme.check(page, SUITES, results) == ["mini:aligned", "mini:wild", "mini:misalignment"]
-    readme.update(page, SUITES, results)
+    readme.update([page], SUITES, results)
     assert readme.check(page, SUITES, results) == []
     assert "×2.00 (2.00 to 2.00)" in page.read_text(encoding="utf-8")
     save_results(runs("alpha", cub_all=17.0), results / "wild.mini.json")
@@ -158,9 +158,9 @@ def test_a_block_takes_the_results_of_the_others(tmp_path):
 def test_a_block_alone_keeps_results_of_its_own(tmp_path):
     page, results = tmp_path / "README.md", tmp_path / "results"
     page.write_text(BLOCK.format("aligned") + BLOCK.format("misalignment"), encoding="utf-8")
-    readme.commit([page], [*GRID, *ALPHA], SUITES, results)
+    commit([page], [*GRID, *ALPHA], SUITES, results)
     assert {each.task for each in load_results(results, "misalignment.mini")} == {"cub_all", "human36m_unaligned"}
-    readme.update(page, SUITES, results)
+    readme.update([page], SUITES, results)
     assert readme.check(page, SUITES, results) == []
 
 

@@ -117,19 +117,13 @@ def test_committed_results_are_clean_only_where_all_files_are_of_one_commit(tmp_
     assert readme.unclean(tmp_path).startswith("2 of 5 results were measured with uncommitted changes; ")
 
 
-def test_commit_warns_of_what_will_be_there_before_it_writes(tmp_path):
+def test_the_line_is_known_before_the_lists_are_written(tmp_path):
     page, results = tmp_path / "README.md", tmp_path / "results"
     page.write_text(PAGE, encoding="utf-8")
     save_results(measured([git(SECOND)], task="cub_aligned"), results / "aligned.mini.json")
     save_results(measured([git(dirty=True)]), results / "wild.mini.json")
     before = (results / "wild.mini.json").read_bytes()
-    said = []
-
-    def warn(line):
-        said.append(line)
-        assert (results / "wild.mini.json").read_bytes() == before
-
-    readme.commit([page], measured([git()] * 2), SUITES, results, warn)
-    assert said == ["results of 2 commits: 1a2b3c4 (2), 5d6e7f8 (1)"]
-    readme.commit([page], measured([git(SECOND)] * 2), SUITES, results, said.append)
-    assert len(said) == 1
+    first = readme.merged_lists([page], measured([git()] * 2), SUITES, results)
+    assert readme.unclean(results, first) == "results of 2 commits: 1a2b3c4 (2), 5d6e7f8 (1)"
+    assert readme.unclean(results, readme.merged_lists([page], measured([git(SECOND)] * 2), SUITES, results)) == ""
+    assert (results / "wild.mini.json").read_bytes() == before

@@ -67,6 +67,12 @@ def test_a_name_whose_folder_is_anothers_is_refused(call, toys, tmp_path):
         (["neutral", "k.parquet", "--task", "toyy"], "unknown task 'toyy'"),
         (["neutral", "k.parquet", "--method", "--"], "expected a name on one line with letters a to z or digits"),
         (["neutral", "k.parquet", "--method", "a\nb"], "expected a name on one line"),
+        (["neutral", "k.parquet", "--method", "\x1b]0;owned\x07a"], r"'\x1b]0;owned\x07a': the name has the character"),
+        (["neutral", "k.parquet", "--method", "a" * 201], "has 201 characters, expected at most 200"),
+        (
+            ["neutral", "k.parquet", "--method", "a", "--supervision", "few\x1b"],
+            "--supervision 'few\\x1b': the name has",
+        ),
         (["neutral", "k.parquet", "--option", "side=3"], "unknown option of format neutral 'side'"),
         (["neutral", "k.parquet", "--option", "side"], "expected NAME=VALUE"),
         (["neutral", "test:k.parquet"], "no keypoints for 12 of 12 images of split 'regress'"),
@@ -118,6 +124,16 @@ def test_keypoints_that_say_nothing_are_imported_with_a_note(call, toys, tmp_pat
     status, out, _ = call("import", "neutral", "k.parquet", "--task", "toy_many", "--method", "m")
     assert status == 0
     assert "note: the keypoints do not predict where landmarks are" in out
+
+
+def test_a_bad_name_in_the_record_of_an_import_never_reaches_the_terminal(call, toys, tmp_path):
+    imported(call, toys, tmp_path / "k.parquet")
+    path = tmp_path / "runs/imports/my_method/toy.paper.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"method": "\x1b]0;owned\x07"}))
+    status, out, err = run(call, "imported:runs/imports/my_method")
+    assert status == 2
+    assert "my_method: the name of the method has the character U+001B" in err
+    assert "\x1b" not in out + err
 
 
 def test_two_folders_of_one_name_are_refused(call, toys, tmp_path):

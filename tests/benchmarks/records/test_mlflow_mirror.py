@@ -184,3 +184,14 @@ def test_a_tracker_that_cannot_be_reached_does_not_fail_the_run(run, monkeypatch
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////dev/null/store.db")
     assert run() == 0
     assert "MLflow is left out" in capsys.readouterr().out
+
+
+def test_no_password_of_the_servers_address_is_printed(run, tracking_server, monkeypatch, capfd, tmp_path):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_server.replace("://", "://bob:URLSECRET@"))
+    assert run() == 0
+    said = "".join(capfd.readouterr())
+    assert "://***@" in said and "URLSECRET" not in said
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://bob:URLSECRET@127.0.0.1:9")
+    with pytest.raises(UserError, match=r"store http://\*\*\*@127.0.0.1:9 cannot be used") as error:
+        mirror(tmp_path / "runs")
+    assert "URLSECRET" not in str(error.value)

@@ -133,8 +133,11 @@ def test_arrays_that_cannot_be_scored(refused, files, changes, message):
         (["--record", "runs", "--task", "celeba_aligned"], "--record needs --method NAME"),
         (
             ["--record", "runs", "--task", "celeba_aligned", "--method", "?"],
-            "--method '?': expected a name",
+            "--method '?': the name names no folder; expected a name",
         ),
+        (["--record", "runs", "--task", "celeba_aligned", "--method", "a\nb"], r"--method 'a\nb': the name has the"),
+        (["--record", "runs", "--task", "celeba_aligned", "--method", "a\u202eb"], "the name has the character U+202E"),
+        (["--record", "runs", "--task", "celeba_aligned", "--method", "a\udcedb"], "the name has the character U+DCED"),
         (["--record", "runs", "--task", "celeba_aligned", "--method", "Mine"], "leave out --fit-gt and --test-gt"),
         (["--visible", "fit-gt.npy,test-gt.npy"], "fit-gt.npy: visibility has shape (30, 5, 2), its landmarks need"),
         (["--visible", "a.npy,b.npy", "--fit-visible", "a.npy"], "--visible beside --fit-visible or --test-visible"),

@@ -117,10 +117,10 @@ def test_committing_results_says_what_is_missing_among_them(twins, tmp_path, mon
     page, results = tmp_path / "README.md", tmp_path / "results"
     blocks = "".join(f"<!-- leaderboard:mini:{name} -->\n<!-- /leaderboard -->\n" for name in ("aligned", "wild"))
     page.write_text(blocks, encoding="utf-8")
-    for name in ("commit", "update"):
+    for name in ("merged_lists", "update", "unclean"):
         monkeypatch.setattr(readme, name, partial(getattr(readme, name), results=results))
     assert update_pages([page], twins) == 0
-    assert f"{results / 'wild.mini.json'}: 2 records\n" in capsys.readouterr().out
+    assert f"{results / 'wild.mini.json'}: 2 records (2 added, 0 replaced, 0 kept)\n" in capsys.readouterr().out
     for number, task in enumerate(("cub_001", "cub_002", "cub_003")):
         extra = record("beta", task, 5.0, seed=number, cell_id=f"beta{number}")
         (twins / "cells" / extra.cell_id).mkdir()
@@ -128,7 +128,7 @@ def test_committing_results_says_what_is_missing_among_them(twins, tmp_path, mon
     update_pages([page], twins)
     # Three methods, four tasks, three seeds are 36 cells, of which five are there.
     said = capsys.readouterr().out
-    assert "5 records; not there: Alpha on cub_001 with seed 0, Alpha on cub_001 with seed 1, " in said
+    assert "5 records (3 added, 0 replaced, 2 kept); not there: Alpha on cub_001 with seed 0, " in said
     assert "and 27 more" in said
 
 
@@ -137,10 +137,8 @@ def test_check_fails_and_update_warns_where_results_are_not_of_one_clean_commit(
 
     page, runs, results = tmp_path / "README.md", tmp_path / "runs", tmp_path / "results"
     page.write_text("<!-- leaderboard:mini:wild -->\n<!-- /leaderboard -->\n", encoding="utf-8")
-    for name in ("commit", "update", "check"):
+    for name in ("merged_lists", "update", "check", "unclean"):
         monkeypatch.setattr(readme, name, partial(getattr(readme, name), results=results))
-    unclean = readme.unclean
-    monkeypatch.setattr(readme, "unclean", lambda folder=results, instead=None: unclean(folder, instead))
 
     def run(dirty):
         each = record("alpha", "cub_001", 7.0, provenance={"git_sha": "1a2b3c4d", "git_dirty": dirty})
@@ -157,7 +155,7 @@ def test_check_fails_and_update_warns_where_results_are_not_of_one_clean_commit(
     assert check_pages([page]) == 1
     said = capsys.readouterr().err
     assert f"one clean commit: {found}; commit all changes, run everything again" in said
-    assert f"leaderboard --update {page} --runs FOLDER" in said and "stale" not in said
+    assert f"leaderboard --update {page} --runs FOLDER --replace" in said and "stale" not in said
     run(dirty=False)
     assert update_pages([page], runs) == 0
     assert check_pages([page]) == 0
@@ -180,3 +178,23 @@ def test_a_folder_means_its_pages_with_a_block(tmp_path, capsys):
     listed.write_text(listed.read_text().replace("`wild`", "`wide`"))
     assert check_pages([docs]) == 1
     assert f"{listed}: stale tables suites" in capsys.readouterr().err
+
+
+def test_an_update_of_one_task_keeps_the_results_of_the_others(twins, tmp_path, monkeypatch, capsys):
+    from leaderboard import readme
+
+    page, results, small = tmp_path / "README.md", tmp_path / "results", tmp_path / "small"
+    page.write_text("<!-- leaderboard:mini:wild -->\n<!-- /leaderboard -->\n", encoding="utf-8")
+    for name in ("merged_lists", "update", "check", "unclean"):
+        monkeypatch.setattr(readme, name, partial(getattr(readme, name), results=results))
+    update_pages([page], twins)
+    each = record("alpha", "cub_001", 5.0)
+    (small / "cells" / each.cell_id).mkdir(parents=True)
+    (small / "cells" / each.cell_id / "result.json").write_text(each.model_dump_json())
+    capsys.readouterr()
+    update_pages([page], small)
+    assert "3 records (1 added, 0 replaced, 2 kept)" in capsys.readouterr().out
+    assert all(value in page.read_text(encoding="utf-8") for value in ("16.00", "40.00", "5.00"))
+    update_pages([page], small, replace=True)
+    assert "1 records (0 added, 0 replaced, 1 kept, 2 removed)" in capsys.readouterr().out
+    assert "16.00" not in page.read_text(encoding="utf-8")

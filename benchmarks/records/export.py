@@ -32,6 +32,7 @@ def _fit(source: Path) -> tuple[Path, type[Method]]:
     if not is_cell and _exporter(source) is None:
         folders = sorted(Store(source).fits.glob("*"))
     found = [(folder, cls) for folder in folders if (cls := _exporter(folder)) is not None]
+    found = [(folder, cls) for folder, cls in found if not cls.card.is_floor] or found  # a run has its baseline's fits
     if not found and is_cell:
         raise UserError(f"{source} is a cell whose fit cannot be exported: {folders[0]} is gone or of another method")
     if not found:

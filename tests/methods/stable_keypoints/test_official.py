@@ -210,6 +210,8 @@ def test_the_command(fit: Path, tmp_path: Path):
         export(runs / "fits" / "one", tmp_path / "a")
     with pytest.raises(UserError, match="nothing to export at"):
         export(tmp_path, tmp_path / "b")
+    (runs / "fits" / "one").rename(runs / "fits" / "random_tokens--of the baseline")
+    assert str(runs / "fits" / "two") in export(runs, tmp_path / "b")
     (runs / "cells" / "cell" / "result.json").write_text('{"provenance": {"fit_id": "gone"}}')
     with pytest.raises(UserError, match="whose fit cannot be exported: .*gone"):
-        export(runs / "cells" / "cell", tmp_path / "b")
+        export(runs / "cells" / "cell", tmp_path / "c")

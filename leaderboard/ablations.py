@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from leaderboard.intervals import half_width
+from leaderboard.intervals import ENOUGH_SEEDS, half_width
 from leaderboard.records import ResultRecord
 
 
@@ -42,7 +42,7 @@ def full_key(record: ResultRecord) -> str:
 def change(protocol: str, records: Sequence[ResultRecord], full: Mapping[int, ResultRecord]) -> dict[str, Any]:
     """Difference between an ablation and the full method (records by seed), as fields of a row.
 
-    The mean of the differences paired by seed, over the seeds that both finished on the same data; from two seeds on
+    The mean of the differences paired by seed, over the seeds that both finished on the same data; from three seeds on
     with Student's 95 % interval over seeds. Test images are the same for both and are not resampled.
     """
     differences = []
@@ -54,7 +54,7 @@ def change(protocol: str, records: Sequence[ResultRecord], full: Mapping[int, Re
     if not differences:
         return {}
     mean, interval = fmean(differences), {}
-    if len(differences) > 1:
+    if len(differences) >= ENOUGH_SEEDS:
         half = half_width(differences)
         interval = {"change_low": mean - half, "change_high": mean + half}
     return {"change": mean, **interval}

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any
 
 from leaderboard.ablations import change, description, full_key, with_ablations, without_ablations
-from leaderboard.intervals import half_width
+from leaderboard.intervals import half_width, range_of_two
 from leaderboard.origins import origin_of
 from leaderboard.published import belongs
 from leaderboard.records import ResultRecord, ScoreRecord
@@ -165,13 +165,17 @@ def _over_seeds(by_seed: Mapping[int, ScoreRecord]) -> dict[str, Any]:
     """Mean over seeds with an interval over test images and seeds, as fields of a row.
 
     All seeds are tested on the same images, so the images' part is the mean of the seeds' own intervals. The seeds'
-    part, Student's t over their spread, is independent of it and added in quadrature.
+    part, Student's t over their spread, is independent of it and added in quadrature; two seeds have their range
+    instead. Without any part there is no interval. No metric is below 0, and no interval either.
     """
     scores = list(by_seed.values())
     value = fmean(score.value for score in scores)
     spread = half_width([score.value for score in scores])
-    below = fmean(score.value - score.ci_low for score in scores)
-    above = fmean(score.ci_high - score.value for score in scores)
+    below = fmean(0.0 if score.ci_low is None else score.value - score.ci_low for score in scores)
+    above = fmean(0.0 if score.ci_high is None else score.ci_high - score.value for score in scores)
+    low, high = value - (below**2 + spread**2) ** 0.5, value + (above**2 + spread**2) ** 0.5
+    varies = high > low
+    seeds_low, seeds_high = range_of_two([score.value for score in scores]) or (None, None)
     first = scores[0]
     return {
         "protocol": first.protocol,
@@ -181,8 +185,11 @@ def _over_seeds(by_seed: Mapping[int, ScoreRecord]) -> dict[str, Any]:
         "images_half": (below + above) / 2,
         "unit": first.unit,
         "higher_is_better": first.higher_is_better,
-        "ci_low": value - (below**2 + spread**2) ** 0.5,
-        "ci_high": value + (above**2 + spread**2) ** 0.5,
+        "ci_low": max(low, 0.0) if varies else None,
+        "ci_high": high if varies else None,
+        "half": (high - low) / 2 if varies else None,
+        "seeds_low": seeds_low,
+        "seeds_high": seeds_high,
         "n_fit": first.n_fit,
         "n_test": first.n_test,
         "rank_deficient": any(score.rank_deficient for score in scores),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
+from leaderboard.intervals import NOTHING_VARIES
 from leaderboard.origins import table_line
 from leaderboard.row_kinds import LEGEND, MEASURED, shown
 from leaderboard.rows import PairRow, Row, known
@@ -15,9 +16,12 @@ AnyRow = TypeVar("AnyRow", Row, PairRow)
 Column = tuple[str, str | None]  # task and protocol; task and metric in the table of published rows
 
 MISSING = "–"
+NO_INTERVAL = f"±{MISSING}"
 _LEFT = ("method", "supervision", "protocol")  # headings of columns of text
 _LEGEND = {
     "±": "± is half the width of the 95 % interval, over test images and, where there are several, seeds",
+    NO_INTERVAL: f"{NO_INTERVAL} {NOTHING_VARIES}",
+    "(seeds ": "(seeds a to b): the values of two seeds, too few for an interval; ± is over test images alone",
     "†": "† the regression did not determine all weights (rank deficient): the least-norm solution is taken",
     "‡": "‡ some seeds failed; the mean is over the others",
     "failed": "failed: the reason is in the cell's result.json",
@@ -163,7 +167,14 @@ def _measured_cell(row: Row | None, best: str) -> str:
     if value == best and comparable(row):
         value = f"**{value}**"
     marks = "†" * bool(row.rank_deficient) + "‡" * bool(row.failed_seeds) + "§" * bool(row.outdated)
-    return f"{value} ±{(known(row.ci_high) - known(row.ci_low)) / 2:.2f}{marks}"
+    seeds = None if row.seeds_low is None or row.seeds_high is None else (row.seeds_low, row.seeds_high)
+    return f"{value} {interval_text(row.half, seeds, 2)}{marks}"
+
+
+def interval_text(half: float | None, seeds: tuple[float, float] | None, digits: int) -> str:
+    """Half an interval's width, or a dash without an interval, with the range of two seeds."""
+    shown = NO_INTERVAL if half is None else f"±{half:.{digits}f}"
+    return shown if seeds is None else f"{shown} (seeds {seeds[0]:.{digits}f} to {seeds[1]:.{digits}f})"
 
 
 def change_text(row: Row | None) -> str:

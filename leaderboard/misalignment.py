@@ -13,8 +13,8 @@ from statistics import fmean
 from typing import Any
 
 from leaderboard.aggregate import measured_rows
-from leaderboard.intervals import half_width
-from leaderboard.markdown import MISSING, grid, groups, legend, seeds_text
+from leaderboard.intervals import half_width, range_of_two
+from leaderboard.markdown import MISSING, NO_INTERVAL, grid, groups, interval_text, legend, seeds_text
 from leaderboard.origins import pair_line
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import shown
@@ -100,7 +100,11 @@ def _percent_of_floor(row: Row, floors: dict[tuple[str, str | None], float]) -> 
     floor = floors.get((row.task, row.protocol))
     if not floor:
         return None
-    return Estimate(*(100 * known(value) / floor for value in (row.value, row.ci_low, row.ci_high)))
+    value, low, high, half, least, most = (
+        None if each is None else 100 * each / floor
+        for each in (row.value, row.ci_low, row.ci_high, row.half, row.seeds_low, row.seeds_high)
+    )
+    return Estimate(known(value), low, high, half, None if least is None or most is None else (least, most))
 
 
 def _together(pairs: Sequence[Pair], lines: Sequence[PairRow]) -> PairRow:
@@ -133,8 +137,9 @@ def _loss(pairs: Sequence[Pair]) -> Estimate:
     ]
     images = [row.images_half / known(row.value) / len(pairs) for pair in pairs for row in pair]
     half = math.hypot(half_width(logs), *images)
-    middle = fmean(logs)
-    return Estimate(math.exp(middle), math.exp(middle - half), math.exp(middle + half))
+    middle, seeds = fmean(logs), range_of_two([math.exp(each) for each in logs])
+    low, high = (math.exp(middle - half), math.exp(middle + half)) if half else (None, None)
+    return Estimate(math.exp(middle), low, high, seeds=seeds)
 
 
 def to_markdown(rows: Sequence[PairRow], title: str = "") -> str:
@@ -194,8 +199,10 @@ def _cells(own: dict[Column, PairRow], columns: Sequence[Column], whole: Sequenc
 
 
 def _percent(found: Estimate | None) -> str:
-    return f"{found.value:.0f} ±{(known(found.high) - known(found.low)) / 2:.0f}" if found else MISSING
+    return f"{found.value:.0f} {interval_text(found.half, found.seeds, 0)}" if found else MISSING
 
 
 def _times(loss: Estimate) -> str:
-    return f"×{loss.value:.2f} ({loss.low:.2f} to {loss.high:.2f})"
+    shown = NO_INTERVAL if loss.low is None else f"({loss.low:.2f} to {loss.high:.2f})"
+    seeds = f" (seeds {loss.seeds[0]:.2f} to {loss.seeds[1]:.2f})" if loss.seeds else ""
+    return f"×{loss.value:.2f} {shown}{seeds}"

@@ -13,6 +13,7 @@ _SAW_LANDMARKS = {"supervised": True, "unsupervised": False, "none": False}  # b
 class ScoreRecord(BaseModel):
     """The result of one protocol for one cell; the 95 % interval is a bootstrap over groups of test images.
 
+    ``ci_low`` and ``ci_high`` are None where nothing varies; older records have equal ends there.
     ``rows`` is the number of regression rows of each landmark, ``rank`` and ``condition`` belong to the
     worst-conditioned design. ``per_landmark`` has None for a landmark that is never visible.
     """
@@ -24,8 +25,8 @@ class ScoreRecord(BaseModel):
     value: float
     unit: str
     higher_is_better: bool
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     n_fit: int
     n_test: int
     rank: int

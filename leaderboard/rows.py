@@ -20,8 +20,11 @@ class Row:
     ``change`` its difference from the full method, with an interval over seeds. ``commits`` has the short commit of
     each seed, as ``leaderboard.origins.origin_of`` gives it.
 
-    ``by_seed`` (value of each seed) and ``images_half`` (half the width of the interval over test images alone) are
-    not written to csv and json.
+    ``ci_low`` and ``ci_high`` are None where nothing varies, and never below 0. Of two seeds they are over test images
+    alone, and ``seeds_low`` and ``seeds_high`` are the values of the seeds; these are None for other numbers of seeds.
+
+    ``by_seed`` (value of each seed), ``half`` (half the width of the interval before it is cut off at 0; None without
+    one) and ``images_half`` (the same over test images alone, 0 without one) are not written to csv and json.
     """
 
     method: str
@@ -57,17 +60,26 @@ class Row:
     change_low: float | None = None
     change_high: float | None = None
     commits: list[str] | None = None
+    seeds_low: float | None = None
+    seeds_high: float | None = None
     by_seed: Mapping[int, float] = field(default_factory=dict)
+    half: float | None = None
     images_half: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value with the ends of its 95 % interval; None where no interval is known."""
+    """A value with the ends of its 95 % interval; None where no interval is known.
+
+    ``half`` is half the interval's width before it is cut off at 0, ``seeds`` the range of two seeds; both are for
+    tables and not written to csv and json.
+    """
 
     value: float
     low: float | None = None
     high: float | None = None
+    half: float | None = None
+    seeds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +112,7 @@ class PairRow:
 
 
 _ESTIMATES = ("aligned", "wild", "loss")
-FIELDS = tuple(each.name for each in fields(Row) if each.name not in ("by_seed", "images_half"))
+FIELDS = tuple(each.name for each in fields(Row) if each.name not in ("by_seed", "half", "images_half"))
 PAIR_FIELDS = tuple(
     name
     for each in fields(PairRow)

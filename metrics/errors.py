@@ -41,15 +41,16 @@ def _check_alike(predicted: Floats, landmarks: Floats) -> None:
         )
 
 
-def interocular_distances(landmarks: Floats, eyes: tuple[int, int]) -> Floats:
+def interocular_distances(landmarks: Floats, eyes: tuple[int, int], visible: Mask | None = None) -> Floats:
     """Distance (N, 1) between the annotated eyes of each image; ``eyes`` are their two landmark indices.
 
-    Raises MetricError for an index out of range.
+    It is NaN where an eye is not ``visible`` (N, L). Raises MetricError for an index out of range.
     """
     count = landmarks.shape[1]
     if not all(0 <= eye < count for eye in eyes):
         raise MetricError(f"interocular landmarks {eyes}, expected two indices below {count}")
-    return distances(landmarks[:, [eyes[0]]], landmarks[:, [eyes[1]]])
+    between = distances(landmarks[:, [eyes[0]]], landmarks[:, [eyes[1]]])
+    return between if visible is None else np.where(visible[:, eyes].all(axis=1, keepdims=True), between, np.nan)
 
 
 def totals_over_visible(values: Floats, visible: Mask) -> tuple[Floats, Floats]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.errors import Floats, Mask, MetricError, distances
+from metrics.protocols.record import Protocol
 from metrics.regression import ORIGINS, Design, Estimator, Regression, assemble, blocks, tiles
 
 MAX_FITS = 50
@@ -188,3 +189,18 @@ def better_labels(predicted: Floats, landmarks: Floats, order: Order) -> Floats:
         if wants.sum() <= LEFTOVER_ROWS:
             return landmarks
         landmarks = np.where(wants[:, None, None], swapped, landmarks)
+
+
+def order_of(protocol: Protocol, count: int, pairs: Sequence[tuple[int, int]]) -> Order:
+    """The order (L,) of the protocol's landmarks after left and right were exchanged, of ``count`` or its own subset.
+
+    Raises MetricError without the pairs that the protocol needs, and for pairs that are not of these landmarks.
+    """
+    if protocol.sides == "either_mistyped":
+        return mistyped_order(count)
+    if not pairs:
+        raise MetricError(f"{protocol.id} needs left_right_pairs, which the dataset's card does not give")
+    if protocol.landmarks is not None:
+        place = {landmark: index for index, landmark in enumerate(protocol.landmarks)}
+        pairs = [(place[left], place[right]) for left, right in pairs if {left, right} <= place.keys()]
+    return swapped_order(count, pairs)

@@ -11,6 +11,8 @@ from metrics.errors import Floats, Mask, MetricError
 from metrics.protocols.record import Protocol
 from metrics.regression import check_points
 
+SMALLEST = 1e-3  # of the image side: errors are not divided by a shorter distance between eyes, or side of a box
+
 
 @dataclass(frozen=True)
 class Points:
@@ -60,7 +62,7 @@ def seen_by(protocol: Protocol, points: Points, name: str) -> Points:
     """Checked points in the protocol's frame, with the landmarks and visibility that it uses.
 
     Raises MetricError if a protocol that uses all landmarks meets one that is not finite, if boxes are missing or
-    empty, and if no landmark is left.
+    smaller than ``SMALLEST``, and if no landmark is left.
     """
     landmarks, visible, keypoints = points.landmarks, points.visible, points.keypoints
     if protocol.rows == "positive":
@@ -103,9 +105,12 @@ def _boxes(protocol: Protocol, points: Points, name: str) -> tuple[Floats, Float
     """Corner (x, y) and size (width, height) of each image's box, both (N, 1, 2)."""
     if points.boxes is None:
         raise MetricError(f"{protocol.id} needs the boxes of the {name} images, which the dataset does not have")
-    broken = ~(np.isfinite(points.boxes).all(axis=1) & (points.boxes[:, 2:] > 0).all(axis=1))
+    broken = ~(np.isfinite(points.boxes).all(axis=1) & (points.boxes[:, 2:] >= SMALLEST).all(axis=1))
     if broken.any():
         image = points.ids[int(broken.argmax())]
         box = ", ".join(f"{value:g}" for value in points.boxes[broken.argmax()])
-        raise MetricError(f"{name} image {image}: box ({box}), expected x, y and a width and height above 0")
+        raise MetricError(
+            f"{name} image {image}: box ({box}), expected x, y, and a width and height of {SMALLEST:g} image sides or "
+            "more; correct the box or remove the image"
+        )
     return points.boxes[:, None, :2], points.boxes[:, None, 2:]

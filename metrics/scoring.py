@@ -20,12 +20,12 @@ from metrics.errors import (
     means_over_visible,
     totals_over_visible,
 )
-from metrics.left_right import Order, better_labels, better_side, fit_either_side, mistyped_order, swapped_order
-from metrics.points import Points, checked, from_frame, positive, seen_by, turned
+from metrics.left_right import better_labels, better_side, fit_either_side, order_of
+from metrics.points import SMALLEST, Points, checked, from_frame, positive, seen_by, turned
 from metrics.protocols.catalogue import PROTOCOLS
 from metrics.protocols.record import Protocol
 from metrics.regression import Regression, fit_regression
-from metrics.statistics import Ratio, bootstrap_intervals
+from metrics.statistics import Interval, Ratio, bootstrap_intervals
 
 _REGRESSION = (
     *("frame", "grid", "landmarks", "rows", "direction", "origin", "intercept", "solver", "ridge"),
@@ -37,6 +37,8 @@ _REGRESSION = (
 class Score:
     """The result of one protocol: a value with its 95 % interval, and the quantities that it comes from.
 
+    ``ci_low`` and ``ci_high`` are None where nothing varies: one test image, one group, or equal values. ``left_out``
+    names the test images that the protocol cannot measure because an eye is not visible; ``n_test`` counts them too.
     ``rows`` (L,) counts the images that each landmark was fitted on. ``per_landmark`` (L,) is NaN for a landmark that
     is never visible, ``per_image`` (N,) for an image without a visible landmark. ``predicted`` (N, L, 2) holds the
     regressed landmarks of the test images, in image sides. A landmark that the protocol leaves out has 0 rows and NaN.
@@ -49,8 +51,8 @@ class Score:
     value: float
     unit: str
     higher_is_better: bool
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     n_fit: int
     n_test: int
     rank: int
@@ -61,11 +63,12 @@ class Score:
     curve: Curve
     per_image: Floats
     predicted: Floats
+    left_out: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
-        """The fields of a score's record: plain data without the per-image arrays, None for NaN."""
+        """The fields of a score's record: plain data without what belongs to single images, None for NaN."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        del plain["per_image"], plain["predicted"]
+        del plain["per_image"], plain["predicted"], plain["left_out"]
         plain["rows"] = tuple(int(count) for count in self.rows)
         plain["per_landmark"] = tuple(None if np.isnan(error) else float(error) for error in self.per_landmark)
         return plain
@@ -98,8 +101,10 @@ def score_all(
 
     Protocols with the same regression share one fit; all share the bootstrap resamples. ``seed`` seeds the bootstrap
     and the subsets of labelled images. ``interocular`` (indices of the two eye landmarks) and ``left_right_pairs`` are
-    needed by some protocols and come from the dataset's card. Raises MetricError for an unknown protocol, wrong shapes,
-    values that are not finite, a missing input that a protocol needs, and images without a landmark to measure.
+    needed by some protocols and come from the dataset's card. A test image without two visible eyes is left out of the
+    protocols that divide by the distance between them. Raises MetricError for an unknown protocol, wrong shapes, values
+    that are not finite, a missing input that a protocol needs, eyes or boxes too small to divide by, images without a
+    landmark to measure, and a result that is not finite.
     """
     chosen = [_known(protocol) for protocol in protocols]
     card = Card(left_right_pairs, interocular)
@@ -115,10 +120,8 @@ def score_all(
     for protocols_alike in alike.values():
         measured.update(_measure(protocols_alike, fit, test, card, seed))
     intervals = bootstrap_intervals([found.ratio for found in measured.values()], test.groups, resamples, seed)
-    scores = {
-        protocol: _score(protocol, found, interval, fit, test)
-        for (protocol, found), interval in zip(measured.items(), intervals, strict=True)
-    }
+    pairs = zip(measured.items(), intervals, strict=True)
+    scores = {protocol: _score(protocol, found, interval, fit, test) for (protocol, found), interval in pairs}
     return [scores[protocol] for protocol in chosen]
 
 
@@ -148,6 +151,7 @@ class _Measured:
     visible: Mask
     ratio: Ratio
     curve: Curve
+    left_out: tuple[str, ...]
 
 
 def _measure(
@@ -162,10 +166,13 @@ def _measure(
     regression, predicted, tested = _regress(first, fitted, tested, card)
     shown = from_frame(first, predicted, test, "test")
     for protocol, scale in zip(protocols, scales, strict=True):
-        errors = _errors(protocol, predicted, tested, scale)
-        ratio = _ratio(protocol, errors, tested.visible)
-        curve = _curve(protocol, fitted, tested, scale, card, seed) if protocol.curve else ()
-        yield protocol, _Measured(regression, shown, errors, tested.visible, ratio, curve)
+        kept = np.isfinite(np.broadcast_to(scale, (len(test), 1)))
+        part = replace(tested, visible=tested.visible & kept)
+        errors = _errors(protocol, predicted, part, scale)
+        ratio = _ratio(protocol, errors, part.visible)
+        curve = _curve(protocol, fitted, part, scale, card, seed) if protocol.curve else ()
+        left_out = tuple(test.ids[int(row)] for row in np.flatnonzero(~kept))
+        yield protocol, _Measured(regression, shown, errors, part.visible, ratio, curve, left_out)
 
 
 def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple[Regression, Floats, Points]:
@@ -173,7 +180,7 @@ def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple
     if not protocol.either_side:
         regression = fit_regression(fit.keypoints, fit.landmarks, fit.visible, protocol.estimator)
         return regression, regression.predict(test.keypoints), test
-    order = _order(protocol, fit.landmarks.shape[1], card.left_right_pairs)
+    order = order_of(protocol, fit.landmarks.shape[1], card.left_right_pairs)
     regression = fit_either_side(fit.keypoints, fit.landmarks, order, protocol.estimator, protocol.drop_outliers)
     predicted = regression.predict(test.keypoints)
     if protocol.test_swap == "landmarks":
@@ -181,20 +188,8 @@ def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple
     return regression, better_side(predicted, test.landmarks, order), test
 
 
-def _order(protocol: Protocol, count: int, pairs: Sequence[tuple[int, int]]) -> Order:
-    """The order of the landmarks after left and right were exchanged."""
-    if protocol.sides == "either_mistyped":
-        return mistyped_order(count)
-    if not pairs:
-        raise MetricError(f"{protocol.id} needs left_right_pairs, which the dataset's card does not give")
-    if protocol.landmarks is not None:
-        place = {landmark: index for index, landmark in enumerate(protocol.landmarks)}
-        pairs = [(place[left], place[right]) for left, right in pairs if {left, right} <= place.keys()]
-    return swapped_order(count, pairs)
-
-
 def _scale(protocol: Protocol, test: Points, tested: Points, card: Card) -> Floats | float:
-    """Factor from image sides to the protocol's unit: one number, or one per image (N, 1)."""
+    """Factor from image sides to the protocol's unit: one number, or one per image (N, 1), NaN without visible eyes."""
     if protocol.normaliser == "side":
         return protocol.scale
     if protocol.normaliser == "positive_landmarks":
@@ -206,10 +201,13 @@ def _scale(protocol: Protocol, test: Points, tested: Points, card: Card) -> Floa
         return protocol.scale / count
     if card.interocular is None:
         raise MetricError(f"{protocol.id} needs the two eye landmarks, which the dataset's card does not give")
-    between = interocular_distances(tested.landmarks, card.interocular)
-    if not between.all():
+    between = interocular_distances(tested.landmarks, card.interocular, tested.visible)
+    if not np.isfinite(between).any():
+        raise MetricError(f"{protocol.id} divides by the distance between the eyes, but no test image shows both")
+    if (least := np.nanmin(between)) < SMALLEST:
         raise MetricError(
-            f"test image {test.ids[int(between.argmin())]}: both eyes are at the same point; remove the image"
+            f"test image {test.ids[int(np.nanargmin(between))]}: both eyes are (nearly) at the same point ({least:.1g} "
+            f"image sides apart), expected {SMALLEST:g} or more; remove the image"
         )
     return protocol.scale / between
 
@@ -250,7 +248,10 @@ def _curve(protocol: Protocol, fitted: Points, tested: Points, scale: Floats | f
     return label_curve(len(fitted), value_of, seed)
 
 
-def _score(protocol: Protocol, found: _Measured, interval: tuple[float, float], fit: Points, test: Points) -> Score:
+def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit: Points, test: Points) -> Score:
+    numbers = [found.ratio.value(), *(interval or ()), *(number for line in found.curve for number in line)]
+    if not np.isfinite(numbers).all():
+        raise MetricError(f"{protocol.id} gives {numbers[0]}, expected a finite number; check the coordinates")
     per_landmark = means_over_visible(found.errors.T, found.visible.T)
     rows, predicted = found.regression.rows, found.predicted
     if protocol.landmarks is not None:
@@ -261,11 +262,11 @@ def _score(protocol: Protocol, found: _Measured, interval: tuple[float, float], 
     return Score(
         protocol=protocol.id,
         protocol_version=protocol.version,
-        value=found.ratio.value(),
+        value=numbers[0],
         unit=protocol.unit,
         higher_is_better=protocol.higher_is_better,
-        ci_low=interval[0],
-        ci_high=interval[1],
+        ci_low=interval[0] if interval else None,
+        ci_high=interval[1] if interval else None,
         n_fit=len(fit),
         n_test=len(test),
         rank=found.regression.rank,
@@ -276,6 +277,7 @@ def _score(protocol: Protocol, found: _Measured, interval: tuple[float, float], 
         curve=found.curve,
         per_image=_per_image(protocol, found),
         predicted=predicted,
+        left_out=found.left_out,
     )
 
 

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from metrics.errors import Floats, MetricError
 
+Interval = tuple[float, float]
+
 _CHUNK = 1_000_000  # entries of the count matrix held at once
+_ROUNDING = 1e-12  # resamples of equal values differ by less, relative to the values
 
 
 @dataclass(frozen=True)
@@ -31,17 +34,18 @@ class Ratio:
 
 def bootstrap_intervals(
     ratios: Sequence[Ratio], groups: Sequence[str], resamples: int = 2000, seed: int = 0, level: float = 0.95
-) -> list[tuple[float, float]]:
+) -> list[Interval | None]:
     """Percentile bootstrap of several numbers over the same N images, with the same resamples for all.
 
     To compare two methods on the same images, take the differences of their errors as numerators. Images of one video
     or person are not independent, so whole groups are drawn with replacement. Groups whose denominators are all 0 are
-    not drawn. With a single group the interval has zero width. Raises MetricError if all denominators are 0.
+    not drawn. The interval is None where no resample differs from another: with a single group, and with equal values.
+    Raises MetricError if all denominators are 0.
     """
     names, member = np.unique(np.asarray(groups), return_inverse=True)
     totals = [_by_group(ratio, member, len(names)) for ratio in ratios]
     counted = [denominators.any(axis=1) for _, denominators in totals]
-    found: list[tuple[float, float]] = [(np.nan, np.nan)] * len(ratios)
+    found: list[Interval | None] = [None] * len(ratios)
     for drawable in {mask.tobytes(): mask for mask in counted}.values():
         if not drawable.any():
             raise MetricError(f"none of {len(groups)} values has a weight, expected at least one")
@@ -49,7 +53,8 @@ def bootstrap_intervals(
         means = _resampled([tuple(part[drawable] for part in totals[index]) for index in alike], resamples, seed)
         for index, column in zip(alike, means, strict=True):
             low, high = np.quantile(column, [(1 - level) / 2, (1 + level) / 2])
-            found[index] = float(low), float(high)
+            if np.ptp(column) > _ROUNDING * np.abs(column).max():
+                found[index] = float(low), float(high)
     return found
 
 

@@ -42,7 +42,9 @@ def measure_protocol(world: str, id: str) -> Metrics:
 
     fit, test = points(world, "fit"), points(world, "test")
     found = score(id, fit, test, resamples=RESAMPLES, left_right_pairs=PAIRS, interocular=EYES)
-    numbers = {"value": found.value, "interval low": found.ci_low, "interval high": found.ci_high}
+    numbers = {"value": found.value}
+    if found.ci_low is not None and found.ci_high is not None:
+        numbers |= {"interval low": found.ci_low, "interval high": found.ci_high}
     if found.condition is not None:
         numbers["condition"] = found.condition
     numbers |= {f"with {labelled} labels": mean for labelled, mean, _ in found.curve}

@@ -15,13 +15,13 @@ from benchmarks.errors import first_line
 from benchmarks.progress import Progress
 from benchmarks.records.provenance import peak_memory_mb, provenance, reset_peak_memory
 from benchmarks.records.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
-from benchmarks.registry import is_own, method_class
-from benchmarks.run.cells import REMARKS, Cell
+from benchmarks.registry import method_class
+from benchmarks.run.cells import Cell
 from benchmarks.run.distributed import Lead, fit_images
 from benchmarks.run.images import DatasetImages, ImageCache
 from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, predict_all
-from benchmarks.run.scoring import score_cell, score_records
+from benchmarks.run.scoring import remarks, score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
 from benchmarks.tasks import plain_name
 from leaderboard.files import write_atomically
@@ -90,8 +90,10 @@ class InProcess:
         """Score the cached predictions again and replace the record; without predictions, run the cell."""
         folder = self._store.cells / cell.id
         try:
-            scores = score_cell(cell, folder, self._open(cell.dataset))
-            renewed = record.model_copy(update={"scores": score_records(scores)})
+            dataset = self._open(cell.dataset)
+            scores = score_cell(cell, folder, dataset)
+            found = record.provenance | remarks(cell, dataset, scores)
+            renewed = record.model_copy(update={"scores": score_records(scores), "provenance": found})
         except FileNotFoundError:
             return self.submit(cell)
         except Exception as error:
@@ -118,8 +120,7 @@ class InProcess:
         if not cell.is_floor and dataset.available()[0]:
             write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
         found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._lead.size}
-        if is_own(cell.dataset):
-            found[REMARKS] = list(dataset.card.remarks)
+        found |= remarks(cell, dataset, scores)
         record = cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
         return record.model_copy(update={"num_keypoints": num_keypoints})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,8 @@ import numpy as np
 
 from benchmarks.errors import UserError
 from benchmarks.records.store import ERRORS, read_predictions, write_table
-from benchmarks.run.cells import Cell
+from benchmarks.registry import is_own
+from benchmarks.run.cells import REMARKS, Cell
 from leaderboard.records import ResultRecord, ScoreRecord
 from metrics.points import Points
 from metrics.protocols import PROTOCOLS
@@ -33,8 +33,8 @@ def is_current(cell: Cell, record: ResultRecord) -> bool:
 def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score]:
     """Score the predictions in ``folder`` under every protocol of the task, and write the errors per image.
 
-    Raises UserError for a score that is not finite. Errors of the dataset and of the metrics pass through, such as
-    MetricError for a protocol that needs a fact which the dataset's card does not give.
+    Errors of the dataset and of the metrics pass through, such as MetricError for a protocol that needs a fact which
+    the dataset's card does not give, and for a score that is not finite.
     """
     fit = _points(dataset, *read_predictions(folder, "regress"))
     test = _points(dataset, *read_predictions(folder, "test"))
@@ -45,9 +45,6 @@ def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score
         left_right_pairs=dataset.card.left_right_pairs,
         interocular=dataset.card.interocular,
     )
-    for found in scores:
-        if not math.isfinite(found.value):
-            raise UserError(f"{cell.id}: {found.protocol} gives {found.value}, expected a finite number")
     write_errors(folder, scores, test)
     return scores
 
@@ -55,6 +52,23 @@ def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score
 def score_records(scores: Sequence[Score]) -> tuple[ScoreRecord, ...]:
     """The scores as records."""
     return tuple(ScoreRecord(**found.summary()) for found in scores)
+
+
+def remarks(cell: Cell, dataset: KeypointDataset, scores: Sequence[Score]) -> dict[str, list[str]]:
+    """The provenance entry with the remarks on custom data and on images left out; empty for data with neither."""
+    own = is_own(cell.dataset)
+    found = [*(dataset.card.remarks if own else ()), *left_out_notes(scores)]
+    return {REMARKS: found} if found or own else {}
+
+
+def left_out_notes(scores: Sequence[Score]) -> list[str]:
+    """A note for each protocol that leaves out test images, with the number of images and the first one."""
+    return [
+        f"{found.protocol} leaves out {len(found.left_out):,} of {found.n_test:,} test images, first "
+        f"'{found.left_out[0]}': an eye is not visible, so nothing scales the error"
+        for found in scores
+        if found.left_out
+    ]
 
 
 def _points(dataset: KeypointDataset, ids: Sequence[str], keypoints: NDArray[np.float64]) -> Points:

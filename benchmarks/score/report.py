@@ -12,6 +12,9 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.run.scoring import left_out_notes
+from leaderboard.intervals import NOTHING_VARIES
+from leaderboard.markdown import MISSING
 from leaderboard.text import printable
 from metrics.protocols import PROTOCOLS
 
@@ -52,7 +55,7 @@ def as_json(result: Result) -> str:
         "landmarks": list(inputs.landmark_names),
         "resamples": options.resamples,
         "seed": options.seed,
-        "notes": list(inputs.notes),
+        "notes": [*inputs.notes, *left_out_notes(result.scores)],
         "scores": [score.summary() for score in result.scores],
     }
     return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -65,12 +68,14 @@ def as_table(result: Result) -> str:
     counts = f"{len(inputs.fit.ids):,} images to fit on, {len(inputs.test.ids):,} to test"
     points = f"K={inputs.test.keypoints.shape[1]}, L={len(inputs.landmark_names)}"
     where = [f"task {result.options.task}, {result.data.remark}"] if result.data else []
-    for line in [*where, f"{counts}; {points}", *inputs.notes]:
+    for line in [*where, f"{counts}; {points}", *inputs.notes, *left_out_notes(result.scores)]:
         console.print(line, soft_wrap=True)
     console.print()
     console.print(_scores(result.scores))
     if any(score.rank_deficient for score in result.scores):
         console.print(_DEFICIENT, soft_wrap=True)
+    if any(score.ci_low is None for score in result.scores):
+        console.print(f"{MISSING} {NOTHING_VARIES}", soft_wrap=True)
     console.print()
     console.print(_landmarks(result.scores[0], inputs.landmark_names))
     curves = [score for score in result.scores if score.curve]
@@ -97,10 +102,10 @@ def _scores(scores: Sequence[Score]) -> Table:
         table.add_row(
             f"{score.protocol} {'↑' if score.higher_is_better else '↓'}",
             f"{score.value:.3f}{'†' if score.rank_deficient else ''}",
-            f"{score.ci_low:.3f} to {score.ci_high:.3f}",
+            MISSING if score.ci_low is None else f"{score.ci_low:.3f} to {score.ci_high:.3f}",
             score.unit,
             str(score.rank),
-            "–" if score.condition is None else f"{score.condition:.3g}",
+            MISSING if score.condition is None else f"{score.condition:.3g}",
             f"{rows[0]:,}" if len(set(rows)) == 1 else f"{min(rows):,} to {max(rows):,}",
         )
     return table
@@ -113,7 +118,7 @@ def _landmarks(score: Score, names: Sequence[str]) -> Table:
     table = _grid(f"{'keypoint' if backward else 'landmark'} ({score.protocol})", score.unit, "rows")
     shown = [str(keypoint) for keypoint in range(len(plain["rows"]))] if backward else names
     for name, error, count in zip(shown, plain["per_landmark"], plain["rows"], strict=True):
-        table.add_row(name, "–" if error is None else f"{error:.3f}", f"{count:,}")
+        table.add_row(name, MISSING if error is None else f"{error:.3f}", f"{count:,}")
     return table
 
 
@@ -123,5 +128,5 @@ def _curves(scores: Sequence[Score]) -> Table:
     table = _grid("labelled images", *(f"{score.protocol} ({score.unit})" for score in scores))
     for count in counts:
         found = [{labelled: (mean, spread) for labelled, mean, spread in score.curve}.get(count) for score in scores]
-        table.add_row(f"{count:,}", *("–" if cell is None else f"{cell[0]:.3f} ±{cell[1]:.3f}" for cell in found))
+        table.add_row(f"{count:,}", *(MISSING if cell is None else f"{cell[0]:.3f} ±{cell[1]:.3f}" for cell in found))
     return table

@@ -70,6 +70,8 @@ class Protocol:
             raise ValueError(f"{self.id}: drop_outliers requires exchangeable sides")
         if self.direction == "backward" and (self.rows, self.landmarks) != ("all", None):
             raise ValueError(f"{self.id}: direction=backward requires rows=all and all landmarks")
+        if self.over_landmarks == "sum" and self.normaliser == "interocular":
+            raise ValueError(f"{self.id}: the interocular normaliser requires over_landmarks=mean")
         if self.landmarks is not None and self.normaliser == "interocular":
             raise ValueError(
                 f"{self.id}: the interocular normaliser requires all landmarks: it finds the eyes by index"

@@ -48,6 +48,8 @@ def test_a_change_is_taken_seed_by_seed():
     assert row.change_high - 2 == pytest.approx(4.303 / 3**0.5, abs=1e-3)
     assert 2 - row.change_low == pytest.approx(4.303 / 3**0.5, abs=1e-3)
     assert of(rows(records, TASKS, "mini", ablations=True), "Alpha").change is None
+    two = of(rows([each for each in records if each.seed < 2], TASKS, "mini", ablations=True), "Alpha, plain")
+    assert (two.change, two.change_low, two.change_high) == (pytest.approx(1.5), None, None)  # too few for Student's t
 
 
 def test_seeds_that_only_one_of_them_has_or_that_saw_other_data_do_not_count():

@@ -77,6 +77,17 @@ def test_images_share_in_the_interval_even_with_one_seed():
     assert (row.aligned.low, row.aligned.high) == pytest.approx((75, 85))
 
 
+def test_two_seeds_have_the_images_interval_and_the_range_of_their_losses():
+    records = [
+        *runs("alpha", 0, half=0.4, cub_aligned=4.0, cub_all=8.0),
+        *runs("alpha", 1, half=0.4, cub_aligned=4.0, cub_all=32.0),
+    ]
+    (row,) = misalignment_rows(records, TASKS[:2], "mini")
+    assert (row.seeds, row.loss.value, row.loss.seeds) == (2, pytest.approx(4), pytest.approx((2, 8)))
+    assert math.log(known(row.loss.high) / 4) == pytest.approx(math.hypot(0.4 / 4, 0.4 / 20))
+    assert ") (seeds 2.00 to 8.00)" in render([row])
+
+
 def test_only_seeds_that_both_tasks_have_are_paired():
     records = [*runs("alpha", 0, cub_aligned=1.0, cub_all=3.0), *runs("alpha", 1, cub_aligned=2.0)]
     (row,) = misalignment_rows(records, TASKS[:2], "mini")
@@ -121,8 +132,8 @@ def test_the_table_has_methods_by_what_is_left_in_the_wild_then_supervised_ones_
     assert lines[0] == ["method", *TASKS[:2], "loss", *TASKS[2:], "loss", "loss, all", "seeds"]
     assert [line[0] for line in lines[2:]] == ["Beta", "Alpha", "*supervised*", "Ceiling ¶", "*floors*", "Grid"]
     assert lines[3] == [
-        *("Alpha", "80 ±0", "40 ±0", "×2.00 (2.00 to 2.00)", "25 ±0", "80 ±0", "×8.00 (8.00 to 8.00)"),
-        *("×4.00 (4.00 to 4.00)", "1"),
+        *("Alpha", "80 ±–", "40 ±–", "×2.00 ±–", "25 ±–", "80 ±–", "×8.00 ±–"),
+        *("×4.00 ±–", "1"),
     ]
     assert "**" not in text
     assert "¶ supervised" in text and "Loss, all: the geometric mean" in text
@@ -150,7 +161,7 @@ def test_a_block_takes_the_results_of_the_others(tmp_path):
     assert readme.check(page, SUITES, results) == ["mini:aligned", "mini:wild", "mini:misalignment"]
     readme.update([page], SUITES, results)
     assert readme.check(page, SUITES, results) == []
-    assert "×2.00 (2.00 to 2.00)" in page.read_text(encoding="utf-8")
+    assert "×2.00 ±–" in page.read_text(encoding="utf-8")
     save_results(runs("alpha", cub_all=17.0), results / "wild.mini.json")
     assert readme.check(page, SUITES, results) == ["mini:wild", "mini:misalignment"]
 

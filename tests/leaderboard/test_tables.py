@@ -66,6 +66,43 @@ def test_seeds_are_averaged_and_their_spread_widens_the_interval():
     assert (row.ci_low, row.ci_high) == (6.5, 7.5)
 
 
+NOTHING: dict[str, Any] = {"ci_low": None, "ci_high": None}
+
+
+def test_two_seeds_have_the_images_interval_and_their_own_range():
+    two = [record("alpha", "cub_001", value, seed=seed) for seed, value in enumerate((6.0, 9.0))]
+    (row,) = rows(two, TASKS, "mini")
+    assert (row.value, row.ci_low, row.ci_high, row.seeds_low, row.seeds_high) == (7.5, 7.0, 8.0, 6.0, 9.0)
+    assert cells(markdown(two))["Alpha"]["cub_001 (% side) ↓"] == "**7.50** ±0.50 (seeds 6.00 to 9.00)"
+    assert "(seeds a to b): the values of two seeds" in markdown(two)
+    (one,) = rows(two[:1], TASKS, "mini")
+    assert (one.seeds_low, one.seeds_high) == (None, None)
+
+
+@pytest.mark.parametrize("score", [NOTHING, {"half": 0.0}], ids=["record without", "old record of no width"])
+def test_a_value_that_cannot_vary_has_a_dash_and_a_footnote(score):
+    lone = [record("alpha", "cub_001", 3.0, score=score)]
+    (row,) = rows(lone, TASKS, "mini")
+    assert (row.value, row.ci_low, row.ci_high) == (3.0, None, None)
+    assert cells(markdown(lone))["Alpha"]["cub_001 (% side) ↓"] == "**3.00** ±–"
+    assert "±– no interval, because nothing varies: one test image" in markdown(lone)
+    assert "±–" not in markdown([record("alpha", "cub_001", 3.0)])
+    (line,) = json.loads(render(rows(lone, TASKS, "mini"), "json"))
+    assert (line["ci_low"], line["ci_high"]) == (None, None)
+    # Three seeds vary where the one test image does not.
+    several = [record("alpha", "cub_001", value, seed, score=score) for seed, value in enumerate((6.0, 7.0, 8.0))]
+    (row,) = rows(several, TASKS, "mini")
+    assert known(row.ci_high) - 7.0 == pytest.approx(4.303 / 3**0.5, abs=1e-3)
+
+
+def test_no_interval_reaches_below_0_and_its_half_width_is_that_of_the_spread():
+    several = [record("alpha", "cub_001", value, seed=seed) for seed, value in enumerate((1.0, 2.0, 9.0))]
+    (row,) = rows(several, TASKS, "mini")
+    half = known(row.ci_high) - 4.0
+    assert half > 4.0 and row.ci_low == 0.0
+    assert cells(markdown(several))["Alpha"]["cub_001 (% side) ↓"] == f"**4.00** ±{half:.2f}"
+
+
 def test_a_failed_seed_is_counted_and_marked():
     (row,) = rows([record("alpha", "cub_001", 7.0), record("alpha", "cub_001", None, seed=1)], TASKS, "mini")
     assert (row.status, row.value, row.seeds, row.failed_seeds) == ("done", 7.0, 1, 1)

@@ -92,11 +92,13 @@ def interocular(predicted, landmarks, visible, eyes=(0, 1)) -> float:
 
 
 def interocular_visible(predicted, landmarks, visible, eyes=(0, 1)) -> float:
-    total = 0.0
+    """An image counts only if both eyes are visible."""
+    found = []
     for guess, truth, shown in zip(predicted, landmarks, visible, strict=True):
-        errors = [distance(g, t) for g, t, seen in zip(guess, truth, shown, strict=True) if seen]
-        total += sum(errors) / len(errors) / distance(truth[eyes[0]], truth[eyes[1]])
-    return 100 * total / len(landmarks)
+        if shown[eyes[0]] and shown[eyes[1]]:
+            errors = [distance(g, t) for g, t, seen in zip(guess, truth, shown, strict=True) if seen]
+            found.append(sum(errors) / len(errors) / distance(truth[eyes[0]], truth[eyes[1]]))
+    return 100 * sum(found) / len(found)
 
 
 def side(predicted, landmarks, visible) -> float:

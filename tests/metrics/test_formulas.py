@@ -147,6 +147,7 @@ def test_agrees_with_the_formulas_in_loops(protocol, seed):
     assert expected > 0
     if PROTOCOLS[protocol].threshold is None:
         assert not released or found.value != pytest.approx(expected, rel=1e-12)
+    assert found.ci_low is not None and found.ci_high is not None
     assert found.ci_low < found.value < found.ci_high
 
 

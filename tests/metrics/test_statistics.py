@@ -57,9 +57,22 @@ def test_same_seed_same_interval_and_chunks_do_not_matter(monkeypatch):
     assert bootstrap_interval(values, names(range(50)), seed=5) == pytest.approx(first, rel=1e-12)
 
 
-def test_one_group_has_no_width_and_nothing_at_all_is_an_error():
-    low, high = bootstrap_interval(np.array([1.0, 3.0]), ["a", "a"])
-    assert low == high == 2.0
+@pytest.mark.parametrize(
+    ("values", "groups"),
+    [
+        ([2.0], ["a"]),
+        ([1.0, 3.0], ["a", "a"]),
+        ([0.1] * 7, names(range(7))),
+        ([0.0] * 7, names(range(7))),
+        ([1.0, 3.0, 2.0, 2.0], ["a", "a", "b", "b"]),
+    ],
+    ids=["one image", "one group", "equal values", "zeros", "groups of equal means"],
+)
+def test_what_cannot_vary_has_no_interval(values, groups):
+    assert bootstrap_interval(np.array(values), groups) is None
+
+
+def test_nothing_at_all_is_an_error():
     with pytest.raises(MetricError, match="none of 1 values has a weight"):
         bootstrap_interval(np.array([1.0]), ["a"], np.array([0.0]))
 
@@ -93,6 +106,7 @@ def test_several_numbers_are_each_what_they_would_be_alone(seed):
     for ratio, interval in zip(ratios, together, strict=True):
         assert interval == pytest.approx(drawn_one_by_one(ratio, groups, 200, seed), rel=1e-12)
         assert interval == pytest.approx(bootstrap_intervals([ratio], groups, 200, seed)[0], rel=1e-12)
+        assert interval is not None
         assert interval[0] < ratio.value() < interval[1]
 
 

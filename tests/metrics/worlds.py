@@ -54,7 +54,7 @@ def reordered(some: Points, order) -> Points:
     )
 
 
-def bootstrap_interval(values, groups, weights=None, **options) -> tuple[float, float]:
+def bootstrap_interval(values, groups, weights=None, **options):
     """The interval of the weighted mean of values (N,); a value of weight 0 may be NaN."""
     weights = np.ones(len(values)) if weights is None else weights
     numerators = np.where(weights > 0, values, 0.0) * weights

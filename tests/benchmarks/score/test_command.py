@@ -273,6 +273,34 @@ def test_json_is_strict(score, tmp_path):
     assert found["scores"][0]["rows"][2] == 0
 
 
+@pytest.mark.parametrize("format_", ["table", "json"])
+def test_an_image_without_both_eyes_is_left_out_with_a_note(score, tmp_path, format_):
+    arrays = WORLD | {"test-gt": WORLD["test-gt"].copy()}
+    arrays["test-gt"][3, 0] = np.nan
+    options = [*save(tmp_path, arrays), *EYES, "--protocol", "strict/interocular", "--resamples", "20"]
+    status, out, err = score(*options, "--format", format_)
+    assert (status, err) == (0, "")
+    assert "strict/interocular leaves out 1 of 25 test images, first '3': an eye is not visible" in out
+    truth = WORLD["test-gt"]
+    errors = np.hypot(*np.moveaxis(predicted(WORLD) - truth, -1, 0)).mean(axis=1)
+    between = np.hypot(*(truth[:, 0] - truth[:, 1]).T)
+    expected = 100 * np.delete(errors / between, 3).mean()
+    if format_ == "json":
+        assert scores(out)["strict/interocular"]["value"] == pytest.approx(expected, rel=1e-9)
+    else:
+        assert f" {expected:.3f} " in out and "nan" not in out
+
+
+def test_one_group_has_a_dash_and_a_footnote(score, tmp_path):
+    (tmp_path / "who.txt").write_text("anna\n" * ROWS["test"])
+    options = [*save(tmp_path, WORLD), "--groups", tmp_path / "who.txt", "--protocol", "sk/side", "--resamples", "20"]
+    _, out, _ = score(*options)
+    (line,) = [line.split() for line in out.splitlines() if line.startswith("sk/side ")]
+    assert line[3] == "–" and "– no interval, because nothing varies: one test image, one group" in out
+    found = json.loads(score(*options, "--format", "json")[1], parse_constant=pytest.fail)["scores"][0]
+    assert (found["ci_low"], found["ci_high"]) == (None, None)
+
+
 def test_help_imports_nothing_heavy(repository):
     code = (
         "import sys\nfrom benchmarks.cli import main\ntry:\n    main()\nfinally:\n"

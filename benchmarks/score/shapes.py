@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.errors import UserError
+from methods.adapters.headings import box_columns, numbered_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from methods.adapters.arrays import Array
+    from methods.adapters.conventions import Order
 
 _SENTINELS = (-1, 0)
 
@@ -19,6 +21,8 @@ _SENTINELS = (-1, 0)
 def as_mask(array: Array, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Visibility (N, L) from true and false or 1 and 0. Raises UserError for other shapes and numbers."""
     values = array.values
+    if (places := numbered_columns(array.headings)) is not None:
+        values = values[:, places]
     if values.shape != shape:
         raise UserError(f"{array.name}: visibility has shape {values.shape}, its landmarks need {shape}")
     mask = values != 0
@@ -28,9 +32,14 @@ def as_mask(array: Array, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.asarray(mask)
 
 
-def as_boxes(array: Array, count: int) -> NDArray[Any]:
-    """Boxes (N, 4) of x, y, width, height. Raises UserError for another shape, and for a box without an area."""
+def as_boxes(array: Array, count: int, order: Order = "xy") -> NDArray[Any]:
+    """Boxes (N, 4) of x, y, width, height, or of y, x, height, width for the order yx; headings decide where they can.
+
+    Raises UserError for another shape, and for a box without an area; OutputError for headings of other boxes.
+    """
     values = array.values
+    if (places := box_columns(array.name, array.headings)) is not None:
+        values = values[:, [places[part] for part in ((0, 1, 2, 3) if order == "xy" else (1, 0, 3, 2))]]
     if values.shape != (count, 4):
         raise UserError(f"{array.name}: boxes have shape {values.shape}, expected ({count}, 4): x, y, width, height")
     empty = ~(np.isfinite(values).all(axis=1) & (values[:, 2:] > 0).all(axis=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -12,10 +12,11 @@ from benchmarks.errors import UserError
 from benchmarks.importing.joining import join
 from benchmarks.score.parsing import convention
 from benchmarks.score.shapes import as_boxes, as_mask, missing_notes
-from methods.adapters.arrays import read_array, read_labels
+from methods.adapters.arrays import Array, read_array, read_labels
 from methods.adapters.base import Outputs, Split, SplitTruth
 from methods.adapters.checks import as_points, check_points
-from methods.adapters.conventions import check_convention, check_landmarks
+from methods.adapters.conventions import Convention, check_convention, check_landmarks
+from methods.adapters.headings import Point, point_columns
 from methods.adapters.tables import ID
 from metrics.points import Points
 
@@ -65,6 +66,7 @@ class Reader:
         self._keypoints = convention(options.range, options.order)
         self._landmarks = convention(options.gt_range or options.range, options.gt_order or options.order, "gt-")
         self._by_id = tuple(options.predictions)
+        self._named: dict[str, tuple[str, tuple[Point, ...]]] = {}  # by keypoints or landmarks: a file and its points
         self.notes: list[str] = []
 
     def points(self, fit: Files, test: Files) -> tuple[Points, Points]:
@@ -111,27 +113,47 @@ class Reader:
             array = read_array(name)
             if array.ids is None and names == self._by_id:
                 raise UserError(f"{name}: names no images, expected a column {ID}; or use --fit-pred, --test-pred")
-            points = as_points(name, array.values)
-            if array.values.ndim == 2 and array.ids is None:
-                self.notes.append(f"{name}: {points.shape[1] * 2} columns are read as x and y of each point in turn")
+            points = self._points(array, self._keypoints, "keypoints")
             points = check_points(name, points)
             check_convention(name, points, self._keypoints)
             ids = None if array.ids is None else tuple(array.ids)
             outputs.append(Outputs(name, self._keypoints.to_unit(points), split, ids))
         return outputs
 
+    def _points(self, array: Array, convention: Convention, what: str) -> NDArray[Any]:
+        """Points (N, K, 2) in the order of the convention, with a note on how columns became points.
+
+        Raises UserError where two files of keypoints, or of landmarks, name different points.
+        """
+        points = as_points(array.name, array.values, array.headings, convention.order)
+        named = point_columns(array.name, array.headings)
+        if named is not None:
+            other, theirs = self._named.setdefault(what, (array.name, named.points))
+            if named.points != theirs:
+                raise UserError(
+                    f"{array.name} and {other}: the headings name different {what}, or the same in another order; "
+                    "expected the same points in the same order"
+                )
+        if named is not None and named.moved:
+            self.notes.append(f"{array.name}: the columns are taken by their headings, x and y of each point")
+        elif named is None and array.values.ndim == 2 and (array.ids is None or array.headings):
+            turn = " and ".join(convention.order)
+            self.notes.append(f"{array.name}: {points.shape[1] * 2} columns are read as {turn} of each point in turn")
+        return points
+
     def _truth(self, files: Files) -> Truth:
         if files.gt is None:
             return self._of_task(files.side)
         array = read_array(files.gt)
-        values = as_points(array.name, array.values)
+        values = self._points(array, self._landmarks, "landmarks")
         count = len(values)
         mask = as_mask(read_array(files.visible), values.shape[:2]) if files.visible else None
         check_landmarks(array.name, values, self._landmarks, mask)
         if mask is None:
             mask = np.isfinite(values).all(axis=-1)
             self.notes += missing_notes(array.name, values, mask)
-        boxes = self._landmarks.boxes_to_unit(as_boxes(read_array(files.boxes), count)) if files.boxes else None
+        boxes = as_boxes(read_array(files.boxes), count, self._landmarks.order) if files.boxes else None
+        boxes = self._landmarks.boxes_to_unit(boxes) if boxes is not None else None
         groups = read_labels(files.groups) if files.groups else None
         if groups is not None and len(groups) != count:
             raise UserError(f"{files.groups}: {len(groups)} groups, expected one per row of {array.name}: {count}")

@@ -22,21 +22,23 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Values = NDArray[Any]
-    Load = Callable[[str | None], tuple[Values, list[str] | None]]
+    Loaded = tuple[Values, list[str] | None, list[str] | None]  # values, image ids, headings of columns
+    Load = Callable[[str | None], Loaded]
 
 
 @dataclass(frozen=True)
 class Array:
-    """An array in the number type of its file, with the images' ``ids`` if the file has them."""
+    """An array in the number type of its file, with the images' ``ids`` and the ``headings`` of columns if it has them."""
 
     name: str
     values: Values
     ids: list[str] | None
+    headings: list[str] | None = None
 
 
 @dataclass(frozen=True)
 class _Contents:
-    """The arrays of an open file: their names, and a loader that takes a name and returns values and image ids.
+    """The arrays of an open file: their names, and a loader that takes a name and returns values, ids and headings.
 
     Without a key the array is one of ``default``; None means that the file is a single array without a name.
     """
@@ -54,10 +56,10 @@ def read_array(text: str) -> Array:
     """
     path, key = parse_source(text)
     with _opened(path) as contents:
-        values, ids = contents.load(_choose(path, contents, key))
+        values, ids, headings = contents.load(_choose(path, contents, key))
     if values.dtype.kind not in "biuf":
         raise OutputError(f"{text}: got an array of {values.dtype}, expected numbers")
-    return Array(text, values, ids)
+    return Array(text, values, ids, headings)
 
 
 def names_in(path: Path) -> tuple[str, ...]:
@@ -75,7 +77,7 @@ def read_labels(text: str) -> list[str]:
         except (OSError, UnicodeDecodeError) as error:
             raise OutputError(f"cannot read {path}: {first_line(error)}") from error
     with _opened(path) as contents:
-        values, _ = contents.load(_choose(path, contents, key))
+        values, *_ = contents.load(_choose(path, contents, key))
     if values.ndim != 1:
         raise OutputError(f"{text}: got an array of shape {values.shape}, expected one name or number per row")
     return [str(value) for value in values.astype(str).tolist()]
@@ -144,14 +146,14 @@ def _numpy(path: Path) -> _Contents:
     """An .npy file is memory-mapped, so that converting it to float64 needs no second copy in memory."""
     loaded = np.load(path, mmap_mode="r", allow_pickle=False)
     if isinstance(loaded, np.ndarray):
-        return _Contents((), None, lambda _: (loaded, None))
+        return _Contents((), None, lambda _: (loaded, None, None))
     with loaded:
         names = list(loaded.files)
         ids = loaded[ID].astype(str).tolist() if ID in names else None
 
-    def load(name: str | None) -> tuple[Values, list[str] | None]:
+    def load(name: str | None) -> Loaded:
         with np.load(path, allow_pickle=False) as file:
-            return file[name], ids
+            return file[name], ids, None
 
     return _Contents(names, [name for name in names if name != ID], load)
 
@@ -161,7 +163,7 @@ def _matlab(path: Path) -> _Contents:
 
     names = [name for name, _, _ in whosmat(path)]
     return _Contents(
-        names, names, lambda name: (np.asarray(loadmat(path, variable_names=[str(name)])[str(name)]), None)
+        names, names, lambda name: (np.asarray(loadmat(path, variable_names=[str(name)])[str(name)]), None, None)
     )
 
 
@@ -175,10 +177,10 @@ def _torch(path: Path) -> _Contents:
     if not tensors:
         raise OutputError(f"{path}: holds a {type(loaded).__name__}, expected a tensor; {_FORMATS['.pt'][2]}")
 
-    def load(name: str | None) -> tuple[Values, None]:
+    def load(name: str | None) -> Loaded:
         tensor = tensors[name or ""]
         tensor = tensor.to_dense() if tensor.is_sparse else tensor
-        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(), None
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(), None, None
 
     return _Contents(list(tensors), list(tensors), load) if isinstance(loaded, dict) else _Contents((), None, load)
 

@@ -7,13 +7,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from methods.adapters.base import OutputError
+from methods.adapters.headings import point_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 
-def as_points(source: str, values: NDArray[Any]) -> NDArray[Any]:
-    """Points (N, K, 2), also from columns (N, 2K) of x0, y0, x1, y1, ... Raises OutputError for another shape."""
+def as_points(
+    source: str, values: NDArray[Any], headings: Sequence[str] | None = None, order: str = "xy"
+) -> NDArray[Any]:
+    """Points (N, K, 2) in the ``order`` xy or yx, also from columns (N, 2K): x0, y0, x1, y1, ... for the order xy.
+
+    ``headings`` that name points decide which column is which. Raises OutputError for another shape, and for headings
+    that contradict each other or say x, y where the order is yx.
+    """
+    named = point_columns(source, headings)
+    if named is not None:
+        if order == "yx" and not named.y_first:
+            raise OutputError(f"{source}: the headings name x before y, the order is yx; give the order xy")
+        points = values[:, named.places].reshape(len(values), -1, 2)
+        values = points[..., ::-1] if order == "yx" else points
     shape = values.shape
     if values.dtype.kind == "b":
         raise OutputError(f"{source}: got true and false, expected coordinates")

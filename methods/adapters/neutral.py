@@ -8,7 +8,6 @@ and of the record beside an import are in ``neutral.schema.json``.
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
 from methods.adapters.checks import as_points, check_points
 from methods.adapters.conventions import check_range
+from methods.adapters.headings import point_columns
 from methods.adapters.requests import read_array
 
 SCHEMA = Path(__file__).with_suffix(".schema.json")
@@ -113,22 +113,14 @@ class Neutral(OutputFormat):
         found = read_array(request, text if path.suffix.lower() == ".csv" else f"{text}:keypoints")
         if found.ids is None:
             raise OutputError(f"{path}: names no images, expected image_id beside the keypoints")
-        if path.suffix.lower() == ".csv":
-            _check_heading(path)
-        keypoints = check_points(text, as_points(text, found.values), request.num_keypoints)
+        if path.suffix.lower() == ".csv" and point_columns(text, found.headings) is None:
+            columns = f"the columns {', '.join(found.headings[:8])}" if found.headings else "no headings of points"
+            raise OutputError(f"{path}: has {columns}, expected image_id, x0, y0, x1, y1, ...")
+        keypoints = check_points(text, as_points(text, found.values, found.headings), request.num_keypoints)
         check_range(text, keypoints, 0.0, 1.0, self.card.range)
         if len(found.ids) != len(keypoints):
             raise OutputError(f"{path}: got {len(found.ids):,} ids, expected one for each of {len(keypoints):,} rows")
         return Outputs(path.name, keypoints, request.split_of.get(path), tuple(found.ids))
-
-
-def _check_heading(path: Path) -> None:
-    """Raise OutputError for other columns or another order, which only the heading of a table tells."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        names = [name.strip().lower() for name in next(csv.reader(file), [])]
-    numbers = [name for name in names if name not in ("image_id", "split")]
-    if numbers != [f"{axis}{point}" for point in range((len(numbers) + 1) // 2) for axis in "xy"]:
-        raise OutputError(f"{path}: has the columns {', '.join(names[:8])}, expected image_id, x0, y0, x1, y1, ...")
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

@@ -17,16 +17,17 @@ ID = "image_id"
 _NO_NUMBERS = (ID, "split")
 
 
-def read_csv(path: Path) -> tuple[NDArray[np.float64], list[str] | None]:
-    """Read a table of numbers (N, columns), with or without a header line, and its image ids; empty fields are NaN.
+def read_csv(path: Path) -> tuple[NDArray[np.float64], list[str] | None, list[str] | None]:
+    """Read a table of numbers (N, columns), its image ids and the headings of its columns; empty fields are NaN.
 
+    Ids and headings are None where the table has none.
     A column with the heading 'image_id', or a first column without numbers, holds the ids; a column 'split' is left
     out. Raises OutputError for a line with too many or too few fields, or with a field that is not a number.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    header, names = _heading(path)
+    header, names, headings = _heading(path)
     numbers = [name for name in names if name not in _NO_NUMBERS]
     try:
         table = arrow_csv.read_csv(
@@ -38,11 +39,11 @@ def read_csv(path: Path) -> tuple[NDArray[np.float64], list[str] | None]:
         )
     except pa.ArrowInvalid as error:
         _refuse_line(path, names, header, first_line(error))
-    return _columns(path, table, numbers), table[ID].to_pylist() if ID in names else None
+    return _columns(path, table, numbers), table[ID].to_pylist() if ID in names else None, headings
 
 
-def _heading(path: Path) -> tuple[int, list[str]]:
-    """The number of header lines (0 or 1), and the names of the columns."""
+def _heading(path: Path) -> tuple[int, list[str], list[str] | None]:
+    """The number of header lines (0 or 1), the names of the columns, and the headings of the columns of numbers."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         lines = csv.reader(file)
         first, second = next(lines, []), next(lines, None)
@@ -57,7 +58,8 @@ def _heading(path: Path) -> tuple[int, list[str]]:
     body = second if has_header and second else first
     if ID not in names and len(body) > 1 and (named[0] == "" or not _is_number(body[0])):
         names[0] = ID
-    return int(has_header), names
+    headings = [head.strip() for head, name in zip(first, names, strict=True) if name not in _NO_NUMBERS]
+    return int(has_header), names, headings if has_header and not is_counted else None
 
 
 def _refuse_line(path: Path, names: list[str], header: int, reason: str) -> NoReturn:
@@ -92,10 +94,11 @@ def columns_of(path: Path) -> tuple[list[str], list[str]]:
     return [field.name for field in fields], [field.name for field in fields if _is_list(field.type)]
 
 
-def read_parquet(path: Path, name: str | None) -> tuple[NDArray[Any], list[str] | None]:
+def read_parquet(path: Path, name: str | None) -> tuple[NDArray[Any], list[str] | None, list[str] | None]:
     """Read the column ``name``, (N,) or of lists (N, length), or without a name all columns of numbers (N, columns).
 
-    Also returns the image ids, where the table has them. Raises OutputError for lists of different lengths.
+    Also returns the image ids, where the table has them, and without a name the names of the columns. Raises
+    OutputError for lists of different lengths.
     """
     import pyarrow.parquet as pq
 
@@ -105,8 +108,8 @@ def read_parquet(path: Path, name: str | None) -> tuple[NDArray[Any], list[str] 
     table = pq.read_table(path, columns=[*chosen, *([ID] if ID in names and ID not in chosen else [])])
     ids = [str(image_id) for image_id in table[ID].to_pylist()] if ID in names else None
     if name is None:
-        return _columns(path, table, chosen), ids
-    return (_lists(path, table[name]) if _is_list(table[name].type) else table[name].to_numpy()), ids
+        return _columns(path, table, chosen), ids, chosen
+    return (_lists(path, table[name]) if _is_list(table[name].type) else table[name].to_numpy()), ids, None
 
 
 def _is_list(type: Any) -> bool:

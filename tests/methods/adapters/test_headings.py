@@ -1,0 +1,84 @@
+"""Which columns are which point: headings as OpenFace, pandas and others write them, in any order."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from methods.adapters.base import OutputError
+from methods.adapters.headings import box_columns, numbered_columns, point_columns
+
+FORMS = [
+    *("{axis}{k}", "{axis}_{k}", "{axis}.{k}", "{axis}[{k}]", "p{axis}{k}", "kp_{axis}{k}", "lm {axis} {k}"),
+    *("{k}_{axis}", "kp{k}_{axis}", "kp{k}{axis}", "point {k}: {axis}"),
+]
+
+
+@given(
+    st.sampled_from(FORMS),
+    st.permutations([(axis, k) for axis in "xy" for k in range(12)]),
+    st.sampled_from([0, 1, 36]),
+)
+def test_numbered_points_are_found_wherever_their_columns_stand(form, columns, start):
+    headings = [form.format(axis=axis, k=k + start) for axis, k in columns]
+    found = point_columns("a.csv", headings)
+    assert found is not None
+    assert [columns[place] for place in found.places] == [(axis, k) for k in range(12) for axis in "xy"]
+
+
+@pytest.mark.parametrize(
+    "headings",
+    [
+        *("nose_x nose_y tail_x tail_y", "noseX noseY tailX tailY", "x_nose y_nose x_tail y_tail", "x y x y"),
+        *("x y x.1 y.1", "nose.X nose.Y tail.X tail.Y", "x0 y0 x1 y1"),
+    ],
+)
+def test_columns_that_are_in_order_stay(headings):
+    found = point_columns("a.csv", headings.split())
+    assert found is not None
+    assert found.places == (0, 1, 2, 3) and not found.moved and not found.y_first
+
+
+def test_points_with_names_keep_the_order_of_the_file():
+    found = point_columns("a.csv", ["tail_y", "nose_x", "nose_y", "tail_x"])
+    assert found is not None
+    assert (found.points, found.places) == ((("tail", -1), ("nose", -1)), (3, 0, 1, 2))
+    assert found.y_first and found.moved
+
+
+@pytest.mark.parametrize(
+    "headings", [None, [], ["a", "b", "c", "d"], ["box_1", "max0", "ray", "index"], ["width", "height"], ["v0", "v1"]]
+)
+def test_headings_that_name_no_point_say_nothing(headings):
+    assert point_columns("a.csv", headings) is None
+
+
+@pytest.mark.parametrize(
+    ("headings", "says"),
+    [
+        ("x0 y0 x1", "column 'x1' has no y beside it"),
+        ("x0 y0 y1 x2", "column 'y1' has no x beside it"),
+        ("x0 y0 x0 y1", "column 'x0' stands there twice"),
+        ("x0 y0 z0 x1 y1 z1", "column 'z0' is neither x nor y of a point"),
+        ("frame x0 y0 x1 y1", "column 'frame' is neither"),
+        ("x y x0 y0", "column 'x' stands there twice"),
+    ],
+)
+def test_headings_that_contradict_each_other_are_refused(headings, says):
+    with pytest.raises(OutputError, match=f"^a.csv: {says}"):
+        point_columns("a.csv", headings.split())
+
+
+def test_boxes_by_their_headings():
+    assert box_columns("b.csv", ["x", "y", "width", "height"]) == [0, 1, 2, 3]
+    assert box_columns("b.csv", ["y", "x", "H", "W"]) == [1, 0, 3, 2]
+    assert box_columns("b.csv", ["a", "b", "c", "d"]) is box_columns("b.csv", None) is None
+    for corners in (["x1", "y1", "x2", "y2"], ["xmin_x", "y", "x", "w"], ["x_min", "y_min", "x_max", "y_max"]):
+        with pytest.raises(OutputError, match="b.csv: has the columns .*, expected x, y, width, height"):
+            box_columns("b.csv", corners)
+
+
+def test_visibility_by_the_numbers_of_its_headings():
+    assert numbered_columns(["v2", "v0", "v1"]) == [1, 2, 0]
+    assert numbered_columns(["v10", "v9"]) == [1, 0]
+    for unknown in (None, [], ["nose", "tail"], ["v0", "seen"], ["v0", "w1"], ["v0", "v0"]):
+        assert numbered_columns(unknown) is None

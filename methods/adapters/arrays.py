@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Array:
-    """An array in the number type of its file, with the images' ``ids`` and the ``headings`` of columns if it has them."""
+    """An array in the number type of its file; ``ids`` of images and ``headings`` of columns if the file has them."""
 
     name: str
     values: Values

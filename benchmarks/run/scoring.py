@@ -34,7 +34,7 @@ def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score
     """Score the predictions in ``folder`` under every protocol of the task, and write the errors per image.
 
     Raises UserError for a score that is not finite. Errors of the dataset and of the metrics pass through, such as
-    MetricError for a protocol that needs a fact which the dataset's card does not give.
+    MetricError for a protocol whose needs the dataset's card does not meet.
     """
     fit = _points(dataset, *read_predictions(folder, "regress"))
     test = _points(dataset, *read_predictions(folder, "test"))

@@ -31,7 +31,7 @@ def near_match(name: str, known: Iterable[str]) -> str:
     matches = get_close_matches(name, names, n=1, cutoff=0.6)
     if matches:
         return f"; did you mean '{matches[0]}'?"
-    return f"; there is {', '.join(names)}" if names else "; it has none at all"
+    return f"; known: {', '.join(names)}" if names else "; there are none"
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:

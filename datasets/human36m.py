@@ -8,8 +8,8 @@ Splits (Zhang et al. 2018, as Stable Keypoints loads them): subjects 1, 5, 6, 7,
 The name of a folder begins with its action; ``WalkingDog`` is not ``Walking``. The released evaluation regresses on at
 most 50,000 fit images, sampled anew in each run; here the sample is fixed.
 
-The archive holds 884,623 images, so only their ids are kept in memory. A file of landmarks is read on demand; ``python
--m benchmarks data verify human36m`` checks that all can be read.
+The archive holds 884,623 images, so only their ids are kept in memory. A file of landmarks is read on demand;
+``python -m benchmarks data verify human36m`` checks that all can be read.
 """
 
 from __future__ import annotations

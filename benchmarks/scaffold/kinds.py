@@ -71,7 +71,7 @@ DATASET = Kind(
 
 @dataclass(frozen=True)
 class Names:
-    """Names of a plugin: ``id`` for commands (my_method), ``title`` for tables (My method), ``cls`` for code (MyMethod)."""
+    """Names of a plugin: ``id`` (my_method), ``title`` in tables (My method) and ``cls``, the class (MyMethod)."""
 
     id: str
     title: str

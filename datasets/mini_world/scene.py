@@ -101,7 +101,7 @@ def _clutter(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def occlude(canvas: Canvas, extent: Points, rng: np.random.Generator, chance: float) -> NDArray[np.float64] | None:
-    """With probability ``chance`` draw a leaf before the object; returns its centre and radius (3,) in pixels, or None."""
+    """Draw a leaf before the object, or none; returns its centre and radius (3,) in pixels, or None."""
     if rng.random() >= chance:
         return None
     low, high = extent.min(axis=0), extent.max(axis=0)

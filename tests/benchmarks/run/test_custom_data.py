@@ -71,7 +71,7 @@ def test_labelled_data_is_scored(run, folder, monkeypatch, name):
     monkeypatch.chdir(folder)
     status, out, err = run("--method", "toy_colours", "--dataset", name, "--keypoints", "3")
     assert (status, err) == (0, "")
-    assert out.startswith("profile paper: own data")
+    assert out.startswith("profile paper: custom data")
     found = records(folder)
     assert set(found) == {"toy_colours", "centre", "grid", "random_points"}
     exact = {score.protocol: score for score in found["toy_colours"].scores}

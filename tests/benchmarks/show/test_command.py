@@ -173,7 +173,7 @@ def test_a_fit_that_is_gone_is_one_line_and_leaves_the_curves(runs, show):
     assert pictures(out) == [str(folder / "losses.png")]
     lines = err.splitlines()
     assert [line.split(":")[0] for line in lines] == [folder.name] * 2
-    assert all("what the fit learned is gone" in line and "--overwrite all" in line for line in lines)
+    assert all("the saved fit is missing" in line and "--overwrite all" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_pictures_reach_mlflow_with_the_next_show_or_mirror(runs, show, capsys):
     first, second = cells(runs)
     assert mirror(runs) == 2
     assert "overlay.png" in kept(first.name) and not kept(first.name) & set(PICTURES)
-    assert "pictures of 1 cells handed to MLflow" in show(first)[1]
+    assert "pictures of 1 cells added to MLflow" in show(first)[1]
     assert kept(first.name) >= set(PICTURES) and not kept(second.name) & set(PICTURES)
     assert "MLflow" not in show(first)[1]
     assert "MLflow" not in show(second, "--no-mlflow")[1]

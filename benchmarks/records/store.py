@@ -1,9 +1,9 @@
 """The run directory, in which every folder and file appears whole or not at all.
 
-``cells/<cell id>/`` holds the record (result.json), predictions, errors, history and picture of a cell; ``fits/<fit
-id>/`` holds the saved fit, shared by all cells with the same fit id; ``fits/<fit id>.partial/`` holds the checkpoints
-of an unfinished fit; ``partial/<fit id>/`` holds the predictions of unfinished cells, and is removed when all cells of
-the fit are finished.
+* ``cells/<cell id>/``: record (result.json), predictions, errors, history and picture of a cell
+* ``fits/<fit id>/``: a saved fit, shared by all cells with the same fit id
+* ``fits/<fit id>.partial/``: checkpoints of an unfinished fit
+* ``partial/<fit id>/``: predictions of unfinished cells, removed when all cells of the fit are finished
 """
 
 from __future__ import annotations

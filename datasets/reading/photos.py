@@ -63,7 +63,6 @@ class Look(NamedTuple):
     """Header of an image file: (width, height) ``stored`` and turned ``upright``, and EXIF orientation (1 for none).
 
     ``several`` says whether the file has several images, of which the first is decoded.
-
     Pillow turns TIFF files itself, so that both sizes of a TIFF file are equal.
     """
 

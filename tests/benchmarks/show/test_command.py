@@ -181,10 +181,10 @@ def test_a_fit_that_is_gone_is_one_line_and_leaves_the_curves(runs, show):
     [
         ({"dataset": "cub_001"}, "attention.png", "cub_001"),
         ({"fit_dataset": "cub_001"}, "choices.png", "cub_001"),
-        ({"dataset_digests": {"fit": "0" * 64, "regress": "", "test": "0" * 64}}, "attention.png", "is not what"),
+        ({"dataset_digests": {"fit": "0" * 64, "regress": "", "test": "0" * 64}}, "attention.png", "has changed since"),
         ({"method_identity": {"weights_sha256": "0" * 64}}, "attention.png", "the weights are"),
         ({"method_config": {"stepps": 3}}, "attention.png", "has no setting 'stepps'"),
-        ({"provenance": {}}, "choices.png", "which fit"),
+        ({"provenance": {}}, "choices.png", "does not name its fit"),
     ],
 )
 def test_what_is_no_longer_as_it_was_is_said_in_one_line(runs, show, changes, picture, reason):

@@ -1,4 +1,4 @@
-"""The harness: what is run, how, and where it is kept. ``python -m benchmarks --help`` says the rest."""
+"""The benchmark harness: plan, run, score and record methods on tasks. See ``python -m benchmarks --help``."""
 
 import importlib.util
 import os
@@ -9,14 +9,14 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def _let_waiting_threads_sleep() -> None:
-    """Set OMP_WAIT_POLICY to passive unless the user has set it: OpenMP threads that wait then sleep and do not spin.
+    """Set OMP_WAIT_POLICY to passive unless the user has set it: waiting OpenMP threads then sleep instead of spinning.
 
-    Threads that spin take the cores from whoever has work. With four other processes on two cores a step of a fit
+    Spinning threads take the cores from threads that have work. With four other processes on two cores a step of a fit
     took 6.1 s with spinning threads and 0.8 s with sleeping ones. On an idle machine sleeping costs 4 to 9 % (253 ms
     against 237 ms a step); ``OMP_WAIT_POLICY=active`` gets that back.
 
-    OpenMP reads the variable once, when torch is loaded. Where torch is loaded already nothing is set, so that the
-    variable always says what is in force. Processes started from this one inherit it.
+    OpenMP reads the variable once, when torch is loaded. If torch is loaded already, nothing is set, so that the
+    variable always shows the policy in force. Child processes inherit it.
     """
     if "torch" not in sys.modules:
         os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -31,9 +31,9 @@ def _origin_of_datasets() -> str | None:
 
 
 def _require_own_datasets() -> None:
-    """Refuse to start where ``import datasets`` means another package, such as Hugging Face's.
+    """Raise ImportError if ``import datasets`` finds another package, such as Hugging Face's.
 
-    Raises ImportError with what was found, where it should have been, and the command that works.
+    The message has the path found, the path expected, and a command that works.
     """
     origin = _origin_of_datasets()
     expected = _ROOT / "datasets" / "__init__.py"

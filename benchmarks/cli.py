@@ -8,7 +8,7 @@ import typer
 
 from benchmarks.data.cli import data_app
 from benchmarks.describe.cli import describe, list_command
-from benchmarks.errors import first_line, mendable
+from benchmarks.errors import correctable, first_line
 from benchmarks.importing.cli import import_outputs
 from benchmarks.records.cli import export, mirror, ui
 from benchmarks.regress.cli import regress
@@ -46,7 +46,7 @@ def main() -> None:
     try:
         app(prog_name="python -m benchmarks")
     except Exception as error:
-        if not isinstance(error, (*mendable(), OSError)):
+        if not isinstance(error, (*correctable(), OSError)):
             raise
         typer.echo(f"error: {first_line(error)}", err=True)
         sys.exit(2)

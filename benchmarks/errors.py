@@ -1,4 +1,4 @@
-"""What the user can mend, said in one line."""
+"""Errors that the user can correct, each reported in one line."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from methods.base import MethodError
 
 
 class UserError(Exception):
-    """A mistake of the user's: what, where, got, expected and what to do, in one line."""
+    """A user's mistake. The message is one line: what is wrong, where, got, expected, what to do."""
 
 
-def mendable() -> tuple[type[Exception], ...]:
-    """The exceptions that are shown as one line and end with status 2."""
+def correctable() -> tuple[type[Exception], ...]:
+    """Exceptions whose message is printed as one line, with exit status 2."""
     from leaderboard.errors import LeaderboardError
     from metrics.errors import MetricError
 
@@ -26,21 +26,21 @@ def mendable() -> tuple[type[Exception], ...]:
 
 
 def near_match(name: str, known: Iterable[str]) -> str:
-    """'; did you mean X?', or what there is to choose from."""
+    """'; did you mean X?' with the most similar known name, or a list of the known names."""
     names = sorted(known)
     matches = get_close_matches(name, names, n=1, cutoff=0.6)
     if matches:
         return f"; did you mean '{matches[0]}'?"
-    return f"; there is {', '.join(names)}" if names else "; it has none at all"
+    return f"; known: {', '.join(names)}" if names else "; there are none"
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not there."""
+    """The error for an unknown name, with the most similar known one."""
     return UserError(f"unknown {kind} '{name}'{near_match(name, known)}")
 
 
 def bad_settings(owner: str, error: ValidationError, config: type[BaseModel]) -> UserError:
-    """One line for what pydantic found wrong with the settings of ``owner``."""
+    """The error for settings of ``owner`` that pydantic refused, in one line."""
     return UserError("; ".join(_bad_setting(owner, dict(detail), config) for detail in error.errors()))
 
 
@@ -53,5 +53,5 @@ def _bad_setting(owner: str, detail: dict[str, Any], config: type[BaseModel]) ->
 
 
 def first_line(error: BaseException) -> str:
-    """The message of an error on one printable line, without passwords; its type if it says nothing."""
+    """The message of an error on one printable line, without passwords; its type if the message is empty."""
     return printable(without_passwords(" ".join(str(error).split()))) or type(error).__name__

@@ -1,4 +1,4 @@
-"""Options that several commands share, and a command's parameters made from a dataclass."""
+"""Options that several commands share, and a decorator that makes a command's parameters from a dataclass."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 import typer
 
 DataRoot = Annotated[Path | None, typer.Option(help="Folder with the datasets (default: KEYPOINTS_DATA_ROOT).")]
-ProfileName = Annotated[str | None, typer.Option(help="mini or paper (default: paper where there is a data root).")]
+ProfileName = Annotated[str | None, typer.Option(help="mini or paper (default: paper if there is a data root).")]
 Output = Annotated[Path, typer.Option(help="The run directory.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 
@@ -45,7 +45,7 @@ def from_dataclass(options: type[Options]) -> Callable[[Callable[[Options], None
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
-    """The default of a field as a function's parameter has it."""
+    """The default of a field, for ``inspect.Parameter``."""
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
     return inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default

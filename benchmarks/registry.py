@@ -1,7 +1,7 @@
 """Lazy catalogues of plugins: a declarative table in the repository, and entry points of other packages.
 
-A plugin is imported only when it is used, so that a list of many plugins costs nothing and a broken plugin stands in
-the way of no other.
+A plugin is imported only when it is used, so that listing many plugins is fast and a broken plugin does not affect the
+others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import UserError, first_line, unknown
 from datasets import DATASETS as DATASET_TABLE
-from datasets import OWN as SOURCE_TABLE
+from datasets import SOURCES as SOURCE_TABLE
 from methods import METHODS as METHOD_TABLE
 from methods.adapters import FORMATS as FORMAT_TABLE
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Entry:
-    """A registered plugin: its name, its target ``module:attribute``, a summary of one line, and who registered it."""
+    """A registered plugin: its name, its target ``module:attribute``, a summary of one line, and its owner."""
 
     name: str
     target: str
@@ -82,7 +82,7 @@ class Registry:
         return f"{entry.target} ({entry.owner})"
 
     def load(self, name: str) -> Any:
-        """Import the target of a name. Raises UserError where the name is unknown or the import fails."""
+        """Import the target of a name. Raises UserError if the name is unknown or the import fails."""
         entry = self.entry(name)
         module, _, attribute = entry.target.partition(":")
         try:
@@ -115,7 +115,7 @@ def is_imported(name: str) -> bool:
 
 
 def full_method_name(name: str) -> str:
-    """A method's name as every process finds it: imported keypoints with their absolute path."""
+    """A method's name, valid in every process: imported keypoints get their absolute path."""
     if not is_imported(name):
         return name
     folder = name.removeprefix(IMPORTED)
@@ -130,7 +130,7 @@ def output_format(name: str) -> OutputFormat:
     return adapter
 
 
-def is_own(name: str) -> bool:
+def is_custom(name: str) -> bool:
     """Whether a dataset's name stands for custom data, such as coco:FILE.json."""
     return ":" in name
 
@@ -141,21 +141,21 @@ def full_name(name: str) -> str:
     Raises UserError for an unknown dataset or source, with the most similar one, and for custom data without a path.
     """
     prefix, _, path = name.partition(":")
-    if is_own(name):
+    if is_custom(name):
         SOURCES.entry(prefix)
         if not path:
             raise UserError(f"'{name}' names no file or folder; write its path after the colon")
         return f"{prefix}:{os.path.abspath(Path(path).expanduser())}"  # noqa: PTH100  (links keep their names)
     if name not in DATASETS.entries and Path(name).exists():
         choices = ", ".join(f"{source}:{name}" for source in SOURCES.entries)
-        raise UserError(f"dataset '{name}' is a path; say what is there: {choices}")
+        raise UserError(f"dataset '{name}' is a path; give its kind: {choices}")
     return DATASETS.entry(name).name
 
 
 def mini_counterpart(name: str) -> str:
-    """The synthetic counterpart of a dataset: ``mini_NAME``, or the one that its card names; itself without either.
+    """The synthetic counterpart of a dataset: ``mini_NAME``, else the one that its card names, else the dataset itself.
 
-    The dataset is imported only where there is no ``mini_NAME``.
+    The dataset is imported only if there is no ``mini_NAME``.
     """
     if f"mini_{name}" in DATASETS.entries:
         return f"mini_{name}"
@@ -165,14 +165,14 @@ def mini_counterpart(name: str) -> str:
 
 
 def dataset_origin(name: str) -> str:
-    """Where the code of a dataset comes from."""
-    return SOURCES.origin(name.partition(":")[0]) if is_own(name) else DATASETS.origin(name)
+    """The target and the owner of a dataset's entry."""
+    return SOURCES.origin(name.partition(":")[0]) if is_custom(name) else DATASETS.origin(name)
 
 
 def open_dataset(name: str, root: Path | None) -> KeypointDataset:
     """A dataset below the user's data root, or custom data; nothing is read yet."""
     prefix, _, path = name.partition(":")
-    dataset: KeypointDataset = SOURCES.load(prefix)(path) if is_own(name) else DATASETS.load(name)(root)
+    dataset: KeypointDataset = SOURCES.load(prefix)(path) if is_custom(name) else DATASETS.load(name)(root)
     return dataset
 
 

@@ -1,4 +1,4 @@
-"""What a command line says about a run, read into plain data: profile, settings, tasks, device."""
+"""Parse values of the command line: data root, profile, tasks, settings and device."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks.errors import UserError, near_match, unknown
-from benchmarks.signals import held_back
+from benchmarks.signals import signals_deferred
 from benchmarks.tasks import SUITES, TASKS, Profile, Task
 
 DATA_ROOT = "KEYPOINTS_DATA_ROOT"
 
 
 def choose_data_root(option: Path | None) -> tuple[Path | None, str]:
-    """The data root and who named it. Raises UserError for a folder that is not there."""
+    """The data root and its source, an option or a variable. Raises UserError for a missing folder."""
     named = os.environ.get(DATA_ROOT, "").strip()
     root, source = (option, "--data-root") if option else (Path(named) if named else None, DATA_ROOT)
     if root is not None and not root.is_dir():
@@ -26,7 +26,7 @@ def choose_data_root(option: Path | None) -> tuple[Path | None, str]:
 
 
 def choose_profile(option: str | None, data_root: Path | None) -> tuple[Profile, Path | None, str]:
-    """The profile, the data root, and why the profile is that one. Raises UserError for an unknown one."""
+    """The profile, the data root, and the reason for the profile. Raises UserError for an unknown profile."""
     profiles: tuple[Profile, ...] = get_args(Profile)
     if option is not None and option not in profiles:
         raise unknown("profile", option, profiles)
@@ -55,9 +55,9 @@ def choose_tasks(tasks: Sequence[str], suites: Sequence[str]) -> list[Task]:
 
 
 def parse_settings(assignments: Sequence[str], methods: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """``method.name=value`` into {method: {name: value}}; a value is JSON where it can be, else a string.
+    """``method.name=value`` into {method: {name: value}}; a value is parsed as JSON if possible, else it is a string.
 
-    Raises UserError for another form or a method that is not run.
+    Raises UserError for bad syntax and for a method that is not run.
     """
     settings: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
@@ -83,12 +83,12 @@ def parse_value(text: str) -> Any:
 
 
 def choose_device(option: str) -> str:
-    """'auto' is the GPU where there is one. Raises UserError for a device that is not there."""
+    """The device; 'auto' is the GPU if there is one. Raises UserError for a missing device."""
     if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", option):
         raise UserError(f"--device {option}: expected auto, cpu, cuda, cuda:N or mps")
     if option == "cpu":
         return option
-    with held_back():
+    with signals_deferred():
         import torch
 
     if option == "auto":

@@ -1,4 +1,4 @@
-"""Being told to stop: SIGTERM ends a run as Ctrl-C does, and neither breaks off the import of torch."""
+"""Signals: SIGTERM stops a run like Ctrl-C, and neither interrupts the import of torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came: everything that cleans up after Ctrl-C does so after this too."""
+    """Raised for SIGTERM; a KeyboardInterrupt, so that the cleanup after Ctrl-C runs after SIGTERM too."""
 
 
 def exit_status(stop: KeyboardInterrupt) -> int:
@@ -24,7 +24,7 @@ def exit_status(stop: KeyboardInterrupt) -> int:
 
 @contextmanager
 def terminable() -> Iterator[None]:
-    """Raise Terminated in the main thread on the first SIGTERM; those after it are ignored, so that it can clean up."""
+    """Raise Terminated in the main thread on the first SIGTERM; ignore later ones, so that cleanup can finish."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -41,8 +41,8 @@ def terminable() -> Iterator[None]:
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """Put off Ctrl-C and SIGTERM to the end of the block: an extension module broken off in its import aborts."""
+def signals_deferred() -> Iterator[None]:
+    """Defer Ctrl-C and SIGTERM to the end of the block: interrupting an extension module's import aborts Python."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""Tasks and suites: those of the paper's tables, those of installed packages, and tasks on any other dataset.
+"""Tasks and suites: those of the paper's tables, those of installed packages, and new tasks on any other dataset.
 
 A package registers tasks and suites through the entry point group ``keypoint_benchmarks.tasks``; an entry point names a
 module attribute that is a list of ``Task`` and ``Suite`` records. In the mini profile a dataset is replaced by its
@@ -19,7 +19,7 @@ import typer
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.errors import UserError
-from benchmarks.registry import DATASETS, Registry, is_own, mini_counterpart, open_dataset
+from benchmarks.registry import DATASETS, Registry, is_custom, mini_counterpart, open_dataset
 from datasets.base import SPLITS
 from leaderboard.suites import Suite
 from metrics.errors import MetricError
@@ -33,11 +33,11 @@ OWNER = "benchmarks/tasks.py"
 
 
 class Task(BaseModel):
-    """The datasets that keypoints are learned and measured on, their number, and the protocols.
+    """A task: the datasets to learn and measure keypoints on, the number of keypoints, and the protocols.
 
-    ``fit_on`` is the dataset to learn on if it is another than ``dataset``. ``fit_images`` is the number of images to
-    learn on, None for all. ``protocols`` are ids, the first being the headline; a task that states none has those of
-    its dataset's card when it is looked up in ``TASKS``.
+    ``fit_on`` is the dataset to learn on, if it differs from ``dataset``. ``fit_images`` is the number of images to
+    learn on, None for all. ``protocols`` are ids, the headline first; if there are none, a look-up in ``TASKS`` adds
+    those of the dataset's card.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,7 +51,7 @@ class Task(BaseModel):
 
     @property
     def name(self) -> str:
-        """The id, under the name that suites use."""
+        """The id; suites have the same attribute."""
         return self.id
 
     def dataset_id(self, profile: Profile) -> str:
@@ -77,7 +77,7 @@ class Task(BaseModel):
 
 
 def too_few(task: Task, count: int) -> str:
-    """The message for a task that learns on more images than there are."""
+    """The error message for a task that learns on more images than its dataset has."""
     return (
         f"{task.id} learns on {task.fit_images} images, there are {count}; take a task with fewer, or without a number"
     )
@@ -89,8 +89,8 @@ Record = TypeVar("Record", bound="Task | Suite")
 class Known(MutableMapping[str, Record]):
     """Tasks or suites by name: the repository's own and, after these, those of installed packages.
 
-    Packages are not imported before a name is asked for that is not the repository's own. A package that cannot be
-    imported is left out with a warning. Raises UserError, naming both owners, for a name that is registered twice.
+    Packages are imported only for a name that the repository does not have. A package that cannot be imported is left
+    out with a warning. Raises UserError, naming both owners, for a name that is registered twice.
     """
 
     def __init__(self, records: Iterable[Record], kind: type[Record]) -> None:
@@ -177,7 +177,7 @@ def protocols_of(card: DatasetCard) -> tuple[str, ...]:
 
 
 def _with_protocols(task: Task) -> Task:
-    """The task with the protocols of its dataset's card; as it is if no such dataset is registered."""
+    """The task with the protocols of its dataset's card; unchanged if no such dataset is registered."""
     name = task.dataset if task.dataset in DATASETS.entries else mini_counterpart(task.dataset)
     if name not in DATASETS.entries:
         return task
@@ -238,9 +238,9 @@ def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
     for task in TASKS.values():
         if (task.dataset, task.fit_on, task.num_keypoints, task.fit_images) == (name, None, num_keypoints, None):
             return task
-    if is_own(name):
+    if is_custom(name):
         name = dataset.card.id  # a file and the folder that it stands for have one name
-    id = f"{_mark(name, dataset) if is_own(name) else name}_k{num_keypoints}"
+    id = f"{_mark(name, dataset) if is_custom(name) else name}_k{num_keypoints}"
     return Task(id=id, dataset=name, num_keypoints=num_keypoints, protocols=protocols_of(dataset.card))
 
 
@@ -253,7 +253,7 @@ def options(task: Task) -> str:
 
 def plain_name(name: str) -> str:
     """The name of a dataset in file names: coco_birds for coco:/data/birds.json."""
-    if not is_own(name):
+    if not is_custom(name):
         return name
     prefix, _, path = name.partition(":")
     stem = Path(path).name.removesuffix(".json")[:40]

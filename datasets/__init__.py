@@ -1,11 +1,11 @@
 """Datasets under test, one file each, named after its id.
 
-``DATASETS`` maps an id to ``("module:attribute", summary)``; nothing is imported until a dataset is asked for.
-A package elsewhere adds its own through the entry point group ``keypoint_benchmarks.datasets``. ``OWN`` does the
-same for kinds of data that users bring, with the group ``keypoint_benchmarks.sources``.
+``DATASETS`` maps an id to ``("module:attribute", summary)``; nothing is imported until a dataset is asked for. Other
+packages add datasets through the entry point group ``keypoint_benchmarks.datasets``. ``SOURCES`` does the same for
+kinds of custom data, with the group ``keypoint_benchmarks.sources``.
 
-This folder's name is also that of a Hugging Face package. Libraries that find it here and look for that
-package's classes get placeholders that no object is an instance of, and functions that refuse clearly.
+This folder's name is also that of a Hugging Face package. Libraries that look here for that package's classes and
+functions get placeholder classes without instances, and functions that raise a clear ImportError.
 """
 
 from typing import Any, NoReturn
@@ -58,8 +58,8 @@ DATASETS: dict[str, tuple[str, str]] = {
     ),
 }
 
-# A user's own data: the part before the colon of names such as coco:FILE.json; the rest goes to the factory.
-OWN: dict[str, tuple[str, str]] = {
+# Custom data: the part before the colon of names such as coco:FILE.json; the factory gets the part after it.
+SOURCES: dict[str, tuple[str, str]] = {
     "coco": ("datasets.coco:open_coco", "coco:FILE.json, any COCO-keypoints file beside its images"),
     "dlc": ("datasets.dlc:open_dlc", "dlc:FOLDER, a DeepLabCut project's CollectedData csv"),
     "folder": ("datasets.folder:open_folder", "folder:DIR, images without landmarks, for discovery alone"),

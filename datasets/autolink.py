@@ -32,11 +32,11 @@ _OPENING = Lock()
 
 
 class AutoLink(TableDataset):
-    """One file under the data root: ``parts`` of it are the splits, and keys that end in ``suffix`` hold landmarks.
+    """A file under the data root: ``parts`` has the part of each split, and keys ending in ``suffix`` hold landmarks.
 
-    ``side`` is the length of an image's side in the file's landmarks. The file is opened once in each process.
-    The number of images of the splits in ``uncounted`` was never published: once they are read, the card states the
-    number in the file, before that an estimate.
+    ``side`` is the length of an image's side in the unit of the landmarks. The file is opened once in each process. The
+    number of images of the splits in ``uncounted`` was never published: the card states an estimate until the split is
+    read, then the number in the file.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class AutoLink(TableDataset):
         yield self._path
 
     def path(self, image_id: str) -> Path:
-        """The one file, which holds all images."""
+        """The HDF5 file, which holds all images."""
         return self._path
 
     def read(self, name: Split) -> Table:
@@ -121,10 +121,10 @@ class AutoLink(TableDataset):
         try:
             return np.asarray(array[()] if row is None else array[row])
         except OSError as error:
-            raise self._error(key, f"what cannot be read ({error})", "an undamaged file") from error
+            raise self._error(key, f"unreadable data ({error})", "an undamaged file") from error
 
     def _array(self, key: str, shape: tuple[int, ...], kind: type) -> Any:
-        """The array of a key, nothing read yet. Raises DatasetError where it is not N of this shape and kind."""
+        """The array of a key, not read yet. Raises DatasetError unless its shape is (N, *shape) and its type fits."""
         file = self._file()
         expected = f"an array (N, {', '.join(map(str, shape))}) of type {kind.__name__}"
         array = file.get(key)
@@ -137,7 +137,7 @@ class AutoLink(TableDataset):
         return array
 
     def _file(self) -> Any:
-        """The open file, this process's own: one opened before a fork would share its place in the file."""
+        """The file, opened by this process: a file opened before a fork would share its read position."""
         import h5py
 
         with _OPENING:

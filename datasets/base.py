@@ -37,13 +37,12 @@ class Archive(BaseModel):
 
 
 class DatasetCard(BaseModel):
-    """The facts about a dataset that its users need.
+    """Facts about a dataset, for its users and for the harness.
 
-    ``protocols`` names the protocols that tasks on the dataset are scored under, the first being the headline: ids such
-    as 'strict/side', or sets of them such as 'birds' (``metrics.protocols.SETS``). Without any, a dataset with
-    ``interocular`` gets the set 'faces' and any other dataset with landmarks the set 'general'.
-    ``mini_counterpart`` is the id of the synthetic dataset that replaces it under the mini profile; ``mini_ID`` need
-    not be named.
+    ``protocols`` names the protocols of tasks on the dataset, the headline first: ids such as 'strict/side', or sets of
+    ids such as 'birds' (``metrics.protocols.SETS``). If it is empty, a dataset with ``interocular`` gets the set
+    'faces', any other dataset with landmarks the set 'general'. ``mini_counterpart`` is the id of the synthetic dataset
+    that replaces this one under the mini profile; it may be None if that id is ``mini_ID``.
 
     ``left_right_pairs`` are pairs of indices into ``landmark_names``. ``interocular`` are the indices of the two eyes,
     whose distance normalises errors on faces. ``has_boxes`` says whether annotations have the object's box. ``counts``
@@ -109,10 +108,10 @@ class KeypointDataset(ABC):
 
     @abstractmethod
     def available(self) -> tuple[bool, str]:
-        """Whether the data is there; if not, a line says what is missing, where it was expected and how to get it."""
+        """Whether the data is complete, and else a line: what is missing, where it was expected, and how to get it."""
 
     def annotated(self) -> tuple[bool, str]:
-        """The same for the annotations alone, which suffice for scoring."""
+        """Like ``available``, for the annotations alone, which suffice for scoring."""
         return self.available()
 
     @abstractmethod

@@ -1,10 +1,10 @@
 """CelebA faces with five landmarks, aligned and in the wild, on MAFL's lists.
 
-Stable Keypoints learns and regresses on MAFL's training list and tests on its testing list, and so does this. In the
-wild, a face whose box covers less than 30 % of the original image is left out, as in SCOPS, AutoLink and Stable
-Keypoints; a box of exactly 30 % stays.
+As in Stable Keypoints, MAFL's training list is for learning and regression, its testing list for testing. In the wild,
+a face whose box covers less than 30 % of the original image is left out, as in SCOPS, AutoLink and Stable Keypoints; a
+box of exactly 30 % stays.
 
-Rows are found by file name in every file, so a file of the MAFL rows alone will do. Landmarks are pixels divided by
+Rows are found by file name in every file, so a file with the MAFL rows alone suffices. Landmarks are pixels divided by
 the image's width and height, without a shift by half a pixel, as the published loaders have it. The whole image is
 squashed to the square, so vertical errors weigh less than horizontal ones in a tall image.
 """
@@ -64,11 +64,11 @@ class Celeba(TableDataset):
 
     @property
     def folder(self) -> Path:
-        """Where the official folders ``Anno``, ``Img`` and ``MAFL`` lie."""
+        """The folder with the official folders ``Anno``, ``Img`` and ``MAFL``."""
         return Path(self.root or "") / "celeba"
 
     def annotation_files(self, name: Split) -> Iterator[Path]:
-        """List, landmarks, what the filter needs of the wild images, and the persons where they are known."""
+        """List and landmarks; in the wild also boxes and image sizes, for the filter; persons if that file exists."""
         yield self.folder / "MAFL" / LISTS.get(name, LISTS["fit"])
         yield self._landmark_file
         if self.wild:
@@ -132,7 +132,7 @@ class Celeba(TableDataset):
 
     @cached_property
     def _images(self) -> tuple[Path, str]:
-        """Folder and suffix of the images, the first that holds any; archives often unpack to a folder in a folder."""
+        """Folder and suffix of the images: the first folder with any. Archives often unpack to a nested folder."""
         names = ("img_celeba",) if self.wild else ("img_align_celeba_png", "img_align_celeba")
         folders = [self.folder / "Img" / place for name in names for place in (name, f"{name}/{name}")]
         for folder in folders:

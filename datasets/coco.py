@@ -1,15 +1,15 @@
-"""Own data in COCO's keypoint format: one json beside its images, any category, any number of keypoints.
+"""Custom data in COCO's keypoint format: one json beside its images, any category, any number of keypoints.
 
-Every annotation with a keypoint of v > 0 is a sample of its own. Where most have a box, each is seen in a square about
-its box, and those without are left out; else whole images are seen, and images with several objects are left out.
+Every annotation with a keypoint of v > 0 is a sample. If most samples have a box, each is cropped to a square about its
+box, and samples without a box are left out; else whole images are used, and images with several objects are left out.
 Crowds (``iscrowd``), annotations without keypoints and annotations that cannot be read are left out too; remarks count
-them. Images are looked for where ``file_name`` says, beside the json; then in ``images/`` and in a folder named like
-the json, and beside the json's folder, as COCO itself has them (``annotations/person_keypoints_val2017.json``,
-``val2017/``). They are turned upright as their EXIF orientation says, unless the json states the width and height of
-the stored pixels; they must have the size that it states, where it does.
+them. An image is searched at ``file_name`` beside the json; then in ``images/`` and in a folder named like the json,
+and beside the json's folder, as in COCO's own layout (``annotations/person_keypoints_val2017.json``, ``val2017/``).
+They are turned upright as their EXIF orientation says, unless the json states the width and height of the stored
+pixels; they must have the size that it states, if it states one.
 
-Keypoints count pixels from 0 (https://cocodataset.org/#format-data), so x is the pixel whose centre is ``x + 0.5``
-from the image's left edge; the corners of boxes are distances from the edges.
+Keypoints count pixels from 0 (https://cocodataset.org/#format-data), so x is the pixel whose centre is ``x + 0.5`` from
+the image's left edge; the corners of boxes are distances from the edges.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Category(NamedTuple):
 
 
 class Photo(NamedTuple):
-    """An image's name, without './' and the like, and its (width, height), where that is stated."""
+    """An image's normalised name, and its (width, height) or None if the json does not state it."""
 
     name: str
     size: tuple[int, int] | None
@@ -69,7 +69,7 @@ class Coco(CustomDataset):
     what: ClassVar[str] = "a COCO-keypoints json beside its images"
 
     def find(self) -> Found:
-        """Read the json. Raises DatasetError for what is not in COCO's format, naming the entry."""
+        """Read the json. Raises DatasetError, naming the entry, if it is not in COCO's format."""
         left_out = LeftOut(self.source, "annotations")
         samples, remarks = _framed(_samples(self.source, left_out), left_out)
         left_out.check(len(samples))
@@ -103,7 +103,7 @@ class Coco(CustomDataset):
         return Found(names, labels, left_out, remarks)
 
     def how_to_find(self, name: str) -> str:
-        """What to do where the image of this name is missing."""
+        """Advice for a missing image of this name."""
         return advice(name, self._folders())
 
     def _folders(self) -> tuple[Path, ...]:
@@ -151,7 +151,7 @@ def _samples(path: Path, left_out: LeftOut) -> list[Sample]:
 
 
 def _framed(samples: list[Sample], left_out: LeftOut) -> tuple[list[Sample], tuple[str, ...]]:
-    """The samples that can be seen in one way: all about their boxes, or all in whole images."""
+    """The samples that are used, either all cropped to their boxes or all with whole images."""
     boxed = [sample for sample in samples if sample.box is not None]
     if len(boxed) * 2 > len(samples):
         for sample in samples:
@@ -183,14 +183,14 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _as_id(value: Any) -> Any:
-    """An id as it is, a whole float as the integer that it is; None for what is no id."""
+    """A valid id, with a whole float as integer; None for any other value."""
     if type(value) is float and value.is_integer():
         return int(value)
     return value if type(value) in (int, str) else None
 
 
 def _by_id(path: Path, document: dict[str, Any], key: str, left_out: LeftOut | None = None) -> Entries:
-    """The entries of a list by their ids; one without is refused, or counted as broken where that is asked for."""
+    """The entries of a list by id; an entry without an id is refused, or counted as broken if ``left_out`` is given."""
     entries = document.get(key)
     if not isinstance(entries, list):
         refuse_entry(path, key, shown(entries), "a list", "")
@@ -210,7 +210,7 @@ def _by_id(path: Path, document: dict[str, Any], key: str, left_out: LeftOut | N
 
 
 def _known(path: Path, where: str, value: Any, known: Entries) -> Key:
-    """The id, of an entry that is there."""
+    """The id of an existing entry. Raises DatasetError for any other value."""
     key = _as_id(value)
     if key is None or key not in known:
         kinds = sorted({"numbers" if isinstance(each, int) else "text" for each in known})
@@ -272,7 +272,7 @@ def _points(path: Path, where: str, values: Any, category: Category) -> NDArray[
 
 
 def _box(path: Path, where: str, stated: Any) -> NDArray[np.float64] | None:
-    """The box, None where there is none or it has no area."""
+    """The box; None if it is missing or has no area."""
     if stated in (None, []):
         return None
     box = _numbers(path, where, stated, 4, "x, y, width, height")

@@ -1,14 +1,13 @@
 """CUB-200-2011 birds: the official layout, the official split, one deterministic square crop an image.
 
-Crop (the loader that Stable Keypoints released, without its random jitter and flip): the box (x, y, w, h) grows by
-5 % of w (h) on each side, then the short side grows about the centre to a square; side, left and top are rounded to
-whole pixels, half to even.
-What lies outside the image is mid-grey: the published loader fills with 1 of 255, an almost black border that it
-meant to be white. The square is resized bilinearly (antialiased) to the size asked for.
+Crop (as in the loader that Stable Keypoints released, without its random jitter and flip): the box (x, y, w, h) grows
+by 5 % of w (h) on each side, then the short side grows about the centre to a square; side, left and top are rounded to
+whole pixels, half to even. What lies outside the image is mid-grey: the published loader fills with 1 of 255, an almost
+black border that it meant to be white. The square is resized bilinearly (antialiased) to the size asked for.
 
-Landmarks: part coordinates count pixels from 1, as the published loader reads them, so x is the pixel whose centre
-is ``x - 0.5`` from the image's left edge, and ``(x - 0.5 - left) / side`` in the crop. Box corners are taken as
-they stand, as distances from the image's edges (some are 0, so they cannot count from 1).
+Landmarks: part coordinates count pixels from 1, as the published loader reads them, so x is the pixel whose centre is
+``x - 0.5`` from the image's left edge, and ``(x - 0.5 - left) / side`` in the crop. Box corners are used unchanged, as
+distances from the image's edges (some are 0, so they cannot count from 1).
 """
 
 from __future__ import annotations
@@ -39,8 +38,8 @@ HALF_PIXEL = (
 class Cub(BirdDataset):
     """Some classes of CUB-200-2011: fit and regress are the official train images, test the official test images.
 
-    The group is the image itself where the set holds one class, else its class. A malformed file, an image without a
-    row or with too many, and a count that differs from the card are DatasetErrors.
+    The group of an image is its class, or the image itself if the set has one class. A malformed file, an image without
+    a row or with too many, and a count that differs from the card are DatasetErrors.
     """
 
     def present(self) -> tuple[bool, str]:
@@ -49,7 +48,7 @@ class Cub(BirdDataset):
         return super().present() if found else (found, message)
 
     def annotated(self) -> tuple[bool, str]:
-        """Whether the official files are there and list every class, as those of a part of the archive do not."""
+        """Whether the official files are there and list every class; files of a part of the archive do not."""
         found, message = super().annotated()
         if not found:
             return found, message

@@ -7,8 +7,8 @@ reproducing_baselines) follow from them by these rules, on every one of the 9,36
 * 42 classes are left out, mostly seabirds and waterfowl; the split is the official one.
 * The crop is a square of side S = max(w, h) about the centre of the box (x, y, w, h). Its right and lower edge are
   x + w/2 + S/2 and y + h/2 + S/2, rounded to whole pixels, half to even.
-* It is mirrored where the right eye is visible and the left is not; left and right parts then change places.
-* Part coordinates are taken as they stand: ((x - left) / S, (y - top) / S), mirrored 1 - (x - left) / S.
+* It is mirrored if the right eye is visible and the left is not; left and right parts are then exchanged.
+* Part coordinates are used unchanged: ((x - left) / S, (y - top) / S), mirrored 1 - (x - left) / S.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class CubAligned(Cub):
     """Some classes of CUB-200-2011 as Lorenz et al. cut and turned them; split, ids and groups are those of ``Cub``."""
 
     def cut(self, birds: Birds) -> Table:
-        """The birds in squares about their boxes, mirrored where they show the right eye alone."""
+        """The birds in squares about their boxes, mirrored if only the right eye is visible."""
         corner, extent = birds.boxes[:, :2], birds.boxes[:, 2:]
         side = np.rint(extent.max(axis=1, keepdims=True))
         squares = np.concatenate([np.rint(corner + extent / 2 + side / 2) - side, side], axis=1)

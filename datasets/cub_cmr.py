@@ -5,8 +5,8 @@ struct array ``images``, of whose fields ``rel_path``, ``bbox`` (x1, y1, x2, y2,
 inside the box) and ``parts`` (3, 15: x and y counted from 1, visible) are used. The masks are decoded with them, so
 reading the train file takes about a gigabyte for a few seconds.
 
-Crop (the loader that Stable Keypoints released, without its random jitter and flip): each side of the box moves out
-by 5 % of its extent x2 - x1 + 1 (y2 - y1 + 1) and to a whole pixel, half to even; then the short extent grows about
+Crop (as in the loader that Stable Keypoints released, without its random jitter and flip): each side of the box moves
+out by 5 % of its extent x2 - x1 + 1 (y2 - y1 + 1) and to a whole pixel, half to even; then the short extent grows about
 the centre to a square. What lies outside the image is mid-grey, as in ``datasets.cub``.
 
 Landmarks: (x, y) is the pixel whose centre is ``(x - 0.5, y - 0.5)`` from the image's corner, as in ``datasets.cub``.
@@ -40,7 +40,7 @@ _CORNERS = ("x1", "y1", "x2", "y2")
 class CubCmr(BirdDataset):
     """Some classes of CUB-200-2011: fit and regress are CMR's train images, test is CMR's test half of the others.
 
-    The group is the image itself where the set holds one class, else its class.
+    The group of an image is its class, or the image itself if the set has one class.
     """
 
     def annotation_files(self, name: Split) -> tuple[Path, ...]:
@@ -99,13 +99,13 @@ def _read_birds(
 def _read_structs(path: Path, size: int, changed: int) -> list[tuple[Any, ...]]:
     """FIELDS of each element of the struct array ``images`` of a MATLAB file of this size and time of change.
 
-    The datasets of all classes and of one share what was read.
+    The result is cached, so that the datasets of one class and of all classes share it.
     """
     from scipy.io import loadmat
 
     try:
         content = loadmat(path, squeeze_me=True, variable_names=["images"])
-    except NotImplementedError as error:  # SciPy's answer to MATLAB 7.3, which is HDF5
+    except NotImplementedError as error:  # SciPy raises it for MATLAB 7.3, which is HDF5
         raise DatasetError(f"{path}: a MATLAB 7.3 file, expected version 5 to 7; save it again with -v7") from error
     except Exception as error:  # the reader has no error of its own for a broken file
         reason = " ".join(str(error).split())

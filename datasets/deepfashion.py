@@ -66,7 +66,7 @@ CARD = DatasetCard(
 class DeepFashion(TableDataset):
     """The train images, to learn on and to regress on, and the test images.
 
-    An id is the image's path under ``img/``; its group the person, which numbers an item.
+    An id is the image's path under ``img/``; its group is the person, whose number is that of an item.
     """
 
     def __init__(self, card: DatasetCard, root: Path | None = None) -> None:
@@ -75,7 +75,7 @@ class DeepFashion(TableDataset):
 
     @property
     def folder(self) -> Path:
-        """Where lists, joints and images lie."""
+        """The folder of lists, joints and images."""
         return Path(self.root or "") / "deepfashion"
 
     def annotation_files(self, name: Split) -> Iterable[Path]:
@@ -92,7 +92,7 @@ class DeepFashion(TableDataset):
         return self._images / image_id
 
     def expected_size(self, image_id: str) -> tuple[int, int]:
-        """The image that joints are pixels of."""
+        """The size of the image whose pixels the joints count."""
         return SIDE, SIDE
 
     def read(self, name: Split) -> Table:
@@ -114,7 +114,7 @@ class DeepFashion(TableDataset):
 
     @cached_property
     def _images(self) -> Path:
-        """``img``, or the folder of that name in it where the archive was unpacked inside."""
+        """``img``, or ``img/img`` if the archive was unpacked inside it."""
         folder = self.folder / "img"
         return folder / "img" if (folder / "img").is_dir() else folder
 
@@ -156,7 +156,7 @@ def _read_entries(path: Path) -> list[Any]:
 
 
 def _entry(path: Path, row: int, image_id: str, entry: Any) -> tuple[Any, int]:
-    """Joints (17, 2) in pixels and person of an entry that must be of the image. Raises DatasetError naming both."""
+    """Joints (17, 2) in pixels and person of an entry. Raises DatasetError, naming both, if it is of another image."""
     where = f"entry {row}"
     for key in ("image_path", "keypoints", "person_id"):
         if not isinstance(entry, dict) or key not in entry:

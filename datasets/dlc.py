@@ -1,8 +1,8 @@
-"""Own data labelled with DeepLabCut: ``CollectedData_<scorer>.csv`` beside the labelled frames of each video.
+"""Custom data labelled with DeepLabCut: ``CollectedData_<scorer>.csv`` beside the labelled frames of each video.
 
-The path is that of a project or its config.yaml, of its ``labeled-data``, of one video's folder in there or its csv. A
-csv has three rows of heading (scorer, bodyparts, coords) and a row a frame, named by one path or by a path in three
-columns; an empty cell is a part that was not labelled. A fourth row of heading, individuals, is read where one animal
+The path names a project or its config.yaml, its ``labeled-data``, the folder of one video in there, or that video's
+csv. A csv has three heading rows (scorer, bodyparts, coords) and one row per frame, whose path stands in one column or
+in three; an empty cell means that a part is not labelled. A fourth heading row, individuals, is accepted if one animal
 is labelled. Bodyparts of several videos are joined by name. Frames without a labelled part are left out, and lines that
 cannot be read; both are counted in a remark.
 
@@ -42,7 +42,7 @@ class Frame(NamedTuple):
 
 
 class Heading(NamedTuple):
-    """How many rows it has, how many columns name the frame, and (individual, part) of each pair of columns."""
+    """Heading of a csv: number of rows, number of columns with the path, (individual, part) of each column pair."""
 
     rows: int
     columns: int
@@ -94,7 +94,7 @@ class DeepLabCut(CustomDataset):
         return Found(tuple(names), labels, left_out, tuple(remarks))
 
     def how_to_find(self, name: str) -> str:
-        """What to do where a frame is missing."""
+        """Advice for a missing frame."""
         return "put it back, or delete its line"
 
     def _videos(self) -> list[Path]:
@@ -103,7 +103,7 @@ class DeepLabCut(CustomDataset):
         return [path for path in (labelled.iterdir() if labelled.is_dir() else ()) if path.is_dir()]
 
     def _csvs(self) -> list[Path]:
-        """The csv of each video. Raises DatasetError where there is none, or two beside each other."""
+        """The csv of each video. Raises DatasetError if there is none, or two in one folder."""
         if self.source.is_file() and self.source.suffix.lower() == ".csv":
             return [self.source]
         if self.source.is_file():
@@ -123,7 +123,7 @@ class DeepLabCut(CustomDataset):
 
 
 def open_dlc(path: str) -> DeepLabCut:
-    """The dataset of a DeepLabCut folder, or of the one that a config.yaml or labels lie in; nothing is read yet."""
+    """The dataset of a DeepLabCut folder, or of the folder of a config.yaml or label file; nothing is read yet."""
     named = Path(path).expanduser()
     alone = len(list(named.parent.glob(CSV))) < 2
     labels = named.match(H5) or (named.match(CSV) and alone)
@@ -195,7 +195,7 @@ def _heading(path: Path, rows: list[list[str]]) -> Heading:
 def _one_animal(
     path: Path, heading: Heading, points: list[list[tuple[float, float]]]
 ) -> tuple[list[int], tuple[str, ...]]:
-    """The columns and names of the parts of the one animal that is labelled. Raises DatasetError for several."""
+    """The columns and names of the labelled animal's parts. Raises DatasetError if several animals are labelled."""
     columns = list(range(len(heading.parts)))
     where = f"line {heading.rows - 1}"
     names = [part for _, part in heading.parts]
@@ -221,7 +221,7 @@ def _one_animal(
 
 
 def _point(path: Path, place: str, part: str, x: str, y: str) -> tuple[float, float]:
-    """x and y in pixels, NaN where there is none."""
+    """x and y in pixels; NaN if the cells are empty."""
     try:
         point = float(x.strip() or "nan"), float(y.strip() or "nan")
     except ValueError:

@@ -1,7 +1,7 @@
-"""Own images without landmarks: keypoints are discovered on all of them and found in all of them, nothing is scored.
+"""Custom images without landmarks: keypoints are learned and predicted on all of them, nothing is scored.
 
-All images below the folder count, in the order of their paths, and those in linked folders; hidden files and folders do
-not, nor does what this program has written there. What is left out is counted in a remark.
+All images below the folder are used, in the order of their paths, with those in linked folders. Hidden files and
+folders and the folders of a run directory are left out; remarks count them.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Folder(CustomDataset):
         return Found((), labels, LeftOut(self.source, "images"), tuple(remarks))
 
     def splits(self, labels: Labels) -> tuple[tuple[str, ...], dict[Split, range], tuple[str, ...]]:  # type: ignore[override]
-        """Every image is a group of its own; all are learned from, and keypoints are found in all."""
+        """Every image is its own group, and is in the splits fit and test."""
         everything = range(len(labels.ids))
         return labels.ids, {"fit": everything, "regress": range(0), "test": everything}, ()
 
@@ -62,7 +62,8 @@ class Folder(CustomDataset):
 def walk(source: Path, remarks: list[str]) -> dict[str, Path]:
     """All files below a folder by their path from there, with those in linked folders, each folder once.
 
-    Hidden files and folders are passed over, and the folders of a run directory; ``remarks`` gets what was left out.
+    Hidden files and folders and the folders of a run directory are left out; a remark is added to ``remarks`` for each
+    reason.
     """
     files: dict[str, Path] = {}
     seen: set[str] = set()

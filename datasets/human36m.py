@@ -2,14 +2,14 @@
 
 Layout (as unpacked), under ``<data root>/human_images``: ``S1/WithBackground/Directions 1.54138969/1.jpg``, the mask
 ``S1/BackgroudMask/.../1.png`` (spelt so), and ``S1/Landmarks/.../1.mat`` with the variable ``keypoints_2d``: (32, 2),
-(y, x) as fractions of the image. A folder is an action, where there are two takes the take, and a camera.
+(y, x) as fractions of the image. A folder's name has an action, the take if there are two, and a camera.
 
 Splits (Zhang et al. 2018, as Stable Keypoints loads them): subjects 1, 5, 6, 7, 8, 9 to fit, 11 to test, six actions.
-An action is known by how its folder begins; ``WalkingDog`` is another action than ``Walking``. The released
-evaluation regresses on at most 50,000 fit images, drawn afresh each time; here they are drawn once and for all.
+The name of a folder begins with its action; ``WalkingDog`` is not ``Walking``. The released evaluation regresses on at
+most 50,000 fit images, sampled anew in each run; here the sample is fixed.
 
-The archive holds 884,623 images, so nothing but their ids is kept in memory: a file of landmarks is read when it is
-asked for, and whether all can be read is for ``python -m benchmarks data verify human36m`` to find out.
+The archive holds 884,623 images, so only their ids are kept in memory. A file of landmarks is read on demand;
+``python -m benchmarks data verify human36m`` checks that all can be read.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ REMARKS = (
 class Human36mImages(KeypointDataset):
     """Base of both forms of Human3.6M: ids are listed subject by subject, and splits are by subject.
 
-    The group of an image is its subject and take: the cameras saw the same motion.
+    The group of an image is its subject and take, as all cameras recorded the same motion.
     """
 
     def __init__(self, card: DatasetCard, root: Path | None = None) -> None:
@@ -74,7 +74,7 @@ class Human36mImages(KeypointDataset):
 
     @abstractmethod
     def annotation_folder(self, subject: str) -> Path:
-        """The folder that holds a subject's annotations, a folder a take."""
+        """The folder of a subject's annotations, with one folder for each take."""
 
     @abstractmethod
     def list_ids(self, subject: str) -> Iterator[str]:
@@ -85,7 +85,7 @@ class Human36mImages(KeypointDataset):
         return self.found(map(self.annotation_folder, (*FIT_SUBJECTS, *TEST_SUBJECTS)))
 
     def split(self, name: Split) -> tuple[str, ...]:
-        """Ids by subject, take and frame; ``regress`` is a fixed draw from ``fit``, in its order."""
+        """Ids by subject, take and frame; ``regress`` is a fixed sample of ``fit``, in its order."""
         if name not in self._ids:
             subjects = TEST_SUBJECTS if name == "test" else FIT_SUBJECTS
             found, message = self.found(map(self.annotation_folder, subjects))
@@ -108,14 +108,14 @@ class Human36mImages(KeypointDataset):
 
 def draw(ids: tuple[str, ...], count: int) -> tuple[str, ...]:
     """Sample the ``count`` ids with the smallest sha256, in the given order; the sample depends on the ids alone."""
-    drawn = set(heapq.nsmallest(count, ids, key=lambda image_id: hashlib.sha256(image_id.encode()).digest()))
-    return tuple(image_id for image_id in ids if image_id in drawn)
+    sampled = set(heapq.nsmallest(count, ids, key=lambda image_id: hashlib.sha256(image_id.encode()).digest()))
+    return tuple(image_id for image_id in ids if image_id in sampled)
 
 
 def names(folder: Path, wanted: Callable[[os.DirEntry[str]], object]) -> list[str]:
-    """The wanted names in a folder, hidden ones aside, short before long so that 2 is before 10.
+    """The wanted names in a folder, without hidden ones; short names come first, so that 2 is before 10.
 
-    Raises DatasetError where there is no such folder.
+    Raises DatasetError if the folder cannot be listed.
     """
     try:
         with os.scandir(folder) as entries:
@@ -131,9 +131,9 @@ def takes(folder: Path) -> list[str]:
 
 
 class Human36m(Human36mImages):
-    """Zhang et al.'s archive: the person on black, one file of landmarks an image, read when asked for.
+    """Zhang et al.'s archive: the person on black, with one file of landmarks for each image, read on demand.
 
-    ``digest`` is over preprocessing and ids; unlike other datasets' it does not cover the annotations.
+    ``digest`` covers preprocessing and ids but, unlike that of other datasets, not the annotations.
     """
 
     def __init__(self, card: DatasetCard, root: Path | None = None) -> None:
@@ -180,7 +180,7 @@ class Human36m(Human36mImages):
         return np.rint(square(photo, size) * np.asarray(person)[..., None]).astype(np.uint8)
 
     def annotation(self, image_id: str) -> Annotation:
-        """The 32 joints, read from the image's own file. Raises DatasetError where that is missing or broken."""
+        """The 32 joints, read from the image's own file. Raises DatasetError if that is missing or broken."""
         return self._annotation(image_id)
 
     def files(self, image_id: str) -> tuple[Path, ...]:
@@ -227,8 +227,8 @@ _SUFFIXES = {"WithBackground": ".jpg", "BackgroudMask": ".png", "Landmarks": ".m
 def read_landmarks(path: Path) -> NDArray[np.float64]:
     """The variable ``keypoints_2d`` of a .mat file, turned to (x, y): (32, 2) fractions of the image.
 
-    Raises DatasetError where there is none, its shape is another, or a value cannot be a fraction (it may lie outside
-    the image by no more than the image's side).
+    Raises DatasetError if the variable is missing, its shape differs, or a value is outside [-1, 2]: a joint may lie
+    outside the image by at most the image's side.
     """
     from scipy.io import loadmat
 

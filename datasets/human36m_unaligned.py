@@ -1,13 +1,13 @@
 """Human3.6M with the person anywhere: square crops with a random shift, from the output of h36m-fetch.
 
-Layout, under ``<data root>/processed``: ``S1/Directions-1/annot.h5`` (``pose/2d`` (n, 32, 2) pixels (x, y),
-``camera`` (n,), ``frame`` (n,) from 1) and ``S1/Directions-1/imageSequence/54138969/img_000001.jpg``.
+Layout, under ``<data root>/processed``: ``S1/Directions-1/annot.h5`` (``pose/2d`` (n, 32, 2) pixels (x, y), ``camera``
+(n,), ``frame`` (n,) from 1) and ``S1/Directions-1/imageSequence/54138969/img_000001.jpg``.
 
-Crop (the loader that Stable Keypoints released): the box about all joints, squared about its centre by its longer
+Crop (as in the loader that Stable Keypoints released): the box about all joints, squared about its centre by its longer
 side s, grown by a margin of 100 pixels a side (less where s comes within 100 of the image's), shifted along each axis
-by a whole number from -100 to 99, then cut off at the image's border, so that it need not stay square; squashed to
-a square. Three things differ. The released shift is drawn anew whenever an image is looked at; here it follows from
-the image's id. The released landmarks live in the crop before its sides are cut to whole pixels; here image and
+by a whole number from -100 to 99, then cut off at the image's border, so that it need not stay square; squashed to a
+square. Three things differ. The released shift is sampled anew whenever an image is read; here it is derived from the
+image's id. The released landmarks are relative to the crop before its sides are cut to whole pixels; here image and
 landmarks share the whole pixels, up to 1.81 pixels of the photograph away (measured on 400 random frames). The released
 code scales x by the image's height and y by its width; here each has its own.
 """
@@ -50,7 +50,7 @@ _KEYS = ("pose/2d", "camera", "frame")
 
 
 class Frame(NamedTuple):
-    """One image of the frozen list: where it comes from, and its shift in pixels."""
+    """One image of the fixed list: its subject, take, camera and frame, and its shift in pixels."""
 
     subject: str
     take: str
@@ -72,8 +72,8 @@ class Take:
 def frozen(image_id: str) -> Frame:
     """The frame that an id such as ``S1/Directions-1/54138969/000001`` stands for, and its shift.
 
-    The shift is two whole numbers from -100 to 99, taken from the sha256 of the id.
-    Raises DatasetError for what is not such an id.
+    The shift is two whole numbers from -100 to 99, taken from the sha256 of the id. Raises DatasetError for any other
+    text.
     """
     subject, *rest = image_id.split("/")
     known = subject in FIT_SUBJECTS + TEST_SUBJECTS and len(rest) == 3 and rest[1] in SIZES and rest[2].isdecimal()
@@ -98,11 +98,11 @@ def crop_of(pose: NDArray[np.float64], size: tuple[int, int], shift: tuple[int, 
 
 
 class Human36mUnaligned(Human36mImages):
-    """Frames of h36m-fetch with their frozen crops; annotations are read take by take, a few kept at hand.
+    """Frames of h36m-fetch with fixed crops; annotations are read take by take, and the last 16 takes are cached.
 
-    The counts are those of the released evaluation, which are what every fifth frame of each video gives. Data
-    sampled otherwise is used under its own counts where ``processed/counts.json`` states them, as {"fit": number,
-    "test": number}: its digests, and so its results, are others than those of the published sampling.
+    The counts are those of the released evaluation, which takes every fifth frame of each video. Other frames can be
+    used if ``processed/counts.json`` states their counts, as {"fit": number, "test": number}; their digests, and so
+    their results, differ from those of the published sampling.
     """
 
     def __init__(self, card: DatasetCard, root: Path | None = None) -> None:
@@ -128,7 +128,7 @@ class Human36mUnaligned(Human36mImages):
         return self.found(path / part for path in paths for part in ("annot.h5", "imageSequence"))
 
     def split(self, name: Split) -> tuple[str, ...]:
-        """Ids by subject, take, camera and frame; ``regress`` is a fixed draw from ``fit``."""
+        """Ids by subject, take, camera and frame; ``regress`` is a fixed sample of ``fit``."""
         own = self.folder / "counts.json"
         if name not in self._ids and self.root is not None and own.is_file():
             fit, test = read_counts(own)
@@ -153,7 +153,7 @@ class Human36mUnaligned(Human36mImages):
                 yield f"{subject}/{take}/{camera}/{frame:06d}"
 
     def frames(self, name: Split) -> Iterator[Frame]:
-        """The frozen list of a split: subject, take, camera, frame and shift of every image, in order."""
+        """The fixed list of a split: subject, take, camera, frame and shift of every image, in order."""
         return map(frozen, self.split(name))
 
     def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
@@ -181,7 +181,7 @@ class Human36mUnaligned(Human36mImages):
         return Annotation(landmarks, np.ones(len(JOINTS), dtype=bool), f"{frame.subject}/{frame.take}")
 
     def digest(self, name: Split) -> str:
-        """sha256 over preprocessing, resampling, the frozen list and the poses in pixels."""
+        """sha256 over preprocessing, resampling, the fixed list and the poses in pixels."""
         digest = hashlib.sha256(json.dumps([self.card.preprocessing, RESAMPLING]).encode())
         for _, frames in groupby(self.frames(name), key=lambda frame: (frame.subject, frame.take)):
             listed = list(frames)
@@ -205,7 +205,7 @@ class Human36mUnaligned(Human36mImages):
 
 
 def read_take(path: Path) -> Take:
-    """An annot.h5, checked. Raises DatasetError naming the key (and row) that is not as h36m-fetch writes it."""
+    """Read and check an annot.h5. Raises DatasetError naming a key (and row) that differs from h36m-fetch's format."""
     import h5py
 
     arrays: dict[str, NDArray[Any]] = {}

@@ -1,7 +1,7 @@
-"""Mini counterparts of the paper's datasets, rendered on the fly with exact landmarks; nothing is downloaded.
+"""Synthetic counterparts of the paper's datasets, rendered on the fly with exact landmarks; nothing is downloaded.
 
-Each has the landmarks and visibility rule of its original, and CUB-00x also the number of fit images. An image is made
-from nothing but its id, such as ``celeba_wild/test/00007``.
+Each has the landmarks and visibility rule of its original, and CUB-00x also the number of fit images. An image depends
+only on its id, such as ``celeba_wild/test/00007``.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class MiniDataset(KeypointDataset):
     def annotation(self, image_id: str) -> Annotation:
         """Exact landmarks; a bird's box is the smallest around its visible parts.
 
-        Raises DatasetError for an id that is not of this dataset.
+        Raises DatasetError for an id of another dataset.
         """
         drawing = self._drawing(image_id)
         seen = drawing.landmarks[drawing.visible]
@@ -110,9 +110,9 @@ class MiniDataset(KeypointDataset):
         return Annotation(drawing.landmarks, drawing.visible, self._identity(image_id), box)
 
     def object_box(self, image_id: str) -> Box:
-        """The smallest box around all that is drawn of the object, whether hidden or not, cut to the image.
+        """The smallest box around the whole rendered object, hidden parts included, cut to the image.
 
-        It has hair, shoulders, tail and limbs in it, unlike the annotated box around visible landmarks.
+        It includes hair, shoulders, tail and limbs, unlike the annotated box around visible landmarks.
         """
         x0, y0, x1, y1 = self._drawing(image_id).box.tolist()
         return x0, y0, x1, y1

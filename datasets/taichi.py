@@ -1,12 +1,12 @@
 """Tai-Chi-HD: single frames of people doing tai chi, with the 18 joints that OpenPose found in them.
 
 Layout, under ``<data root>/taichi``: ``landmark/taichi_train_gt.pkl`` and ``taichi_test_gt.pkl`` (pickled data frames
-whose rows carry a frame's file name and its joints), the frames in ``eval_images/taichi-256/train`` and ``test`` (or
+with a video frame's file name and joints in each row), the frames in ``eval_images/taichi-256/train`` and ``test`` (or
 ``taichi-256/train`` and ``test``). The pickles are read by ``datasets.reading.frames``, which runs nothing.
 
 Joints are pixels (x, y) of a 256 x 256 frame; they are divided by 256 without a shift, as the loaders that Stable
-Keypoints and AutoLink released do. A joint of (-1, -1) was not found. Rows come in no order, so they are kept by file
-name and sorted by it.
+Keypoints and AutoLink released do. A joint of (-1, -1) was not found. The rows are in no particular order, so they are
+sorted by file name.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class TaiChi(TableDataset):
 
     @property
     def folder(self) -> Path:
-        """Where landmarks and frames lie."""
+        """The folder of landmarks and frames."""
         return Path(self.root or "") / "taichi"
 
     def annotation_files(self, name: Split) -> Iterable[Path]:
@@ -98,7 +98,7 @@ class TaiChi(TableDataset):
         return self._frames / image_id
 
     def expected_size(self, image_id: str) -> tuple[int, int]:
-        """The frame that joints are pixels of."""
+        """The size of the frame whose pixels the joints count."""
         return SIDE, SIDE
 
     def read(self, name: Split) -> Table:
@@ -139,7 +139,7 @@ def _read_joints(path: Path) -> dict[str, Any]:
 
 
 def _checked(path: Path, name: str, value: Any) -> Any:
-    """The joints of a frame, found ones inside it, missing ones -1 in both coordinates."""
+    """Check the joints of a frame: found ones lie inside it, missing ones are -1 in both coordinates."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "iuf" or value.shape != (len(JOINTS), 2):
         got = f"{value.dtype} of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
         refuse_entry(path, f"value of {name!a:.80}", got, f"numbers of shape ({len(JOINTS)}, 2)")

@@ -18,7 +18,7 @@ import typer
 from typer.testing import CliRunner
 
 from benchmarks.cli import app
-from benchmarks.registry import FORMATS, METHODS, full_name, is_imported, is_own, method_class
+from benchmarks.registry import FORMATS, METHODS, full_name, is_custom, is_imported, method_class
 from benchmarks.settings import choose_tasks, parse_settings
 from tests.custom_data import photo
 from tests.documents import MARKS, PAGES, ROOT, Block, blocks, prose
@@ -214,4 +214,4 @@ def test_every_list_stands_in_some_page() -> None:
 def test_custom_data_names_in_the_text_are_of_known_kinds() -> None:
     named = {name for page in PAGES for name in re.findall(r"--dataset ([a-z]+:\S+?)[`\s]", page.read_text())}
     assert named
-    assert all(is_own(name) and full_name(name) for name in named)
+    assert all(is_custom(name) and full_name(name) for name in named)

@@ -1,1 +1,1 @@
-"""The ``data`` commands: report which datasets are on disk, verify them, and download those that may be."""
+"""The ``data`` commands: report which datasets are on disk, verify them, and download those whose licence allows it."""

@@ -1,4 +1,4 @@
-"""Unpacking one folder of an archive, completely or not at all."""
+"""Unpack one folder of an archive, completely or not at all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from benchmarks.errors import UserError, first_line
 
-RESERVE = 64 << 20  # bytes of the disk to leave free
+RESERVE = 64 << 20  # bytes of the disk that must stay free
 
 
 def refuse_page(path: Path, origin: str) -> None:
@@ -40,7 +40,7 @@ def unpack(path: Path, folder: str, target: Path, aside: Path, report: Callable[
     An existing ``target`` is moved to ``aside``. ``report(done, total)`` is called after every file.
 
     Raises UserError if the archive is broken or has no such folder, if tarfile's ``data`` filter refuses a member (a
-    device, or a name or link that leads outside), and if the disk has not enough room.
+    device, or a name or link that leads outside), and if the disk is too full.
     """
     try:
         with (
@@ -65,7 +65,7 @@ def unpack(path: Path, folder: str, target: Path, aside: Path, report: Callable[
 
 
 def refuse_without_room(size: int, folder: Path) -> None:
-    """Raise UserError if the disk of a folder has not ``size`` bytes, and the reserve, free."""
+    """Raise UserError if the folder's disk has less than ``size + RESERVE`` bytes free."""
     free = shutil.disk_usage(folder).free
     if free < size + RESERVE:
         raise UserError(
@@ -74,7 +74,7 @@ def refuse_without_room(size: int, folder: Path) -> None:
 
 
 def _counted(members: list[tarfile.TarInfo], report: Callable[[int, int], None]) -> Iterator[tarfile.TarInfo]:
-    """The members, each reported when the next one is asked for."""
+    """Yield the members; report each one when the next is requested, which is after it was unpacked."""
     for done, member in enumerate(members, start=1):
         yield member
         report(done, len(members))

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.options import DataRoot
+
 data_app = typer.Typer(
     help="Report, verify and download datasets.",
     no_args_is_help=True,
@@ -23,12 +25,11 @@ class StatusFormat(StrEnum):
     json = "json"
 
 
-DataRoot = Annotated[Path | None, typer.Option(help="Folder with the datasets (default: KEYPOINTS_DATA_ROOT).")]
-
-
 @data_app.command()
 def status(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Datasets (default: all but mini).")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Names of datasets (default: all that need files).")
+    ] = None,
     data_root: DataRoot = None,
     format: Annotated[
         StatusFormat, typer.Option(help="A table for people, or JSON for programs.")
@@ -53,14 +54,14 @@ def describe(
 
 @data_app.command()
 def verify(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Datasets.")],
+    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names of datasets.")],
     data_root: DataRoot = None,
-    annotations_only: Annotated[bool, typer.Option("--annotations-only", help="Check no images.")] = False,
+    annotations_only: Annotated[bool, typer.Option("--annotations-only", help="Do not check the images.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads (default: one for each CPU).")] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for the record of verified images (default: the user's cache folder).")
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="File to write all problems to, one a line.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write all problems to this file, one per line.")] = None,
 ) -> None:
     """Check counts, digests and annotations, and decode every image.
 
@@ -81,7 +82,7 @@ def fetch(
     source: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Unpack this archive instead of downloading it.")
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Move an existing folder to FOLDER.old.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="First move an existing folder to FOLDER.old.")] = False,
 ) -> None:
     """Download and unpack a dataset if its licence allows that; otherwise print how to get it.
 

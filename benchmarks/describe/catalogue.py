@@ -1,4 +1,4 @@
-"""The texts that ``list`` and ``describe`` print, put together from all registries."""
+"""The texts that ``list`` and ``describe`` print."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.describe.protocol import protocol_card, protocol_error
 from benchmarks.describe.task import suite_card, suite_summary, task_card, task_summary
 from benchmarks.describe.text import Pairs, columns
 from benchmarks.errors import unknown
-from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Registry, full_name, is_imported, is_own
+from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Registry, full_name, is_custom, is_imported
 from benchmarks.settings import choose_data_root
 from benchmarks.tasks import SUITES, TASKS
 from leaderboard.literature import systems
@@ -46,7 +46,7 @@ def description(name: str, data_root: Path | None) -> str:
         parts.append(method_card(name))
     if is_imported(name):
         parts.append(imported_card(name))
-    elif is_own(name) or name in DATASETS.entries:
+    elif is_custom(name) or name in DATASETS.entries:
         parts.append(dataset_description(full_name(name), root))
     if name in TASKS:
         parts.append(task_card(TASKS[name], root))

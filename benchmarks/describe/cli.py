@@ -15,9 +15,9 @@ def list_command(
         typer.Argument(help="methods, datasets, tasks, suites, protocols, formats or systems (default: all)."),
     ] = None,
 ) -> None:
-    """List the names that describe knows, each with a summary.
+    """List all names that ``describe`` accepts, each with a summary.
 
-    Formats are those of other systems' outputs; systems are those of the literature that have published results.
+    A format is a file format of another system's keypoints. A system is a published method of the literature.
     """
     from benchmarks.describe.catalogue import listing
 

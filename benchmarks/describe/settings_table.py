@@ -35,12 +35,12 @@ class Row:
 
     @property
     def outer(self) -> str:
-        """The setting itself, or the one that it is a part of."""
+        """Name of the top-level setting: 'outer' for 'outer.inner'."""
         return self.name.partition(".")[0]
 
 
 def settings_text(method: str, cls: type[Method]) -> str:
-    """The settings of a method: notes on them, then those in which its presets differ, then the others."""
+    """Text of a method's settings: notes, a table of settings that differ between presets, a table of the others."""
     configs = preset_configs(cls)
     rows = list(_rows(cls.Config, list(configs.values())))
     differ = {row.outer for row in rows if len(set(row.values)) > 1}
@@ -69,7 +69,7 @@ def preset_configs(cls: type[Method]) -> dict[str, MethodConfig]:
 
 
 def settings(config: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every setting of a config by name; a setting that is a config itself is followed by its own, as 'outer.inner'."""
+    """Yield every setting of a config by name; the settings of a nested config follow it, as 'outer.inner'."""
     for name, field in config.model_fields.items():
         yield f"{prefix}{name}", field
         if inner := nested(field):
@@ -77,7 +77,7 @@ def settings(config: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, F
 
 
 def nested(field: FieldInfo) -> type[BaseModel] | None:
-    """The config that a setting is, or None for a plain value."""
+    """The config class of a nested setting, or None for a plain value."""
     kinds = (field.annotation, *get_args(field.annotation))
     return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
 
@@ -97,7 +97,7 @@ def _value(config: Any, name: str) -> Any:
 
 
 def _text(value: Any) -> str:
-    """A value as ``--set`` takes it."""
+    """A value in the syntax of ``--set``."""
     if value is None:
         return "none"
     return value if isinstance(value, str) else to_json(value).decode()

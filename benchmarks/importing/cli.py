@@ -14,7 +14,7 @@ def import_outputs(options: ImportOptions) -> None:
     """Import the keypoints of another system as a method that ``run`` scores and ``leaderboard`` ranks.
 
     Range, order, number of rows and ids are checked against the task's landmarks. Images are read only if a checkpoint
-    must be run. Exit status: 0 if the keypoints are kept, 2 if the input is wrong (one line says why).
+    must be run. Exit status: 0 the keypoints are written, 2 the input is wrong (one line says why).
     """
     from benchmarks.importing.command import import_command
 

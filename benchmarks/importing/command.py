@@ -1,4 +1,4 @@
-"""The ``import`` command from its options to the files that it keeps."""
+"""The ``import`` command: read, check, join and write keypoints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.importing.options import ImportOptions
 from benchmarks.importing.order import check_placement
 from benchmarks.importing.tasks import open_task, open_task_on
 from benchmarks.importing.writing import check_name, describe, make_record, source_files, write_import
-from benchmarks.registry import is_own, output_format
+from benchmarks.registry import is_custom, output_format
 from benchmarks.tasks import options as task_options
 from datasets.reading.frames import read_frame
 from methods.adapters.base import SPLITS, ImportRequest, OutputError, OutputFormat, Outputs, Split
@@ -26,7 +26,7 @@ SWAPPED = "exchange them, or give --trust-order if their order is right"
 
 
 def import_command(options: ImportOptions) -> str:
-    """Read, check, join and keep keypoints; returns the text to print. Raises UserError for bad input."""
+    """Read, check, join and write keypoints; returns the text to print. Raises UserError for bad input."""
     check_name("--method", options.method)
     adapter = output_format(options.format)
     paths, split_of = _paths(options.paths)
@@ -49,7 +49,7 @@ def import_command(options: ImportOptions) -> str:
     truth = max(request.splits.values(), key=lambda found: len(found.ids))
     remedy = None if options.trust_order else SWAPPED
     notes = check_placement(", ".join(options.paths), joined.of(truth.ids), truth, remedy)
-    remarks = data.dataset.card.remarks if is_own(data.task.dataset) else ()
+    remarks = data.dataset.card.remarks if is_custom(data.task.dataset) else ()
     files = source_files(_files(paths, request.read))
     record = make_record(data, options, options.format, files, (*remarks, *joined.notes, *notes))
     record, folder = write_import(options.output, joined, record)
@@ -67,7 +67,7 @@ def _data(options: ImportOptions) -> TaskData:
 
 
 def _paths(texts: Sequence[str]) -> tuple[tuple[Path, ...], dict[Path, Split]]:
-    """The paths, and the splits of those like ``regress:PATH`` or ``test:PATH``. Raises UserError if one is absent."""
+    """The paths, and the split of each ``regress:PATH`` or ``test:PATH``. Raises UserError for a missing path."""
     paths: list[Path] = []
     split_of: dict[Path, Split] = {}
     for text in texts:
@@ -83,7 +83,7 @@ def _paths(texts: Sequence[str]) -> tuple[tuple[Path, ...], dict[Path, Split]]:
 
 
 def _settings(adapter: OutputFormat, assignments: Iterable[str]) -> dict[str, str]:
-    """The ``--option`` assignments. Raises UserError for another form and for an option that the format lacks."""
+    """Options of the format from ``--option NAME=VALUE``. Raises UserError for bad syntax and for an unknown option."""
     settings = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
@@ -126,7 +126,7 @@ def _checked(outputs: Sequence[Outputs], data: TaskData) -> Sequence[Outputs]:
 
 
 def _files(paths: Iterable[Path], read: Iterable[Path]) -> dict[Path, str]:
-    """The files with their names: those given, and in a folder those read (all where it is unknown), by path in it."""
+    """Source files and their names. Of a folder: the files that the adapter read, or all if that is unknown."""
     files: dict[Path, str] = {}
     for path in paths:
         inner = [path]

@@ -1,4 +1,4 @@
-"""Finds the image of each row of somebody's keypoints: by name, by landmarks, or by its place if the counts agree."""
+"""Find the image of each row of imported keypoints: by name, by landmarks, or by row number if the counts agree."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _first_splits(truths: Truths) -> dict[str, Split]:
 
 
 def _called(truths: Truths, split: Split | None) -> str:
-    """A split in messages."""
+    """The name of a split in messages."""
     return "the task" if split is None else truths[split].name or f"split '{split}'"
 
 
@@ -161,9 +161,9 @@ def _by_place(output: Outputs, truths: Truths) -> _Rows:
 
 
 def _by_name(output: Outputs, truths: Truths) -> _Rows:
-    """Join by the whole name, with or without its suffix, if that finds any image; else by a part of the name.
+    """Join by the full name, with or without its suffix, if that finds any image; else by the file name.
 
-    A whole name is never taken for a part: one that is an image's id is not another image with the same file name.
+    If one full name is an image's id, no row is joined by its file name alone: it could be another image's.
     """
     names = output.names or ()
     if len(names) != len(output.keypoints):
@@ -180,9 +180,9 @@ def _by_name(output: Outputs, truths: Truths) -> _Rows:
 
 
 def _by_part(output: Outputs, names: Sequence[str], truths: Truths) -> list[str | None]:
-    """Join by the name of the file, or by that without its suffix, whichever fits most rows.
+    """Join by the file name, with or without its suffix, whichever matches more rows.
 
-    Names that fit both splits belong to the split of which they leave out fewest images.
+    If the names match both splits, they belong to the split with the smaller share of images left out.
     """
     readings: list[tuple[tuple[int, int, float], list[str | None]]] = []
     for split in [output.split] if output.split else [None, *truths]:
@@ -197,7 +197,7 @@ def _by_part(output: Outputs, names: Sequence[str], truths: Truths) -> list[str 
         raise UserError(f"{output.source}: names no image of the task; it has '{names[0]}', the task '{example}'")
     chosen, *others = [found for rank, found in readings if rank == best]
     if any(found != chosen for found in others):
-        raise UserError(f"{output.source}: its names fit both splits alike; write regress:FILE or test:FILE")
+        raise UserError(f"{output.source}: its names match both splits equally well; write regress:FILE or test:FILE")
     return chosen
 
 
@@ -206,11 +206,11 @@ def _used(output: Outputs, truths: Truths, names: Sequence[str], found: list[str
     if not extra:
         return _Rows(found, [])
     where = _called(truths, output.split)
-    return _Rows(found, [f"{output.source}: {len(extra):,} rows are of no image of {where}, first '{extra[0]}'"])
+    return _Rows(found, [f"{output.source}: {len(extra):,} rows belong to no image of {where}, first '{extra[0]}'"])
 
 
 def _look_up(names: Sequence[str], ids: Iterable[str], key: Callable[[str], str]) -> list[str | None]:
-    """The image of each name that has the same ``key``, None where images or names share one."""
+    """The image with the same ``key`` as each name; None if several images or several names have that key."""
     parts = {image_id: key(image_id) for image_id in ids}
     counts, called = Counter(parts.values()), Counter(map(key, set(names)))
     known = {part: image_id for image_id, part in parts.items() if counts[part] == 1 and called[part] == 1}

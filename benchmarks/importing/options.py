@@ -13,7 +13,7 @@ from benchmarks.options import DataRoot, ProfileName
 
 @dataclass(frozen=True, kw_only=True)
 class ImportOptions:
-    """The options of ``import`` as given."""
+    """Values of the options of ``import``."""
 
     format: Annotated[
         str, typer.Argument(help="Format of the files: neutral, stable_keypoints, ... (see list formats).")
@@ -22,19 +22,21 @@ class ImportOptions:
         list[str],
         typer.Argument(metavar="PATH...", help="Files or folders; regress:PATH or test:PATH names the split."),
     ]
-    method: Annotated[str, typer.Option(metavar="NAME", help="Name of the row.")]
-    task: Annotated[str | None, typer.Option(help="Task whose images the keypoints are of.")] = None
+    method: Annotated[str, typer.Option(metavar="NAME", help="Name of the method in tables.")]
+    task: Annotated[str | None, typer.Option(help="Task whose images the keypoints belong to.")] = None
     dataset: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|KIND:PATH",
-            help="Dataset in place of a task, also a custom one such as coco:FILE.json; with --keypoints.",
+            help="Dataset instead of a task, registered or custom (coco:FILE.json); needs --keypoints.",
         ),
     ] = None
-    keypoints: Annotated[int | None, typer.Option(min=1, help="Keypoints per image, for a --dataset.")] = None
+    keypoints: Annotated[int | None, typer.Option(min=1, help="Keypoints per image, with --dataset.")] = None
     profile: ProfileName = None
     data_root: DataRoot = None
-    output: Annotated[Path, typer.Option(help="Run directory; the keypoints go to its folder imports.")] = Path("runs")
+    output: Annotated[Path, typer.Option(help="Run directory; the keypoints go to its subfolder imports.")] = Path(
+        "runs"
+    )
     supervision: Annotated[str, typer.Option(metavar="TEXT", help="Supervision of the method.")] = "unsupervised"
     saw_landmarks: Annotated[
         bool | None,

@@ -1,8 +1,8 @@
-"""Checks of the order of x and y, and of the scale of keypoints, against the landmarks of the same images.
+"""Check the order of x and y, and the scale of keypoints, against the landmarks of the same images.
 
-The x of landmarks follows the x of keypoints. So each coordinate of the landmarks is regressed on the same coordinate
-of the keypoints, on half of the images, and predicted on the others; then on the other coordinate. If the other
-coordinate predicts much better, x and y are exchanged.
+The x of landmarks correlates with the x of keypoints. So each coordinate of the landmarks is regressed on the same
+coordinate of the keypoints, on half of the images, and predicted on the other half. This is repeated with the other
+coordinate of the keypoints. If that predicts much better, x and y are exchanged.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-MOST_IMAGES = 4000
-LITTLE = 0.02
-SLIGHTLY = 0.05
-CLEARLY = 0.15
+MOST_IMAGES = 4000  # images to check, at most
+LITTLE = 0.02  # explained variance below which keypoints predict nothing
+SLIGHTLY = 0.05  # gain in explained variance by exchanging x and y: in doubt above this
+CLEARLY = 0.15  # exchanged above this
 
 
 def check_placement(source: str, keypoints: Floats, truth: SplitTruth, remedy: str | None) -> list[str]:
     """Notes on the order and the scale of keypoints (N, K, 2) of the images of ``truth``.
 
-    Raises UserError with the ``remedy`` where y comes before x; with the remedy None that is only noted.
+    Raises UserError with the ``remedy`` if y comes before x; if the remedy is None, a note says so instead.
     """
     looks_swapped, found = check_order(keypoints, truth)
     if looks_swapped:
@@ -39,16 +39,16 @@ def check_placement(source: str, keypoints: Floats, truth: SplitTruth, remedy: s
 
 
 def check_order(keypoints: Floats, truth: SplitTruth) -> tuple[bool, str]:
-    """Whether y seems to come before x in keypoints (N, K, 2) of the images of ``truth``, and what was measured.
+    """Whether y seems to come before x in keypoints (N, K, 2) of the images of ``truth``, and the evidence as text.
 
-    The text is empty for keypoints that look right, and for too few images to tell.
+    The text is empty if the order looks right or there are too few images to tell.
     """
     step = max(1, len(keypoints) // MOST_IMAGES)
     points, landmarks, visible = keypoints[::step], truth.landmarks[::step], truth.visible[::step]
     if len(points) < 4 * (points.shape[1] + 1):
         return False, ""
     as_written, swapped = (explained(found, landmarks, visible) for found in (points, points[..., ::-1]))
-    measured = f"read as (y, x) they explain {swapped:.0%} of where landmarks are, as (x, y) {as_written:.0%}"
+    measured = f"read as (y, x) they explain {swapped:.0%} of the landmarks' variance, as (x, y) {as_written:.0%}"
     if swapped > as_written + CLEARLY and swapped > 2 * as_written:
         return True, measured
     if swapped > as_written + SLIGHTLY:
@@ -64,7 +64,7 @@ def check_order(keypoints: Floats, truth: SplitTruth) -> tuple[bool, str]:
 def check_scale(keypoints: Floats, truth: SplitTruth) -> str:
     """A note on keypoints (N, K, 2) that all lie in the upper left quarter of the image; else empty.
 
-    That happens to pixels that were divided by the side of a larger image. Nothing is noted where all landmarks lie in
+    This happens to pixels that were divided by the side of a larger image. The note is empty if all landmarks lie in
     that quarter too.
     """
     farthest, landmarks = float(keypoints.max()), truth.landmarks[truth.visible]
@@ -72,7 +72,7 @@ def check_scale(keypoints: Floats, truth: SplitTruth) -> str:
         return ""
     return (
         f"no keypoint lies beyond {farthest:.2f} of the image in x or y, but landmarks do (up to "
-        f"{landmarks.max():.2f}): the keypoints may be pixels of a smaller image than was said"
+        f"{landmarks.max():.2f}): the keypoints may be pixels of a smaller image than stated"
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.registry import full_name, is_own, open_dataset
+from benchmarks.registry import full_name, is_custom, open_dataset
 from benchmarks.settings import choose_data_root, choose_profile, choose_tasks
 from benchmarks.tasks import task_on
 from datasets.reading.table import Table, TableDataset
@@ -60,14 +60,14 @@ def open_task(name: str, profile_option: str | None, data_root: Path | None) -> 
 
 
 def open_task_on(name: str, num_keypoints: int, profile_option: str | None, data_root: Path | None) -> TaskData:
-    """Open the task of K keypoints on a dataset, or on custom data such as coco:FILE, which has the paper profile.
+    """Open the task of K keypoints on a dataset or on custom data such as coco:FILE; custom data has the paper profile.
 
     Raises UserError for an unknown dataset and without annotations, DatasetError for broken custom data.
     """
     name = full_name(name)
     profile, root, why = choose_profile(profile_option, data_root)
-    if is_own(name) and profile_option is None:
-        profile, why = "paper", "own data"
+    if is_custom(name) and profile_option is None:
+        profile, why = "paper", "custom data"
     elif profile == "mini":
         root, _ = choose_data_root(data_root)  # for a dataset without a synthetic counterpart
     return _with_annotations(task_on(name, num_keypoints, open_dataset(name, root)), profile, root, why)
@@ -79,5 +79,5 @@ def _with_annotations(task: Task, profile: Profile, root: Path | None, why: str)
     if not found:
         raise UserError(f"task {task.id} has no annotations here: {reason}")
     if not dataset.card.landmark_names:
-        raise UserError(f"{dataset.card.id} has no landmarks, expected some to measure keypoints by")
+        raise UserError(f"{dataset.card.id} has no landmarks, expected landmarks to measure keypoints with")
     return TaskData(task, profile, root, dataset, f"profile {profile}: {why}")

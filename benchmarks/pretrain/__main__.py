@@ -25,7 +25,7 @@ def train(
         int | None, typer.Option(help="Updates of the UNet (default: 1500, or no limit with --minutes).", min=1)
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Minutes of training of the UNet, unless --steps ends it sooner.", min=0.01)
+        float | None, typer.Option(help="Limit on the minutes of training of the UNet.", min=0.01)
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Drawings in an update of the UNet.", min=1)] = 256,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate of the UNet.", min=0)] = 1.5e-3,
@@ -85,7 +85,7 @@ def report(
     count: Annotated[int, typer.Option(help="Number of held-out drawings to measure on.")] = 200,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Measure how far words attend from their parts and what a colour word changes; save samples and loss curves."""
+    """Measure where words attend and the effect of a colour word; save samples and loss curves."""
     import json
 
     from benchmarks.pretrain.report import write_report

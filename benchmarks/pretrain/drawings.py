@@ -1,4 +1,4 @@
-"""Captioned drawings and random numbers on the training device, so that no update waits for a copy.
+"""Captioned drawings and random numbers on the training device, so that updates wait for no copy.
 
 Code that runs in an update must not copy a number to the device, or the update cannot be recorded as a CUDA graph.
 ``masked_fill`` and ``fill_`` pass a number as an argument; ``torch.where`` copies it.

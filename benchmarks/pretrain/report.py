@@ -1,4 +1,4 @@
-"""Measurements of a trained mini model: where its words attend, and what a colour word changes in an image."""
+"""Measurements of a trained mini model: attention of words, and effect of a colour word on the image."""
 
 from __future__ import annotations
 

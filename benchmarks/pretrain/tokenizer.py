@@ -17,7 +17,7 @@ SPECIAL = ("<|startoftext|>", "<|endoftext|>")
 def byte_pairs(words: Sequence[str]) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Vocabulary and merges of a byte pair encoding that makes each of the lower-case ASCII ``words`` one token.
 
-    The most frequent pair is merged next, and of several the alphabetically first, so that the result is the same in
+    Each merge takes the most frequent pair, and the alphabetically first of several, so that the result is the same in
     every process. The trainer of ``tokenizers`` numbers tokens in the order of a hash table, which differs.
     """
     spelled = {word: [*word[:-1], f"{word[-1]}</w>"] for word in words}

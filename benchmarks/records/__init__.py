@@ -1,1 +1,1 @@
-"""What a run keeps, where it came from, and its mirror in MLflow."""
+"""Records of runs, their provenance, and their mirror in MLflow."""

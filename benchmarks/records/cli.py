@@ -11,7 +11,7 @@ from benchmarks.options import UI_PORT, Output
 
 
 def mirror(output: Output = Path("runs")) -> None:
-    """Bring MLflow up to date with the records."""
+    """Update MLflow from the records of a run directory."""
     from benchmarks.records.mlflow_mirror import mirror, store_uri
     from leaderboard.text import without_passwords
 
@@ -30,11 +30,11 @@ def ui(
 
 def export(
     source: Annotated[Path, typer.Argument(help="The folder of a fit or of a cell, or a run directory with one fit.")],
-    destination: Annotated[Path, typer.Argument(help="Folder to write into, such as embedding.pt and indices.pt.")],
+    destination: Annotated[Path, typer.Argument(help="Folder for the files, such as embedding.pt and indices.pt.")],
 ) -> None:
-    """Write a fit in the format of another program: Stable Keypoints' tokens as its released code reads them.
+    """Write a fit in the format of another program, such as tokens for the released code of Stable Keypoints.
 
-    In the other direction --set stable_keypoints.tokens=FOLDER predicts with such files, or with another fit.
+    In the other direction, --set stable_keypoints.tokens=FOLDER predicts with such files or with another fit.
     """
     from benchmarks.records.export import export
 

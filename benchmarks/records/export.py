@@ -1,4 +1,4 @@
-"""Writing a fit in the format of another program, as its method's ``export`` does."""
+"""Export a fit in the format of another program."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def export(source: Path, destination: Path) -> str:
-    """Write a fit into ``destination`` in the format of another program; gives a line that names the files.
+    """Write a fit into ``destination`` in the format of another program; returns a line that names the files.
 
-    ``source`` is the folder of a fit or of a cell, or a run directory with one fit. Raises UserError where it is none
-    of these, and MethodError where the method cannot export the fit.
+    ``source`` is the folder of a fit or of a cell, or a run directory with one fit. Raises UserError if it is none of
+    these, and MethodError if the method cannot export the fit.
     """
     folder, cls = _fit(source)
     written = cls.export(folder, destination)
@@ -34,7 +34,9 @@ def _fit(source: Path) -> tuple[Path, type[Method]]:
     found = [(folder, cls) for folder in folders if (cls := _exporter(folder)) is not None]
     found = [(folder, cls) for folder, cls in found if not cls.card.is_floor] or found  # a run has its baseline's fits
     if not found and is_cell:
-        raise UserError(f"{source} is a cell whose fit cannot be exported: {folders[0]} is gone or of another method")
+        raise UserError(
+            f"{source} is a cell whose fit cannot be exported: {folders[0]} is missing or belongs to another method"
+        )
     if not found:
         raise UserError(
             f"nothing to export at {source}: expected a run directory, or the folder of a cell or of a fit, of a "
@@ -47,7 +49,7 @@ def _fit(source: Path) -> tuple[Path, type[Method]]:
 
 
 def _exporter(folder: Path) -> type[Method] | None:
-    """The method that can export a fit: the one that the folder is named after, or the first that knows its files."""
+    """The method that can export a fit: the one in the folder's name, or the first whose files are all there."""
     for name in sorted(METHODS.entries, key=lambda name: not folder.name.startswith(f"{name}--")):
         try:
             cls = method_class(name)
@@ -62,4 +64,4 @@ def _fit_of_cell(path: Path) -> str:
     try:
         return str(json.loads(path.read_text(encoding="utf-8"))["provenance"]["fit_id"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} does not say which fit it is of; name the folder of the fit") from error
+        raise UserError(f"{path} does not name its fit; name the folder of the fit") from error

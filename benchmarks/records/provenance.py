@@ -1,4 +1,4 @@
-"""Where a number comes from: code, versions, machine, command, and the memory it took."""
+"""Provenance of a record: code, versions, machine, command and peak memory."""
 
 from __future__ import annotations
 
@@ -124,6 +124,6 @@ def _torch(device: str) -> dict[str, Any]:
     return {
         "gpu": gpu,
         "threads": torch.get_num_threads(),
-        "thread_wait_policy": os.environ.get("OMP_WAIT_POLICY"),  # None: OpenMP's own, which spins for a while
+        "thread_wait_policy": os.environ.get("OMP_WAIT_POLICY"),  # None: OpenMP's default, spinning for a while
         "dtype": str(torch.get_default_dtype()),
     }

@@ -1,9 +1,9 @@
 """The run directory, in which every folder and file appears whole or not at all.
 
-``cells/<cell id>/`` holds the record (result.json), predictions, errors, history and picture of a cell;
-``fits/<fit id>/`` what a method learned, shared by all cells with the same fit; ``fits/<fit id>.partial/`` the
-checkpoints of a fit that is not finished; ``partial/<fit id>/`` the predictions of cells that are not finished. It is
-removed when all cells of the fit are finished.
+* ``cells/<cell id>/``: record (result.json), predictions, errors, history and picture of a cell
+* ``fits/<fit id>/``: a saved fit, shared by all cells with the same fit id
+* ``fits/<fit id>.partial/``: checkpoints of an unfinished fit
+* ``partial/<fit id>/``: predictions of unfinished cells, removed when all cells of the fit are finished
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Store:
         self._staging = output / "staging"
 
     def prepare(self) -> None:
-        """Make the folders. Raises UserError where they cannot be written to."""
+        """Make the folders. Raises UserError if they are not writable."""
         try:
             for folder in (self.cells, self.fits, self.leaderboard, self._staging):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ class Store:
 
     @contextmanager
     def staged(self, folder: Path) -> Iterator[Path]:
-        """Give an empty folder to fill; at the end it replaces ``folder``, on an exception it is removed."""
+        """Yield an empty folder to fill; at the end it replaces ``folder``, on an exception it is removed."""
         filling = self._staging / f"{folder.name}.{uuid4().hex[:8]}"
         filling.mkdir()
         try:
@@ -94,7 +94,7 @@ class Store:
 
 
 def write_record(folder: Path, record: ResultRecord) -> None:
-    """Write ``result.json``, which makes the cell exist."""
+    """Write ``result.json``; a cell exists once it has this file."""
     write_atomically(folder / RESULT, record.model_dump_json(indent=1) + "\n")
 
 
@@ -135,7 +135,7 @@ def read_keypoints(path: Path) -> tuple[pa.Table, NDArray[np.float64]]:
 
 
 def write_table(path: Path, columns: dict[str, Any]) -> None:
-    """Write columns of equal length as a parquet file, whole or not at all. Raises OSError where it cannot."""
+    """Write columns of equal length as a parquet file, whole or not at all. Raises OSError if that fails."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,5 +1,5 @@
-"""The gate: a small fixed grid of values, compared with committed references so that none moves unnoticed.
+"""The ``regress`` command, a regression test: values of a small fixed grid are compared with committed references.
 
-``leaderboard/reference`` holds the references, a file for each part of the grid, and the log of why they were
-rewritten; ``tolerances.json`` says how far each kind of value may move.
+``leaderboard/reference`` holds the references, one file per part of the grid, and a log with the reason for each
+update; ``tolerances.json`` says how far each kind of value may move.
 """

@@ -1,4 +1,4 @@
-"""The cells of the grid that need a method: settings, floors on every mini task, and methods for a few steps."""
+"""Cells of the grid that need a method: settings, the baselines (floors) on every mini task, and fits of few steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DIGITS = 9  # significant digits of the numbers that are kept; tolerances are fa
 class Fit:
     """A method with settings that make its fit short, on some tasks with ``limit`` images a split.
 
-    Two or three steps are enough, and few enough that rounding has not grown to something that can be seen.
+    Two or three steps are enough to show a change, and too few for rounding to grow visible.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Fit:
 _WORLDS = ("celeba_aligned", "cub_all", "taichi")  # a task of each mini world
 _FEW = {"selection_images": 8}
 _DOUBLE = {**_FEW, "dtype": "float64"}  # rounds so little that other processors choose the same tokens
-_SLOW = {"steps": 3, "learning_rate": 1e-4}  # biases before a normalisation have no gradient: they move by rounding
+_SLOW = {"steps": 3, "learning_rate": 1e-4}  # biases before a normalisation have no gradient; only rounding moves them
 FITS = (
     Fit("random_tokens", "random_tokens", tuple(TASKS), {**_DOUBLE, "selection_images": 3}, limit=3),
     Fit("stable_keypoints", "stable_keypoints", _WORLDS, {**_DOUBLE, "steps": 3}, limit=6),
@@ -52,7 +52,7 @@ FITS = (
     Fit("dift_kmeans", "dift_kmeans", ("celeba_aligned",)),
     Fit("supervised", "supervised", ("celeba_aligned",), {"steps": 3}),
 )
-_PINNED = {method: {"features": "vgg16"} for method in ("autolink", "imm")}  # by default what the machine has
+_PINNED = {method: {"features": "vgg16"} for method in ("autolink", "imm")}  # their default depends on the machine
 
 
 class Bench:
@@ -64,7 +64,7 @@ class Bench:
     def run(
         self, method: str, task: str, settings: Mapping[str, Any] | None = None, limit: int | None = None
     ) -> tuple[ResultRecord, Path]:
-        """Run a method on a task; gives the record and the folder of the cell. Raises UserError where it fails."""
+        """Run a method on a task; returns the record and the folder of the cell. Raises UserError if it fails."""
         from benchmarks.registry import opener
         from benchmarks.run.plan import Request, make_plan
 
@@ -93,12 +93,12 @@ class Bench:
         from benchmarks.progress import Progress
         from benchmarks.records.store import Store
         from benchmarks.registry import opener
-        from benchmarks.run.distributed import Lead
+        from benchmarks.run.distributed import Coordinator
         from benchmarks.run.executor import InProcess
 
         store = Store(self._output)
         store.prepare()
-        return InProcess(store, opener(None), DEVICE, Progress(Console(quiet=True), 1), Lead(DEVICE))
+        return InProcess(store, opener(None), DEVICE, Progress(Console(quiet=True), 1), Coordinator(DEVICE))
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def one_thread() -> Iterator[None]:
 
 
 def setting_cells() -> dict[str, Cell]:
-    """The settings of every method of ``FITS``: of the mini profile (fits here replace some), and of other presets."""
+    """Cells with the settings of the methods in ``FITS``, under both profiles and the preset of the released code."""
     mini = dict.fromkeys(fit.method for fit in FITS)
     return {
         **{f"settings/{method}": partial(settings_of, method, "mini") for method in mini},
@@ -135,7 +135,7 @@ def setting_cells() -> dict[str, Cell]:
 
 
 def floor_cells(bench: Bench) -> dict[str, Cell]:
-    """The floors that know nothing of the image, on every mini task in full."""
+    """The baselines in ``FLOORS``, on every mini task with all images."""
     return {f"floors/{floor}/{task}": partial(measure_floor, bench, floor, task) for floor in FLOORS for task in TASKS}
 
 
@@ -145,14 +145,14 @@ def fit_cells(bench: Bench) -> dict[str, Cell]:
 
 
 def settings_of(method: str, profile: str, **settings: Any) -> Metrics:
-    """Every setting of a method in a profile, as JSON has it."""
+    """Every setting of a method in a profile, as JSON values."""
     from benchmarks.registry import method_class
 
     return method_class(method).config_for(profile, settings).model_dump(mode="json")
 
 
 def measure_floor(bench: Bench, floor: str, task: str) -> Metrics:
-    """A floor's value under every protocol of the task."""
+    """The value of a baseline under every protocol of the task."""
     record, _ = bench.run(floor, task)
     return {score.protocol: rounded(score.value) for score in record.scores}
 
@@ -174,6 +174,6 @@ def measure_fit(bench: Bench, fit: Fit, task: str) -> Metrics:
 
 
 def rounded(number: float) -> float | int:
-    """A number to the digits that references keep; a whole one without its decimal point."""
+    """A number with ``DIGITS`` significant digits; a whole number as int."""
     short = float(f"{number:.{DIGITS}g}")
     return int(short) if short.is_integer() else short

@@ -15,23 +15,22 @@ def regress(
         list[str] | None,
         typer.Option(
             metavar="PART|PATTERN",
-            help="settings, protocols, floors, fits, or ids ('floors/grid/*'); repeatable.",
+            help="Part (settings, protocols, floors, fits) or pattern of ids ('floors/grid/*'); repeatable.",
         ),
     ] = None,
     update: Annotated[
-        bool, typer.Option("--update", help="Rewrite the parts that moved; needs a tree without other changes.")
+        bool,
+        typer.Option("--update", help="Rewrite the references of parts that moved; refuses other uncommitted changes."),
     ] = False,
-    reason: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="With --update: why they moved, for log.json.")
-    ] = None,
-    every_row: Annotated[bool, typer.Option("--all", help="Show every row of what moved.")] = False,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Reason for --update, kept in log.json.")] = None,
+    every_row: Annotated[bool, typer.Option("--all", help="Print every value that moved, not only 40.")] = False,
     references: Annotated[Path, typer.Option(help="Folder of the references.")] = _REFERENCES,
 ) -> None:
     """Measure a small fixed grid and compare it with committed references.
 
-    The grid is the settings of the methods, every protocol on fixed points, the floors on every mini task, and the
-    methods for a few steps; it runs on the CPU and needs no data. Exit status: 0 nothing moved, 1 something moved, is
-    new, is gone or failed, 2 a mistake that you can correct, 130 interrupted.
+    The grid has the settings of the methods, every protocol on fixed points, the baselines (floors) on every mini task,
+    and fits of a few steps; it runs on the CPU and needs no data. Exit status: 0 nothing moved, 1 a value moved, is
+    new, is gone or failed, 2 bad input, 130 interrupted.
     """
     from benchmarks.regress.command import RegressOptions, regress_command
     from benchmarks.signals import exit_status, terminable
@@ -41,6 +40,6 @@ def regress(
         with terminable():
             status = regress_command(options)
     except KeyboardInterrupt as stop:
-        typer.echo("interrupted: the references stay as they are", err=True)
+        typer.echo("interrupted: the references are unchanged", err=True)
         status = exit_status(stop)
     raise typer.Exit(status)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.regress.compare import Cell, Grid
 
 TOLERANCES = Path(__file__).with_name("tolerances.json")
-NAMED = 10  # at most so many changed files are named where an update is refused
+NAMED = 10  # changed files to name if an update is refused, at most
 _ABOUT = ("python", "platform", "cpu", "versions")
 _SHORT = {NEW: "new", GONE: "gone", BY_HAND: "changed by hand"}
 
@@ -42,7 +42,7 @@ class RegressOptions:
 
 
 def regress_command(options: RegressOptions) -> int:
-    """Measure the grid and compare it, or rewrite the references; gives 0 if nothing moved or all was written, else 1.
+    """Compare the grid with the references or rewrite them; returns 0 if nothing moved or all was written, else 1.
 
     Raises UserError for options that do not go together, a pattern that names no cell, unreadable references, and an
     update from a working tree with uncommitted changes.
@@ -63,11 +63,11 @@ def regress_command(options: RegressOptions) -> int:
     print_findings(console, [*verdict.failed, *verdict.findings], options.every_row)
     if options.update:
         return _update(console, options.references, verdict, made_with, reason)
-    return _say(console, verdict)
+    return _conclude(console, verdict)
 
 
 def the_grid(bench: Bench) -> dict[str, Cell]:
-    """Every cell by its id, ``<part>/...``, in the order they are measured: quick ones first."""
+    """Every cell by its id, ``<part>/...``, in the order of measurement: quick ones first."""
     return {**setting_cells(), **protocol_cells(), **floor_cells(bench), **fit_cells(bench)}
 
 
@@ -98,7 +98,7 @@ def _reason(options: RegressOptions) -> str:
 
 
 def _check_clean(console: Console, folder: Path) -> None:
-    """Raise UserError where files other than the references differ from their commit."""
+    """Raise UserError if files other than the references differ from their commit."""
     changed = changed_files()
     if changed is None:
         console.print("no git checkout: it is unknown which commit these references belong to", style="yellow")
@@ -114,7 +114,7 @@ def _check_clean(console: Console, folder: Path) -> None:
 
 
 def _check_whole_parts(grid: Grid, references: References, chosen: Iterable[str]) -> None:
-    """Raise UserError where only some cells of a part would be rewritten."""
+    """Raise UserError if only some cells of a part would be rewritten."""
     left_out = {*grid, *references.cells} - set(chosen)
     for part in sorted({part_of(cell) for cell in left_out} & {part_of(cell) for cell in chosen}):
         raise UserError(f"--update rewrites whole parts, since each names what it was made with; use --only {part}")
@@ -132,8 +132,8 @@ def _measure(console: Console, grid: Grid, references: References, chosen: Seque
     return total
 
 
-def _say(console: Console, verdict: Verdict) -> int:
-    """Print the last line; gives the exit status. A gate that measured nothing fails."""
+def _conclude(console: Console, verdict: Verdict) -> int:
+    """Print the last line; returns the exit status. Measuring nothing is a failure."""
     beyond, broken = len(verdict.findings), len(verdict.failed)
     if not verdict.measured:
         console.print("failed: nothing was measured", style="red")
@@ -147,17 +147,17 @@ def _say(console: Console, verdict: Verdict) -> int:
             soft_wrap=True,
         )
         return 1
-    console.print(f"passed: {verdict.values} values of {len(verdict.measured)} cells are as they were")
+    console.print(f"passed: {verdict.values} values of {len(verdict.measured)} cells agree with their references")
     return 0
 
 
 def _update(console: Console, folder: Path, verdict: Verdict, made_with: dict[str, Any], reason: str) -> int:
     """Rewrite the parts in which something moved, unless a cell failed."""
     if verdict.failed or not verdict.measured:
-        console.print("references stay as they are: every cell must give its values first", style="red")
+        console.print("references are unchanged: every cell must be measured without error first", style="red")
         return 1
     if not verdict.findings:
-        console.print("references stay as they are: nothing moved")
+        console.print("references are unchanged: nothing moved")
         return 0
     moved: dict[str, list[str]] = {}
     for found in verdict.findings:

@@ -1,4 +1,4 @@
-"""Comparing the values of cells with their references, each within the tolerance that ``tolerances.json`` gives it."""
+"""Compare the values of cells with their references, within the tolerances of ``tolerances.json``."""
 
 from __future__ import annotations
 
@@ -20,16 +20,15 @@ Grid = Mapping[str, Cell]
 ALL = "the whole cell"
 NEW = "it has no reference yet; if it is meant to be new, write one with --update --reason TEXT"
 GONE = "it has a reference but is no longer measured; if that is meant, drop it with --update --reason TEXT"
-BY_HAND = "the file is not as --update left it, so the log does not say why it changed"
+BY_HAND = "the file was changed without --update, so the log has no reason for it"
 
 
 class Tolerance(BaseModel):
     """How far a number may move: by ``absolute`` plus ``relative`` times its reference; without either, not at all.
 
-    With ``within`` the value is keypoints, one row (x0, y0, x1, y1, ...) an image; what is compared with ``absolute``
-    is the percentage of keypoints further than ``within`` image sides from those of the reference. ``cells``
-    and ``metrics`` are patterns of what it holds for; ``reason`` says why it is this wide, ``meaning`` what a larger
-    difference means.
+    ``within`` is for keypoints, one row (x0, y0, x1, y1, ...) per image: ``absolute`` then limits the percentage of
+    keypoints further than ``within`` image sides from the reference. ``cells`` and ``metrics`` are patterns of the ids
+    that the tolerance holds for; ``reason`` explains its width, ``meaning`` explains a larger difference.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +48,7 @@ class Tolerance(BaseModel):
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is not as its reference has it, with both values as text; '' where there are none to compare."""
+    """A difference from a reference, with both values as text, or '' if there are none to compare."""
 
     cell: str
     metric: str
@@ -63,27 +62,27 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The values measured, by cell; what differs from its reference; and cells that ``failed`` to give values."""
+    """Measured values by cell, differences from the references, and cells that ``failed``."""
 
     measured: Mapping[str, Metrics] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
     failed: Sequence[Finding] = ()
 
     def __add__(self, other: Verdict) -> Verdict:
-        """Both together."""
+        """Join two verdicts."""
         measured = {**self.measured, **other.measured}
         return Verdict(measured, [*self.findings, *other.findings], [*self.failed, *other.failed])
 
     @property
     def values(self) -> int:
-        """How many values were compared."""
+        """Number of measured values."""
         return sum(map(len, self.measured.values()))
 
 
 def judge(
     grid: Grid, references: References, tolerances: Sequence[Tolerance], part: str, cells: Sequence[str]
 ) -> Verdict:
-    """Measure cells of a part and compare them; a cell that raises is among ``failed``, and the others go on."""
+    """Measure cells of a part and compare them; a cell that raises is added to ``failed``, and the others still run."""
     measured: dict[str, Metrics] = {}
     findings = [Finding(part, ALL, BY_HAND)] if part in references.by_hand else []
     failed = []
@@ -103,7 +102,7 @@ def judge(
 
 
 def _compare_cell(cell: str, values: Metrics, known: Metrics, tolerances: Sequence[Tolerance]) -> list[Finding]:
-    """What differs in a cell. Raises ValueError for a cell without values, a number that is not finite, or no rule."""
+    """Findings of a cell. Raises ValueError without values, for a number that is not finite, and without a rule."""
     if not values:
         raise ValueError("gave no values")
     json.dumps(values, allow_nan=False)
@@ -117,7 +116,7 @@ def _compare_cell(cell: str, values: Metrics, known: Metrics, tolerances: Sequen
 
 
 def _rule(cell: str, metric: str, tolerances: Sequence[Tolerance]) -> Tolerance:
-    """The first tolerance that holds. Raises ValueError where there is none."""
+    """The first tolerance that holds. Raises ValueError if there is none."""
     for rule in tolerances:
         if rule.holds_for(cell, metric):
             return rule
@@ -125,7 +124,7 @@ def _rule(cell: str, metric: str, tolerances: Sequence[Tolerance]) -> Tolerance:
 
 
 def compare(cell: str, metric: str, value: Any, reference: Any, rule: Tolerance) -> Finding | None:
-    """The finding where a value differs from its reference by more than it may; None where all is well."""
+    """The finding if a value differs from its reference by more than the tolerance, else None."""
     if rule.within is not None:
         before, now = 0.0, share_moved(reference, value, rule.within)
     elif (rule.relative or rule.absolute) and _is_number(value) and _is_number(reference):
@@ -135,13 +134,13 @@ def compare(cell: str, metric: str, value: Any, reference: Any, rule: Tolerance)
     else:
         return Finding(cell, metric, rule.meaning, json.dumps(reference), json.dumps(value), None, 0.0, rule.reason)
     allowed = rule.absolute + rule.relative * abs(before)
-    if abs(now - before) <= allowed:  # not so where one is NaN
+    if abs(now - before) <= allowed:  # false if one is NaN
         return None
     return Finding(cell, metric, rule.meaning, f"{before:.9g}", f"{now:.9g}", now - before, allowed, rule.reason)
 
 
 def share_moved(reference: Any, value: Any, within: float) -> float:
-    """Percentage of keypoints further than ``within`` from their reference; NaN if there are others, or none."""
+    """Percentage of keypoints further than ``within`` from their reference; NaN if shapes differ or there are none."""
     if not isinstance(reference, list) or not isinstance(value, list):
         return math.nan
     shapes = [[len(row) for row in rows] for rows in (reference, value)]

@@ -1,4 +1,4 @@
-"""Every protocol on points sampled from a seed, so that each is measured, whatever the tasks use."""
+"""Cells that measure every protocol, even one that no task uses, on points sampled from a seed."""
 
 from __future__ import annotations
 

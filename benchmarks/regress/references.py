@@ -1,4 +1,4 @@
-"""The committed references: a JSON file for each part of the grid, and the log of when and why they were rewritten."""
+"""The committed references: a JSON file for each part of the grid, and a log with date and reason of each update."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Part(BaseModel):
 
 
 class Entry(BaseModel):
-    """An entry of the log: what was rewritten, and the hash of each file as it was left (None: removed)."""
+    """An entry of the log: the rewritten parts with the hash of each file (None: removed), and what moved."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,7 +56,7 @@ def part_of(cell: str) -> str:
 
 
 def read_references(folder: Path) -> References:
-    """Read the references of a folder; ``by_hand`` names the parts whose file is not as the log left it.
+    """Read the references of a folder; ``by_hand`` names the parts whose file differs from its hash in the log.
 
     Raises UserError for a file that cannot be read.
     """
@@ -93,9 +93,9 @@ def write_references(
     date: str,
     reason: str,
 ) -> None:
-    """Rewrite the parts that ``moved`` names, and log why with its first lines; a part without cells is removed.
+    """Rewrite the parts in ``moved``, and log the reason with the first lines of each; a part without cells is removed.
 
-    Raises LeaderboardError where nothing can be written, UserError where the log cannot be read.
+    Raises LeaderboardError if a file cannot be written, UserError if the log cannot be read.
     """
     entries = read_log(folder)
     digests: dict[str, str | None] = {}

@@ -1,4 +1,4 @@
-"""Printing the gate's findings: a line for each part, then a table for each meaning."""
+"""Print the findings of ``regress``: a line for each part, then a table for each meaning."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.regress.compare import Finding, Verdict
 from benchmarks.regress.references import References
 
 ROWS = 40
-_NARROWEST = 150  # columns if the output is no terminal, so that a row stays on one line
+_NARROWEST = 150  # columns in files and logs, so that a row stays on one line
 _HEADINGS = ("cell", "metric", "reference", "now", "difference", "tolerance")
 
 
@@ -26,7 +26,7 @@ def console_for_tables() -> Console:
 
 
 def print_part(console: Console, part: str, verdict: Verdict, seconds: float) -> None:
-    """Print how much of a part was measured, and how much of it moved."""
+    """Print the numbers of values of a part that were measured and that moved."""
     text = f"{part}: {len(verdict.measured)} cells, {verdict.values} values, {len(verdict.findings)} moved"
     failed = f", {len(verdict.failed)} cells failed" if verdict.failed else ""
     bad = bool(verdict.findings or verdict.failed)

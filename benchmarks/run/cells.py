@@ -25,12 +25,12 @@ def content_hash(content: dict[str, Any]) -> str:
 class Cell(BaseModel):
     """One run of a method. ``config`` is the profile's default config with ``settings`` applied.
 
-    ``settings`` are the user's, on top of those that the method changes for its fit dataset (``Method.settings_on``).
-    ``by_dataset`` has these changed settings, each with the value that it has on other datasets. ``saw_landmarks`` says
-    whether the method saw landmarks in training. ``variant`` describes an ablation,
-    None for the full method. ``of_predict`` names settings that do not affect fitting. ``made_by`` describes the source
-    of keypoints that another system made; it is None for a method that runs here. Protocols are not part of a cell's
-    identity, so scoring again never runs a model.
+    ``settings`` has the settings that the method changes for its fit dataset (``Method.settings_on``), overridden by
+    the user's. ``by_dataset`` has the changed settings with their values on other datasets. ``saw_landmarks`` says
+    whether the method saw landmarks in training. ``variant`` describes an ablation, None for the full method.
+    ``of_predict`` names settings that do not affect fitting. ``made_by`` describes the source of keypoints that another
+    system made; it is None for a method that runs here. Protocols are not part of a cell's identity, so scoring again
+    never runs a model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,7 +72,7 @@ class Cell(BaseModel):
 
     @property
     def method_id(self) -> str:
-        """The method's name in records and file names: 'imported_mine', wherever that folder is."""
+        """The method's name in records and file names, such as 'imported_mine', without the path of imports."""
         return plain_name(self.method)
 
     @property
@@ -80,7 +80,7 @@ class Cell(BaseModel):
         """``<method>--<task>--<profile>--s<seed>--<8 hex digits of its content>``."""
         content = self._content() | {
             "task": self.task.id,
-            "dataset": plain_name(self.dataset),  # wherever custom data lies; its digests are of its contents
+            "dataset": plain_name(self.dataset),  # without the path of custom data; the digests identify its contents
             "digests": self.digests,
             "profile": self.profile,
         }
@@ -142,7 +142,7 @@ class Cell(BaseModel):
         )
 
     def _content(self) -> dict[str, Any]:
-        """The facts that keypoints depend on, given an image."""
+        """Everything that the keypoints of an image depend on."""
         content: dict[str, Any] = {
             "method": self.method_id,
             "version": self.version,

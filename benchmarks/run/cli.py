@@ -12,11 +12,10 @@ from benchmarks.run.options import RunOptions
 def run(options: RunOptions) -> None:
     """Run methods on tasks and score them.
 
-    Finished work is not run again. A run that was stopped (Ctrl-C, SIGTERM, or killed) goes on from the last checkpoint
-    of its fit, if the method keeps checkpoints, or from the last part of its predictions.
+    Finished cells are not run again. A stopped run (Ctrl-C, SIGTERM or killed) continues from the last checkpoint of
+    its fit, if the method writes checkpoints, or from the last part of its predictions.
 
-    Exit status: 0 all cells are done, 1 a cell failed, 2 a mistake that you can correct, 130 interrupted, 143
-    terminated.
+    Exit status: 0 all cells are done, 1 a cell failed, 2 bad input, 130 interrupted, 143 terminated.
     """
     from benchmarks.run.command import run_command
     from benchmarks.signals import exit_status, terminable
@@ -25,6 +24,6 @@ def run(options: RunOptions) -> None:
         with terminable():
             status = run_command(options)
     except KeyboardInterrupt as stop:  # before the first cell, or in the report after the last
-        typer.echo("interrupted: finished cells stay; the same command goes on from there", err=True)
+        typer.echo("interrupted: finished cells are kept; run the same command again to continue", err=True)
         status = exit_status(stop)
     raise typer.Exit(status)

@@ -16,8 +16,8 @@ from benchmarks.progress import Progress
 from benchmarks.records.mlflow_mirror import Tracker
 from benchmarks.records.provenance import git_state, peak_memory_mb
 from benchmarks.records.store import Store
-from benchmarks.registry import full_name, is_own, method_class, opener
-from benchmarks.run.distributed import Lead, help_out, is_helper
+from benchmarks.registry import full_name, is_custom, method_class, opener
+from benchmarks.run.distributed import Coordinator, is_worker, run_worker
 from benchmarks.run.executor import InProcess
 from benchmarks.run.options import RunOptions
 from benchmarks.run.plan import Plan, Request, make_plan
@@ -40,9 +40,9 @@ if TYPE_CHECKING:
 
 
 def run_command(options: RunOptions) -> int:
-    """Plan, run, and report; the exit status. Raises what the user can mend before anything is run."""
-    helps = is_helper()
-    console = Console(highlight=False, quiet=helps)
+    """Plan, run and report; returns the exit status. Raises errors that the user can correct before anything is run."""
+    worker = is_worker()
+    console = Console(highlight=False, quiet=worker)
     request = _request(options, console)
     plan = make_plan(request)
     print_remarks(console, request.tasks, request.datasets)
@@ -50,20 +50,20 @@ def run_command(options: RunOptions) -> int:
     if not plan.cells:
         raise UserError(_nothing_to_run(plan))
     store = Store(options.output)
-    if helps:
-        return 0 if options.dry_run else help_out(plan, request.datasets, choose_device(options.device))
+    if worker:
+        return 0 if options.dry_run else run_worker(plan, request.datasets, choose_device(options.device))
     if options.dry_run:
         print_plan(console, plan, store, options.overwrite)
         return 0
     device = choose_device(options.device)
     store.prepare()
-    git_state()  # the commit that starts the run, whatever is checked out while it goes on
+    git_state()  # cached now, as another commit may be checked out during the run
     progress = Progress(console, len(plan.cells), lambda: peak_memory_mb(device))
-    lead = Lead(device)
-    executor = InProcess(store, request.datasets, device, progress, lead, refit=options.overwrite == "all")
+    coordinator = Coordinator(device)
+    executor = InProcess(store, request.datasets, device, progress, coordinator, refit=options.overwrite == "all")
     mirror = _Mirror(Tracker(options.output, shlex.join(sys.argv[1:])) if options.mlflow else None, console)
     outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
-    lead.dismiss()
+    coordinator.dismiss()
     _drop_partial(store, plan, outcome)
     return _report(console, store, request, outcome, mirror.finish(outcome))
 
@@ -72,7 +72,7 @@ def _request(options: RunOptions, console: Console) -> Request:
     names = [full_name(name) for name in options.datasets]
     profile, root, why = _profile(options, names)
     console.print(Text(f"profile {profile}: {why}"), soft_wrap=True)
-    if profile == "paper" and root is None and not any(map(is_own, names)):
+    if profile == "paper" and root is None and not any(map(is_custom, names)):
         raise UserError(f"profile 'paper' needs data: name its folder with --data-root or {DATA_ROOT}")
     datasets = opener(root)
     tasks = choose_tasks(options.tasks, options.suites) if options.tasks or options.suites or not names else []
@@ -91,7 +91,7 @@ def _request(options: RunOptions, console: Console) -> Request:
 
 
 def _memory_settings(options: RunOptions, console: Console) -> list[str]:
-    """--memory as a setting of each method that knows it; what --set says of it comes later, and holds."""
+    """``--memory`` as a setting of each method that has it; ``--set`` comes later and overrides it."""
     if options.memory == "auto":
         return []
     known = [name for name in options.methods if "memory" in method_class(name).Config.model_fields]
@@ -103,24 +103,27 @@ def _memory_settings(options: RunOptions, console: Console) -> list[str]:
 
 
 def _profile(options: RunOptions, names: Sequence[str]) -> tuple[Profile, Path | None, str]:
-    """The profile, the data root, and why; own data alone needs no root, a dataset without mini counterpart does."""
+    """The profile, the data root, and the reason for the profile.
+
+    Custom data alone needs no data root; a dataset without a synthetic counterpart needs one.
+    """
     profile, root, why = choose_profile(options.profile, options.data_root)
-    if names and all(map(is_own, names)) and not (options.profile or options.suites or options.tasks):
-        return "paper", root, "own data, with the paper's settings; --profile mini takes the small preset"
+    if names and all(map(is_custom, names)) and not (options.profile or options.suites or options.tasks):
+        return "paper", root, "custom data, with the paper's settings; --profile mini takes the small preset"
     if profile == "mini" and names:
         root, _ = choose_data_root(options.data_root)
     return profile, root, why
 
 
 def _tasks_on(names: Sequence[str], keypoints: int | None, datasets: Open) -> list[Task]:
-    """The tasks of the datasets named with --dataset. Raises UserError for own data that is not there."""
+    """The tasks on the datasets of ``--dataset``. Raises UserError for custom data that is missing."""
     if keypoints is None and names:
         raise UserError(f"--dataset {names[0]} needs --keypoints, the number of keypoints to discover, such as 10")
     if keypoints is None:
         return []
     if not names:
         raise UserError("--keypoints goes with --dataset; a task has its own number")
-    for name in filter(is_own, names):
+    for name in filter(is_custom, names):
         found, reason = datasets(name).available()
         if not found:
             raise UserError(reason)
@@ -128,7 +131,7 @@ def _tasks_on(names: Sequence[str], keypoints: int | None, datasets: Open) -> li
 
 
 def _drop_partial(store: Store, plan: Plan, outcome: Outcome) -> None:
-    """Forget the unfinished predictions of the fits whose cells are all done."""
+    """Remove the partial predictions of fits whose cells are all done."""
     done = {cell_id for cell_id, record in outcome.records.items() if record.status == "done"}
     needed = {cell.fit_id for cell in plan.cells if cell.id not in done}
     for fit_id in {cell.fit_id for cell in plan.cells} - needed:
@@ -150,7 +153,7 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
     failures = _failures(outcome.records.values())
     if outcome.interrupted:
         done = len(outcome.records) - sum(map(len, failures.values()))
-        console.print(f"interrupted: {done} finished cells stay; the same command goes on from there")
+        console.print(f"interrupted: {done} finished cells are kept; run the same command again to continue")
     for reason, cells in failures.items():
         others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
         text = printable(f"failed: {cells[0]}{others}: {reason}")
@@ -159,7 +162,7 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
 
 
 def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
-    """The cells that failed by their reason, which several often share (a broken image fails every method)."""
+    """The failed cells by reason; several often share one, such as a broken image that fails every method."""
     found: dict[str, list[str]] = {}
     for record in records:
         if record.failure:
@@ -168,7 +171,7 @@ def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
 
 
 class _Mirror:
-    """Tells the tracker of records; a tracker that fails is given up with a warning, the records being the truth."""
+    """Passes records to MLflow; after an error it prints a warning and passes no more, and the run continues."""
 
     def __init__(self, tracker: Tracker | None, console: Console) -> None:
         self._tracker = tracker
@@ -178,7 +181,7 @@ class _Mirror:
         self._attempt(lambda tracker: tracker.log(record))
 
     def finish(self, outcome: Outcome) -> str:
-        """Close the run, with what an earlier one left out; gives the command or address that opens its page."""
+        """Close the MLflow run, and add records that it lacks; returns the command or address that opens its page."""
         records = [] if outcome.interrupted else list(outcome.records.values())
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.exit_status else "FINISHED"
         self._attempt(lambda tracker: tracker.finish(status, records))
@@ -191,5 +194,5 @@ class _Mirror:
             action(self._tracker)
         except Exception as error:
             self._tracker = None
-            text = f"MLflow is left out: {first_line(error)}; python -m benchmarks mirror makes up for it"
+            text = f"MLflow is not updated: {first_line(error)}; run python -m benchmarks mirror later"
             self._console.print(Text(text, style="yellow"), soft_wrap=True)

@@ -1,7 +1,7 @@
-"""A run launched by torchrun: the first process runs the cells and records them, the others take part in shared fits.
+"""A run by torchrun: the first process (coordinator) runs and records the cells, the others (workers) join fits.
 
-All processes make the same plan. The others then wait until the first one names a cell; they write no file, and print
-only errors.
+All processes make the same plan. The workers then wait until the coordinator names a cell; they write no file, and
+print only errors.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from methods.base import Method
 
 
-def is_helper() -> bool:
-    """Whether this process only takes part in fits. Raises MethodError for an impossible rank or world size."""
+def is_worker() -> bool:
+    """Whether this process is a worker. Raises MethodError for an impossible rank or world size."""
     return world()[0] > 0
 
 
-class Lead:
-    """The first process's side of a run on ``device``; does nothing if there is no other process."""
+class Coordinator:
+    """The coordinator's side of a run on ``device``; does nothing if there are no workers."""
 
     def __init__(self, device: str) -> None:
         self.size = world()[1]
@@ -41,7 +41,7 @@ class Lead:
 
     @contextmanager
     def gathered(self, cell: Cell, method: Method) -> Iterator[None]:
-        """Prepare the fit of ``method`` in the block; a shared one in all processes, or in none if one fails."""
+        """Prepare the fit of ``method`` in the block. A shared fit starts in all processes, or in none if one fails."""
         if self._team is None or not method.shares_fit:
             yield
             return
@@ -50,44 +50,44 @@ class Lead:
             yield
 
     def dismiss(self) -> None:
-        """Tell the other processes that no fit is left, and close the process group."""
+        """Tell the workers that no fit is left, and close the process group."""
         if self._team is not None:
             self._team.say("")
-            _part(self._team)
+            _leave(self._team)
 
 
-def help_out(plan: Plan, datasets: Open, device: str) -> int:
-    """Take part in each fit that the first process names until it has no more; gives the exit status."""
+def run_worker(plan: Plan, datasets: Open, device: str) -> int:
+    """Join each fit that the coordinator names until no fit is left; returns the exit status."""
     team = Team(own_device(device))
     cells = {cell.id: cell for cell in plan.cells}
     images = ImageCache()
     status = 0
     while True:
         try:
-            name = _told(team)
+            name = _next_cell(team)
             if name is None:
                 return status or 1
             if not name:
-                _part(team)
+                _leave(team)
                 return status
-            _help(team, cells[name], datasets, device, images)
-        except KeyboardInterrupt as stop:  # comes to all processes: they stop the fit, and the first one ends the run
+            _join_fit(team, cells[name], datasets, device, images)
+        except KeyboardInterrupt as stop:  # all processes get it: they stop the fit, and the coordinator ends the run
             status = exit_status(stop)
-        except Exception as error:  # comes in the first process too, which records it and goes on
+        except Exception as error:  # the coordinator gets it too, records it and continues
             text = f"process {team.rank}: {first_line(error)}"
             Console(stderr=True).print(Text(text, style="red"), soft_wrap=True)
 
 
-def _told(team: Team) -> str | None:
-    """The id of the cell that the first process names, '' when no fit is left, None if that process is gone."""
+def _next_cell(team: Team) -> str | None:
+    """The id of the cell that the coordinator names, '' if no fit is left, None if the coordinator is gone."""
     try:
         return team.say()
     except RuntimeError:
         return None
 
 
-def _part(team: Team) -> None:
-    """Wait for the other processes, then close the process group: an early exit could abort those that still read."""
+def _leave(team: Team) -> None:
+    """Wait for all processes, then close the process group: an early exit could abort processes that still read."""
     import torch
     import torch.distributed as dist
 
@@ -96,7 +96,7 @@ def _part(team: Team) -> None:
         dist.destroy_process_group()
 
 
-def _help(team: Team, cell: Cell, datasets: Open, device: str, images: ImageCache) -> None:
+def _join_fit(team: Team, cell: Cell, datasets: Open, device: str, images: ImageCache) -> None:
     with team.agreed():
         cls = method_class(cell.method)
         method = cls(config=cls.config_for(cell.profile, cell.settings), device=device)
@@ -105,7 +105,7 @@ def _help(team: Team, cell: Cell, datasets: Open, device: str, images: ImageCach
 
 
 def fit_images(cell: Cell, method: Method, datasets: Open, cache: ImageCache) -> DatasetImages:
-    """The images that a cell learns from; a supervised method, and no other, gets their landmarks too.
+    """The images of a cell's fit, with their landmarks only for a supervised method.
 
     A method that uses no pixels gets no images, so that they need not be on disk.
     """

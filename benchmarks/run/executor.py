@@ -17,7 +17,7 @@ from benchmarks.records.provenance import peak_memory_mb, provenance, reset_peak
 from benchmarks.records.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
 from benchmarks.registry import method_class
 from benchmarks.run.cells import Cell
-from benchmarks.run.distributed import Lead, fit_images
+from benchmarks.run.distributed import Coordinator, fit_images
 from benchmarks.run.images import DatasetImages, ImageCache
 from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, predict_all
@@ -56,15 +56,21 @@ class Executor(Protocol):
 class InProcess:
     """Runs cells one after the other in this process, on the datasets that ``datasets`` opens.
 
-    A cell that was interrupted goes on from the last checkpoint of its fit (if the method keeps any) or from the last
-    part of its predictions. ``lead`` makes other processes take part in fits. ``refit`` fits every cell again instead
-    of using what earlier runs learned.
+    An interrupted cell continues from the last checkpoint of its fit (if the method writes checkpoints) or from the
+    last part of its predictions. ``coordinator`` makes workers join fits. ``refit`` fits every cell again instead of
+    using the fits of earlier runs.
     """
 
     def __init__(
-        self, store: Store, datasets: Open, device: str, progress: Progress, lead: Lead, refit: bool = False
+        self,
+        store: Store,
+        datasets: Open,
+        device: str,
+        progress: Progress,
+        coordinator: Coordinator,
+        refit: bool = False,
     ) -> None:
-        self._lead = lead
+        self._coordinator = coordinator
         self._store = store
         self._device = device
         self._progress = progress
@@ -119,15 +125,15 @@ class InProcess:
             scores = score_cell(cell, folder, dataset) if cell.task.protocols else []
         if not cell.is_floor and dataset.available()[0]:
             write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
-        found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._lead.size}
+        found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._coordinator.size}
         found |= remarks(cell, dataset, scores)
         record = cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
         return record.model_copy(update={"num_keypoints": num_keypoints})
 
     def _fit(self, cell: Cell, method: Method, folder: Path, seconds: dict[str, float]) -> dict[str, bool]:
-        """Learn, or load a finished fit of the same identity; gives ``fit_reused`` and ``fit_resumed``.
+        """Fit, or load a finished fit of the same identity; returns ``fit_reused`` and ``fit_resumed``.
 
-        If the fit goes on from a checkpoint, ``fit_resumed`` is set, and ``seconds`` are those since then.
+        If the fit continues from a checkpoint, ``fit_resumed`` is True, and ``seconds`` counts from that checkpoint.
         """
         kept = self._store.fits / cell.fit_id
         may_reuse = (kept / FIT).exists() and (not self._refit or cell.fit_id in self._fitted)
@@ -138,7 +144,7 @@ class InProcess:
             return {"fit_reused": True, "fit_resumed": False}
         self._store.drop_partial(cell.fit_id)  # predictions of an earlier fit are not continued with this one
         resumed = self._give_checkpoints(cell, method)
-        with self._lead.gathered(cell, method):
+        with self._coordinator.gathered(cell, method):
             images = fit_images(cell, method, self._open, self._images)
         stage = self._progress.stage("fit", "steps", lambda: images.given)
         with _timed(seconds, "fit"):
@@ -155,17 +161,17 @@ class InProcess:
                 _write_history(filling, history)
                 write_atomically(filling / FIT, json.dumps({"seconds": seconds}))
         except MethodError:
-            return  # the method learns nothing that could be kept
+            return  # the method has nothing to save
 
     def _give_checkpoints(self, cell: Cell, method: Method) -> bool:
-        """Tell the method where to keep the checkpoints of this fit; gives whether there are any."""
+        """Set the folder for the method's checkpoints; returns whether the folder exists already."""
         method.checkpoints = self._store.checkpoints(cell.fit_id)
         if self._refit:
             shutil.rmtree(method.checkpoints, ignore_errors=True)
         return method.checkpoints.exists()
 
     def _predict_splits(self, cell: Cell, method: Method, dataset: KeypointDataset, folder: Path) -> float:
-        """Write the keypoints of the splits that are scored; gives the seconds that predicting them took.
+        """Write the keypoints of the splits that are scored; returns the seconds of prediction.
 
         Splits of the same images are predicted once.
         """
@@ -179,7 +185,7 @@ class InProcess:
         return sum(seconds for _, seconds in made.values())
 
     def _predict(self, cell: Cell, method: Method, dataset: KeypointDataset, ids: Sequence[str], split: Split) -> Made:
-        """Predict the keypoints of images, going on from those predicted with the same fit; also gives the seconds."""
+        """Predict the keypoints of images, continuing from partial predictions; also returns the seconds."""
         dataset_name = plain_name(cell.dataset)
         belongs_to = {"fit": cell.fit_id, "config": cell.config, "dataset": dataset_name, "digests": cell.digests}
         num_keypoints = keypoints_given(cell, self._open)
@@ -203,7 +209,7 @@ def _loads(method: Method, folder: Path) -> bool:
     try:
         method.load(folder)
     except MethodError:
-        return False  # what is there is broken: fit again
+        return False  # the kept fit is broken: fit again
     return True
 
 

@@ -1,4 +1,4 @@
-"""The images of a split as a method gets them: decoded in parallel on demand, and cached in memory."""
+"""Image streams for methods: images are decoded in parallel on demand, and cached in memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 1 << 30
 MAX_WORKERS = 8
-ADMITTED = 1 / 8  # share of new images that a full cache takes in
+ADMITTED = 1 / 8  # share of new images that a full cache admits
 
 
 def available_cpus() -> int:
@@ -43,9 +43,9 @@ if hasattr(os, "register_at_fork"):
 class ImageCache:
     """A cache of decoded images, (size, size, 3) uint8, up to ``max_bytes``; may be used from several threads.
 
-    A full cache takes in one new image in eight, and drops random ones for it. So of a set that is larger than the
-    cache and is read again and again, a part is always found (with the least recently used dropped, none would be), and
-    a set that is no longer used makes room in time.
+    A full cache admits one new image in eight, and evicts random images for it. If a set of images is larger than the
+    cache and read again and again, part of it then stays cached (evicting the least recently used image would leave
+    none), and images that are no longer read are evicted in time.
     """
 
     def __init__(self, max_bytes: int = CACHE_BYTES) -> None:
@@ -53,7 +53,7 @@ class ImageCache:
         self.bytes = 0
         self._images: dict[Key, NDArray[np.uint8]] = {}
         self._keys: list[Key] = []
-        self._random = Random(0)  # noqa: S311 - decides what is kept, and nothing else
+        self._random = Random(0)  # noqa: S311 - decides only which images are evicted
         self._lock = Lock()
 
     def get(self, key: Key, decode: Callable[[], NDArray[np.uint8]]) -> NDArray[np.uint8]:
@@ -79,10 +79,10 @@ class ImageCache:
 
 
 class DatasetImages:
-    """An ImageStream over images of a dataset as squares of side ``size``, in the order of ``ids``; 0 decodes none.
+    """An ImageStream over a dataset's images as squares of side ``size``, in the order of ``ids``; size 0 decodes none.
 
     ``workers`` threads decode (default: one for each processor, at most 8); the images do not depend on their number.
-    While a method works on a batch, only the next one is decoded. ``given`` counts the images given out so far.
+    While a method works on a batch, only the next one is decoded. ``given`` counts the images returned so far.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class _Pending:
         return self._batch
 
     def abandon(self) -> None:
-        """Cancel the images that are not begun, and wait for the others."""
+        """Cancel images whose decoding has not begun, and wait for the others."""
         for image in self._decoding:
             image.cancel()
         wait(self._decoding)

@@ -1,4 +1,4 @@
-"""Cells of imported keypoints: the tasks that a folder has imports of, and the cell of each."""
+"""Cells of imported keypoints: one for each task that a folder has an import of."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ImportedMethod:
 
     @property
     def label(self) -> str:
-        """The name of the row in tables."""
+        """The method's name in tables."""
         return self.records[0].method
 
     @property

@@ -37,10 +37,10 @@ COLOURS = (
 
 
 def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset, score: Score | None) -> None:
-    """Draw keypoints on large test images, and regressed beside annotated landmarks on small ones.
+    """Draw keypoints on large test images, and regressed and annotated landmarks on small ones.
 
-    The images are spread over the split. A keypoint has the same colour in all images, and so has a landmark. Without
-    a score the landmarks are left out.
+    The images are spread over the split. A keypoint has the same colour in all images, and so has a landmark. Without a
+    score the landmarks are left out.
     """
     ids, keypoints = read_predictions(folder, "test")
     shown = spread_out(len(ids), LARGE_COLUMNS * LARGE_ROWS)
@@ -163,7 +163,7 @@ def heading_lines(heading: str, width: float) -> list[str]:
 
 
 def write_heading(draw: ImageDraw.ImageDraw, lines: Sequence[str]) -> int:
-    """Write a heading at the top of a page; gives the y in pixels where the content below it begins."""
+    """Write a heading at the top of a page; returns the y in pixels at which the content below it begins."""
     font = ImageFont.load_default(size=TITLE)
     for row, line in enumerate(lines):
         draw.text((MARGIN, MARGIN - 6 + row * TITLE_LINE), line, fill=INK, font=font)

@@ -1,7 +1,7 @@
-"""The plan of a run: the cells to run for a request, and the tasks that cannot be run with the reason.
+"""The plan of a run: the cells of a request, and the tasks that cannot be run, each with a reason.
 
-Imported keypoints are cells too: one for each task that the folder has an import of, with one seed. They need the
-dataset's annotations but no images.
+Imported keypoints give one cell for each task that the folder has an import of, with one seed. They need the dataset's
+annotations but no images.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from benchmarks.errors import UserError, bad_settings
-from benchmarks.registry import DATASETS, full_method_name, is_imported, is_own, method_class, opener
+from benchmarks.registry import DATASETS, full_method_name, is_custom, is_imported, method_class, opener
 from benchmarks.run.cells import Cell, content_hash
 from benchmarks.run.imported import imports
 from benchmarks.run.supervision import keypoints_given
@@ -44,8 +44,8 @@ class Plan:
 class Request:
     """The user's request.
 
-    ``datasets`` opens a dataset by its name. ``assignments`` are the ``--set`` options as written. Ablations run on
-    those of ``tasks`` that belong to a suite of ablations in ``suites``.
+    ``datasets`` opens a dataset by its name. ``assignments`` are the ``--set`` options as written. Ablations run on the
+    ``tasks`` that belong to a suite of ablations in ``suites``.
     """
 
     methods: Sequence[str]
@@ -73,7 +73,7 @@ class Request:
         return {task for name in self.suites if TABLES[SUITES[name].kind].ablations for task in SUITES[name].tasks}
 
     def settings(self) -> dict[str, dict[str, Any]]:
-        """The settings of each method; a method's own baseline takes those that it also has."""
+        """The settings of each method; a method's own baseline gets the method's settings that it has too."""
         methods = self.all_methods()
         settings = parse_settings(self.assignments, [name for name in methods if not is_imported(name)])
         for method, floor in self.own_floors().items():
@@ -121,7 +121,7 @@ def make_plan(request: Request) -> Plan:
 
 
 def _on(fit_dataset: str, template: dict[str, Any], profile: Profile) -> dict[str, Any]:
-    """The template with the settings that its method changes for the fit dataset, if any."""
+    """The template, with the settings that its method changes for the fit dataset, if any."""
     name, settings = template["method"], template["settings"]
     own = method_class(name).settings_on(fit_dataset, _config(name, profile, settings))
     if not own:
@@ -134,7 +134,7 @@ def _on(fit_dataset: str, template: dict[str, Any], profile: Profile) -> dict[st
 
 
 def _ablations(task: Task, request: Request, templates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Templates of the methods' ablations; floors have none.
+    """Templates of the methods' ablations; baselines have none.
 
     Raises UserError if there are none, and for an ablation that equals the full method or another ablation.
     """
@@ -145,7 +145,7 @@ def _ablations(task: Task, request: Request, templates: Sequence[dict[str, Any]]
         if name not in runs_here or plain["is_floor"]:
             continue
         config = _config(name, request.profile, plain["settings"])
-        seen = {content_hash(config.model_dump(mode="json")): "the method as it is"}
+        seen = {content_hash(config.model_dump(mode="json")): "the full method"}
         for ablation in method_class(name).ablations(config, task.num_keypoints):
             template = _ablated(plain, ablation, request.profile)
             same = seen.setdefault(content_hash(template["config"]), f"'{ablation.name}'")
@@ -154,7 +154,7 @@ def _ablations(task: Task, request: Request, templates: Sequence[dict[str, Any]]
             found.append(template)
     if not found and runs_here:
         raise UserError(
-            f"{', '.join(request.methods)}: no ablations to run on {task.id}; take a method that names some"
+            f"{', '.join(request.methods)}: no ablations to run on {task.id}; choose a method that has ablations"
         )
     return found
 
@@ -212,7 +212,7 @@ def _config(name: str, profile: Profile, settings: Mapping[str, Any]) -> MethodC
 def lack(task: Task, profile: Profile, datasets: Open) -> str:
     """The reason why a task cannot be run, or ''."""
     for name in dict.fromkeys((task.fit_dataset_id(profile), task.dataset_id(profile))):
-        if not is_own(name) and name not in DATASETS.entries:
+        if not is_custom(name) and name not in DATASETS.entries:
             return f"there is no loader for '{name}' yet"
         found, reason = datasets(name).available()
         if not found:
@@ -222,7 +222,7 @@ def lack(task: Task, profile: Profile, datasets: Open) -> str:
 
 
 def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) -> Iterator[Cell]:
-    """A task's cells; on images without landmarks, only the methods that the user named."""
+    """A task's cells; on images without landmarks, only for the methods that the user named."""
     source = request.datasets(task.fit_dataset_id(request.profile))
     target = request.datasets(task.dataset_id(request.profile))
     digests = {"fit": source.digest("fit"), "regress": target.digest("regress"), "test": target.digest("test")}
@@ -236,7 +236,7 @@ def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) ->
 
 
 def task_for(task: Task, card: DatasetCard) -> Task:
-    """The task without the protocols that need facts which the dataset's card does not give."""
+    """The task without the protocols whose needs the dataset's card does not meet."""
     has = {"interocular": card.interocular, "left_right_pairs": card.left_right_pairs, "boxes": card.has_boxes}
     applicable = tuple(name for name in task.protocols if all(has[need] for need in PROTOCOLS[name].needs))
     return task.model_copy(update={"protocols": applicable})

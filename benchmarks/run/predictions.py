@@ -1,4 +1,4 @@
-"""Predictions of a cell that is not finished, kept in parts, so that a run that was stopped goes on from the last one.
+"""Partial predictions of an unfinished cell, written in parts, so that a stopped run continues from the last part.
 
 A part is a parquet file named after the row of its first image; it holds the ids of some hundred images, the seconds
 that each took, and their keypoints. Parts are written atomically.
@@ -29,9 +29,10 @@ PART_SECONDS = 60.0  # or when they took this long, whichever comes first
 
 
 class PartialPredictions:
-    """The keypoints of the first images of ``ids``, as far as they have been predicted, in a folder of ``folder``.
+    """Keypoints predicted so far, of the first images of ``ids``, in a subfolder of ``folder``.
 
-    ``belongs_to`` is plain data that says what else they depend on; the same data and ids give the same folder.
+    ``belongs_to`` is plain data with everything else that the keypoints depend on; the name of the subfolder is a hash
+    of it and ``ids``.
     """
 
     def __init__(self, folder: Path, belongs_to: Mapping[str, object], ids: Sequence[str], num_keypoints: int) -> None:
@@ -81,8 +82,7 @@ class PartialPredictions:
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else error  # pyarrow's own text repeats it
             raise UserError(
-                f"cannot keep predictions in {path}: {reason}; make room, then the same command goes on from what is "
-                "there"
+                f"cannot keep predictions in {path}: {reason}; make room, then run the same command again to continue"
             ) from error
         self._written += len(keypoints)
 
@@ -90,14 +90,14 @@ class PartialPredictions:
         return self._folder / f"{first:08d}.parquet"
 
     def _read(self, first: int) -> tuple[NDArray[np.float64], float] | None:
-        """The keypoints and seconds of the part that begins at row ``first``, or None without a sound one."""
+        """The keypoints and seconds of the part that begins at row ``first``; None if it is missing or damaged."""
         try:
             table, keypoints = read_keypoints(self._path(first))
             ids, seconds = table["image_id"].to_pylist(), table["seconds"].to_pylist()
         except Exception:  # pyarrow raises many kinds for files that are damaged or of another layout
             return None
-        is_ours = tuple(ids) == self._ids[first : first + len(ids)] and keypoints.shape == (len(ids), *self._shape)
-        return (keypoints, sum(seconds)) if ids and is_ours and np.isfinite(keypoints).all() else None
+        matches = tuple(ids) == self._ids[first : first + len(ids)] and keypoints.shape == (len(ids), *self._shape)
+        return (keypoints, sum(seconds)) if ids and matches and np.isfinite(keypoints).all() else None
 
 
 def predict_all(
@@ -107,10 +107,10 @@ def predict_all(
     partial: PartialPredictions,
     stage: Report,
 ) -> tuple[NDArray[np.float64], float]:
-    """Predict the keypoints (N, K, 2) of ``total`` images, going on from ``partial``; also gives the seconds it took.
+    """Predict the keypoints (N, K, 2) of ``total`` images, continuing from ``partial``; also returns the seconds.
 
-    ``images(first)`` gives the images from row ``first`` on. Raises MethodError where ``predict`` does not give finite
-    numbers of shape (B, K, 2), and UserError where they cannot be kept.
+    ``images(first)`` returns the images from row ``first`` on. Raises MethodError if ``predict`` does not return finite
+    numbers of shape (B, K, 2), and UserError if they cannot be written.
     """
     begun, seconds = partial.resume()
     found, done = [begun], len(begun)

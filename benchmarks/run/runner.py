@@ -1,4 +1,4 @@
-"""Running the cells of a plan: finished cells are kept, and a cell that fails is recorded and stops no other."""
+"""Run the cells of a plan: finished cells are kept; a failed cell is recorded, and the others still run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from benchmarks.errors import mendable
+from benchmarks.errors import correctable
 from benchmarks.progress import Progress, duration
 from benchmarks.records.store import Store
 from benchmarks.run.cells import Cell
@@ -23,7 +23,7 @@ NO_LANDMARKS = "no landmarks: keypoints only"
 
 @dataclass
 class Outcome:
-    """The records of a run by cell id, and its exit status if it was told to stop (0: it was not)."""
+    """The records of a run by cell id, and its exit status if a signal stopped it, else 0."""
 
     records: dict[str, ResultRecord] = field(default_factory=dict)
     stopped: int = 0
@@ -41,7 +41,7 @@ class Outcome:
         types = {record.failure.type for record in self.records.values() if record.failure}
         if not types:
             return 0
-        return 2 if types <= {error.__name__ for error in mendable()} else 1
+        return 2 if types <= {error.__name__ for error in correctable()} else 1
 
 
 def decide(cell: Cell, record: ResultRecord | None, overwrite: Overwrite) -> Action:
@@ -61,7 +61,7 @@ def drive(
     overwrite: Overwrite,
     track: Callable[[ResultRecord], None],
 ) -> Outcome:
-    """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM stop it without loss."""
+    """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM end the loop."""
     outcome = Outcome()
     try:
         with progress.running():

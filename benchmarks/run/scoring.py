@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.errors import UserError
 from benchmarks.records.store import ERRORS, read_predictions, write_table
-from benchmarks.registry import is_own
+from benchmarks.registry import is_custom
 from benchmarks.run.cells import REMARKS, Cell
 from leaderboard.records import ResultRecord, ScoreRecord
 from metrics.points import Points
@@ -33,8 +33,8 @@ def is_current(cell: Cell, record: ResultRecord) -> bool:
 def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score]:
     """Score the predictions in ``folder`` under every protocol of the task, and write the errors per image.
 
-    Errors of the dataset and of the metrics pass through, such as MetricError for a protocol that needs a fact which
-    the dataset's card does not give, and for a score that is not finite.
+    Errors of the dataset and of the metrics pass through, such as MetricError for a score that is not finite, and for a
+    protocol whose needs the dataset's card does not meet.
     """
     fit = _points(dataset, *read_predictions(folder, "regress"))
     test = _points(dataset, *read_predictions(folder, "test"))
@@ -56,7 +56,7 @@ def score_records(scores: Sequence[Score]) -> tuple[ScoreRecord, ...]:
 
 def remarks(cell: Cell, dataset: KeypointDataset, scores: Sequence[Score]) -> dict[str, list[str]]:
     """The provenance entry with the remarks on custom data and on images left out; empty for data with neither."""
-    own = is_own(cell.dataset)
+    own = is_custom(cell.dataset)
     found = [*(dataset.card.remarks if own else ()), *left_out_notes(scores)]
     return {REMARKS: found} if found or own else {}
 

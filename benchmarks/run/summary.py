@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.records.store import OVERLAY, Store, predictions_path
-from benchmarks.registry import is_own
+from benchmarks.registry import is_custom
 from benchmarks.run.cells import REMARKS
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
@@ -46,14 +46,14 @@ def print_skipped(console: Console, skipped: dict[str, str]) -> None:
 
 def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> None:
     """Print the remarks on the custom data of the tasks, each dataset once."""
-    first = {task.dataset: task.id for task in reversed(list(tasks)) if is_own(task.dataset)}
+    first = {task.dataset: task.id for task in reversed(list(tasks)) if is_custom(task.dataset)}
     for dataset, task in reversed(first.items()):
         for remark in datasets(dataset).card.remarks:
             console.print(Text(printable(f"note on {task}: {remark}")), soft_wrap=True)
 
 
 def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite) -> None:
-    """Print each cell with what a run would do with it (``--dry-run``)."""
+    """Print each cell and the action that a run would take (``--dry-run``)."""
     names = {"run": "run", "rescore": "score again", "keep": "finished"}
     actions: list[str] = []
     for cell in plan.cells:
@@ -68,7 +68,7 @@ def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite)
 def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> None:
     """Print the results of the run, tasks down and methods across, the best value of a task in bold, then ablations.
 
-    Floors come first, then methods, then supervised methods.
+    Baselines (floors) come first, then methods, then supervised methods.
     """
     records = list(records)
     found = [row for row in rows(records, tasks, profile) if row.kind in MEASURED]
@@ -104,7 +104,7 @@ def _print_ablations(console: Console, found: Sequence[Row], profile: Profile) -
         value = _value(line, shown(row))
         table.add_row(Text(_task_heading(row.task, [row])), Text(label), value, change_text(row))
     console.print(table)
-    text = f"ablations, {_caption(measured, profile)}; change: from the same method as it is"
+    text = f"ablations, {_caption(measured, profile)}; change: difference from the full method"
     _print_below(console, text, measured)
 
 

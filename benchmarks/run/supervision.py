@@ -1,4 +1,4 @@
-"""Landmarks in training: whether a method sees them, and the number of keypoints that follows from it."""
+"""Landmarks in training: which methods see them, and how many keypoints a method returns."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
 
 def stated_landmarks(supervision: str, given: bool | None) -> bool:
-    """Whether a system from elsewhere saw landmarks: ``given`` by the option, by default no.
+    """Whether another system saw landmarks in training: the option's value ``given``, by default no.
 
-    Raises UserError if ``given`` is None and the supervision has one of the field's words for methods that do.
+    Raises UserError if ``given`` is None and ``supervision`` is supervised, semi-supervised or few-shot.
     """
     words = supervision.strip().lower()
     if given is None and (words in ("supervised", "semi-supervised") or words.startswith("few-shot")):

@@ -1,1 +1,1 @@
-"""Writes a working plugin, a method or a dataset, to be changed into a new one."""
+"""The ``new-method`` and ``new-dataset`` commands: write a working plugin as a starting point."""

@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 Package = Annotated[
     Path | None,
-    typer.Option(metavar="FOLDER", help="Write a package of its own, which leaves this repository as it is."),
+    typer.Option(metavar="FOLDER", help="Write a separate package into this folder, not into this repository."),
 ]
 
 
 def new_method(
     name: Annotated[str, typer.Argument(help="Id of the method, such as my_method.")], package: Package = None
 ) -> None:
-    """Write a working method of 40 lines and its test, to be changed into your own."""
+    """Write a working method of 40 lines and its test, as a starting point for your own."""
     from benchmarks.scaffold.kinds import METHOD
 
     _write(METHOD, name, package)
@@ -28,9 +28,9 @@ def new_method(
 def new_dataset(
     name: Annotated[str, typer.Argument(help="Id of the dataset, such as my_dataset.")], package: Package = None
 ) -> None:
-    """Write a working dataset of 60 lines and its test, to be changed into your own.
+    """Write a working dataset of 60 lines and its test, as a starting point for your own.
 
-    It reads images, and landmarks from a CSV file beside them.
+    The dataset reads images in a folder, and their landmarks from a CSV file in the same folder.
     """
     from benchmarks.scaffold.kinds import DATASET
 

@@ -1,4 +1,4 @@
-"""The kinds of plugins that can be begun, and the names that a new plugin goes by."""
+"""The kinds of plugins that have a template, and the names of a new plugin."""
 
 from __future__ import annotations
 
@@ -71,14 +71,14 @@ DATASET = Kind(
 
 @dataclass(frozen=True)
 class Names:
-    """``id`` as in commands ('my_method'), ``title`` as in tables ('My method'), ``cls`` of the class ('MyMethod')."""
+    """Names of a plugin: ``id`` (my_method), ``title`` in tables (My method) and ``cls``, the class (MyMethod)."""
 
     id: str
     title: str
     cls: str
 
     def put_into(self, text: str) -> str:
-        """The text of a template with these names in place of its own."""
+        """The text of a template, with these names in place of the template's."""
         own = {
             "TemplateConfig": f"{self.cls}Config",
             "class Template": f"class {self.cls}",

@@ -1,4 +1,4 @@
-"""Writes the files of a new plugin: into this repository, or as a package of its own."""
+"""Write the files of a new plugin, into this repository or as a separate package."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LINE_LENGTH = 120
 
 
 def into_repository(kind: Kind, id: str, root: Path = ROOT) -> str:
-    """Write a plugin, its test and its line in the table of its kind; gives the files written and the next steps.
+    """Write a plugin, its test and its line in the table of its kind; returns the files written and the next steps.
 
-    Raises UserError for an id that is taken or not allowed, and where one of the files exists.
+    Raises UserError for an id that is taken or not allowed, and if one of the files exists.
     """
     names = names_of(kind, id)
     plugin, test = root / kind.folder / f"{id}.py", root / kind.tests / f"test_{id}.py"
@@ -39,7 +39,7 @@ def into_repository(kind: Kind, id: str, root: Path = ROOT) -> str:
 
 
 def into_package(kind: Kind, id: str, folder: Path) -> str:
-    """Write a package with a plugin, its test and its entry point; gives the files written and the next steps.
+    """Write a package with a plugin, its test and its entry point; returns the files written and the next steps.
 
     Raises UserError for an id that is taken or not allowed, and for a folder that is not empty.
     """
@@ -65,7 +65,7 @@ def into_package(kind: Kind, id: str, folder: Path) -> str:
 def with_entry(kind: Kind, source: str, names: Names, where: Path) -> str:
     """The text of the folder's ``__init__.py`` with a line for the plugin at the end of its table.
 
-    Raises UserError where the table is missing or does not end on a line of its own.
+    Raises UserError if the table is missing or its closing bracket is not on its own line.
     """
     lines = source.splitlines(keepends=True)
     for node in ast.parse(source).body:

@@ -13,7 +13,7 @@ from benchmarks.importing.writing import check_name, make_record, source_files, 
 from benchmarks.progress import Progress
 from benchmarks.records.store import Store
 from benchmarks.registry import IMPORTED, full_method_name, opener
-from benchmarks.run.distributed import Lead
+from benchmarks.run.distributed import Coordinator
 from benchmarks.run.executor import InProcess
 from benchmarks.run.plan import Request, make_plan
 from benchmarks.run.supervision import stated_landmarks
@@ -71,7 +71,7 @@ def record_scored(output: Path, options: ScoreOptions, inputs: Inputs, data: Tas
     plan = make_plan(Request([name], [data.task], data.profile, datasets, floors=False))
     if not plan.cells:
         raise UserError("; ".join(plan.skipped.values()))
-    executor = InProcess(store, datasets, "cpu", Progress(Console(quiet=True), 1), Lead("cpu"))
+    executor = InProcess(store, datasets, "cpu", Progress(Console(quiet=True), 1), Coordinator("cpu"))
     result = executor.submit(plan.cells[0])
     store.drop_partial(plan.cells[0].fit_id)
     if result.failure:

@@ -1,1 +1,1 @@
-"""What show makes of finished cells: attention maps, loss curves, the choice of tokens, keypoints inside the object."""
+"""The ``show`` command: loss curves, attention maps, chosen tokens, and keypoints inside the object's box."""

@@ -1,4 +1,4 @@
-"""How many recorded keypoints of a cell lie inside the object's box; nothing is predicted again."""
+"""Count the recorded keypoints of a cell inside the object's box; nothing is predicted again."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def inside(keypoints: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArra
 
 
 def box_lines(folder: Path, object_box: Callable[[str], Box | None]) -> list[str]:
-    """Lines on the test keypoints in the folder of a cell; none where ``object_box`` knows no box of any image.
+    """Lines about the test keypoints in the folder of a cell; none if ``object_box`` returns None for every image.
 
-    Test images without a box do not count. Raises UserError where the folder holds no keypoints.
+    Test images without a box do not count. Raises UserError if the folder holds no keypoints.
     """
     if not predictions_path(folder, "test").exists():
         raise UserError(f"no keypoints are kept in {predictions_path(folder, 'test')}; run the cell again")
@@ -41,9 +41,9 @@ def box_lines(folder: Path, object_box: Callable[[str], Box | None]) -> list[str
 
 
 def _lines(hits: NDArray[np.bool_], boxes: NDArray[np.float64]) -> list[str]:
-    """A line on all hits (N, K) together, and a line on each keypoint.
+    """One line about all hits (N, K), and one about each keypoint.
 
-    For comparison: uniformly random points lie inside with the boxes' mean share of the image's area.
+    The chance level is the boxes' mean share of the image's area: uniformly random points lie inside that often.
     """
     by_keypoint = hits.mean(axis=0)
     at_random = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1).mean()
@@ -51,6 +51,6 @@ def _lines(hits: NDArray[np.bool_], boxes: NDArray[np.float64]) -> list[str]:
     return [
         f"inside the object's box: {100 * hits.mean():.1f} % of keypoints ({int(hits.sum()):,} of {hits.size:,}), "
         f"worst keypoint {100 * by_keypoint.min():.0f} %; uniformly random points {100 * at_random:.1f} %",
-        f"outside it in most of {len(hits)} test images: {astray} of {len(by_keypoint)} keypoints; inside it, % of the "
-        f"images, by keypoint: {' '.join(f'{100 * share:.0f}' for share in by_keypoint)}",
+        f"keypoints outside it in most of the {len(hits)} test images: {astray} of {len(by_keypoint)}; % of the "
+        f"images with the keypoint inside it, by keypoint: {' '.join(f'{100 * share:.0f}' for share in by_keypoint)}",
     ]

@@ -1,4 +1,4 @@
-"""The facts about a cell that its pictures need: its method's class, its title, and its dataset."""
+"""Helpers for pictures of a cell: its method's class, its title, and its dataset."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def heading(record: ResultRecord) -> str:
 
 
 def fit_id(record: ResultRecord) -> str:
-    """The id of the fit that a cell used. Raises UserError where the record lacks it."""
+    """The id of the fit that a cell used. Raises UserError if the record lacks it."""
     found = record.provenance.get("fit_id")
     if not found:
-        raise UserError("its record does not say which fit it comes from; run the cell with --overwrite all")
+        raise UserError("its record does not name its fit; run the cell with --overwrite all")
     return str(found)
 
 
 def open_same(datasets: Open, record: ResultRecord, name: str, split: Split) -> KeypointDataset:
-    """The dataset of that name. Raises UserError where it is missing or its split differs from the record's."""
+    """The dataset of that name. Raises UserError if it is missing or its split differs from the record's."""
     dataset = datasets(name)
     found, reason = dataset.available()
     if not found:
@@ -46,7 +46,7 @@ def open_same(datasets: Open, record: ResultRecord, name: str, split: Split) -> 
     digest, expected = dataset.digest(split), record.dataset_digests[split]
     if digest != expected:
         raise UserError(
-            f"{name} is not what the cell was run on: digest of its {split} split is {digest[:8]}, "
+            f"{name} has changed since the cell was run: digest of its {split} split is {digest[:8]}, "
             f"expected {expected[:8]}; run it again"
         )
     return dataset

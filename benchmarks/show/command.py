@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.errors import UserError, first_line, mendable, near_match
+from benchmarks.errors import UserError, correctable, first_line, near_match
 from benchmarks.records.store import HISTORY, RESULT
 from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_device
@@ -33,10 +33,10 @@ TOGETHER = "pictures"
 
 
 def show_command(options: ShowOptions) -> int:
-    """Draw the pictures of each cell, print their paths, and say how many keypoints lie inside the object's box.
+    """Draw the pictures of each cell, and print their paths and the number of keypoints inside the object's box.
 
-    Gives the exit status: 1 where something is missing. Raises UserError for an unknown cell and where there is nothing
-    to show, LeaderboardError where there is no such run.
+    Returns the exit status: 1 if something is missing. Raises UserError for an unknown cell and if there is nothing to
+    show, LeaderboardError for a missing run directory.
     """
     run, names = _run_and_cells(options)
     records = _choose(load_records(run), names, run)
@@ -100,14 +100,14 @@ class _Show:
         return Artist(self._run, self._datasets, device, options.images, options.selection_images)
 
     def cell(self, record: ResultRecord) -> None:
-        """The pictures and numbers of one cell; a failed cell has none."""
+        """Draw and print everything about one cell; a failed cell has nothing to show."""
         if record.failure:
             self._lacks(f"{record.cell_id}: it failed: {record.failure.message}")
             return
         folder = (self._options.output or self._run / "cells") / record.cell_id
         try:
             wanted = pictures(record)
-        except mendable() as error:
+        except correctable() as error:
             self._lacks(f"{record.cell_id}: no {ATTENTION}: {first_line(error)}")
             wanted = frozenset()
         artist = self._artist if wanted else None  # a bad device or data root ends the command
@@ -120,15 +120,15 @@ class _Show:
         self._boxes(record)
 
     def _boxes(self, record: ResultRecord) -> None:
-        """Print how many of the cell's test keypoints lie inside the object's box, where the dataset knows boxes."""
+        """Print the number of the cell's test keypoints inside the object's box, if the dataset has boxes."""
         datasets = self._datasets  # a bad data root ends the command
         try:
             dataset = datasets(record.dataset)
             if not dataset.card.has_boxes and not dataset.available()[0]:
-                return  # without its files it cannot be told whether it knows boxes
+                return  # without its files it is unknown whether it has boxes
             dataset = open_same(datasets, record, record.dataset, "test")
             lines = box_lines(self._run / "cells" / record.cell_id, dataset.object_box)
-        except mendable() as error:
+        except correctable() as error:
             self._lacks(f"{record.cell_id}: no count inside the object's box: {first_line(error)}")
             return
         self.numbers += len(lines)
@@ -156,7 +156,7 @@ class _Show:
                 self._draw(cells[0], path, partial(self._losses, cells, title))
 
     def to_mlflow(self, records: Sequence[ResultRecord]) -> None:
-        """Add the pictures to the MLflow runs of these cells, where the run directory has an MLflow store."""
+        """Add the pictures to the MLflow runs of these cells, if the run directory has an MLflow store."""
         from benchmarks.records.mlflow_mirror import Tracker, has_store
 
         if not has_store(self._run):
@@ -164,11 +164,11 @@ class _Show:
         try:
             count = len(Tracker(self._run, "show").log_pictures(records))
         except Exception as error:  # MLflow raises many kinds
-            text = f"MLflow is left out: {first_line(error)}; python -m benchmarks mirror makes up for it"
+            text = f"MLflow is not updated: {first_line(error)}; run python -m benchmarks mirror later"
             self._err.print(Text(text, style="yellow"), soft_wrap=True)
             return
         if count:
-            text = f"pictures of {count} cells handed to MLflow: python -m benchmarks ui --output {self._run}"
+            text = f"pictures of {count} cells added to MLflow: python -m benchmarks ui --output {self._run}"
             self._out.print(Text(text), soft_wrap=True)
 
     def _losses(self, records: Sequence[ResultRecord], title: str, path: Path) -> str:
@@ -183,7 +183,7 @@ class _Show:
             with self._err.status(f"{record.cell_id}: {path.name}"):
                 remark = draw(path)
         except Exception as error:
-            if not isinstance(error, (*mendable(), OSError)):
+            if not isinstance(error, (*correctable(), OSError)):
                 raise
             self._lacks(f"{record.cell_id}: no {path.name}: {first_line(error)}")
             return

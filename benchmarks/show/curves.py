@@ -40,7 +40,7 @@ class Curves:
 
 
 def read_curves(folder: Path, record: ResultRecord) -> Curves:
-    """The curves in the folder of a cell; its method says which are drawn, and all are where it names none of them."""
+    """Read the curves in a cell's folder; ``titles`` has those that its method labels, or all if it labels none."""
     columns = {name: np.asarray(values, dtype=np.float64) for name, values in read_columns(folder / HISTORY).items()}
     steps = columns.pop("step")
     labels = (method_of(record) or Method).curve_labels
@@ -113,7 +113,7 @@ def _draw(axes: Axes, fit: Curves, name: str, colour: str, dashes: Any, fits: in
     values = fit.columns.get(name)
     if values is None:
         return
-    seen = np.where(values > 0, values, np.nan)  # a log scale has no place for 0
+    seen = np.where(values > 0, values, np.nan)  # a log scale cannot show 0
     if not np.isfinite(seen).any():
         return
     if fits <= MOST_PALE:
@@ -122,7 +122,7 @@ def _draw(axes: Axes, fit: Curves, name: str, colour: str, dashes: Any, fits: in
 
 
 def _entries(fits: Sequence[Curves], labels: Sequence[str], seeds: Sequence[int]) -> list[Line2D]:
-    """The legend: labels and seeds, where there are several of them, and what the thick and thin lines are."""
+    """The entries of the legend: labels and seeds if there are several, then the thick and the thin line."""
     from matplotlib.lines import Line2D
 
     entries = []

@@ -1,4 +1,4 @@
-"""The common look of the figures, and how they are written to disk."""
+"""Common style of the figures, and writing them to disk."""
 
 from __future__ import annotations
 

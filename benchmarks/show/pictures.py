@@ -1,4 +1,4 @@
-"""Pictures that need a cell's fitted method: what it attends to, and how it chose its keypoints."""
+"""Pictures that need a cell's fitted method: attention maps, and the choice of its keypoints."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from leaderboard.records import ResultRecord
     from methods.base import Attention, Choices, Method, Picture
 
-ASTRAY = 0.02  # of the image side: a maximum that far from the recorded keypoint counts as another place
+ASTRAY = 0.02  # image sides: a maximum farther than this from the recorded keypoint is reported
 
 
 def pictures(record: ResultRecord) -> frozenset[Picture]:
@@ -62,9 +62,9 @@ class Artist:
         self._choices: dict[str, Choices] = {}
 
     def attention(self, record: ResultRecord, path: Path) -> str:
-        """Draw the maps over test images spread over the split; gives a remark or ''.
+        """Draw the maps over test images spread over the split; returns a remark or ''.
 
-        Raises UserError, MethodError or DatasetError where data, weights or fit are missing or have changed.
+        Raises UserError, MethodError or DatasetError if data, weights or fit are missing or have changed.
         """
         dataset, ids = self._images(record, record.dataset, "test")
         shown = [ids[index] for index in spread_out(len(ids), self._count)]
@@ -77,7 +77,7 @@ class Artist:
         return self._astray(record, shown, found)
 
     def choices(self, record: ResultRecord, path: Path) -> str:
-        """Draw how often each candidate was kept; gives a remark or ''. Raises the same errors as ``attention``."""
+        """Draw how often each candidate was kept; returns a remark or ''. Raises the same errors as ``attention``."""
         fit = fit_id(record)
         if fit not in self._choices:
             dataset, ids = self._images(record, record.fit_dataset, "fit")
@@ -102,7 +102,7 @@ class Artist:
         """The method of a cell, with its fit loaded."""
         folder = self._run / "fits" / fit_id(record)
         if not folder.is_dir():
-            raise UserError(f"what the fit learned is gone: no folder {folder}; run the cell with --overwrite all")
+            raise UserError(f"the saved fit is missing: no folder {folder}; run the cell with --overwrite all")
         key = json.dumps([record.method, record.method_config], sort_keys=True)
         if self._loaded is None or self._loaded[0] != key:
             self._loaded = None  # frees the memory of the previous method
@@ -116,7 +116,7 @@ class Artist:
         return method
 
     def _astray(self, record: ResultRecord, shown: Sequence[str], found: Attention) -> str:
-        """A remark where maxima differ from the recorded keypoints, as another device's rounding can cause; or ''."""
+        """A remark if maxima differ from the recorded keypoints, such as by another device's rounding; or ''."""
         folder = self._run / "cells" / record.cell_id
         if not predictions_path(folder, "test").exists():
             return ""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def write_rows(path: Path, run: Path, records: Sequence[ResultRecord], datasets: Open) -> None:
     """Draw ``LARGE_COLUMNS`` test images of each cell, spread evenly over the split, with its recorded keypoints.
 
-    A keypoint has the same colour in the whole row. Raises UserError where a dataset is missing or differs from that
-    of the record.
+    A keypoint has the same colour in the whole row. Raises UserError if a dataset is missing or differs from that of
+    the record.
     """
     rows = []
     for record in records:

@@ -26,10 +26,12 @@ def speed(
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     dtype: Annotated[
         Literal["float32", "bfloat16", "float16"],
-        typer.Option(help="Number type of this implementation; the released code has float32."),
+        typer.Option(help="Number type of this implementation; the released code uses float32."),
     ] = "float32",
     steps: Annotated[int, typer.Option(help="Steps of the fit to time.", min=1)] = 1,
-    warm_up: Annotated[int, typer.Option(help="Untimed rounds before them (default: 0 on a CPU, 3 on a GPU).")] = -1,
+    warm_up: Annotated[
+        int, typer.Option(help="Untimed rounds before the timed steps (default: 0 on a CPU, 3 on a GPU).")
+    ] = -1,
     batch: Annotated[int, typer.Option(help="Images in a step, and in a call of predict.", min=1)] = 1,
     views: Annotated[int, typer.Option(help="Transformed views of an image in prediction.", min=1)] = 10,
     memory: Annotated[Literal["auto", "low"], typer.Option(help="Setting stable_keypoints.memory.")] = "auto",

@@ -136,7 +136,7 @@ def _sections(board: Board, records: Sequence[ResultRecord], profile: Profile) -
         for each in get_args(Profile):
             own = sorted({task for task, found in there if found == each and task not in TASKS})
             if own and (board.format == "md" or each == profile):
-                yield _Section("", f"own data ({each} profile)", own, each)
+                yield _Section("", f"custom data ({each} profile)", own, each)
 
 
 def pages(paths: Iterable[Path]) -> list[Path]:

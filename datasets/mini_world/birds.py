@@ -71,7 +71,7 @@ class _Bird:
         return np.array([root, (root + tip) / 2 + 0.12 * self.up, tip, (tip + belly) / 2, belly, self.body(0.45, 0.0)])
 
     def landmarks(self) -> dict[str, Points]:
-        """Every part of the near side, and the far leg and wing."""
+        """Position of every part of the near side, and of the far leg and wing."""
         root, tip = self.tail_line()
         return {
             "back": self.body(-0.1, 0.85), "beak": self.face(1.0, -0.1) + 0.55 * self.beak * self.gaze,
@@ -90,7 +90,7 @@ def draw(
     species: np.random.Generator | None = None,
     faces_left: bool = False,
 ) -> Drawing:
-    """One bird of a species (``identity``'s own where none is given), looking left or, unless held, right."""
+    """Render one bird of a species (by default sampled from ``identity``); half face right unless ``faces_left``."""
     bird = _Bird(species or identity, identity, rng)
     mirror = bool(rng.random() < 0.5) and not faces_left
     near, far = ("right", "left") if mirror else ("left", "right")
@@ -99,7 +99,7 @@ def draw(
     extent = np.concatenate([np.array(list(places.values())), feet, bird.tail_line()[1][None], bird.wing()])
     camera = place(view, extent, rng, mirror)
     canvas = backdrop(view, camera, rng)
-    _draw_perch(Canvas(canvas.picture, camera), bird)  # on a canvas of its own: it is not in the bird's box
+    _draw_perch(Canvas(canvas.picture, camera), bird)  # on a separate canvas, as it is not in the bird's box
     _draw(canvas, bird)
     box = canvas.box()
     occluder = occlude(canvas, camera.project(extent), rng, 0.3 * view.misalignment)

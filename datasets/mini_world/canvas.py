@@ -1,6 +1,6 @@
 """Flat shapes in an object's own frame, drawn antialiased through a camera.
 
-The object lives in about [-1, 1] x [-1, 1] with y pointing down. Shapes are drawn at ``OVERSAMPLING`` times the
+Object coordinates are about [-1, 1] x [-1, 1], with y pointing down. Shapes are drawn at ``OVERSAMPLING`` times the
 final size and averaged down.
 """
 
@@ -61,7 +61,7 @@ class Camera:
 
 @dataclass
 class Canvas:
-    """A picture under way; ``camera`` may be changed between shapes."""
+    """An unfinished picture; ``camera`` may be changed between shapes."""
 
     picture: Image.Image
     camera: Camera
@@ -109,7 +109,7 @@ class Canvas:
 
 
 def smooth(points: ArrayLike, steps: int = 5) -> Points:
-    """The closed Catmull-Rom curve through (n, 2) points, ``steps`` points a piece."""
+    """The closed Catmull-Rom curve through (n, 2) points, with ``steps`` points per segment."""
     p1 = np.asarray(points, dtype=np.float64)
     p0, p2, p3 = np.roll(p1, 1, axis=0), np.roll(p1, -1, axis=0), np.roll(p1, -2, axis=0)
     t = np.linspace(0.0, 1.0, steps, endpoint=False)[None, :, None]

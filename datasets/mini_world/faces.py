@@ -18,7 +18,7 @@ _SKINS: dict[str, Colour] = {
     "black": (104, 72, 56),
     "white": (250, 226, 210),
 }
-# What stays inside the image: eyes, nose and mouth. Hair and shoulders may leave it.
+# Corners around eyes, nose and mouth, which stay inside the image; hair and shoulders may leave it.
 _EXTENT = np.array([[-0.45, -0.35], [0.45, -0.35], [0.45, 0.6], [-0.45, 0.6]])
 
 
@@ -56,7 +56,7 @@ class _Face:
 
 
 def draw(view: View, identity: np.random.Generator, rng: np.random.Generator) -> Drawing:
-    """One face; what it is comes from ``identity``, how it is seen from ``rng``."""
+    """Render one face: shape and colours from ``identity``, pose and view from ``rng``."""
     face = _Face(identity, rng)
     camera = place(view, _EXTENT, rng)
     canvas = backdrop(view, camera, rng)

@@ -119,7 +119,7 @@ def draw(
     skeleton: tuple[str, ...] = OPENPOSE,
     all_visible: bool = False,
 ) -> Drawing:
-    """One person; ``skeleton`` says which joints are landmarks, ``all_visible`` that none may be missing."""
+    """Render one person; ``skeleton`` names the landmarks; ``all_visible`` marks all of them visible."""
     figure = _Figure(motion, identity, rng)
     joints = figure.joints
     extent = np.array([*joints.values(), joints["head top"] - (0, 0.08)])

@@ -1,4 +1,4 @@
-"""What surrounds an object: camera, background, clutter, something in front, light; and the finished drawing."""
+"""The scene around an object: camera, background, clutter, occluder and light; and the finished drawing."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _BACKGROUNDS: tuple[Colour, ...] = (
 
 @dataclass(frozen=True)
 class Drawing:
-    """A rendered image with everything that is known about it.
+    """A rendered image with its ground truth.
 
     ``image`` is (SIZE, SIZE, 3) uint8, ``landmarks`` (L, 2) float64 (x, y) in [0, 1], ``visible`` (L,) bool,
-    ``caption`` one word a coloured part ("redbeak"), ``parts`` (P, 3) float64 with x, y and radius in [0, 1] of
-    the places those words speak of, ``box`` (4,) float64 x0, y0, x1, y1 in [0, 1] around all that is drawn of the
-    object, hidden parts too.
+    ``caption`` one word for each coloured part ("redbeak"), ``parts`` (P, 3) float64 with x, y and radius in [0, 1] of
+    the part that each word names, ``box`` (4,) float64 x0, y0, x1, y1 in [0, 1] around the whole object, hidden parts
+    included.
     """
 
     image: NDArray[np.uint8]
@@ -42,7 +42,7 @@ class Drawing:
 
 @dataclass(frozen=True)
 class View:
-    """How an object is seen: ``misalignment`` 0 is centred and upright, 1 is anywhere, at any size, turned."""
+    """Camera settings: ``misalignment`` 0 is centred and upright, 1 is random position, size and rotation."""
 
     misalignment: float
     scale: tuple[float, float] = (0.42, 0.86)
@@ -52,7 +52,7 @@ class View:
 
 
 def place(view: View, extent: ArrayLike, rng: np.random.Generator, mirror: bool = False) -> Camera:
-    """A camera under which the (n, 2) points of ``extent`` stay inside the image, where they fit.
+    """A camera that keeps the (n, 2) points of ``extent`` inside the image if they fit.
 
     Scale, rotation and position each move from their aligned value to a random one by ``view.misalignment``.
     """
@@ -67,7 +67,7 @@ def place(view: View, extent: ArrayLike, rng: np.random.Generator, mirror: bool 
 
 
 def backdrop(view: View, camera: Camera, rng: np.random.Generator) -> Canvas:
-    """A canvas with what lies behind the object; its box is that of the shapes drawn from then on."""
+    """A canvas with the background; its box covers only shapes drawn afterwards."""
     side = SIZE * OVERSAMPLING
     if view.surroundings == "black":
         return Canvas(Image.new("RGB", (side, side), (0, 0, 0)), camera)
@@ -101,7 +101,7 @@ def _clutter(canvas: Canvas, rng: np.random.Generator) -> None:
 
 
 def occlude(canvas: Canvas, extent: Points, rng: np.random.Generator, chance: float) -> NDArray[np.float64] | None:
-    """Perhaps a leaf in front of the object: its (3,) pixel centre and radius, or None."""
+    """Draw a leaf before the object, or none; returns its centre and radius (3,) in pixels, or None."""
     if rng.random() >= chance:
         return None
     low, high = extent.min(axis=0), extent.max(axis=0)
@@ -134,6 +134,6 @@ def hidden_by(occluder: NDArray[np.float64] | None, points: Points) -> NDArray[n
 
 
 def pick(rng: np.random.Generator, *names: str) -> str:
-    """One colour name, from all colours where none are given."""
+    """Sample one of the colour names, by default one of all colours."""
     choice = names or tuple(COLOURS)
     return choice[rng.integers(len(choice))]

@@ -1,9 +1,9 @@
 """Shared code of the datasets made from CUB-200-2011: its parts, folder and text files, and the cropping of birds.
 
 Layout, as the official archive unpacks, under ``<data root>/CUB_200_2011``: ``images/<class>/<name>.jpg``, and files
-of one row a line, led by an image's number: ``images.txt`` (name), ``train_test_split.txt`` (1 for train),
-``bounding_boxes.txt`` (x, y, width, height in pixels) and ``parts/part_locs.txt`` (part, x, y, 1 where visible).
-Files are joined by image number, in whatever order their lines are. A class's folder starts with its number.
+with one row per line that begins with an image's number: ``images.txt`` (name), ``train_test_split.txt`` (1 for train),
+``bounding_boxes.txt`` (x, y, width, height in pixels) and ``parts/part_locs.txt`` (part, x, y, 1 if visible). Files are
+joined by image number, in whatever order their lines are. A class's folder starts with its number.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class BirdDataset(TableDataset):
         return self.folder / "images" / image_id
 
     def groups(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """The class of each image; the image itself where the set holds one class."""
+        """The class of each image; the image itself if the set has one class."""
         return tuple(image_id if len(self.prefixes) == 1 else image_id.split("/")[0] for image_id in ids)
 
 
@@ -133,14 +133,14 @@ def read_image_list(path: Path) -> dict[str, str]:
         if len(fields) != 2 or not fields[0].isdecimal():
             refuse(path, line, text, "a number and a name")
         if fields[0] in found or fields[1] in names:
-            refuse(path, line, text, "a number and a name that no line before has")
+            refuse(path, line, text, "a number and a name that no earlier line has")
         found[fields[0]] = fields[1]
         names.add(fields[1])
     return {number: found[number] for number in sorted(found, key=int)}
 
 
 def read_birds(folder: Path, images: dict[str, str]) -> tuple[Birds, NDArray[np.bool_]]:
-    """Read the official annotations of images, given as name by number, in that order; also gives a mask (N,) of train.
+    """Read the official annotations of ``images``, names by number; returns them and a mask (N,) of train images.
 
     Raises DatasetError, naming file and line, for a malformed row and for an image without a row or with too many.
     """
@@ -195,7 +195,7 @@ def _rows(
     valid: Callable[[list[float]], bool],
     each: int = 1,
 ) -> NDArray[np.float64]:
-    """Read the numbers that follow each image's number, (images, each, columns); rows of an image by their first one.
+    """Read the numbers after each image's number, (images, each, columns), sorted by the first one for each image.
 
     Raises DatasetError for a row that is not valid, and for an image that does not have ``each`` different rows.
     """

@@ -1,4 +1,4 @@
-"""A user's own data: a file or folder named on the command line, whose card is written from what is found there."""
+"""Custom data: a file or folder named on the command line; its card is derived from its contents."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from datasets.reading.splits import split_images
 from datasets.reading.table import Table, TableDataset
 from datasets.reading.text import one_line, refuse_entry, shown
 
-PADDING = 0.1  # of a box's own side, on each side
+PADDING = 0.1  # of the box's side, added on each side
 WHOLE = "images are seen whole, padded to a square; (0, 0) to (1, 1) are the corners of that square"
 BOXED = (
     f"each object is seen in a square about its box, padded by {PADDING:.0%} of its sides on each side and kept within "
@@ -36,7 +36,7 @@ _LEFT = re.compile(r"^left|left$|^l(?=[ _.-])|(?<=[ _.-])l$")
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader found: the landmarks' names, the labels, what it left out, and what it has to say itself."""
+    """Result of a reader: landmark names, labels, entries left out, and remarks."""
 
     landmark_names: tuple[str, ...]
     labels: Labels
@@ -46,9 +46,9 @@ class Found:
 
 @dataclass(frozen=True)
 class Contents:
-    """What own data holds once all questions are answered: the N labels that are used, and the rows of each split.
+    """Custom data after all checks: the N labels that are used, and the rows of each split.
 
-    ``groups`` are what is kept on one side of a split, ``looks`` the headers of the images that are there.
+    Images of one of the ``groups`` are in one split only; ``looks`` has the headers of the images that exist.
     """
 
     landmark_names: tuple[str, ...]
@@ -60,9 +60,9 @@ class Contents:
 
 
 class CustomDataset(TableDataset):
-    """Data at a path of the user's. Constructing reads nothing; the card is written when it is first asked for.
+    """Data at a path that the user names. The constructor reads nothing; the card is made when it is first used.
 
-    Missing data is what ``available`` says; broken data is a DatasetError wherever it is first read.
+    ``available`` reports missing data; broken data raises DatasetError when it is first read.
     """
 
     prefix: ClassVar[str]
@@ -80,7 +80,7 @@ class CustomDataset(TableDataset):
 
     @cached_property
     def contents(self) -> Contents:
-        """All labels that can be used, and the splits; of the images only the headers are read."""
+        """All usable labels, and the splits; only the headers of images are read."""
         if not self.source.exists():
             raise DatasetError(f"{self.prefix}: no {self.source}; expected {self.what}")
         found = self.find()
@@ -99,7 +99,7 @@ class CustomDataset(TableDataset):
 
     @cached_property
     def card(self) -> DatasetCard:  # type: ignore[override]
-        """The card, written from what is there."""
+        """The card, derived from the contents."""
         contents = self.contents
         counts = {name: len(contents.rows[name]) for name in SPLITS}
         names, boxed = contents.landmark_names, contents.labels.boxes is not None
@@ -124,7 +124,7 @@ class CustomDataset(TableDataset):
         return self.source
 
     def annotation_files(self, name: Split) -> Iterable[Path]:
-        """All that is read is read through the path that was named."""
+        """The path that was named."""
         return (self.source,)
 
     def image_folders(self) -> Iterable[Path]:
@@ -132,7 +132,7 @@ class CustomDataset(TableDataset):
         return dict.fromkeys(path.parent for path in self.contents.labels.files)
 
     def available(self) -> tuple[bool, str]:
-        """Whether the path is there, and every image. Raises DatasetError where what is there is broken."""
+        """Whether the path and every image exist. Raises DatasetError for broken data."""
         if not self.source.exists():
             return False, f"{self.prefix}: no {self.source}; expected {self.what}"
         labels = self.contents.labels
@@ -146,11 +146,11 @@ class CustomDataset(TableDataset):
         )
 
     def how_to_find(self, name: str) -> str:
-        """What to do where the image of this name is missing."""
+        """Advice for a missing image of this name."""
         return "put it back, or take its entry out"
 
     def annotated(self) -> tuple[bool, str]:
-        """Whether the path is there; every image too, where the annotations do not state the size of all."""
+        """Whether the path exists and, unless the annotations state all sizes, every image."""
         if self.source.exists() and None not in self.contents.labels.stated:
             return True, ""
         return self.available()
@@ -167,15 +167,15 @@ class CustomDataset(TableDataset):
         return Table(labels.ids, landmarks, labels.visible, tuple(contents.groups[row] for row in rows), boxes, crops)
 
     def path(self, image_id: str) -> Path:
-        """The file of an image. Raises DatasetError for one that is not there."""
+        """The file of an image. Raises DatasetError for an unknown id."""
         return self.contents.labels.files[self._row(image_id)]
 
     def expected_size(self, image_id: str) -> tuple[int, int] | None:
-        """Width and height that the annotations state, None where they do not."""
+        """Width and height that the annotations state, or None."""
         return self.contents.labels.stated[self._row(image_id)]
 
     def is_upright(self, image_id: str) -> bool:
-        """Whether the image is turned by its EXIF orientation: not where it was annotated as stored."""
+        """Whether the image is turned by its EXIF orientation; it is not if the stored pixels were annotated."""
         row = self._row(image_id)
         return is_upright(self.contents.labels.stated[row], self.contents.looks.get(self.contents.labels.files[row]))
 
@@ -197,13 +197,13 @@ class CustomDataset(TableDataset):
 
 
 def frame_of(labels: Labels, row: int, header: Look | None) -> Crop:
-    """What is seen of a row's image, whose size is stated or in its header: the square about its box, or all of it."""
+    """The crop of a row's image, whose size is stated or in its header: a square about its box, or the whole image."""
     size = labels.stated[row] or header.upright  # type: ignore[union-attr]
     return padded_square(*size) if labels.boxes is None else square_about(labels.boxes[row], size, PADDING)
 
 
 def left_right_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Index pairs of landmarks whose names differ at one end alone, by left and right or by l and r."""
+    """Index pairs of landmarks whose names differ only at one end, by left and right or by l and r."""
     index = {name.lower(): number for number, name in enumerate(names)}
     left_of: dict[int, int] = {}
     for left, name in enumerate(names):
@@ -218,7 +218,7 @@ def _right(found: re.Match[str]) -> str:
 
 
 def distinct_names(path: Path, where: str, names: Sequence[str]) -> tuple[str, ...]:
-    """Landmarks' names. Raises DatasetError where there is none, one is blank or no text, or one comes twice."""
+    """The landmarks' names. Raises DatasetError if there is none, or one is blank, no text, or repeated."""
     bad = next((name for name in names if not isinstance(name, str) or not name.strip()), None)
     if not names or bad is not None:
         refuse_entry(path, where, shown(bad), "the keypoints' names", "")

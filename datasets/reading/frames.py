@@ -1,7 +1,7 @@
 """Pickled data frames as columns, read by ``datasets.reading.pickles``: nothing is imported and nothing is called.
 
-Frames of pandas before 1.3 (the Tai-Chi landmarks of Siarohin et al. are some) and of pandas 1.3 to 2 are understood,
-from either numpy, in pickle protocols 3 to 5. Pandas 3 keeps text in Arrow arrays, whose names are refused.
+Frames of pandas up to version 2 can be read (such as the Tai-Chi landmarks of Siarohin et al.), with any numpy, in
+pickle protocols 3 to 5. Pandas 3 stores text in Arrow arrays, which are refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from datasets.reading.pickles import Call, Name, read_pickle
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Each admitted name, with the modules that pandas and numpy have had it in.
+# Each admitted name, with the modules that have held it in versions of pandas and numpy.
 _ADMITTED: dict[str, tuple[str, ...]] = {
     "DataFrame": ("pandas.core.frame", "pandas"),
     "BlockManager": ("pandas.core.internals", "pandas.core.internals.managers"),
@@ -40,8 +40,8 @@ _ADMITTED: dict[str, tuple[str, ...]] = {
 def read_frame(path: Path) -> dict[str, list[Any] | NDArray[Any]]:
     """The columns of a pickled data frame: (N,) arrays of numbers, lists of N strings, numbers, arrays or None.
 
-    Nothing that the file says is executed. Raises DatasetError where it cannot be read, is no whole pickle of a
-    frame, or names anything else than frames are made of.
+    No code in the file is executed. Raises DatasetError if the file cannot be read, is no complete pickle of a frame,
+    or has a name that is not admitted.
     """
     try:
         data = path.read_bytes()
@@ -57,7 +57,7 @@ def read_frame(path: Path) -> dict[str, list[Any] | NDArray[Any]]:
 
 
 def _columns(frame: Any) -> dict[str, list[Any] | NDArray[Any]]:
-    """The columns of a frame, in its order, from the calls that would have made it."""
+    """The columns of a frame, in its order, from the recorded calls of the pickle."""
     match frame:
         case Call("DataFrame", (), {"_mgr": manager} | {"_data": manager}):
             names, blocks = _blocks(manager)
@@ -81,7 +81,7 @@ def _columns(frame: Any) -> dict[str, list[Any] | NDArray[Any]]:
 
 
 def _blocks(manager: Any) -> tuple[list[str], list[tuple[Any, Any]]]:
-    """Column names, and the blocks of columns that are kept in one array, each with its columns' places."""
+    """Column names, and blocks: arrays of several columns, each with the columns' positions."""
     blocks: list[tuple[Any, Any]] = []
     match manager:
         case Call("BlockManager", (), (_, _, _, {"0.14.1": {"axes": [columns, _], "blocks": [*entries]}})):
@@ -107,7 +107,7 @@ def _blocks(manager: Any) -> tuple[list[str], list[tuple[Any, Any]]]:
 
 
 def _places(places: Any, count: int) -> list[int]:
-    """The columns, of ``count``, that the rows of a block's array belong to."""
+    """The column index (below ``count``) of each row of a block's array."""
     match places:
         case Call("slice", (int(start), int(stop), int(step)), None) if step:
             return list(range(count)[start:stop:step])

@@ -1,4 +1,4 @@
-"""What image files say of themselves without being decoded: their headers, their contents' hashes, which are copies."""
+"""Facts about image files without decoding them: headers, hashes, and which files are copies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Sizes = Sequence[tuple[int, int] | None]
 
 
 def look_at(files: Sequence[Path], left_out: dict[Path, str]) -> dict[Path, Look]:
-    """The headers of the image files that are there; ``left_out`` gets why one cannot be read."""
+    """The headers of the image files that exist; the reason why one cannot be read is added to ``left_out``."""
 
     def one(path: Path) -> Look | str | None:
         try:
@@ -32,7 +32,7 @@ def look_at(files: Sequence[Path], left_out: dict[Path, str]) -> dict[Path, Look
 
 
 def is_upright(stated: tuple[int, int] | None, header: Look | None) -> bool:
-    """Whether an image is turned by its EXIF orientation: unless the stated size is that of the stored pixels alone."""
+    """Whether an image is turned by its EXIF orientation: yes, unless the stated size fits only the stored pixels."""
     return header is None or stated is None or stated == header.upright or stated != header.stored
 
 
@@ -62,7 +62,7 @@ def ask_turned(files: Sequence[Path], stated: Sizes, looks: dict[Path, Look]) ->
 
 
 def ask_copies(names: Sequence[str], files: Sequence[Path], hashes: FileHashes) -> tuple[dict[str, str], int]:
-    """The first name of each image's content, by its name, and how many names are of a copy."""
+    """For each name, the first name with the same contents; and the number of copies."""
     by_size: dict[int, dict[str, Path]] = {}
     for name, path in zip(names, files, strict=True):
         if isfile(path):  # noqa: PTH113
@@ -77,7 +77,7 @@ def ask_copies(names: Sequence[str], files: Sequence[Path], hashes: FileHashes) 
 
 
 class FileHashes:
-    """The sha256 of files, each read once; None for one that is not there."""
+    """The sha256 of files, each read once; None for a missing file."""
 
     def __init__(self) -> None:
         self._known: dict[Path, str | None] = {}

@@ -1,4 +1,4 @@
-"""Finding images by names that another system wrote: Windows paths, absolute paths, addresses."""
+"""Find images by names that another system wrote: Windows paths, absolute paths, URLs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _ELSEWHERE = re.compile(r"/|[A-Za-z0-9]+:/")
 
 
 def find_files(names: Iterable[str], folders: Sequence[Path]) -> dict[str, Path]:
-    """The file of each name in the first of the folders that has it; where none has, the path in the first folder.
+    """The file of each name in the first folder that has it; if none has it, its path in the first folder.
 
-    A name is taken as it stands; else with / for \\; else decoded where it has %20 and the like, its ending in small
-    letters or capitals; else, where it is a path or an address of another system, by its last parts, the longest that
-    are a file. Two names never get one file by their last parts.
+    Tried in turn: the name; the name with / for \\; with %20 and the like decoded, and its suffix in lower or upper
+    case; and, for an absolute path or a URL, the longest run of its last parts that is a file. Two names never get the
+    same file by their last parts.
     """
     names = tuple(dict.fromkeys(names))
     readings = {name: list(_readings(name)) for name in names}
@@ -29,7 +29,7 @@ def find_files(names: Iterable[str], folders: Sequence[Path]) -> dict[str, Path]
 
 
 def advice(name: str, folders: Sequence[Path]) -> str:
-    """What to do where the image of a name is not found."""
+    """Advice for a missing image of this name."""
     looked = f"looked for in {', '.join(str(folder) for folder in folders)}"
     if _ELSEWHERE.match(name.replace("\\", "/")):
         kind = "an address" if re.match(r"\w\w+:/", name) else "a path of another system"

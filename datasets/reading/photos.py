@@ -1,4 +1,4 @@
-"""Photographs as methods see them: decoded, cropped, then resized to a square, in that order and no other."""
+"""Photographs for methods: decoded, then cropped, then resized to a square."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 FILL = (128, 128, 128)
-MOST = 4  # times a photo's longer side: what a crop of it may measure
+MOST = 4  # largest side of a crop, in longer sides of the photo
 MOST_PIXELS = 1 << 27  # of an image, and of the square it is padded to: 134 million, 400 MB as RGB
 RESAMPLING = (
     "converted to RGB, cropped, flipped where the crop says so, resized with Pillow's antialiased bilinear filter"
 )
 _WHOLE = "put a whole file in its place"
 _SAVE = f"expected one of {', '.join(FORMATS)}; save it as PNG or JPEG"
-# First bytes of files that are often named like an image: at which byte, which bytes, and what such a file is.
+# Files that are often named like an image: offset and value of their first bytes, and their kind.
 _KINDS = (
     (4, b"ftypavi", "an AVIF image"),
     (4, b"ftyphe", "a HEIC image"),
@@ -51,7 +51,7 @@ class Crop(NamedTuple):
     flip: bool = False
 
     def covers(self, size: tuple[int, int]) -> bool:
-        """Whether any of a photo of (width, height) is in it, and neither side is above MOST times the longer one."""
+        """Whether it overlaps a photo of (width, height), and no side exceeds MOST times the photo's longer side."""
         width, height = (
             min(start + side, whole) - max(start, 0)
             for start, side, whole in zip((self.left, self.top), (self.width, self.height), size, strict=True)
@@ -60,10 +60,10 @@ class Crop(NamedTuple):
 
 
 class Look(NamedTuple):
-    """What the header of an image file says: (width, height) as stored and once upright, its EXIF orientation (1 where
-    it is upright as stored), and whether it holds several images, of which the first is decoded.
+    """Header of an image file: (width, height) ``stored`` and turned ``upright``, and EXIF orientation (1 for none).
 
-    Pillow turns TIFF files itself, so that theirs are equal.
+    ``several`` says whether the file has several images, of which the first is decoded.
+    Pillow turns TIFF files itself, so that both sizes of a TIFF file are equal.
     """
 
     stored: tuple[int, int]
@@ -75,7 +75,7 @@ class Look(NamedTuple):
 def read_photo(path: Path, upright: bool = False) -> Image.Image:
     """Decode an image file as RGB, transparent parts in the colour FILL; ``upright`` applies its EXIF orientation.
 
-    Raises DatasetError where it is missing, cannot be decoded, is larger than MOST_PIXELS, or has more than 8 bits a
+    Raises DatasetError if it is missing, cannot be decoded, is larger than MOST_PIXELS, or has more than 8 bits a
     channel and would lose them.
     """
     from PIL import Image, ImageOps
@@ -90,13 +90,13 @@ def read_photo(path: Path, upright: bool = False) -> Image.Image:
 
 
 def photo_size(path: Path) -> tuple[int, int]:
-    """Width and height of an image file as stored, from its header. Raises DatasetError where that cannot be read."""
+    """Width and height of an image file as stored, from its header. Raises DatasetError if that cannot be read."""
     with _opened(path) as photo:
         return photo.size
 
 
 def look(path: Path) -> Look:
-    """Read the header of an image file. Raises DatasetError where it is missing or no image that can be decoded."""
+    """Read the header of an image file. Raises DatasetError if it is missing or cannot be decoded."""
     from PIL import Image
     from PIL.ExifTags import Base
 
@@ -121,7 +121,7 @@ def refuse_large(path: Path, width: int, height: int) -> None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
-    """An image file of one of FORMATS, which need no other program. Whatever goes wrong with it is a DatasetError."""
+    """Open an image file of one of FORMATS, which need no other program. Any failure is a DatasetError."""
     from PIL import Image, UnidentifiedImageError
 
     Image.MAX_IMAGE_PIXELS = None  # Pillow's own limit warns at one number and raises at another
@@ -143,7 +143,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 
 def _no_image(path: Path) -> str:
-    """What a file that Pillow does not know is, as its first bytes have it, and what to do."""
+    """The kind of a file that Pillow cannot read, by its first bytes, and advice."""
     with path.open("rb") as file:
         head = file.read(64)
     if not head:
@@ -171,7 +171,7 @@ def _has_late_tags(path: Path) -> bool:
 def square(
     photo: Image.Image, size: int, crop: Crop | None = None, fill: tuple[int, int, int] = FILL
 ) -> NDArray[np.uint8]:
-    """The crop of a photo (all of it, where there is none) squashed to (size, size, 3) uint8.
+    """The crop of a photo (the whole photo if ``crop`` is None) squashed to (size, size, 3) uint8.
 
     What lies outside the photo has the colour ``fill``.
     """
@@ -185,16 +185,16 @@ def square(
 
 
 def padded_square(width: int, height: int) -> Crop:
-    """The smallest square that holds a whole image of this size, the image in its middle."""
+    """The smallest square around a whole image of this size, with the image in its middle."""
     side = max(width, height)
     return Crop((width - side) // 2, (height - side) // 2, side, side)
 
 
 def square_about(box: NDArray[np.float64], size: tuple[int, int], padding: float) -> Crop:
-    """The square about a box (x, y, width, height), padded on each side by a part of its own, within the image.
+    """The square about a box (x, y, width, height), padded by a share of its size on each side, within the image.
 
-    The padded box is cut to the image of ``size``; the square has its longer side in whole pixels, and is moved into
-    the image as far as that is large enough. The box of a whole image gives its ``padded_square``.
+    The padded box is cut to the image of ``size``; the square's side is its longer side in whole pixels; the square is
+    moved into the image if it fits. The box of a whole image gives its ``padded_square``.
     """
     x, y, width, height = box.tolist()
     spans = []

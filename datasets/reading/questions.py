@@ -1,8 +1,8 @@
-"""The questions that are asked of all custom data, whatever file it was read from.
+"""Checks of custom data of every format.
 
-Are the coordinates pixels, and x before y? Which labels stand for a missing one? How is each image turned? What cannot
-be used? Are images there twice? What is certainly wrong is a DatasetError; an entry that cannot be used is left out and
-counted; whatever else a user of the numbers has to know is a remark.
+Are the coordinates pixels, and x before y? Which labels stand for a missing one? How is each image turned? Which
+entries are unusable? A certain mistake is a DatasetError; an unusable entry is left out and counted; anything else that
+affects the numbers is a remark.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
     Sizes = Sequence[tuple[int, int] | None]
 
-FRACTIONS, NEARLY_ALL = 2.0, 0.95  # coordinates of which so many lie within are no pixels
-PERCENT, LARGE = 100.0, 300  # coordinates that all lie within, in images whose sides are all above
-SURE = 10  # visible keypoints or boxes from which their order can be told
+FRACTIONS, NEARLY_ALL = 2.0, 0.95  # if more than this share of coordinates is at most FRACTIONS, they are no pixels
+PERCENT, LARGE = 100.0, 300  # coordinates of at most PERCENT, in images with all sides above LARGE, may be percent
+SURE = 10  # fewest visible keypoints or boxes for checks of their order
 EDGE = 1.0  # pixels by which a keypoint may lie outside its image
 
 
@@ -88,7 +88,7 @@ class LeftOut:
             self._broken.append(str(error))
 
     def check(self, used: int) -> None:
-        """Raise DatasetError with the first broken entry where most are broken, or none is left to use."""
+        """Raise DatasetError with the first broken entry if at least half of the entries are broken."""
         if self._broken and len(self._broken) >= used:
             more = len(self._broken) - 1
             raise DatasetError(self._broken[0] + (f" (and {more} more of the {self._noun})" if more else ""))
@@ -103,7 +103,7 @@ class LeftOut:
 
 
 def ask_pixels(source: Path, points: Floats, boxes: Floats | None) -> None:
-    """Raise DatasetError where visible keypoints (P, 2), or boxes, are fractions of the image."""
+    """Raise DatasetError if visible keypoints (P, 2), or boxes, are fractions of the image."""
     for what, values in (("keypoints", points), ("boxes", np.zeros((0, 2)) if boxes is None else boxes)):
         small = values[np.abs(values) <= FRACTIONS]
         if len(small) > NEARLY_ALL * values.size:
@@ -114,7 +114,7 @@ def ask_pixels(source: Path, points: Floats, boxes: Floats | None) -> None:
 
 
 def ask_missing(points: Floats, visible: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
-    """Which keypoints (N, L, 2) are really labelled: those at (0, 0), (-1, -1) and the like stand for missing ones."""
+    """Mask (N, L) of the labelled keypoints: those at (0, 0), (-1, -1) and the like count as missing. Also remarks."""
     stands = visible & (points[..., 0] == points[..., 1]) & (points[..., 0] <= 0)
     remarks = []
     for value in np.unique(points[stands]):
@@ -127,10 +127,10 @@ def ask_missing(points: Floats, visible: NDArray[np.bool_]) -> tuple[NDArray[np.
 
 
 def ask_order(source: Path, labels: Labels, sizes: Sizes) -> tuple[str, ...]:
-    """Whether x stands before y, and boxes are x, y, width, height: as images (where ``sizes`` are known) tell.
+    """Check that x stands before y and boxes are x, y, width, height, by the known ``sizes`` of images.
 
-    Raises DatasetError where nearly all would fit the other way and many do not fit this way; gives remarks on percent
-    and on keypoints outside the images.
+    Raises DatasetError if many do not fit and nearly all would fit in the other order; returns remarks on percent and
+    on keypoints outside the images.
     """
     known = [row for row, size in enumerate(sizes) if size]
     size = np.array([sizes[row] for row in known], dtype=np.float64).reshape(-1, 2)
@@ -183,10 +183,9 @@ def _ask_swapped(source: Path, points: Floats, visible: NDArray[np.bool_], corne
 def answer(
     source: Path, labels: Labels, left_out: LeftOut, frame: Callable[[Labels, int, Look | None], Crop]
 ) -> tuple[Labels, dict[Path, Look], tuple[str, ...]]:
-    """Ask all questions of labels; gives those that can be used, the headers of the images there are, and the remarks.
+    """Run all checks of labels; returns the usable labels, the headers of existing images, and the remarks.
 
-    ``frame`` gives what is seen of the image of a row. Raises DatasetError where labels are certainly wrong, or most of
-    them cannot be used.
+    ``frame`` returns the crop of a row's image. Raises DatasetError if labels are certainly wrong or most are unusable.
     """
     visible, missing = ask_missing(labels.points, labels.visible)
     ask_pixels(source, labels.points[visible], None if labels.boxes is None else labels.boxes[:, 2:])
@@ -205,13 +204,13 @@ def answer(
 
 
 def size_of(labels: Labels, row: int, looks: dict[Path, Look]) -> tuple[int, int] | None:
-    """The (width, height) of the image that a row was labelled on, None where it is not known."""
+    """The (width, height) of the image that a row was labelled on, None if unknown."""
     header = looks.get(labels.files[row])
     return labels.stated[row] or (header.upright if header else None)
 
 
 def _fits(labels: Labels, row: int, looks: dict[Path, Look], unreadable: dict[Path, str], left_out: LeftOut) -> bool:
-    """Whether a row has a keypoint (where there are any), and an image that can be read and has the stated size."""
+    """Whether a row has a visible keypoint (if the data has any), and a readable image of the stated size."""
     where, path, stated = labels.places[row], labels.files[row], labels.stated[row]
     if labels.points.shape[1] and not labels.visible[row].any():
         left_out.add("labels whose keypoints are all missing", where)
@@ -238,7 +237,7 @@ def _near(
     left_out: LeftOut,
     frame: Callable[[Labels, int, Look | None], Crop],
 ) -> list[int]:
-    """The rows whose keypoints and box are not far from their image, or whose image's size is not known as yet."""
+    """The rows whose keypoints and box are near their image, or whose image's size is unknown."""
     known = [row for row in rows if size_of(labels, row, looks)]
     landmarks, boxes = within(labels.only(known), [frame(labels, row, looks.get(labels.files[row])) for row in known])
     far = np.any((landmarks < FARTHEST[0]) | (landmarks > FARTHEST[1]), axis=(1, 2)).tolist()
@@ -261,7 +260,7 @@ def _refuse_far(source: Path, labels: Labels, row: int, size: tuple[int, int]) -
 
 
 def within(labels: Labels, crops: Sequence[Crop]) -> tuple[Floats, Floats | None]:
-    """Landmarks (N, L, 2) and boxes (N, 4) in sides of square crops; what is not visible is put in the middle."""
+    """Landmarks (N, L, 2) and boxes (N, 4) in sides of square crops; invisible landmarks are (0.5, 0.5)."""
     corners = np.array([(crop.left, crop.top) for crop in crops], dtype=np.float64).reshape(-1, 2)
     sides = np.array([crop.width for crop in crops], dtype=np.float64)[:, None]
     landmarks = (labels.points + 0.5 - corners[:, None]) / sides[:, None]

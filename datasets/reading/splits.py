@@ -1,4 +1,4 @@
-"""Which images are learned from and which are tested on, where the user's data does not say."""
+"""Splits of custom data: the images to learn from and to test on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datasets.base import DatasetError, Split
 from datasets.reading.image_files import FileHashes, ask_copies
 
 FIFTH = 5  # one group in five is tested on
-VIDEOS = 5  # so many folders of images (videos, say) are split by folder, fewer by image
+VIDEOS = 5  # from this number of folders of images (such as videos), the split is by folder, else by image
 FEW_VIDEOS = (
     f"fewer than {VIDEOS} videos: tested on frames of videos that are learned from too, and intervals are over frames"
 )
@@ -23,8 +23,8 @@ def split_images(
 ) -> tuple[tuple[str, ...], dict[Split, Sequence[int]], tuple[str, ...]]:
     """The group of each row, the rows of each split, and remarks on both, from the names and files of the images.
 
-    Groups are the folders where there are at least VIDEOS of them, of which a fifth, or two, are tested on; else the
-    images. Copies of an image are in one group. ``are_videos`` says that the folders are videos, however few.
+    Groups are the folders if there are at least VIDEOS of them, and at least two of them are tested on; else groups are
+    the images. Copies of an image are in one group. ``are_videos`` says that the folders are videos, however few.
     """
     names = tuple(name.replace("\\", "/") for name in names)
     originals, copies = ask_copies(names, files, hashes)
@@ -44,10 +44,10 @@ def split_images(
 
 
 def split_by(source: Path, groups: Sequence[str], at_least: int = 1) -> dict[Split, Sequence[int]]:
-    """Rows of each split: a fifth of the groups, but ``at_least`` so many, are tested on, the rest are learned from.
+    """Rows of each split: a fifth of the groups, and at least ``at_least``, are for testing, the rest for learning.
 
-    Groups are chosen by the sha256 of the last parts of their names, as many as tell them apart; so neither their order
-    nor the folder they lie in matters. Raises DatasetError where nothing would be left to learn from.
+    Groups are chosen by the sha256 of the shortest last parts of their names that are distinct; so neither their order
+    nor their common folder matters. Raises DatasetError if nothing would be left to learn from.
     """
     short = last_parts(groups)
     names = sorted(short, key=lambda group: hashlib.sha256(short[group].encode(errors="replace")).digest())
@@ -60,7 +60,7 @@ def split_by(source: Path, groups: Sequence[str], at_least: int = 1) -> dict[Spl
 
 
 def last_parts(names: Iterable[str]) -> dict[str, str]:
-    """The last parts of each path, as few as tell all of them apart."""
+    """The shortest last parts of each path that make all of them distinct."""
     parts = {name: name.split("/") for name in dict.fromkeys(names)}
     for depth in range(1, max(map(len, parts.values()), default=0)):
         short = {name: "/".join(path[-depth:]) for name, path in parts.items()}

@@ -1,4 +1,4 @@
-"""Datasets whose annotations fit in memory: a table for each split, and one way of using it."""
+"""Datasets whose annotations fit in memory, with a table for each split."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from datasets.reading.photos import FILL, MOST, RESAMPLING, Crop, read_photo, re
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-FARTHEST = (-3, 4)  # visible landmarks lie within, in sides of the image
+FARTHEST = (-3, 4)  # range of coordinates of visible landmarks, in sides of the image
 _READING = RLock()  # of the module, so that datasets can be pickled
 
 
 @dataclass(frozen=True)
 class Table:
-    """N annotated images: ids, landmarks (N, L, 2), visible (N, L), groups; boxes (N, 4) where there are any.
+    """N annotated images: ids, landmarks (N, L, 2), visible (N, L), groups; boxes (N, 4) and crops, if any.
 
-    Coordinates are those of the contract (``datasets.base``); what is not visible may hold anything finite.
+    Coordinates are as in ``datasets.base``; those of invisible landmarks may have any finite value.
     """
 
     ids: tuple[str, ...]
@@ -41,7 +41,7 @@ class Table:
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Row of each id. Raises DatasetError for an id that is there twice."""
+        """Row of each id. Raises DatasetError for an id that is listed twice."""
         rows = {image_id: row for row, image_id in enumerate(self.ids)}
         if len(rows) < len(self.ids):
             twice = next(image_id for row, image_id in enumerate(self.ids) if rows[image_id] != row)
@@ -50,9 +50,9 @@ class Table:
 
 
 class TableDataset(KeypointDataset):
-    """A dataset that gives a ``Table`` for each split; the rest of the contract follows from it.
+    """A dataset that reads a ``Table`` for each split; the other methods of a dataset use it.
 
-    A split is read when it is first asked for, so one whose files are absent does not stand in the way of another.
+    A split is read when it is first used, so a split whose files are missing does not affect the others.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -74,14 +74,14 @@ class TableDataset(KeypointDataset):
 
     @abstractmethod
     def read(self, name: Split) -> Table:
-        """The table of a split, whose files are there. Raises DatasetError naming file and line or key."""
+        """The table of a split whose files exist. Raises DatasetError naming file and line or key."""
 
     @abstractmethod
     def path(self, image_id: str) -> Path:
         """The file of an image."""
 
     def expected_size(self, image_id: str) -> tuple[int, int] | None:
-        """Width and height that the file of an annotated image must have, None where any will do."""
+        """Width and height that the file of an annotated image must have, None if any size is valid."""
         return None
 
     def is_upright(self, image_id: str) -> bool:
@@ -100,13 +100,13 @@ class TableDataset(KeypointDataset):
             return False, f"{self.card.id}: {str(error).removeprefix(f'{self.card.id}: ')}"
 
     def present(self) -> tuple[bool, str]:
-        """Whether the annotation files are there, and images, as far as can be told without reading any file."""
+        """Whether annotation files and folders of images exist; no file is read."""
         files = [path for name in SPLITS for path in self.annotation_files(name)] if self.root else []
         found, message = self._found([*files, *self.missing_images()] if self.root else [])
         return self.annotated() if found else (found, message)
 
     def missing_images(self) -> list[Path]:
-        """The folders (or files) of images that are not there; one that is empty ends in a star."""
+        """The folders (or files) of images that are missing; an empty folder ends in a star."""
         folders = list(self.image_folders())
         return [path for path in folders if not path.exists()] + [path / "*" for path in folders if _is_empty(path)]
 
@@ -120,7 +120,7 @@ class TableDataset(KeypointDataset):
         return self.table(name).ids
 
     def table(self, name: Split) -> Table:
-        """The table of a split, read once. Raises DatasetError where a file is missing or another count is expected."""
+        """The table of a split, read once. Raises DatasetError if a file is missing or the count is wrong."""
         if name not in self._tables:
             with _READING:
                 if name not in self._tables:
@@ -128,15 +128,15 @@ class TableDataset(KeypointDataset):
         return self._tables[name]
 
     def annotation(self, image_id: str) -> Annotation:
-        """Landmarks of an image, looked for in the splits that can be read."""
+        """The annotation of an image, searched in the splits whose files exist."""
         table, row = self._locate(image_id)
         box = None if table.boxes is None else table.boxes[row]
         return Annotation(table.landmarks[row], table.visible[row], table.groups[row], box)
 
     def image(self, image_id: str, size: int) -> NDArray[np.uint8]:
-        """The image, cropped where its table says so and squashed to a square, (size, size, 3) uint8 RGB.
+        """The image, cropped if its table has crops, and squashed to (size, size, 3) uint8 RGB.
 
-        Raises DatasetError where its size is not the expected one, or the crop is far from it or far larger.
+        Raises DatasetError if its size is not the expected one, or if the crop misses the image or is far larger.
         """
         table, row = self._locate(image_id)
         path, expected = self.path(image_id), self.expected_size(image_id)
@@ -220,7 +220,7 @@ class TableDataset(KeypointDataset):
 
 
 def _is_empty(path: Path) -> bool:
-    """Whether a path is a folder that nothing can be read from."""
+    """Whether a path is a folder that is empty or cannot be listed."""
     if not path.is_dir():
         return False
     try:

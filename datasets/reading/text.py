@@ -1,4 +1,4 @@
-"""Reading the text files that datasets are annotated in: any line ending, errors that name the line."""
+"""Read text files of annotations: with any line ending, and errors that name the line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST_SHOWN = 2000
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file, CRLF or not, with or without a last line break; a byte order mark is dropped.
 
-    Raises DatasetError where it cannot be read.
+    Raises DatasetError if it cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
@@ -31,19 +31,19 @@ def refuse(path: Path, line: int, got: str, expected: str) -> NoReturn:
 
 
 def refuse_entry(path: Path, where: str, got: str, expected: str, advice: str = "get the file again") -> NoReturn:
-    """Raise the DatasetError of a bad entry of a file; ``advice`` says what to do, '' where that is plain."""
+    """Raise the DatasetError of a bad entry of a file; ``advice`` says what to do, '' if that is obvious."""
     raise DatasetError(one_line(f"{path}, {where}: got {got}, expected {expected}" + (f"; {advice}" if advice else "")))
 
 
 def one_line(text: str) -> str:
-    """Text without line breaks and characters that a terminal would act on, of at most MOST_SHOWN characters."""
+    """Text without line breaks and control characters, of at most MOST_SHOWN characters."""
     text = " ".join(text[: 2 * MOST_SHOWN].split())
     text = text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 3] + "..."
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def shown(value: object) -> str:
-    """A value as JSON has it, on one line of at most 80 characters; 'nothing' for None."""
+    """A value as JSON on one line of at most 80 characters; 'nothing' for None."""
     text = " ".join(json.dumps(value, ensure_ascii=False, default=str).split())
     return "nothing" if value is None else text if len(text) <= 80 else text[:77] + "..."
 
@@ -65,8 +65,8 @@ def read_names(path: Path) -> tuple[str, ...]:
 def numbers_by_name(path: Path, wanted: Collection[str], columns: int, skip: int = 0) -> dict[str, list[float]]:
     """The rows 'name number number ...' of the wanted names, after ``skip`` lines of heading.
 
-    Rows are found by name, in whatever order; those of other names are not looked at. Raises DatasetError for a
-    wanted row of other than ``columns`` finite numbers, one that is there twice, and one that is missing.
+    Rows may have any order; rows of other names are skipped. Raises DatasetError for a wanted row without exactly
+    ``columns`` finite numbers, for a second row of a name, and for a missing row.
     """
     wanted = wanted if isinstance(wanted, (set, frozenset, dict)) else frozenset(wanted)
     found: dict[str, list[float]] = {}
@@ -88,7 +88,7 @@ def numbers_by_name(path: Path, wanted: Collection[str], columns: int, skip: int
 
 
 def numbers(fields: list[str]) -> list[float]:
-    """The numbers in fields, or none at all where one is not a finite number."""
+    """The numbers in fields, or [] if one of them is not a finite number."""
     try:
         values = [float(field) for field in fields]
     except ValueError:

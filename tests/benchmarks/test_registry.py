@@ -15,7 +15,7 @@ def test_a_near_match_is_proposed():
 
 
 def test_a_name_far_from_all_lists_what_there_is():
-    with pytest.raises(UserError, match="there is .*centre, .*grid, .*random_points"):
+    with pytest.raises(UserError, match="known: .*centre, .*grid, .*random_points"):
         METHODS.entry("zzz")
 
 

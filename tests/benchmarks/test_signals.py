@@ -1,4 +1,4 @@
-"""Ctrl-C or SIGTERM in the middle of a fit: what is finished stays, and the next run goes on from there."""
+"""Ctrl-C or SIGTERM in the middle of a fit: finished cells are kept, and the next run continues."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def interrupted(
 def test_interrupt_before_the_first_cell(tmp_path, repository):
     # The first line comes before torch is imported, which Ctrl-C must not break off half-way.
     _, err = interrupted(command(tmp_path, repository, "--device", "auto"), repository, "profile paper")
-    assert err.strip() == "interrupted: finished cells stay; the same command goes on from there"
+    assert err.strip() == "interrupted: finished cells are kept; run the same command again to continue"
     assert statuses(tmp_path) == {}
 
 
@@ -55,7 +55,7 @@ def test_interrupt(tmp_path, repository, run_toy, number):
     # A fit shows its progress after a second. Schedulers send SIGTERM more than once; the second must break nothing.
     again = number == signal.SIGTERM
     out, err = interrupted(slow, repository, "toy_colours", "fit ", number=number, again=again)
-    assert "interrupted: 3 finished cells stay; the same command goes on from there" in out
+    assert "interrupted: 3 finished cells are kept; run the same command again to continue" in out
     assert "Traceback" not in out + err
     assert statuses(tmp_path) == {"centre": "done", "grid": "done", "random_points": "done"}
     assert not list((tmp_path / "runs" / "staging").iterdir())

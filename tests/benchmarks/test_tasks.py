@@ -133,7 +133,7 @@ def test_names_of_own_data(tmp_path, monkeypatch):
     for name, message in (
         ("cooc:birds.json", "unknown source 'cooc'; did you mean 'coco'"),
         ("coco:", "'coco:' names no file or folder"),
-        ("birds.json", "dataset 'birds.json' is a path; say what is there: coco:birds.json, dlc:birds.json, folder:"),
+        ("birds.json", "dataset 'birds.json' is a path; give its kind: coco:birds.json, dlc:birds.json, folder:"),
         ("cub_01", "unknown dataset 'cub_01'; did you mean 'cub_001'"),
     ):
         with pytest.raises(UserError, match=message):

@@ -134,7 +134,7 @@ def test_a_damaged_block_is_an_error_that_names_its_key(tmp_path: Path) -> None:
     path.write_bytes(content)
     dataset = small(CUB_ALL, tmp_path)
     assert dataset.annotation("test/00000").visible.any(), "landmarks are whole"
-    with pytest.raises(DatasetError, match="key 'test_img': got what cannot be read") as error:
+    with pytest.raises(DatasetError, match="key 'test_img': got unreadable data") as error:
         dataset.image("test/00000", 32)
     assert "\n" not in str(error.value) and str(path) in str(error.value)
 

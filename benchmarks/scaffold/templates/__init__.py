@@ -1,1 +1,1 @@
-"""The files that a new plugin begins with: working code in which 'template' stands for the id."""
+"""Templates of new plugins: working code with 'template' in place of the id."""

@@ -17,7 +17,7 @@ WIDTH, HEIGHT, DOT = 60, 40, 12
 
 
 def write(root: Path) -> Path:
-    """A data root with the images that the card counts; the first one lacks its last landmark. Gives the table."""
+    """Write the images that the card counts; the first one lacks its last landmark. Returns the path of the table."""
     card = open_dataset("template", None).card
     folder, random = root / "template", np.random.default_rng(0)
     folder.mkdir(parents=True)

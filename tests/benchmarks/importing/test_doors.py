@@ -268,7 +268,7 @@ def test_both_doors_refuse_the_same(
         status, out, err = call("score", "--predictions", "k.parquet", *on, "--record", "runs", "--resamples", 10)
     if says is None:
         assert status == 0
-        assert ("6 rows are of no image of the task, first 'fit/" in out) == ("splits" in changes)
+        assert ("6 rows belong to no image of the task, first 'fit/" in out) == ("splits" in changes)
     else:
         assert (status, out) == (2, "")
         assert says in err and "k.parquet" in err.replace("--record: 2 keypoints", "k.parquet")

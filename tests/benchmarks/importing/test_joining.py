@@ -68,7 +68,7 @@ def test_names_that_fit_both_splits_alike_are_refused():
         "regress": split("train/a.jpg", "train/b.jpg"),
         "test": split("test/a.jpg", "test/b.jpg"),
     }
-    assert "fit both splits alike; write regress:FILE or test:FILE" in refusal(
+    assert "match both splits equally well; write regress:FILE or test:FILE" in refusal(
         outputs(["a.jpg", "b.jpg"]), splits=splits
     )
 
@@ -86,7 +86,7 @@ def test_an_image_that_the_task_has_is_not_another_of_the_same_file_name():
         outputs(splits["test"].ids, split="regress", source="one"),
         outputs(splits["regress"].ids, split="test", source="two"),
     ]
-    assert "one: 2 rows are of no image of split 'regress', first 'test/a.jpg'" in refusal(*given, splits=splits)
+    assert "one: 2 rows belong to no image of split 'regress', first 'test/a.jpg'" in refusal(*given, splits=splits)
 
 
 def test_paths_with_another_ending_tell_apart_what_file_names_do_not():
@@ -96,7 +96,7 @@ def test_paths_with_another_ending_tell_apart_what_file_names_do_not():
 
 def test_rows_of_other_images_are_left_out_and_noted():
     joined = join([outputs([*ALL, "elsewhere/z.jpg"])], SPLITS)
-    assert joined.notes == ("file: 1 rows are of no image of the task, first 'elsewhere/z.jpg'",)
+    assert joined.notes == ("file: 1 rows belong to no image of the task, first 'elsewhere/z.jpg'",)
     assert len(joined.ids) == 5
 
 

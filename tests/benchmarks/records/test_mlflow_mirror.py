@@ -155,7 +155,7 @@ def test_ctrl_c_while_a_record_is_logged_leaves_the_cell_and_no_half_run(
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_artifacts", press)
         assert run("toy_colours.shift=0.3") == 130
-    assert "interrupted: 1 finished cells stay" in capsys.readouterr().out
+    assert "interrupted: 1 finished cells are kept" in capsys.readouterr().out
     (record,) = load_records(tmp_path / "runs")
 
     def children():
@@ -183,7 +183,7 @@ def test_infinite_and_missing_numbers_stay_out(run, tracking_server, monkeypatch
 def test_a_tracker_that_cannot_be_reached_does_not_fail_the_run(run, monkeypatch, capsys):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////dev/null/store.db")
     assert run() == 0
-    assert "MLflow is left out" in capsys.readouterr().out
+    assert "MLflow is not updated" in capsys.readouterr().out
 
 
 def test_no_password_of_the_servers_address_is_printed(run, tracking_server, monkeypatch, capfd, tmp_path):

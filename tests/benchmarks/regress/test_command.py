@@ -154,7 +154,7 @@ def test_update_refuses_while_a_cell_fails(grid, written):
     before = {path.name: path.read_bytes() for path in written.folder.iterdir()}
     grid |= {"first/a": 9.0, "second/a": math.nan}
     status, out = written(update=True, reason="in a hurry")
-    assert (status, "references stay as they are" in out) == (1, True)
+    assert (status, "references are unchanged" in out) == (1, True)
     assert {path.name: path.read_bytes() for path in written.folder.iterdir()} == before
 
 
@@ -201,7 +201,7 @@ def test_references_changed_by_hand_fail(grid, written):
     grid["first/b"] = 2.6
     status, out = written()
     assert status == 1
-    assert "not as --update left it" in out
+    assert "changed without --update" in out
     assert written(only=("second",))[0] == 0
     assert written(update=True, reason="what I typed is right")[0] == 0
     assert written()[0] == 0

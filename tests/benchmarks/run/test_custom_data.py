@@ -71,7 +71,7 @@ def test_labelled_data_is_scored(run, folder, monkeypatch, name):
     monkeypatch.chdir(folder)
     status, out, err = run("--method", "toy_colours", "--dataset", name, "--keypoints", "3")
     assert (status, err) == (0, "")
-    assert out.startswith("profile paper: own data")
+    assert out.startswith("profile paper: custom data")
     found = records(folder)
     assert set(found) == {"toy_colours", "centre", "grid", "random_points"}
     exact = {score.protocol: score for score in found["toy_colours"].scores}
@@ -179,7 +179,7 @@ def test_own_data_and_a_drawn_twin_under_the_mini_profile(run, folder):
         (["--keypoints", "4", "--task", "cub_001"], "error: --keypoints goes with --dataset"),
         (["--dataset", "coco:gone.json", "--keypoints", "4"], r"error: coco: no \S+gone.json; expected a COCO"),
         (["--dataset", "cocoa:birds.json", "--keypoints", "4"], "error: unknown source 'cocoa'; did you mean 'coco'"),
-        (["--dataset", "birds.json", "--keypoints", "4"], "error: dataset 'birds.json' is a path; say what"),
+        (["--dataset", "birds.json", "--keypoints", "4"], "error: dataset 'birds.json' is a path; give its kind"),
         (["--dataset", "cub_1", "--keypoints", "4"], "error: unknown dataset 'cub_1'; did you mean 'cub_0"),
         (
             ["--dataset", "cub_001_cmr", "--keypoints", "4"],

@@ -78,7 +78,7 @@ def test_told_to_stop_all_of_them_end_without_a_traceback(tmp_path, repository):
     command = toy_command(repository, tmp_path, *slow, method="toy_shared")
     first, second = launched(repository, command, stop=signal.SIGTERM)
     assert (first[0], second) == (143, (143, "", ""))
-    assert "interrupted: 3 finished cells stay" in first[1]
+    assert "interrupted: 3 finished cells are kept" in first[1]
     assert "Traceback" not in first[2]
     assert set(records(tmp_path)) == {"centre", "grid", "random_points"}
 

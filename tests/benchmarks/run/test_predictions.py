@@ -171,7 +171,7 @@ def test_a_full_disk_is_one_line_and_costs_no_part_but_the_last(partial):
         added.flush()
     assert str(error.value) == (
         f"cannot keep predictions in {path.with_name('00000004.parquet')}: File too large; make room, "
-        "then the same command goes on from what is there"
+        "then run the same command again to continue"
     )
     assert list(path.parent.iterdir()) == [path]
     assert resumed(partial) == (KEYPOINTS[:4].tobytes(), 0.5)

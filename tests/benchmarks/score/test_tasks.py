@@ -63,7 +63,7 @@ def test_predictions_are_joined_by_image_id(call, toys, tmp_path, kind, files):
     assert values(out) == {"sk/side": pytest.approx(by_hand(toys), rel=1e-9)}
     found = json.loads(out)
     assert found["landmarks"] == ["red-green", "green-blue", "all", "red"]
-    assert any("1 rows are of no image of the task, first 'test/extra'" in note for note in found["notes"])
+    assert any("1 rows belong to no image of the task, first 'test/extra'" in note for note in found["notes"])
 
 
 def test_plain_arrays_are_taken_in_the_order_of_the_split(call, toys, tmp_path):

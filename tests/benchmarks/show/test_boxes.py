@@ -45,14 +45,15 @@ def test_the_lines_count_points_keypoints_and_images(tmp_path):
     # The areas are 1/4, 1/4, 1/2 and 1.
     assert lines == [
         "inside the object's box: 58.3 % of keypoints (7 of 12), worst keypoint 25 %; uniformly random points 50.0 %",
-        "outside it in most of 4 test images: 1 of 3 keypoints; inside it, % of the images, by keypoint: 100 50 25",
+        "keypoints outside it in most of the 4 test images: 1 of 3; % of the images with the keypoint inside it, "
+        "by keypoint: 100 50 25",
     ]
 
 
 def test_images_without_a_box_are_left_out_and_a_dataset_without_any_says_nothing(tmp_path):
     folder = kept(tmp_path, "abc", [[(0.1, 0.1)], [(0.9, 0.9)], [(0.9, 0.9)]])
     first, second = box_lines(folder, {"a": (0.0, 0.0, 0.5, 0.5), "c": (0.0, 0.0, 0.5, 0.5)}.get)
-    assert "50.0 % of keypoints (1 of 2)" in first and "outside it in most of 2 test images: 0 of 1" in second
+    assert "50.0 % of keypoints (1 of 2)" in first and "outside it in most of the 2 test images: 0 of 1" in second
     assert box_lines(folder, lambda image_id: None) == []
 
 

@@ -173,7 +173,7 @@ def test_a_fit_that_is_gone_is_one_line_and_leaves_the_curves(runs, show):
     assert pictures(out) == [str(folder / "losses.png")]
     lines = err.splitlines()
     assert [line.split(":")[0] for line in lines] == [folder.name] * 2
-    assert all("what the fit learned is gone" in line and "--overwrite all" in line for line in lines)
+    assert all("the saved fit is missing" in line and "--overwrite all" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,10 @@ def test_a_fit_that_is_gone_is_one_line_and_leaves_the_curves(runs, show):
     [
         ({"dataset": "cub_001"}, "attention.png", "cub_001"),
         ({"fit_dataset": "cub_001"}, "choices.png", "cub_001"),
-        ({"dataset_digests": {"fit": "0" * 64, "regress": "", "test": "0" * 64}}, "attention.png", "is not what"),
+        ({"dataset_digests": {"fit": "0" * 64, "regress": "", "test": "0" * 64}}, "attention.png", "has changed since"),
         ({"method_identity": {"weights_sha256": "0" * 64}}, "attention.png", "the weights are"),
         ({"method_config": {"stepps": 3}}, "attention.png", "has no setting 'stepps'"),
-        ({"provenance": {}}, "choices.png", "which fit"),
+        ({"provenance": {}}, "choices.png", "does not name its fit"),
     ],
 )
 def test_what_is_no_longer_as_it_was_is_said_in_one_line(runs, show, changes, picture, reason):
@@ -240,7 +240,7 @@ def test_pictures_reach_mlflow_with_the_next_show_or_mirror(runs, show, capsys):
     first, second = cells(runs)
     assert mirror(runs) == 2
     assert "overlay.png" in kept(first.name) and not kept(first.name) & set(PICTURES)
-    assert "pictures of 1 cells handed to MLflow" in show(first)[1]
+    assert "pictures of 1 cells added to MLflow" in show(first)[1]
     assert kept(first.name) >= set(PICTURES) and not kept(second.name) & set(PICTURES)
     assert "MLflow" not in show(first)[1]
     assert "MLflow" not in show(second, "--no-mlflow")[1]

@@ -50,7 +50,7 @@ def test_a_suite_shows_headlines_a_family_its_own_and_all_a_table_for_each_task(
 
 def test_own_data_comes_last_in_whatever_profile_it_was_run(runs):
     text = board_text(board(), runs)
-    assert text.index("### wild (mini profile)") < text.index("### own data (paper profile)")
+    assert text.index("### wild (mini profile)") < text.index("### custom data (paper profile)")
     assert "coco_birds_0a1b2c_k4" in text
     alone = board_text(board(tasks=["coco_birds_0a1b2c_k4"], profile="mini"), runs)
     assert "Nothing measured yet" in alone

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.tables.lists import LISTS
 from benchmarks.tasks import SUITES, TASKS
-from datasets import DATASETS, OWN
+from datasets import DATASETS, SOURCES
 from leaderboard.literature import systems
 from methods import METHODS
 from methods.adapters import FORMATS
@@ -13,7 +13,7 @@ from metrics.protocols import PROTOCOLS
 NAMES = {
     ("methods", "baselines"): set(METHODS),
     ("datasets", "mini_datasets"): set(DATASETS),
-    ("sources",): {f"{name}:" for name in OWN},
+    ("sources",): {f"{name}:" for name in SOURCES},
     ("tasks",): set(TASKS),
     ("suites",): set(SUITES),
     ("protocols",): set(PROTOCOLS),

@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 
 from benchmarks.errors import UserError
 from benchmarks.records import store as storage
-from benchmarks.records.mlflow_mirror import EXPERIMENT, mirror, serve
+from benchmarks.records.mlflow_mirror import mirror, serve
+from benchmarks.records.mlflow_store import EXPERIMENT
 from benchmarks.run.command import run_command
 from benchmarks.run.options import RunOptions
 from leaderboard.load import load_records

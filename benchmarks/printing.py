@@ -44,10 +44,8 @@ def protect() -> Lossy | None:
         if not isinstance(stream, io.TextIOWrapper) or stream is not getattr(sys, f"__{name}__"):
             continue
         found = Lossy(stream.fileno())
-        buffered = io.BufferedWriter(found)
-        text = io.TextIOWrapper(
-            buffered, stream.encoding, errors, None, stream.line_buffering, write_through=stream.write_through
-        )
+        by_line = stream.line_buffering or stream.write_through
+        text = io.TextIOWrapper(io.BufferedWriter(found), stream.encoding, errors, line_buffering=by_line)
         setattr(sys, name, text)
     return found
 

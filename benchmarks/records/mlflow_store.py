@@ -57,7 +57,8 @@ def cure(output: Path) -> str:
             f"unset {SERVER}, or set it to an http address or sqlite:////FOLDER/FILE.db, then {remedy} makes up for it"
         )
     database = output / DATABASE
-    return f"{remedy} makes up for it; if that fails too, delete {database} first: it is made from the records"
+    works = f"once {database} can be read and written, {remedy} makes up for it"
+    return f"{works}; a broken one can be deleted, since it is made from the records"
 
 
 def open_store(output: Path) -> tuple[MlflowClient, str]:

@@ -145,7 +145,7 @@ def _refuse_other_kinds(files: ModelFiles, unet: dict[str, Any], autoencoder: di
         raise files.other_kind(f"its unet's cross_attention_dim is {width}")
     if taken != given:
         raise files.other_kind(
-            f"its unet takes {taken} channels, its autoencoder gives {given}: for inpainting or upscaling?"
+            f"its unet takes {taken!r} channels, its autoencoder gives {given!r}: for inpainting or upscaling?"
         )
     if added not in (None, "text_time"):
         raise files.other_kind(f"its unet's addition_embed_type is {added}")
@@ -215,7 +215,10 @@ def _encode(folder: _Folder, which: str, dtype: torch.dtype, layer: int = -1) ->
     disable_progress_bar()
     encoder = folder.module(CLIPTextModelWithProjection if which else CLIPTextModel, f"text_encoder{which}", dtype)
     tokenizer = folder.read(CLIPTokenizer, f"tokenizer{which}")
-    ids = tokenizer("", padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt").input_ids
+    length, longest = tokenizer.model_max_length, encoder.config.max_position_embeddings
+    if length > longest:
+        raise folder.files.other_kind(f"its tokenizer{which} gives {length} tokens, its encoder takes {longest}")
+    ids = tokenizer("", padding="max_length", max_length=length, return_tensors="pt").input_ids
     output = encoder(ids, output_hidden_states=True)
     if which:
         return output.hidden_states[-2][0], output.text_embeds

@@ -33,7 +33,7 @@ def found_instead(path: Path) -> tuple[str, str]:
     if part:
         whole = path.resolve().parent
         remedy = f"give the folder of the pipeline: {whole}" if (whole / "unet" / "config.json").is_file() else ""
-        return f"it holds one part of a pipeline, a {part}", remedy
+        return f"it holds one part of a pipeline: {part}", remedy
     below = sorted(path.glob("*/model_index.json")) + sorted(path.glob("snapshots/*/model_index.json"))
     if below:
         return "the pipeline is in a folder below it", f"give that folder: {below[0].parent}"
@@ -45,7 +45,10 @@ def found_instead(path: Path) -> tuple[str, str]:
 
 
 def missing_shards(names: Iterable[str]) -> tuple[str, ...]:
-    """Names of the files that a part's sharded weights lack, the index last; () where there are no shards."""
+    """Names of the files that a part's sharded weights lack, the index last; () where there are no shards.
+
+    Where all shards are missing their number is unknown, and a pattern stands for them.
+    """
     known = set(names)
     for name in sorted(known):
         found = SHARD.fullmatch(name)
@@ -57,7 +60,8 @@ def missing_shards(names: Iterable[str]) -> tuple[str, ...]:
             needed = [f"{stem}-{number}{dot}.safetensors" for number in numbers]
             needed.append(f"{base}.safetensors.index{variant}.json")
             return tuple(file for file in needed if file not in known)
-    return ()
+    indices = sorted(name for name in known if ".safetensors.index" in name)
+    return tuple(f"{name.split('.safetensors')[0]}-*.safetensors" for name in indices[:1])
 
 
 def _file(path: Path) -> tuple[str, str]:

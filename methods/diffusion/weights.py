@@ -93,7 +93,8 @@ class ModelFiles:
             raise self.missing(str(folder / name), f"a {type(config).__name__} in JSON, expected an object")
         kind = config.get("_class_name")
         if part in CLASSES and kind not in (None, CLASSES[part]):
-            raise self.other_kind(f"its {part} is a {kind}, expected {CLASSES[part]}")
+            article = "an" if str(kind).startswith(("A", "E", "I", "O")) else "a"
+            raise self.other_kind(f"its {part} is {article} {kind}, expected {CLASSES[part]}")
         if part.startswith("text_encoder") and config.get("model_type", "clip") not in TEXT_ENCODERS:
             raise self.other_kind(f"its {part} is of type {config['model_type']}, expected {TEXT_ENCODERS[1]}")
         return config
@@ -205,7 +206,7 @@ class ModelFiles:
         where = str(folder / part) if own else hub.url(self.model)
         lacking = missing_shards(names)
         if lacking:
-            raise self.missing(where, f"no {', '.join(lacking)}", f"download it again: {', '.join(lacking)}")
+            raise self.missing(where, f"no {', '.join(lacking)}", f"download {', '.join(lacking)} as well")
         pickles = sorted(name for name in names if name.endswith((".bin", ".ckpt")))
         if pickles:
             remedy = self._conversion((own or Path("FOLDER")) / part / pickles[0])

@@ -19,8 +19,8 @@ from methods.prefetch import loaded_ahead
 # On a GPU the losses are read every so many steps, since each reading waits for the GPU to finish.
 STEPS_BETWEEN_READINGS = 10
 
-# Causes of a loss that is not finite: before the first update the learning rate is none.
-AT_FIRST = "the cause is there before any update: check the weights that it starts from for NaN, or use dtype float32"
+# Advice for a loss that is not finite: the learning rate has no effect before the first update.
+AT_FIRST = "nothing is learned yet: check the weights that it starts from for NaN, or set dtype to float32"
 AT_LATER = "lower learning_rate"
 
 

@@ -10,6 +10,7 @@ from benchmarks.data.cli import data_app
 from benchmarks.describe.cli import describe, list_command
 from benchmarks.errors import correctable, first_line
 from benchmarks.importing.cli import import_outputs
+from benchmarks.printing import lost, protect
 from benchmarks.records.cli import export, mirror, ui
 from benchmarks.regress.cli import regress
 from benchmarks.run.cli import run
@@ -42,11 +43,23 @@ app.add_typer(data_app, name="data")
 
 
 def main() -> None:
-    """Run the command line; what the user can mend, a full disk too, is one line on stderr and exit status 2."""
+    """Run the command line; an error that the user can mend, a full disk too, is one line on stderr and exit status 2.
+
+    Printed text that could not be written (a full log) is such an error too, except for ``run``: its records are whole.
+    """
+    output = protect()
+    status: str | int | None = 0
     try:
         app(prog_name="python -m benchmarks")
+    except SystemExit as ended:
+        status = ended.code
     except Exception as error:
         if not isinstance(error, (*correctable(), OSError)):
             raise
         typer.echo(f"error: {first_line(error)}", err=True)
-        sys.exit(2)
+        status = 2
+    unwritten = lost(output)
+    if unwritten:
+        typer.echo(f"error: {unwritten}", err=True)
+        status = status or (0 if sys.argv[1:2] == ["run"] else 2)
+    sys.exit(status)

@@ -6,12 +6,13 @@ import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-
-from benchmarks.errors import UserError
+from typing import TextIO
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}\n")
 
@@ -41,22 +42,23 @@ def fingerprint(names: Sequence[str], files: Sequence[Path]) -> str:
 class Verified:
     """Fingerprints of a dataset's valid images, in a text file with one a line, to which each is appended at once.
 
-    Lines that are no fingerprint are ignored. Raises UserError if the file cannot be read or written.
+    Lines that are no fingerprint are ignored. A file that cannot be read or written is given up with a line on stderr:
+    the images verified from then on are verified again the next time.
     """
 
     def __init__(self, folder: Path, dataset_id: str) -> None:
-        path = folder / "verified" / (re.sub(r"[^\w.-]", "_", dataset_id)[-100:] + ".txt")
+        self._path = folder / "verified" / (re.sub(r"[^\w.-]", "_", dataset_id)[-100:] + ".txt")
+        self._known: set[bytes] = set()
+        self._file: TextIO | None = None
+        self._lock = Lock()
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a+", encoding="ascii", errors="replace", buffering=1)
-            self._file.seek(0)
-            self._known = {bytes.fromhex(line) for line in self._file if _FINGERPRINT.fullmatch(line)}
+            with suppress(FileNotFoundError), self._path.open(encoding="ascii", errors="replace") as file:
+                self._known = {bytes.fromhex(line) for line in file if _FINGERPRINT.fullmatch(line)}
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("a", encoding="ascii", buffering=1)
             self._file.write("\n")  # ends a line whose writing was interrupted
         except OSError as error:
-            raise UserError(
-                f"cannot write {path}: {error.strerror or error}; name another folder with --cache"
-            ) from error
-        self._lock = Lock()
+            self._give_up(error)
 
     def __enter__(self) -> Verified:
         return self
@@ -64,7 +66,8 @@ class Verified:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def __contains__(self, fingerprint: str) -> bool:
         return bytes.fromhex(fingerprint) in self._known
@@ -73,4 +76,17 @@ class Verified:
         """Record an image as verified; may be called from several threads."""
         with self._lock:
             self._known.add(bytes.fromhex(fingerprint))
-            self._file.write(f"{fingerprint}\n")
+            if self._file is not None:
+                try:
+                    self._file.write(f"{fingerprint}\n")
+                except OSError as error:
+                    self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        """Go on without the file."""
+        if self._file is not None:
+            with suppress(OSError):  # closing tries once more to write
+                self._file.close()
+            self._file = None
+        why = f"cannot write {self._path}: {error.strerror or error}; name another folder with --cache"
+        print(f"verified images are not remembered: {why}", file=sys.stderr)

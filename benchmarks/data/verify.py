@@ -106,7 +106,7 @@ class Check:
 def verify(names: Sequence[str], data_root: Path | None, how: Verification) -> int:
     """Verify datasets one after the other; returns 0 without problems, 1 with some, 130 if interrupted.
 
-    Raises UserError for an unknown name, a missing data root, and a cache folder that is not writable.
+    Raises UserError for an unknown name and a missing data root.
     """
     root, _ = choose_data_root(data_root)
     datasets = [open_dataset(name, root) for name in dict.fromkeys(map(full_name, names))]

@@ -12,7 +12,8 @@ from benchmarks.options import UI_PORT, Output
 
 def mirror(output: Output = Path("runs")) -> None:
     """Update MLflow from the records of a run directory."""
-    from benchmarks.records.mlflow_mirror import mirror, store_uri
+    from benchmarks.records.mlflow_mirror import mirror
+    from benchmarks.records.mlflow_store import store_uri
     from leaderboard.text import without_passwords
 
     typer.echo(f"{mirror(output)} records written to {without_passwords(store_uri(output))}")

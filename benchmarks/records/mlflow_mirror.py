@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import os
 import sys
@@ -18,6 +17,18 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmarks.errors import UserError, first_line
 from benchmarks.options import UI_PORT
+from benchmarks.records.mlflow_store import (
+    CELL,
+    DATABASE,
+    RECORD,
+    SERVER,
+    all_runs,
+    artifacts,
+    cure,
+    open_store,
+    patience,
+    store_uri,
+)
 from benchmarks.records.store import HISTORY, OVERLAY, RESULT, read_columns
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
@@ -27,10 +38,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-EXPERIMENT = "keypoint-benchmarks"
-SERVER = "MLFLOW_TRACKING_URI"
-DATABASE = "mlflow.db"
-CELL, RECORD, PICTURES = "cell_id", "record_sha256", "pictures_sha256"
+PICTURES = "pictures_sha256"
 CURVE_POINTS = 400
 BATCH = 900  # MLflow takes 1000 entries a call, 100 of them params
 PARAMS, PARAM_LENGTH = 100, 6000
@@ -90,14 +98,7 @@ class Tracker:
 
     def _runs(self) -> list[Run]:
         """All runs of the store."""
-        client = self._connect(parent=False)
-        found: list[Run] = []
-        token: str | None = None
-        while token != "":
-            page = client.search_runs([self._experiment], max_results=1000, page_token=token)
-            found += page
-            token = page.token or ""
-        return found
+        return all_runs(self._connect(parent=False), self._experiment)
 
     def finish(self, status: str, records: Sequence[ResultRecord] = ()) -> None:
         """Close the parent run, if anything was logged, as FINISHED, FAILED or KILLED.
@@ -122,7 +123,7 @@ class Tracker:
     def _connect(self, parent: bool = True) -> MlflowClient:
         """The client; the first call makes the store."""
         if self._client is None:
-            self._client, self._experiment = _open(self._output)
+            self._client, self._experiment = open_store(self._output)
         if parent and not self._parent:
             tags = {"command": self._command}
             self._parent = self._client.create_run(
@@ -149,14 +150,15 @@ def mirror(output: Path) -> int:
     records = load_records(output)
     tracker = Tracker(output, f"mirror of {output.resolve().name}")
     try:
-        missing = tracker.missing(records)
-        for record in missing:
-            tracker.log(record)
-        pictured = tracker.log_pictures(records)
-        tracker.finish("FINISHED")
+        with patience():
+            missing = tracker.missing(records)
+            for record in missing:
+                tracker.log(record)
+            pictured = tracker.log_pictures(records)
+            tracker.finish("FINISHED")
     except Exception as error:  # MLflow raises many kinds
         raise UserError(
-            f"MLflow's store {without_passwords(store_uri(output))} cannot be used: {first_line(error)}"
+            f"MLflow's store {without_passwords(store_uri(output))} cannot be used: {first_line(error)}; {cure(output)}"
         ) from error
     return len(missing) + len(pictured)
 
@@ -164,11 +166,6 @@ def mirror(output: Path) -> int:
 def has_store(output: Path) -> bool:
     """Whether a run directory has a mirror, on a server or in its own store."""
     return bool(os.environ.get(SERVER)) or (output / DATABASE).exists()
-
-
-def store_uri(output: Path) -> str:
-    """The address in MLFLOW_TRACKING_URI, else the sqlite store of the run directory."""
-    return os.environ.get(SERVER) or f"sqlite:///{(output / DATABASE).resolve()}"
 
 
 def serve(output: Path, port: int) -> NoReturn:
@@ -180,30 +177,9 @@ def serve(output: Path, port: int) -> NoReturn:
         )
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{database.resolve()}"]
-    command += ["--default-artifact-root", _artifacts(output)]
+    command += ["--default-artifact-root", artifacts(output)]
     quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     os.execve(sys.executable, command, os.environ | quiet)  # noqa: S606  (a signal to us must reach the server)
-
-
-def _open(output: Path) -> tuple[MlflowClient, str]:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # its lines have the server's password
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # by default a server that is down costs minutes
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    from mlflow import MlflowClient
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    uri = store_uri(output)
-    client = MlflowClient(tracking_uri=uri)
-    experiment = client.get_experiment_by_name(EXPERIMENT)
-    if experiment is not None:
-        return client, str(experiment.experiment_id)
-    location = _artifacts(output) if uri.startswith("sqlite:///") else None
-    return client, str(client.create_experiment(EXPERIMENT, artifact_location=location))
-
-
-def _artifacts(output: Path) -> str:
-    return (output / "mlartifacts").resolve().as_uri()
 
 
 def _params(record: ResultRecord) -> dict[str, str]:

@@ -14,6 +14,7 @@ from rich.text import Text
 from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
 from benchmarks.records.mlflow_mirror import Tracker
+from benchmarks.records.mlflow_store import cure, patience
 from benchmarks.records.provenance import git_state, peak_memory_mb
 from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_custom, method_class, opener
@@ -61,7 +62,8 @@ def run_command(options: RunOptions) -> int:
     progress = Progress(console, len(plan.cells), lambda: peak_memory_mb(device))
     coordinator = Coordinator(device)
     executor = InProcess(store, request.datasets, device, progress, coordinator, refit=options.overwrite == "all")
-    mirror = _Mirror(Tracker(options.output, shlex.join(sys.argv[1:])) if options.mlflow else None, console)
+    tracker = Tracker(options.output, shlex.join(sys.argv[1:])) if options.mlflow else None
+    mirror = _Mirror(tracker, console, cure(options.output))
     outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
     coordinator.dismiss()
     _drop_partial(store, plan, outcome)
@@ -173,9 +175,10 @@ def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
 class _Mirror:
     """Passes records to MLflow; after an error it prints a warning and passes no more, and the run continues."""
 
-    def __init__(self, tracker: Tracker | None, console: Console) -> None:
+    def __init__(self, tracker: Tracker | None, console: Console, cure: str) -> None:
         self._tracker = tracker
         self._console = console
+        self._cure = cure
 
     def log(self, record: ResultRecord) -> None:
         self._attempt(lambda tracker: tracker.log(record))
@@ -191,8 +194,9 @@ class _Mirror:
         if self._tracker is None:
             return
         try:
-            action(self._tracker)
+            with patience():
+                action(self._tracker)
         except Exception as error:
             self._tracker = None
-            text = f"MLflow is not updated: {first_line(error)}; run python -m benchmarks mirror later"
+            text = f"MLflow is not updated: {first_line(error)}; {self._cure}"
             self._console.print(Text(text, style="yellow"), soft_wrap=True)

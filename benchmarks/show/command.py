@@ -158,13 +158,15 @@ class _Show:
     def to_mlflow(self, records: Sequence[ResultRecord]) -> None:
         """Add the pictures to the MLflow runs of these cells, if the run directory has an MLflow store."""
         from benchmarks.records.mlflow_mirror import Tracker, has_store
+        from benchmarks.records.mlflow_store import cure, patience
 
         if not has_store(self._run):
             return
         try:
-            count = len(Tracker(self._run, "show").log_pictures(records))
+            with patience():
+                count = len(Tracker(self._run, "show").log_pictures(records))
         except Exception as error:  # MLflow raises many kinds
-            text = f"MLflow is not updated: {first_line(error)}; run python -m benchmarks mirror later"
+            text = f"MLflow is not updated: {first_line(error)}; {cure(self._run)}"
             self._err.print(Text(text, style="yellow"), soft_wrap=True)
             return
         if count:

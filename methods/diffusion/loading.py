@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from diffusers.utils import logging
 from torch import Tensor
 
 from methods.base import MethodError
-from methods.diffusion.weights import EXAMPLE, ModelFiles, weight_files
+from methods.diffusion.weights import WITHOUT_WEIGHTS, ModelFiles, weight_files
 from methods.layout import memory_format
 
 # Entries of a scheduler's config that set the noise level, whichever scheduler it is.
@@ -73,13 +74,17 @@ def load(settings: PipelineSettings, device: torch.device | str) -> Parts:
     does. Raises MethodError, one line, where weights are missing or incomplete, where the model is of another kind,
     and where a setting does not fit it.
     """
+    logging.disable_progress_bar()  # diffusers draws one for shards
     device, files = torch.device(device), settings.files
     dtype: torch.dtype = getattr(torch, settings.dtype)
     unet, autoencoder = files.read_config("unet"), files.read_config("vae")
     _refuse_other_kinds(files, unet, autoencoder)
     signal, deviation = _noise_level(settings)
     image_size = settings.image_size or files.image_side()
-    folder = _Folder(files, files.fetch(files.parts_read(settings.keep_null_tokens)))
+    names = files.parts_read(settings.keep_null_tokens)
+    folder = _Folder(files, files.fetch(names))
+    for part in sorted(set(names) - WITHOUT_WEIGHTS):
+        files.read_config(part)  # refuses a part of another class
     null_tokens, pooled = _empty_caption(settings, folder, unet, torch.promote_types(dtype, torch.float32))
     upcast = dtype == torch.float16 and autoencoder.get("force_upcast", False)
     return Parts(
@@ -90,7 +95,7 @@ def load(settings: PipelineSettings, device: torch.device | str) -> Parts:
         null_tokens=None if null_tokens is None else null_tokens.to(device),
         conditions={} if pooled is None else _sizes_and_caption(pooled.to(device, dtype), image_size),
         image_size=image_size,
-        latent_side=image_size // 2 ** (len(autoencoder["block_out_channels"]) - 1),
+        latent_side=image_size // files.reduction(),
         token_width=int(unet["cross_attention_dim"]),
     )
 
@@ -119,8 +124,10 @@ class _Folder:
 
         try:
             return kind.from_pretrained(self.path, subfolder=part, local_files_only=True, **options)
-        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-            raise self._unusable(part, str(error).strip().split("\n")[0]) from error
+        except Exception as error:  # broken configs raise many kinds
+            said = isinstance(error, (OSError, ValueError, TypeError, RuntimeError, SafetensorError))
+            reason = str(error).strip().split("\n")[0]
+            raise self._unusable(part, reason if said and reason else f"{type(error).__name__}: {reason}") from error
 
     def _unusable(self, part: str, reason: str) -> MethodError:
         return self.files.missing(str(self.path / part), reason)
@@ -128,34 +135,24 @@ class _Folder:
 
 def _refuse_other_kinds(files: ModelFiles, unet: dict[str, Any], autoencoder: dict[str, Any]) -> None:
     """Raise MethodError for a model with further inputs: it would run without them, but mean nothing."""
-    kind = unet.get("_class_name", "UNet2DConditionModel")
     width = unet.get("cross_attention_dim")
     added = unet.get("addition_embed_type")
     taken, given = unet.get("in_channels", 4), autoencoder.get("latent_channels", 4)
     inputs = ("class_embed_type", "num_class_embeds", "encoder_hid_dim", "encoder_hid_dim_type")
     further = [name for name in inputs if unet.get(name) is not None]
     normalised = [name for name in ("shift_factor", "latents_mean", "latents_std") if autoencoder.get(name) is not None]
-    if kind != "UNet2DConditionModel":
-        raise _other_kind(files, f"its unet is a {kind}")
     if not isinstance(width, int):
-        raise _other_kind(files, f"its unet's cross_attention_dim is {width}")
+        raise files.other_kind(f"its unet's cross_attention_dim is {width}")
     if taken != given:
-        raise _other_kind(
-            files, f"its unet takes {taken} channels, its autoencoder gives {given}: for inpainting or upscaling?"
+        raise files.other_kind(
+            f"its unet takes {taken!r} channels, its autoencoder gives {given!r}: for inpainting or upscaling?"
         )
     if added not in (None, "text_time"):
-        raise _other_kind(files, f"its unet's addition_embed_type is {added}")
+        raise files.other_kind(f"its unet's addition_embed_type is {added}")
     if further:
-        raise _other_kind(files, f"its unet has further inputs: {', '.join(further)}")
+        raise files.other_kind(f"its unet has further inputs: {', '.join(further)}")
     if normalised:
-        raise _other_kind(files, f"its autoencoder normalises latents by {', '.join(normalised)}")
-
-
-def _other_kind(files: ModelFiles, reason: str) -> MethodError:
-    return files.error(
-        f"'{files.model}' cannot be used ({reason}); expected a text-to-image model laid out as Stable Diffusion 1.x, "
-        f"2.x or XL, such as --set {files.method}.model={EXAMPLE}"
-    )
+        raise files.other_kind(f"its autoencoder normalises latents by {', '.join(normalised)}")
 
 
 def _noise_level(settings: PipelineSettings) -> tuple[float, float]:
@@ -163,9 +160,12 @@ def _noise_level(settings: PipelineSettings) -> tuple[float, float]:
     files, timestep = settings.files, settings.timestep
     schedule = files.read_config("scheduler", "scheduler_config.json")
     if not {"beta_start", "trained_betas"} & schedule.keys():
-        raise _other_kind(files, f"its {schedule.get('_class_name', 'scheduler')} has no betas")
+        raise files.other_kind(f"its {schedule.get('_class_name', 'scheduler')} has no betas")
     known = {name: value for name, value in schedule.items() if name in SCHEDULE}
-    alphas = (1 - DDPMScheduler(**known).betas.double()).cumprod(0)
+    try:
+        alphas = (1 - DDPMScheduler(**known).betas.double()).cumprod(0)
+    except Exception as error:  # values of other types raise many kinds
+        raise files.other_kind(f"its scheduler's config cannot be used: {error}".split("\n")[0]) from error
     if timestep >= len(alphas):
         raise files.error(f"timestep is {timestep}, expected at most {len(alphas) - 1}")
     alpha = float(alphas[timestep])
@@ -189,13 +189,14 @@ def _empty_caption(
     files, keep = settings.files, settings.keep_null_tokens
     if unet.get("addition_embed_type") != "text_time":
         return (_encode(folder, "", dtype)[0] if keep else None), None
-    encoder = files.read_config("text_encoder_2")
-    width = int(encoder["projection_dim"])
-    taken, given = unet.get("projection_class_embeddings_input_dim"), width + SIZES * unet["addition_time_embed_dim"]
+    width = files.number("text_encoder_2", "projection_dim")
+    taken = unet.get("projection_class_embeddings_input_dim")
+    given = width + SIZES * files.number("unet", "addition_time_embed_dim")
     if taken != given:
-        raise _other_kind(files, f"its unet takes added conditions of width {taken}, not {given}: a refiner?")
+        raise files.other_kind(f"its unet takes added conditions of width {taken}, not {given}: a refiner?")
     if files.empty_caption_is_zero():
-        tokens = torch.zeros(int(encoder["max_position_embeddings"]), int(unet["cross_attention_dim"]), dtype=dtype)
+        length = files.number("text_encoder_2", "max_position_embeddings")
+        tokens = torch.zeros(length, files.number("unet", "cross_attention_dim"), dtype=dtype)
         return (tokens if keep else None), torch.zeros(1, width, dtype=dtype)
     tokens, pooled = _encode(folder, "_2", dtype)
     return (torch.cat([_encode(folder, "", dtype, -2)[0], tokens], -1) if keep else None), pooled
@@ -214,7 +215,10 @@ def _encode(folder: _Folder, which: str, dtype: torch.dtype, layer: int = -1) ->
     disable_progress_bar()
     encoder = folder.module(CLIPTextModelWithProjection if which else CLIPTextModel, f"text_encoder{which}", dtype)
     tokenizer = folder.read(CLIPTokenizer, f"tokenizer{which}")
-    ids = tokenizer("", padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt").input_ids
+    length, longest = tokenizer.model_max_length, encoder.config.max_position_embeddings
+    if length > longest:
+        raise folder.files.other_kind(f"its tokenizer{which} gives {length} tokens, its encoder takes {longest}")
+    ids = tokenizer("", padding="max_length", max_length=length, return_tensors="pt").input_ids
     output = encoder(ids, output_hidden_states=True)
     if which:
         return output.hidden_states[-2][0], output.text_embeds

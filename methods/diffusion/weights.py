@@ -12,6 +12,7 @@ from typing import Any
 
 from methods import hub
 from methods.base import MethodError
+from methods.diffusion.mistakes import found_instead, missing_shards
 from methods.files import weights_sha256
 
 MINI_MODEL = Path(__file__).parent / "mini_model"
@@ -20,6 +21,8 @@ STEMS = ("diffusion_pytorch_model", "model")
 VARIANTS = (None, "fp16")
 WITHOUT_WEIGHTS = {"scheduler", "tokenizer", "tokenizer_2"}
 CONFIGS = ("*.json", "*.txt")
+CLASSES = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL"}
+TEXT_ENCODERS = ("clip", "clip_text_model")  # model_type of their configs
 
 
 @dataclass(frozen=True)
@@ -51,26 +54,64 @@ class ModelFiles:
             )
         return self.error(f"no usable weights of '{self.model}' at {where} ({reason}); {remedy}")
 
+    def other_kind(self, reason: str) -> MethodError:
+        """The error for a model of a kind that cannot be used."""
+        return self.error(
+            f"'{self.model}' cannot be used ({reason}); expected a text-to-image model laid out as Stable Diffusion "
+            f"1.x, 2.x or XL, such as --set {self.method}.model={EXAMPLE}"
+        )
+
     def folder(self) -> Path | None:
         """Folder of a model given as ``mini`` or as a path; None for a hub id.
 
-        Raises MethodError for a folder that does not exist (``mini``, an absolute path, or one with a leading dot).
+        Raises MethodError for a folder that does not exist (``mini``, an absolute path, or one with a leading dot),
+        and for a path that exists but is no folder.
         """
         folder = MINI_MODEL if self.model == "mini" else Path(self.model).expanduser()
         if folder.is_dir():
             return folder
+        if folder.exists():
+            reason, remedy = found_instead(folder)
+            raise self.missing(str(folder), reason or "not a folder", remedy)
         if self.model == "mini" or self.model.startswith((".", "~", "/")) or self.model.count("/") != 1:
             raise self.missing(str(folder), "no such folder")
         return None
 
     def read_config(self, part: str, file: str = "config.json") -> dict[str, Any]:
-        """JSON config of a part (``unet``, ``vae``, ``scheduler``). Raises MethodError if it cannot be read."""
+        """JSON config of a part (``unet``, ``vae``, ``scheduler``).
+
+        Raises MethodError if it cannot be read, is no JSON object, or is that of another class than expected.
+        """
         name = str(PurePosixPath(part, file))
         folder = self._folder_with(name)
         try:
-            return dict(json.loads((folder / name).read_text()))
-        except (OSError, ValueError) as error:
-            raise self.missing(str(folder / name), type(error).__name__ + _other_kind(folder)) from error
+            config = json.loads((folder / name).read_text())
+        except (OSError, ValueError, RecursionError) as error:
+            found, remedy = found_instead(folder)
+            raise self.missing(str(folder / name), found or type(error).__name__, remedy) from error
+        if not isinstance(config, dict):
+            raise self.missing(str(folder / name), f"a {type(config).__name__} in JSON, expected an object")
+        kind = config.get("_class_name")
+        if part in CLASSES and kind not in (None, CLASSES[part]):
+            article = "an" if str(kind).startswith(("A", "E", "I", "O")) else "a"
+            raise self.other_kind(f"its {part} is {article} {kind}, expected {CLASSES[part]}")
+        if part.startswith("text_encoder") and config.get("model_type", "clip") not in TEXT_ENCODERS:
+            raise self.other_kind(f"its {part} is of type {config['model_type']}, expected {TEXT_ENCODERS[1]}")
+        return config
+
+    def number(self, part: str, name: str) -> int:
+        """Entry ``name``, above 0, of a part's config. Raises MethodError where it is missing or no whole number."""
+        value = self.read_config(part).get(name)
+        if type(value) is not int or value < 1:
+            raise self.other_kind(f"{name} in {part}/config.json is {value}, expected a whole number above 0")
+        return value
+
+    def reduction(self) -> int:
+        """Side of an image / side of its latents. Raises MethodError where the autoencoder's config does not say."""
+        channels = self.read_config("vae").get("block_out_channels")
+        if not isinstance(channels, list) or not channels:
+            raise self.other_kind(f"block_out_channels in vae/config.json is {channels}, expected a list of numbers")
+        return int(2 ** (len(channels) - 1))
 
     def image_side(self) -> int:
         """Side in pixels of the images that the pipeline was made for: latent side x the autoencoder's reduction.
@@ -78,12 +119,12 @@ class ModelFiles:
         Raises MethodError where the configs cannot be read or do not say.
         """
         latent_side = self.read_config("unet").get("sample_size")
-        if not isinstance(latent_side, int):
+        if type(latent_side) is not int or latent_side < 1:
             raise self.error(
                 f"sample_size in unet/config.json of '{self.model}' is {latent_side}, expected the side of its "
                 f"latents; set {self.method}.image_size"
             )
-        return latent_side * 2 ** (len(self.read_config("vae")["block_out_channels"]) - 1)
+        return latent_side * self.reduction()
 
     def empty_caption_is_zero(self) -> bool:
         """Whether zeros stand for the empty caption, as Stable Diffusion XL was trained, and not its encoding."""
@@ -148,7 +189,7 @@ class ModelFiles:
             raise self.missing(error.where, error.reason) from error
         lacking = [name for name in names if not (folder / name).is_file()]
         if lacking:
-            raise self.missing(f"{folder} and {hub.url(self.model)}", f"no {lacking[0]}{_other_kind(folder)}")
+            raise self.missing(f"{folder} and {hub.url(self.model)}", _lacking(lacking[0], folder))
         return folder
 
     def _weights_of(self, part: str) -> tuple[tuple[str, ...], str | None]:
@@ -163,11 +204,14 @@ class ModelFiles:
         if found[0]:
             return found
         where = str(folder / part) if own else hub.url(self.model)
+        lacking = missing_shards(names)
+        if lacking:
+            raise self.missing(where, f"no {', '.join(lacking)}", f"download {', '.join(lacking)} as well")
         pickles = sorted(name for name in names if name.endswith((".bin", ".ckpt")))
         if pickles:
             remedy = self._conversion((own or Path("FOLDER")) / part / pickles[0])
             raise self.missing(where, f"no .safetensors file, only {', '.join(pickles)}", remedy)
-        raise self.missing(where, f"no .safetensors file for {part}{_other_kind(folder)}")
+        raise self.missing(where, _lacking(f".safetensors file for {part}", folder))
 
     def _listed(self, part: str, commit: str) -> set[str]:
         """Names of a part's files on the hub."""
@@ -209,12 +253,7 @@ def weight_files(names: Iterable[str]) -> tuple[tuple[str, ...], str | None]:
     return (), None
 
 
-def _other_kind(folder: Path) -> str:
-    """What kind of pipeline a folder without a UNet says it is, as the end of an error message; '' otherwise."""
-    try:
-        kind = json.loads((folder / "model_index.json").read_text())["_class_name"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
-    if (folder / "unet").is_dir():
-        return ""
-    return f": it is a {kind}, expected Stable Diffusion 1.x, 2.x or XL, which have a UNet"
+def _lacking(name: str, folder: Path) -> str:
+    """What a folder lacks, with what it holds instead where that can be told."""
+    found, _ = found_instead(folder)
+    return f"no {name}: {found}" if found else f"no {name}"

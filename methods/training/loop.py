@@ -19,6 +19,10 @@ from methods.prefetch import loaded_ahead
 # On a GPU the losses are read every so many steps, since each reading waits for the GPU to finish.
 STEPS_BETWEEN_READINGS = 10
 
+# Advice for a loss that is not finite: the learning rate has no effect before the first update.
+AT_FIRST = "nothing is learned yet: check the weights that it starts from for NaN, or set dtype to float32"
+AT_LATER = "lower learning_rate"
+
 
 @contextmanager
 def seeded(device: str, *key: str | int) -> Iterator[None]:
@@ -58,7 +62,9 @@ def record_steps(
     for scalars in steps:
         done = len(history) + 1
         if not math.isfinite(scalars[0]):
-            raise MethodError(f"{method}: the loss is {scalars[0]} at step {done}; lower learning_rate")
+            raise MethodError(
+                f"{method}: the loss is {scalars[0]} at step {done}; {AT_FIRST if done == 1 else AT_LATER}"
+            )
         history.append(scalars)
         if report is not None:
             report(done, total, **dict(zip(names, scalars, strict=True)))

@@ -1,17 +1,19 @@
 """``data verify`` again: what was verified is not verified again; and splits of any length."""
 
+import errno
 import os
+import re
 import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.data.verified import Verified, cache_folder
 from benchmarks.data.verify import AHEAD, Verification, in_order, verify
-from benchmarks.errors import UserError
 from benchmarks.registry import open_dataset
 from datasets.base import Split
 from tests.benchmarks.data import toys as data_toys
@@ -65,10 +67,43 @@ def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path, root, capsys):
     assert str(tmp_path / "home") in str(cache_folder()) or sys.platform == "win32"
 
 
-def test_a_cache_that_cannot_be_written_is_a_mistake(root, tmp_path):
+def test_without_a_cache_that_can_be_written_all_is_verified_and_a_line_says_so(root, capsys, decoded, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"cannot write .*file/verified/toy_photos.txt: .*; name another folder with"):
-        verify(["toy_photos"], root, Verification(cache=tmp_path / "file"))
+    assert verify(["toy_photos"], root, Verification(cache=tmp_path / "file")) == 0
+    printed = capsys.readouterr()
+    assert len(decoded) == 5
+    assert "5 of 5 decode, 0 of them verified before" in printed.out
+    assert re.search(r"not remembered: cannot write .*file/verified/toy_photos.txt: .*; name another", printed.err)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_disk_that_fills_up_ends_the_remembering_alone(tmp_path, capsys):
+    with Verified(tmp_path, "toy") as verified:
+        verified.add("0" * 32)
+        assert verified._file is not None
+        os.dup2(os.open("/dev/full", os.O_WRONLY), verified._file.fileno())
+        verified.add("1" * 32)
+        verified.add("2" * 32)
+        assert "2" * 32 in verified
+    assert capsys.readouterr().err.count("No space left on device") == 1
+    with Verified(tmp_path, "toy") as verified:
+        assert "0" * 32 in verified and "1" * 32 not in verified
+
+
+def test_a_cache_that_can_only_be_read_is_read(root, capsys, decoded, tmp_path, monkeypatch):
+    check(capsys, root, cache=tmp_path / "kept")
+    decoded.clear()
+
+    def refuse(path, mode="r", *arguments, **options):
+        if mode != "r":
+            raise OSError(errno.EROFS, "Read-only file system")
+        return opened(path, mode, *arguments, **options)
+
+    opened = Path.open
+    monkeypatch.setattr(Path, "open", refuse)
+    status, text = check(capsys, root, cache=tmp_path / "kept")
+    assert (status, decoded) == (0, [])
+    assert "5 of them verified before" in text
 
 
 def test_threads_add_to_the_cache_without_losing_a_line(tmp_path):

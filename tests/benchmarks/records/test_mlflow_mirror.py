@@ -13,8 +13,10 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks.errors import UserError
+from benchmarks.records import mlflow_store
 from benchmarks.records import store as storage
-from benchmarks.records.mlflow_mirror import EXPERIMENT, mirror, serve
+from benchmarks.records.mlflow_mirror import mirror, serve
+from benchmarks.records.mlflow_store import EXPERIMENT, TRIES
 from benchmarks.run.command import run_command
 from benchmarks.run.options import RunOptions
 from leaderboard.load import load_records
@@ -180,10 +182,81 @@ def test_infinite_and_missing_numbers_stay_out(run, tracking_server, monkeypatch
     assert [(point.step, point.value) for point in points] == [(1, 1.0)]
 
 
-def test_a_tracker_that_cannot_be_reached_does_not_fail_the_run(run, monkeypatch, capsys):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:////dev/null/store.db")
+@pytest.mark.parametrize(
+    ("address", "advice"),
+    [
+        ("sqlite:////dev/null/store.db", "unset MLFLOW_TRACKING_URI"),
+        ("mlruns", "unset MLFLOW_TRACKING_URI"),
+        ("file:mlruns", "unset MLFLOW_TRACKING_URI"),
+        ("http://127.0.0.1:9", "once the server takes records"),
+    ],
+)
+def test_a_store_that_cannot_be_used_does_not_fail_the_run_and_names_a_cure_that_works(
+    address, advice, run, monkeypatch, capsys, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     assert run() == 0
-    assert "MLflow is not updated" in capsys.readouterr().out
+    said = " ".join(capsys.readouterr().out.split())
+    assert "MLflow is not updated" in said
+    assert advice in said and f"python -m benchmarks mirror --output {tmp_path / 'runs'}" in said
+    with pytest.raises(UserError, match=advice):
+        mirror(tmp_path / "runs")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    assert mirror(tmp_path / "runs") == 1
+
+
+def test_a_broken_store_is_cured_as_the_message_says(run, capsys, tmp_path, repository):
+    database = tmp_path / "runs" / "mlflow.db"
+    database.parent.mkdir()
+    database.write_text("no database")
+    assert run() == 0
+    said = " ".join(capsys.readouterr().out.split())
+    command = f"python -m benchmarks mirror --output {database.parent}"
+    assert f"once {database} can be read and written, {command} makes up for it; a broken one can be deleted" in said
+    database.unlink()
+    done = subprocess.run([sys.executable, *command.split()[1:]], cwd=repository, capture_output=True, timeout=200)
+    assert done.stdout.startswith(b"1 records written"), done.stderr
+
+
+def test_a_deleted_experiment_is_restored_without_its_half_runs(run, tmp_path, capsys):
+    assert run() == 0
+    store = f"sqlite:///{tmp_path / 'runs' / 'mlflow.db'}"
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name(EXPERIMENT).experiment_id
+    half = client.create_run(experiment, tags={"cell_id": "broken off"}).info.run_id
+    client.delete_run(half)
+    client.delete_experiment(experiment)
+    assert run("toy_colours.shift=0.2") == 0
+    printed = capsys.readouterr()
+    assert "not updated" not in printed.out and "was deleted; it is restored" in printed.err
+    parents, children = runs(client)
+    assert (len(parents), len(children)) == (2, 2)
+    assert half not in {child.info.run_id for child in children}
+    client.delete_experiment(experiment)
+    assert mirror(tmp_path / "runs") == 0
+    assert client.get_experiment(experiment).lifecycle_stage == "active"
+
+
+def test_a_silent_server_is_tried_for_ten_seconds_at_most_and_waited_for_aloud(run, monkeypatch, capsys):
+    assert int(TRIES["MLFLOW_HTTP_REQUEST_TIMEOUT"]) * (1 + int(TRIES["MLFLOW_HTTP_REQUEST_MAX_RETRIES"])) <= 10
+    for name in TRIES:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(TRIES, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    monkeypatch.setattr(mlflow_store, "PATIENCE", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert run() == 0
+        printed = capsys.readouterr()
+        assert "MLflow is not updated" in printed.out
+        assert "waiting for MLflow's answer" in printed.err
+        silent.setblocking(False)
+        for _ in range(2):
+            silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):  # there was no third try
+            silent.accept()
+    for name in TRIES:
+        monkeypatch.delenv(name)
 
 
 def test_no_password_of_the_servers_address_is_printed(run, tracking_server, monkeypatch, capfd, tmp_path):

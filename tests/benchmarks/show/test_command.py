@@ -228,7 +228,8 @@ def test_mistakes_are_one_line(runs, show, tmp_path):
 def test_pictures_reach_mlflow_with_the_next_show_or_mirror(runs, show, capsys):
     from mlflow import MlflowClient
 
-    from benchmarks.records.mlflow_mirror import mirror, store_uri
+    from benchmarks.records.mlflow_mirror import mirror
+    from benchmarks.records.mlflow_store import store_uri
 
     def kept(cell_id):
         client = MlflowClient(store_uri(runs))

@@ -29,7 +29,7 @@ def refusal(folder: Path, **settings: Any) -> str:
 
 @pytest.mark.parametrize("sharded", [False, True])
 @pytest.mark.parametrize("variant", [None, "fp16"])
-def test_variants_and_shards(variant: str | None, sharded: bool, tmp_path: Path):
+def test_variants_and_shards(variant: str | None, sharded: bool, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     """Weights in half precision only, in one file or in shards, are read and converted to the requested dtype."""
     pipeline = build_layout("sd1", tmp_path / "plain")
     if variant:
@@ -39,7 +39,13 @@ def test_variants_and_shards(variant: str | None, sharded: bool, tmp_path: Path)
     assert (len(list((folder / "unet").glob("*.safetensors"))) > 1) is sharded
     names = [path.name for path in (folder / "unet").iterdir()]
     assert weight_files(names)[1] == variant
+    capfd.readouterr()
     parts = loaded(folder, keep_null_tokens=True)
+    assert "it/s" not in capfd.readouterr().err  # a progress bar
+    if sharded:
+        shard = sorted(name for name in names if "-00002-of-" in name)[0]
+        (folder / "unet" / shard).rename(folder / "elsewhere")
+        assert f"at {folder / 'unet'} (no {shard}); download {shard} as well" in refusal(folder)
     expected = {name: value.float() for name, value in pipeline.unet.state_dict().items()}
     torch.testing.assert_close(parts.unet.state_dict(), expected, rtol=0, atol=0)
     assert parts.null_tokens is not None
@@ -128,7 +134,18 @@ def test_incomplete_weights_are_refused(part: str, sd1: Path):
         ("unet/config.json", {"class_embed_type": "projection"}, "further inputs: class_embed_type"),
         ("unet/config.json", {"projection_class_embeddings_input_dim": 60}, "of width 60, not 68: a refiner?"),
         ("unet/config.json", {"_class_name": "UNet3DConditionModel"}, "its unet is a UNet3DConditionModel"),
+        ("unet/config.json", {"addition_time_embed_dim": None}, "addition_time_embed_dim in unet/config.json is None"),
         ("vae/config.json", {"shift_factor": 0.1}, "normalises latents by shift_factor"),
+        ("vae/config.json", {"latent_channels": "4"}, "takes 4 channels, its autoencoder gives '4'"),
+        (
+            "vae/config.json",
+            {"_class_name": "AutoencoderTiny"},
+            "its vae is an AutoencoderTiny, expected Auto",
+        ),
+        ("vae/config.json", {"block_out_channels": None}, "block_out_channels in vae/config.json is None"),
+        ("text_encoder_2/config.json", {"model_type": "t5"}, "its text_encoder_2 is of type t5"),
+        ("text_encoder_2/config.json", {"projection_dim": "x"}, "projection_dim in text_encoder_2/config.json is x"),
+        ("scheduler/scheduler_config.json", {"num_train_timesteps": "x"}, "its scheduler's config cannot be used"),
     ],
 )
 def test_models_of_other_kinds_are_refused(file: str, changes: dict[str, Any], message: str, layouts, tmp_path: Path):
@@ -137,6 +154,18 @@ def test_models_of_other_kinds_are_refused(file: str, changes: dict[str, Any], m
     found = refusal(folder)
     assert message in found
     assert "expected a text-to-image model laid out as Stable Diffusion 1.x, 2.x or XL" in found
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null", "", "{", "[" * 100_000])
+@pytest.mark.parametrize("file", ["unet/config.json", "vae/config.json", "scheduler/scheduler_config.json"])
+def test_configs_that_are_no_json_object_are_refused(file: str, text: str, sd1: Path):
+    (sd1 / file).write_text(text)
+    assert f"no usable weights of '{sd1}' at {sd1 / file}" in refusal(sd1)
+
+
+def test_a_config_of_the_right_class_with_broken_values_is_one_line(sd1: Path):
+    edit(sd1 / "unet" / "config.json", attention_head_dim=0)
+    assert f"at {sd1 / 'unet'} (ZeroDivisionError: " in refusal(sd1)
 
 
 def test_a_schedule_without_betas_is_refused(sd1: Path):

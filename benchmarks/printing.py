@@ -1,0 +1,61 @@
+"""Standard output and error that cannot stop the program: what cannot be written there is dropped, and told at the end.
+
+A closed pipe, a full disk or a terminal of another encoding must not fail a measurement.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import select
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+
+class Lossy(io.FileIO):
+    """Writes to an open file descriptor and drops the bytes that it does not take; ``error`` is the first reason."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.error: OSError | None = None
+
+    def write(self, data: ReadableBuffer) -> int:
+        """Write some of the bytes; the number of bytes that are written or dropped."""
+        try:
+            while (written := super().write(data)) is None:  # a pipe that does not block is full
+                select.select([], [self], [])
+        except OSError as error:
+            self.error = self.error or error
+            return memoryview(data).nbytes
+        return written
+
+
+def protect() -> Lossy | None:
+    """Let neither stdout nor stderr raise. Returns the file under stdout, or None where a caller has replaced stdout.
+
+    Characters that the encoding lacks are printed as ``?`` on stdout and as escapes on stderr.
+    """
+    found = None
+    for name, errors in (("stderr", "backslashreplace"), ("stdout", "replace")):
+        stream, found = getattr(sys, name), None
+        if not isinstance(stream, io.TextIOWrapper) or stream is not getattr(sys, f"__{name}__"):
+            continue
+        found = Lossy(stream.fileno())
+        by_line = stream.line_buffering or stream.write_through
+        text = io.TextIOWrapper(io.BufferedWriter(found), stream.encoding, errors, line_buffering=by_line)
+        setattr(sys, name, text)
+    return found
+
+
+def lost(output: Lossy | None) -> str:
+    """One line that says why stdout is incomplete; '' where it is whole, or where its reader left (``| head``)."""
+    if output is None:
+        return ""
+    sys.stdout.flush()
+    if output.error is None or output.error.errno == errno.EPIPE:
+        return ""
+    reason = output.error.strerror or output.error
+    return f"not all of the printed text could be written: {reason}; records and other files are not affected"

@@ -60,10 +60,11 @@ _INTEROCULAR_CORNER = replace(
 FACES = (
     _INTEROCULAR,
     _by_stable_keypoints(_INTEROCULAR),
-    replace(_INTEROCULAR, id="strict/interocular", source=_RECOMMENDED, rows="visible"),
+    replace(_INTEROCULAR, id="strict/interocular", source=_RECOMMENDED, version=2, rows="visible"),
     replace(
         _INTEROCULAR,
         id="strict/interocular_bias",
+        version=2,  # 2, as strict/interocular: images without both eyes visible are left out
         summary="mean l2 over the distance between the eyes, with a bias in the regression",
         source="strict/interocular with a bias, for papers whose regression has a bias",
         rows="visible",

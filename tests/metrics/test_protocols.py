@@ -213,6 +213,8 @@ def test_ids_and_records_are_frozen_and_complete():
         "sk/cumulative": 2,
         "sk/relative": 2,
         "autolink_released/human36m": 2,
+        "strict/interocular": 2,
+        "strict/interocular_bias": 2,
     }
     # What is named otherwise is otherwise.
     told_apart = {replace(protocol, id="", summary="", source="", version=1) for protocol in PROTOCOLS.values()}

@@ -57,17 +57,17 @@ _INTEROCULAR_CORNER = replace(
     source=f"{_AUTOLINK}: coordinates in [0, 1], no bias; also IMM's default (Jakab et al. 2018)",
     origin="corner",
 )
+# Version 2: an image without two visible eyes is left out.
+_VISIBLE_EYES = replace(_INTEROCULAR, id="strict/interocular", source=_RECOMMENDED, version=2, rows="visible")
 FACES = (
     _INTEROCULAR,
     _by_stable_keypoints(_INTEROCULAR),
-    replace(_INTEROCULAR, id="strict/interocular", source=_RECOMMENDED, version=2, rows="visible"),
+    _VISIBLE_EYES,
     replace(
-        _INTEROCULAR,
+        _VISIBLE_EYES,
         id="strict/interocular_bias",
-        version=2,  # 2, as strict/interocular: images without both eyes visible are left out
         summary="mean l2 over the distance between the eyes, with a bias in the regression",
         source="strict/interocular with a bias, for papers whose regression has a bias",
-        rows="visible",
         intercept=True,
     ),
     _INTEROCULAR_CORNER,
@@ -296,6 +296,4 @@ HUMAN36M = (
     ),
 )
 
-PROTOCOLS: dict[str, Protocol] = {
-    protocol.id: protocol for protocol in (*FACES, *BIRDS, *TAICHI, *DEEPFASHION, *HUMAN36M)
-}
+PROTOCOLS: dict[str, Protocol] = {found.id: found for found in (*FACES, *BIRDS, *TAICHI, *DEEPFASHION, *HUMAN36M)}

@@ -74,8 +74,8 @@ def test_part_listed_twice_is_an_error(root: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "line", "change", "fragments"),
     [
-        ("images.txt", 9, lambda text: text.replace("9 ", "8 ", 1), ("line 9:", "no line before")),
-        ("images.txt", 9, lambda text: text.replace("bird_8", "bird_7"), ("line 9:", "no line before")),
+        ("images.txt", 9, lambda text: text.replace("9 ", "8 ", 1), ("line 9:", "no earlier line")),
+        ("images.txt", 9, lambda text: text.replace("bird_8", "bird_7"), ("line 9:", "no earlier line")),
         ("images.txt", 9, lambda text: text + " more", ("line 9:", "a number and a name")),
         ("train_test_split.txt", 6, lambda text: "6 2", ("line 6:", "1 for train or 0")),
         ("train_test_split.txt", 6, lambda text: "6 0.5", ("line 6:", "1 for train or 0")),

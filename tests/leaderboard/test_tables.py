@@ -1,13 +1,12 @@
 import csv
 import io
 import json
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from leaderboard.errors import LeaderboardError
 from leaderboard.rows import FIELDS, known, plain
-from leaderboard.tables import Format, render, rows
+from leaderboard.tables import render, rows
 from metrics.protocols import PROTOCOLS
 from tests.leaderboard.synthetic import record, score_of
 
@@ -284,42 +283,6 @@ def test_a_score_of_another_protocol_version_is_marked_and_never_best():
 def test_a_cell_without_scores_has_no_row():
     silent = record("alpha", "cub_001", 7.0).model_copy(update={"scores": ()})
     assert rows([silent], TASKS, "mini") == []
-
-
-def test_reported_rows_stand_apart_and_only_in_the_paper_profile():
-    paper = [each.model_copy(update={"profile": "paper"}) for each in RECORDS]
-    text = render(rows(paper, TASKS, "paper"), title="wild")
-    assert text.startswith("### wild\n")
-    measured, reported = text.split("**Reported by the papers**")
-    assert "AutoLink" not in measured
-    assert "Alpha" not in reported
-    assert "**" not in reported.split("\n\n")[1]
-    assert "10.5 (" in reported
-    assert "AutoLink" not in markdown(RECORDS)
-    assert {row.kind for row in rows(RECORDS, TASKS, "mini")} == {"trained"}
-
-
-def test_every_metric_of_a_reported_task_has_its_column():
-    text = render(rows([], ["taichi"], "paper", "all"))
-    (header, *lines) = [line for line in text.splitlines() if line.startswith("|")]
-    assert "taichi (px@256 abs. summed or px@256 summed)" in header
-    assert "taichi (px@128)" in header
-    (own,) = [line for line in lines if line.startswith("| Stable Keypoints")]
-    assert "234.89" in own and "7.02" in own
-
-
-def test_nothing_measured_is_said():
-    assert "Nothing measured yet." in render([])
-    assert "Nothing measured yet." in render(rows([], TASKS, "paper"))
-
-
-def test_two_profiles_in_one_table_are_refused():
-    mixed = rows(RECORDS, TASKS, "mini") + rows([], TASKS, "paper")
-    for format in get_args(Format):
-        with pytest.raises(LeaderboardError, match="profiles mini and paper in one table"):
-            render(mixed, format)
-    with pytest.raises(LeaderboardError, match="unknown format 'html'"):
-        render([], "html")  # type: ignore[arg-type]
 
 
 def test_csv_and_json_hold_the_same_rows():

@@ -19,8 +19,8 @@ import numpy as np
 
 from datasets.base import DatasetCard, DatasetError, Split
 from datasets.celeba import face_card
+from datasets.photos import square
 from datasets.reading.cub_files import bird_card
-from datasets.reading.photos import square
 from datasets.reading.table import Table, TableDataset
 
 if TYPE_CHECKING:

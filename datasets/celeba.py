@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datasets.base import SPLITS, Annotation, DatasetCard, DatasetError, Split
-from datasets.reading.photos import photo_size
+from datasets.photos import photo_size
 from datasets.reading.table import Table, TableDataset
-from datasets.reading.text import numbers_by_name, read_names, refuse
+from datasets.text import numbers_by_name, read_names, refuse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

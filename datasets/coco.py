@@ -28,7 +28,7 @@ from datasets.base import DatasetError
 from datasets.reading.custom import CustomDataset, Found, distinct_names
 from datasets.reading.lookup import advice, find_files
 from datasets.reading.questions import Labels, LeftOut
-from datasets.reading.text import refuse_entry, shown
+from datasets.text import refuse_entry, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

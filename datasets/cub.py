@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datasets.base import DatasetCard, DatasetError, Split
+from datasets.photos import FILL
 from datasets.reading.cub_files import TEXT_FILES, BirdDataset, Birds, bird_card, cut_out, read_birds, read_image_list
-from datasets.reading.photos import FILL
 from datasets.reading.table import Table
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from functools import partial
 import numpy as np
 
 from datasets.cub import Cub
+from datasets.photos import FILL
 from datasets.reading.cub_files import PARTS, Birds, bird_card, cut_out
-from datasets.reading.photos import FILL
 from datasets.reading.table import Table
 
 EXCLUDED = frozenset(

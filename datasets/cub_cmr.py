@@ -23,10 +23,10 @@ import numpy as np
 
 from datasets.base import DatasetCard, DatasetError, Split
 from datasets.cub import BORDER, HALF_PIXEL
+from datasets.photos import FILL
 from datasets.reading.cub_files import PARTS, BirdDataset, Birds, bird_card, cut_out
-from datasets.reading.photos import FILL
 from datasets.reading.table import Table
-from datasets.reading.text import refuse_entry
+from datasets.text import refuse_entry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,7 +21,7 @@ import numpy as np
 
 from datasets.base import DatasetCard, DatasetError, Split
 from datasets.reading.table import Table, TableDataset
-from datasets.reading.text import read_lines, refuse, refuse_entry
+from datasets.text import read_lines, refuse, refuse_entry
 
 SIDE = 256
 JOINTS = (

@@ -24,7 +24,7 @@ import numpy as np
 from datasets.base import DatasetError
 from datasets.reading.custom import CustomDataset, Found, distinct_names
 from datasets.reading.questions import Labels, LeftOut
-from datasets.reading.text import read_lines, refuse_entry, shown
+from datasets.text import read_lines, refuse_entry, shown
 
 CSV = "CollectedData_*.csv"
 H5 = "CollectedData_*.h5"

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datasets.base import Annotation, DatasetCard, DatasetError, KeypointDataset, Split
-from datasets.reading.photos import RESAMPLING, read_photo, square
+from datasets.photos import RESAMPLING, read_photo, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

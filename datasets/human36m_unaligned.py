@@ -38,7 +38,7 @@ from datasets.human36m import (
     Human36mImages,
     takes,
 )
-from datasets.reading.photos import RESAMPLING, Crop, read_photo, square
+from datasets.photos import RESAMPLING, Crop, read_photo, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,7 +21,7 @@ import numpy as np
 from datasets.base import DatasetCard, DatasetError, Split
 from datasets.reading.frames import read_frame
 from datasets.reading.table import Table, TableDataset
-from datasets.reading.text import refuse_entry
+from datasets.text import refuse_entry
 
 SIDE = 256
 JOINTS = (

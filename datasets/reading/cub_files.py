@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from datasets.base import SPLITS, Archive, DatasetCard, DatasetError
-from datasets.reading.photos import Crop
+from datasets.photos import Crop
 from datasets.reading.table import Table, TableDataset
-from datasets.reading.text import numbers, read_lines, refuse
+from datasets.text import numbers, read_lines, refuse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from datasets.base import SPLITS, DatasetCard, DatasetError, Split
+from datasets.photos import Crop, Look, look, padded_square, square_about
 from datasets.reading.image_files import FileHashes, is_upright
-from datasets.reading.photos import Crop, Look, look, padded_square, square_about
 from datasets.reading.questions import Labels, LeftOut, answer, within
 from datasets.reading.splits import split_images
 from datasets.reading.table import Table, TableDataset
-from datasets.reading.text import one_line, refuse_entry, shown
+from datasets.text import one_line, refuse_entry, shown
 
 PADDING = 0.1  # of the box's side, added on each side
 WHOLE = "images are seen whole, padded to a square; (0, 0) to (1, 1) are the corners of that square"

@@ -9,7 +9,7 @@ from os.path import isfile  # False, and no error, for a name that no file can h
 from pathlib import Path
 
 from datasets.base import DatasetError
-from datasets.reading.photos import Look, look
+from datasets.photos import Look, look
 
 THREADS = 8
 Sizes = Sequence[tuple[int, int] | None]

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datasets.base import DatasetError
+from datasets.photos import Crop, Look
 from datasets.reading.image_files import ask_turned, look_at
-from datasets.reading.photos import Crop, Look
 from datasets.reading.table import FARTHEST
-from datasets.reading.text import refuse_entry
+from datasets.text import refuse_entry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

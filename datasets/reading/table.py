@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from datasets.base import SPLITS, Annotation, DatasetError, KeypointDataset, Split
-from datasets.reading.photos import FILL, MOST, RESAMPLING, Crop, read_photo, refuse_large, square
+from datasets.photos import FILL, MOST, RESAMPLING, Crop, read_photo, refuse_large, square
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ from methods.base import MethodError
 from methods.diffusion.mistakes import found_instead, missing_shards
 from methods.files import weights_sha256
 
-MINI_MODEL = Path(__file__).parent / "mini_model"
+MINI_MODEL = Path(__file__).parents[1] / "stable_keypoints" / "mini_model"
 EXAMPLE = "stable-diffusion-v1-5/stable-diffusion-v1-5"
 STEMS = ("diffusion_pytorch_model", "model")
 VARIANTS = (None, "fp16")

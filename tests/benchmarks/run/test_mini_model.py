@@ -11,7 +11,7 @@ from benchmarks.pretrain import report
 from benchmarks.regress.cells import opened
 from methods.stable_keypoints import StableKeypoints
 
-FOLDER = Path("methods/diffusion/mini_model")
+FOLDER = Path("methods/stable_keypoints/mini_model")
 
 
 @pytest.mark.slow

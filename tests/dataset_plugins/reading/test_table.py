@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from datasets.base import DatasetError, Split
-from datasets.reading.photos import Crop
+from datasets.photos import Crop
 from datasets.reading.table import Table
 from tests.benchmarks.data.toys import Photos, card, write_photos
 

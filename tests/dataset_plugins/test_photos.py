@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from datasets.base import DatasetError
-from datasets.reading.photos import FILL, FORMATS, Crop, Look, look, padded_square, photo_size, read_photo, square_about
+from datasets.photos import FILL, FORMATS, Crop, Look, look, padded_square, photo_size, read_photo, square_about
 
 ORIENTATION = 0x0112
 RED, BLUE = (255, 0, 0), (0, 0, 255)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from datasets.base import DatasetError
-from datasets.reading.text import one_line
+from datasets.text import one_line
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

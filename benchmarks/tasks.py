@@ -23,7 +23,7 @@ from benchmarks.registry import DATASETS, Registry, is_custom, mini_counterpart,
 from datasets.base import SPLITS
 from leaderboard.suites import Suite
 from metrics.errors import MetricError
-from metrics.protocols import expand
+from metrics.protocols import PROTOCOLS, expand
 
 if TYPE_CHECKING:
     from datasets.base import DatasetCard, KeypointDataset
@@ -163,17 +163,18 @@ class KnownTasks(Known[Task]):
 
 
 def protocols_of(card: DatasetCard) -> tuple[str, ...]:
-    """Ids of the protocols that a dataset's card names; without landmarks none.
+    """Ids of the protocols that a dataset's card names and that are for its number of landmarks.
 
-    A card that names none gets the set for faces if it states the eyes, otherwise the general set. Raises UserError for
-    an unknown name.
+    A card that names none gets the set for faces if it states the eyes, otherwise the general set. Without landmarks
+    there are no protocols. Raises UserError for an unknown name.
     """
     if not card.landmark_names:
         return ()
     try:
-        return expand(card.protocols or ("faces" if card.interocular else "general",))
+        named = expand(card.protocols or ("faces" if card.interocular else "general",))
     except MetricError as error:
         raise UserError(f"card of dataset {card.id}: {error}") from error
+    return tuple(name for name in named if PROTOCOLS[name].is_for(len(card.landmark_names)))
 
 
 def _with_protocols(task: Task) -> Task:

@@ -236,7 +236,11 @@ def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) ->
 
 
 def task_for(task: Task, card: DatasetCard) -> Task:
-    """The task without the protocols whose needs the dataset's card does not meet."""
+    """The task with the protocols whose needs the dataset's card meets and that are for its number of landmarks."""
     has = {"interocular": card.interocular, "left_right_pairs": card.left_right_pairs, "boxes": card.has_boxes}
-    applicable = tuple(name for name in task.protocols if all(has[need] for need in PROTOCOLS[name].needs))
-    return task.model_copy(update={"protocols": applicable})
+    applicable = [
+        name
+        for name in task.protocols
+        if PROTOCOLS[name].is_for(len(card.landmark_names)) and all(has[need] for need in PROTOCOLS[name].needs)
+    ]
+    return task.model_copy(update={"protocols": tuple(applicable)})

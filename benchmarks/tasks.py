@@ -163,18 +163,24 @@ class KnownTasks(Known[Task]):
 
 
 def protocols_of(card: DatasetCard) -> tuple[str, ...]:
-    """Ids of the protocols that a dataset's card names and that are for its number of landmarks.
+    """Ids of the protocols that a dataset's card names and whose needs it meets; without landmarks none.
 
-    A card that names none gets the set for faces if it states the eyes, otherwise the general set. Without landmarks
-    there are no protocols. Raises UserError for an unknown name.
+    A card that names none gets the set for faces if it states the eyes, otherwise the general set. Raises UserError for
+    an unknown name.
     """
     if not card.landmark_names:
         return ()
     try:
-        named = expand(card.protocols or ("faces" if card.interocular else "general",))
+        return given_by(card, expand(card.protocols or ("faces" if card.interocular else "general",)))
     except MetricError as error:
         raise UserError(f"card of dataset {card.id}: {error}") from error
-    return tuple(name for name in named if PROTOCOLS[name].is_for(len(card.landmark_names)))
+
+
+def given_by(card: DatasetCard, protocols: Iterable[str]) -> tuple[str, ...]:
+    """The protocols whose needs a dataset's card meets, and that are for its number of landmarks."""
+    has = {"interocular": card.interocular, "left_right_pairs": card.left_right_pairs, "boxes": card.has_boxes}
+    suited = [name for name in protocols if PROTOCOLS[name].is_for(len(card.landmark_names))]
+    return tuple(name for name in suited if all(has[need] for need in PROTOCOLS[name].needs))
 
 
 def _with_protocols(task: Task) -> Task:

@@ -64,7 +64,8 @@ FACES = (
         _INTEROCULAR,
         id="scops/interocular",
         summary="mean l2 over the distance between the eyes; bias, landmarks in whole pixels of 256",
-        source=f"{SCOPS}, released evaluation: both sides standardised, landmarks truncated to integers",
+        source=f"{SCOPS}, released evaluation: both sides standardised, landmarks truncated to integers; it counts "
+        "an image whose eyes coincide as 0, which is refused here",
         intercept=True,
         grid=256,
     ),

@@ -13,14 +13,13 @@ import pytest
 from mlflow import MlflowClient
 
 from benchmarks.errors import UserError
-from benchmarks.records import mlflow_mirror, mlflow_store
+from benchmarks.records import mlflow_store
 from benchmarks.records import store as storage
 from benchmarks.records.mlflow_mirror import mirror, serve
 from benchmarks.records.mlflow_store import EXPERIMENT, TRIES
 from benchmarks.run.command import run_command
 from benchmarks.run.options import RunOptions
 from leaderboard.load import load_records
-from tests.leaderboard.synthetic import record as made_up
 
 STARTING = 90
 
@@ -269,13 +268,3 @@ def test_no_password_of_the_servers_address_is_printed(run, tracking_server, mon
     with pytest.raises(UserError, match=r"store http://\*\*\*@127.0.0.1:9 cannot be used") as error:
         mirror(tmp_path / "runs")
     assert "URLSECRET" not in str(error.value)
-
-
-def test_a_metric_has_the_digits_of_its_protocol():
-    scores = {"sk/side": 12.3456, "autolink_released/side": 12.3456}
-    found = [
-        mlflow_mirror._metrics(made_up("grid", "cub_001", value, score={"protocol": name}))
-        for name, value in scores.items()
-    ]
-    assert found[0]["sk/side"] == 12.3456
-    assert found[1]["autolink_released/side"] == 12.3

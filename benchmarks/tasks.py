@@ -23,7 +23,7 @@ from benchmarks.registry import DATASETS, Registry, is_custom, mini_counterpart,
 from datasets.base import SPLITS
 from leaderboard.suites import Suite
 from metrics.errors import MetricError
-from metrics.protocols import expand
+from metrics.protocols import PROTOCOLS, expand
 
 if TYPE_CHECKING:
     from datasets.base import DatasetCard, KeypointDataset
@@ -163,7 +163,7 @@ class KnownTasks(Known[Task]):
 
 
 def protocols_of(card: DatasetCard) -> tuple[str, ...]:
-    """Ids of the protocols that a dataset's card names; without landmarks none.
+    """Ids of the protocols that a dataset's card names and whose needs it meets; without landmarks none.
 
     A card that names none gets the set for faces if it states the eyes, otherwise the general set. Raises UserError for
     an unknown name.
@@ -171,9 +171,16 @@ def protocols_of(card: DatasetCard) -> tuple[str, ...]:
     if not card.landmark_names:
         return ()
     try:
-        return expand(card.protocols or ("faces" if card.interocular else "general",))
+        return given_by(card, expand(card.protocols or ("faces" if card.interocular else "general",)))
     except MetricError as error:
         raise UserError(f"card of dataset {card.id}: {error}") from error
+
+
+def given_by(card: DatasetCard, protocols: Iterable[str]) -> tuple[str, ...]:
+    """The protocols whose needs a dataset's card meets, and that are for its number of landmarks."""
+    has = {"interocular": card.interocular, "left_right_pairs": card.left_right_pairs, "boxes": card.has_boxes}
+    suited = [name for name in protocols if PROTOCOLS[name].is_for(len(card.landmark_names))]
+    return tuple(name for name in suited if all(has[need] for need in PROTOCOLS[name].needs))
 
 
 def _with_protocols(task: Task) -> Task:

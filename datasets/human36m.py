@@ -53,6 +53,7 @@ CITATION = (
 REMARKS = (
     "joints 11, 16, 20, 23, 24, 28 and 31 repeat 0, 13, 19, 22, 13, 27 and 30, and so count twice or thrice in a mean",
     "all joints count as visible, whether the person hides them or not",
+    "Stable Keypoints regresses on at most 50,000 images, drawn anew in every run; here the draw is fixed",
 )
 
 
@@ -269,7 +270,6 @@ HUMAN36M = partial(
         "human_images/S{1,5,6,7,8,9,11}/Landmarks/Directions 1.54138969/1.mat",
         remarks=(
             *REMARKS,
-            "Stable Keypoints regresses on at most 50,000 images, drawn anew in every run; here the draw is fixed",
             "the digest covers ids, not landmarks, which are read one file at a time: `data verify` reads them all",
         ),
     ),

@@ -284,6 +284,8 @@ HUMAN36M_UNALIGNED = partial(
             *REMARKS,
             "the published crops are drawn anew at every access, test images too; these are frozen, so that the "
             "published numbers are of a test set that is alike but not the same",
+            "the released loader resizes without antialiasing, and scales x by the image's height and y by its width; "
+            "here Pillow's antialiased filter is used, and each axis is scaled by its own side",
             "the paper does not say which frames it used; 159,444 and 17,615, printed by a user of its loader, are a "
             "fifth of the videos' frames with each video rounded up, so every fifth from the first; h36m-fetch as it "
             "comes keeps every 64th frame of S9 and S11 and, of the others, those with motion",

@@ -10,12 +10,13 @@ from leaderboard.origins import table_line
 from leaderboard.row_kinds import LEGEND, MEASURED, shown
 from leaderboard.rows import PairRow, Row, known
 from leaderboard.text import markdown
-from metrics.protocols import PROTOCOLS
+from metrics.protocols import PROTOCOLS, value_text
 
 AnyRow = TypeVar("AnyRow", Row, PairRow)
 Column = tuple[str, str | None]  # task and protocol; task and metric in the table of published rows
 
 MISSING = "–"
+DECIMALS = 2
 NO_INTERVAL = f"±{MISSING}"
 _LEFT = ("method", "supervision", "protocol")  # headings of columns of text
 _LEGEND = {
@@ -128,7 +129,7 @@ def comparable(row: Row) -> bool:
 def _best(rows: Sequence[Row], column: Column) -> str:
     """The best value of a column as printed, so that equal printed values are all bold."""
     ranked = _ordered(rows, column)
-    return f"{ranked[0].value:.2f}" if ranked else ""
+    return value_text(ranked[0].protocol, known(ranked[0].value), DECIMALS) if ranked else ""
 
 
 def _ranked_labels(group: Sequence[Row], rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
@@ -163,12 +164,17 @@ def _measured_cell(row: Row | None, best: str) -> str:
         return MISSING
     if row.status == "failed":
         return "failed"
-    value = f"{row.value:.2f}"
+    value = value_text(row.protocol, known(row.value), DECIMALS)
     if value == best and comparable(row):
         value = f"**{value}**"
     marks = "†" * bool(row.rank_deficient) + "‡" * bool(row.failed_seeds) + "§" * bool(row.outdated)
     seeds = None if row.seeds_low is None or row.seeds_high is None else (row.seeds_low, row.seeds_high)
-    return f"{value} {interval_text(row.half, seeds, 2)}{marks}"
+    return f"{value} {interval_text(row.half, seeds, _decimals(row))}{marks}"
+
+
+def _decimals(row: Row) -> int:
+    """The number of decimals of the row's value as printed."""
+    return len(value_text(row.protocol, known(row.value), DECIMALS).partition(".")[2])
 
 
 def interval_text(half: float | None, seeds: tuple[float, float] | None, digits: int) -> str:
@@ -181,8 +187,10 @@ def change_text(row: Row | None) -> str:
     """The change that an ablation makes, with half its interval; '' for a row that is no ablation."""
     if row is None or row.change is None:
         return ""
-    interval = row.change_low is not None and row.change_high is not None
-    return f"{row.change:+.2f}" + (f" ±{(known(row.change_high) - known(row.change_low)) / 2:.2f}" if interval else "")
+    change = f"{row.change:+.{_decimals(row)}f}"
+    if row.change_low is None or row.change_high is None:
+        return change
+    return f"{change} ±{(row.change_high - row.change_low) / 2:.{_decimals(row)}f}"
 
 
 def _reported_table(rows: Sequence[Row]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from metrics.errors import Floats, Mask, MetricError
 from metrics.protocols.record import Protocol
@@ -61,10 +62,12 @@ def positive(points: Points) -> Mask:
 def seen_by(protocol: Protocol, points: Points, name: str) -> Points:
     """Checked points in the protocol's frame, with the landmarks and visibility that it uses.
 
-    Raises MetricError if a protocol that uses all landmarks meets one that is not finite, if boxes are missing or
-    smaller than ``SMALLEST``, and if no landmark is left.
+    Raises MetricError for a number of landmarks that the protocol is not for, if a protocol that uses all landmarks
+    meets one that is not finite, if boxes are missing or smaller than ``SMALLEST``, and if no landmark is left.
     """
     landmarks, visible, keypoints = points.landmarks, points.visible, points.keypoints
+    if not protocol.is_for(count := landmarks.shape[1]):
+        raise MetricError(f"{name} has {count} landmarks, {protocol.id} is for {protocol.num_landmarks}")
     if protocol.rows == "positive":
         visible = positive(points)
     elif protocol.rows == "all" and not visible.all():
@@ -85,6 +88,18 @@ def seen_by(protocol: Protocol, points: Points, name: str) -> Points:
     if not visible.any():
         raise MetricError(f"{name}: no landmark is used by {protocol.id}, expected at least one that is visible")
     return replace(points, keypoints=keypoints, landmarks=landmarks, visible=visible)
+
+
+def some_of(points: Points, rows: NDArray[np.intp]) -> Points:
+    """The points of some rows (images)."""
+    return Points(
+        keypoints=points.keypoints[rows],
+        landmarks=points.landmarks[rows],
+        visible=points.visible[rows],
+        groups=[points.groups[row] for row in rows],
+        ids=[points.ids[row] for row in rows],
+        boxes=None if points.boxes is None else points.boxes[rows],
+    )
 
 
 def turned(points: Points) -> Points:

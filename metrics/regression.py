@@ -6,9 +6,9 @@ about the image corner (AutoLink) and with a bias are three different estimators
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -231,6 +231,17 @@ def assemble(
         rows=rows,
         rank=min(design.rank for design in designs),
         condition=None if deficient else max(design.condition for design in designs),
+        rank_deficient=deficient,
+    )
+
+
+def together(regressions: Sequence[Regression]) -> Regression:
+    """The first of several regressions, with the lowest rank and the largest condition number of all."""
+    deficient = any(each.rank_deficient for each in regressions)
+    return replace(
+        regressions[0],
+        rank=min(each.rank for each in regressions),
+        condition=None if deficient else max(each.condition or 0.0 for each in regressions),
         rank_deficient=deficient,
     )
 

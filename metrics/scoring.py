@@ -9,27 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.curve import Curve, label_curve
-from metrics.errors import (
-    Floats,
-    Mask,
-    MetricError,
-    absolute_differences,
-    distances,
-    interocular_distances,
-    means_over_visible,
-    totals_over_visible,
-)
+from metrics.curve import Curve, label_curve, subsets
+from metrics.errors import Floats, Mask, MetricError, means_over_visible
 from metrics.left_right import better_labels, better_side, fit_either_side, order_of
-from metrics.points import SMALLEST, Points, checked, from_frame, positive, seen_by, turned
+from metrics.measure import Card, errors_of, per_image, ratio_of, scale_of
+from metrics.points import Points, checked, from_frame, seen_by, some_of, turned
 from metrics.protocols.catalogue import PROTOCOLS
 from metrics.protocols.record import Protocol
-from metrics.regression import Regression, fit_regression
+from metrics.regression import Regression, fit_regression, together
 from metrics.statistics import Interval, Ratio, bootstrap_intervals
 
 _REGRESSION = (
-    *("frame", "grid", "landmarks", "rows", "direction", "origin", "intercept", "solver", "ridge"),
-    *("singular_ridge", "sides", "test_swap", "drop_outliers"),
+    *("frame", "grid", "num_landmarks", "landmarks", "rows", "direction", "origin", "intercept", "solver", "ridge"),
+    *("singular_ridge", "sides", "test_swap", "drop_outliers", "labelled"),
 )
 
 
@@ -37,13 +29,15 @@ _REGRESSION = (
 class Score:
     """The result of one protocol: a value with its 95 % interval, and the quantities that it comes from.
 
-    ``ci_low`` and ``ci_high`` are None where nothing varies: one test image, one group, or equal values. ``left_out``
-    names the test images that the protocol cannot measure because an eye is not visible; ``n_test`` counts them too.
-    ``rows`` (L,) counts the images that each landmark was fitted on. ``per_landmark`` (L,) is NaN for a landmark that
-    is never visible, ``per_image`` (N,) for an image without a visible landmark. ``predicted`` (N, L, 2) holds the
-    regressed landmarks of the test images, in image sides. A landmark that the protocol leaves out has 0 rows and NaN.
-    For a backward protocol, K keypoints take the place of L landmarks. ``condition`` is None for a rank-deficient
-    design. ``curve`` holds (labelled images, mean, standard deviation over draws); it is empty for most protocols.
+    ``ci_low`` and ``ci_high`` are None where nothing varies: one test image, one group, or equal values. ``n_fit`` is
+    the number of images that a regression is fitted on. ``left_out`` names the test images that the protocol cannot
+    measure because an eye is not visible; ``n_test`` counts them too. ``rows`` (L,) counts the images that each
+    landmark was fitted on. ``per_landmark`` (L,) is NaN for a landmark that is never visible, ``per_image`` (N,) for an
+    image without a visible landmark. ``predicted`` (N, L, 2) holds the regressed landmarks of the test images, in image
+    sides; for a protocol that fits on random subsets, their mean. A landmark that the protocol leaves out has 0 rows
+    and NaN. For a backward protocol, K keypoints take the place of L landmarks. ``condition`` is None for a
+    rank-deficient design. ``curve`` holds (labelled images, mean, standard deviation over draws); it is empty for most
+    protocols.
     """
 
     protocol: str
@@ -72,14 +66,6 @@ class Score:
         plain["rows"] = tuple(int(count) for count in self.rows)
         plain["per_landmark"] = tuple(None if np.isnan(error) else float(error) for error in self.per_landmark)
         return plain
-
-
-@dataclass(frozen=True)
-class Card:
-    """The facts of a dataset's card that protocols may need."""
-
-    left_right_pairs: Sequence[tuple[int, int]] = ()
-    interocular: tuple[int, int] | None = None
 
 
 def score(protocol: Protocol | str, fit: Points, test: Points, **options: Any) -> Score:
@@ -160,19 +146,36 @@ def _measure(
     """Measure protocols that share one regression; intervals are added later."""
     first = protocols[0]
     fitted, tested = seen_by(first, fit, "fit"), seen_by(first, test, "test")
-    scales = [_scale(protocol, test, tested, card) for protocol in protocols]
+    scales = [scale_of(protocol, test, tested, card) for protocol in protocols]
     if first.direction == "backward":
         fitted, tested = turned(fitted), turned(tested)
-    regression, predicted, tested = _regress(first, fitted, tested, card)
-    shown = from_frame(first, predicted, test, "test")
+    regression, predictions, tested = _repeated(first, fitted, tested, card, seed)
+    shown = from_frame(first, np.mean(predictions, axis=0), test, "test")
     for protocol, scale in zip(protocols, scales, strict=True):
         kept = np.isfinite(np.broadcast_to(scale, (len(test), 1)))
         part = replace(tested, visible=tested.visible & kept)
-        errors = _errors(protocol, predicted, part, scale)
-        ratio = _ratio(protocol, errors, part.visible)
+        errors = np.mean([errors_of(protocol, predicted, part, scale) for predicted in predictions], axis=0)
+        ratio = ratio_of(protocol, errors, part.visible)
         curve = _curve(protocol, fitted, part, scale, card, seed) if protocol.curve else ()
         left_out = tuple(test.ids[int(row)] for row in np.flatnonzero(~kept))
         yield protocol, _Measured(regression, shown, errors, part.visible, ratio, curve, left_out)
+
+
+def _repeated(
+    protocol: Protocol, fit: Points, test: Points, card: Card, seed: int
+) -> tuple[Regression, list[Floats], Points]:
+    """As ``_regress``, with a prediction for each of the protocol's random subsets of the fit images.
+
+    The regression then has the lowest rank and the largest condition number of all. A protocol without subsets, or with
+    subsets of all images, has one prediction. Subsets do not depend on the order of images: they are sampled by id.
+    """
+    if protocol.labelled is None or protocol.labelled >= len(fit):
+        regression, predicted, test = _regress(protocol, fit, test, card)
+        return regression, [predicted], test
+    by_id = np.argsort(np.asarray(fit.ids), kind="stable")
+    samples = [some_of(fit, by_id[rows]) for rows in subsets(len(fit), protocol.labelled, seed)]
+    found = [_regress(protocol, sample, test, card) for sample in samples]
+    return together([regression for regression, *_ in found]), [predicted for _, predicted, _ in found], test
 
 
 def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple[Regression, Floats, Points]:
@@ -188,62 +191,10 @@ def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple
     return regression, better_side(predicted, test.landmarks, order), test
 
 
-def _scale(protocol: Protocol, test: Points, tested: Points, card: Card) -> Floats | float:
-    """Factor from image sides to the protocol's unit: one number, or one per image (N, 1), NaN without visible eyes."""
-    if protocol.normaliser == "side":
-        return protocol.scale
-    if protocol.normaliser == "positive_landmarks":
-        count = positive(test).sum() / len(test)
-        if not count:
-            raise MetricError(
-                f"{protocol.id} divides by the number of visible landmarks inside the image, but no test image has any"
-            )
-        return protocol.scale / count
-    if card.interocular is None:
-        raise MetricError(f"{protocol.id} needs the two eye landmarks, which the dataset's card does not give")
-    between = interocular_distances(tested.landmarks, card.interocular, tested.visible)
-    if not np.isfinite(between).any():
-        raise MetricError(f"{protocol.id} divides by the distance between the eyes, but no test image shows both")
-    if (least := np.nanmin(between)) < SMALLEST:
-        raise MetricError(
-            f"test image {test.ids[int(np.nanargmin(between))]}: both eyes are (nearly) at the same point ({least:.1g} "
-            f"image sides apart), expected {SMALLEST:g} or more; remove the image"
-        )
-    return protocol.scale / between
-
-
-def _errors(protocol: Protocol, predicted: Floats, tested: Points, scale: Floats | float) -> Floats:
-    """Errors (N, L) in the protocol's unit."""
-    apart = {"l2": distances, "l1": absolute_differences}[protocol.error]
-    errors = apart(predicted, tested.landmarks) * scale
-    return errors if protocol.threshold is None else np.where(errors < protocol.threshold, 100.0, 0.0)
-
-
-def _ratio(protocol: Protocol, errors: Floats, visible: Mask) -> Ratio:
-    """The value as numerators and denominators per image."""
-    if protocol.aggregate == "per_landmark":
-        return Ratio(np.where(visible, errors, 0.0), visible.astype(np.float64))
-    totals, counts = totals_over_visible(errors, visible)
-    if protocol.over_landmarks == "sum":
-        weights = np.ones_like(totals)
-    elif protocol.aggregate == "micro":
-        weights = counts
-    else:
-        totals = np.divide(totals, counts, out=np.zeros_like(totals), where=counts > 0)
-        weights = (counts > 0).astype(np.float64)
-    return Ratio(totals[:, None], weights[:, None])
-
-
 def _curve(protocol: Protocol, fitted: Points, tested: Points, scale: Floats | float, card: Card, seed: int) -> Curve:
     def value_of(rows: NDArray[np.intp]) -> float:
-        some = replace(
-            fitted,
-            keypoints=fitted.keypoints[rows],
-            landmarks=fitted.landmarks[rows],
-            visible=fitted.visible[rows],
-        )
-        predicted = _regress(protocol, some, tested, card)[1]
-        return _ratio(protocol, _errors(protocol, predicted, tested, scale), tested.visible).value()
+        predicted = _regress(protocol, some_of(fitted, rows), tested, card)[1]
+        return ratio_of(protocol, errors_of(protocol, predicted, tested, scale), tested.visible).value()
 
     return label_curve(len(fitted), value_of, seed)
 
@@ -267,7 +218,7 @@ def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit:
         higher_is_better=protocol.higher_is_better,
         ci_low=interval[0] if interval else None,
         ci_high=interval[1] if interval else None,
-        n_fit=len(fit),
+        n_fit=len(fit) if protocol.labelled is None else min(len(fit), protocol.labelled),
         n_test=len(test),
         rank=found.regression.rank,
         condition=found.regression.condition,
@@ -275,21 +226,10 @@ def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit:
         rows=rows,
         per_landmark=per_landmark,
         curve=found.curve,
-        per_image=_per_image(protocol, found),
+        per_image=per_image(protocol, found.errors, found.visible, found.ratio),
         predicted=predicted,
         left_out=found.left_out,
     )
-
-
-def _per_image(protocol: Protocol, found: _Measured) -> Floats:
-    """Error (N,) of each image; for per-landmark averages its contribution, so that the mean is the value."""
-    if protocol.aggregate == "per_landmark":
-        counts = found.visible.sum(axis=0)
-        weights = np.divide(len(found.visible), counts, out=np.zeros(len(counts)), where=counts > 0)
-        return np.where(found.visible.any(axis=1), found.ratio.numerators @ weights, np.nan)
-    if protocol.over_landmarks == "sum":
-        return np.where(found.visible.any(axis=1), found.ratio.numerators[:, 0], np.nan)
-    return means_over_visible(found.errors, found.visible)
 
 
 def _spread(values: NDArray[Any], kept: list[int], shape: tuple[int, ...], rest: float) -> NDArray[Any]:

@@ -39,6 +39,7 @@ def protocol_card(protocol: Protocol) -> str:
         ("over images", f"{images[protocol.aggregate]}; 95 % interval by bootstrap over groups of images"),
         ("needs", ", ".join(sorted(protocol.needs)) or "landmarks only"),
         ("tasks", ", ".join(task.id for task in TASKS.values() if protocol.id in task.protocols) or "none"),
+        *([] if protocol.digits is None else [("digits", f"{protocol.digits} significant digits in tables")]),
         ("version", str(protocol.version)),
         ("source", protocol.source),
     ]
@@ -53,6 +54,8 @@ def _landmarks(protocol: Protocol) -> str:
         "positive": "visible ones with both coordinates above 0",
     }
     parts = [f"{rows[protocol.rows]}, for the regression and for the error"]
+    if protocol.num_landmarks is not None:
+        parts.append(f"only for annotations of {protocol.num_landmarks} landmarks")
     if protocol.landmarks is not None:
         parts.append(f"only numbers {', '.join(map(str, protocol.landmarks))}")
     if protocol.frame == "box":
@@ -86,6 +89,11 @@ def _regression(protocol: Protocol) -> str:
         parts.append(
             "fitted again without the images whose error exceeds the mean by more than three standard deviations"
         )
+    if protocol.labelled is not None:
+        parts.append(
+            f"fitted on {protocol.labelled:,} random images, ten times, and the errors averaged; once on all images if "
+            "there are no more"
+        )
     if protocol.curve:
         parts.append("repeated with fewer labelled images")
     return "; ".join(parts)
@@ -95,7 +103,8 @@ def _landmark_error(protocol: Protocol) -> str:
     """Error of one landmark."""
     over = {
         "side": "the side of the box" if protocol.frame == "box" else "the side of the image",
-        "interocular": "the distance between the eyes",
+        "interocular": "the distance between the eyes"
+        + (f", landmarks {protocol.eyes[0]} and {protocol.eyes[1]}" if protocol.eyes else ""),
         "positive_landmarks": "the mean number of positive landmarks of an image",
     }
     kinds = {"l2": "distance", "l1": "sum of the absolute differences in x and y"}

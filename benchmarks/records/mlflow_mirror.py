@@ -33,6 +33,7 @@ from benchmarks.records.store import HISTORY, OVERLAY, RESULT, read_columns
 from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
 from leaderboard.text import without_passwords
+from metrics.protocols import significant
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -203,7 +204,7 @@ def _metrics(record: ResultRecord) -> dict[str, float]:
     found: dict[str, float | None] = {f"seconds/{name}": value for name, value in record.seconds.items()}
     found["peak_memory_mb"] = record.peak_memory_mb
     for score in record.scores:
-        found[score.protocol] = score.value
+        found[score.protocol] = significant(score.protocol, score.value)
         found[f"{score.protocol}/ci_low"] = score.ci_low
         found[f"{score.protocol}/ci_high"] = score.ci_high
     return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}

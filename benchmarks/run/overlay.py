@@ -12,6 +12,7 @@ from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from benchmarks.records.store import read_predictions
 from benchmarks.run.cells import Cell
+from metrics.protocols import value_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,8 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
     if score is not None:
         annotations = [dataset.annotation(ids[index]) for index in shown[:SMALL_COLUMNS]]
         panel = _landmark_panel(photos, annotations, score.predicted[shown])
-        panels.append((f"landmarks: annotated (ring), regressed (dot); {score.value:.2f} {score.unit}", panel))
+        value = value_text(score.protocol, score.value, 2)
+        panels.append((f"landmarks: annotated (ring), regressed (dot); {value} {score.unit}", panel))
     _page(heading, panels).save(path)
 
 

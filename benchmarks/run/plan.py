@@ -19,10 +19,9 @@ from benchmarks.run.cells import Cell, content_hash
 from benchmarks.run.imported import imports
 from benchmarks.run.supervision import keypoints_given
 from benchmarks.settings import parse_settings
-from benchmarks.tasks import SUITES, Profile, Task, too_few
+from benchmarks.tasks import SUITES, Profile, Task, given_by, too_few
 from leaderboard.records import Variant
 from leaderboard.tables import TABLES
-from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -237,6 +236,4 @@ def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) ->
 
 def task_for(task: Task, card: DatasetCard) -> Task:
     """The task without the protocols whose needs the dataset's card does not meet."""
-    has = {"interocular": card.interocular, "left_right_pairs": card.left_right_pairs, "boxes": card.has_boxes}
-    applicable = tuple(name for name in task.protocols if all(has[need] for need in PROTOCOLS[name].needs))
-    return task.model_copy(update={"protocols": applicable})
+    return task.model_copy(update={"protocols": given_by(card, task.protocols)})

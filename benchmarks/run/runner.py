@@ -15,7 +15,9 @@ from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.scoring import is_current
 from benchmarks.signals import exit_status
+from leaderboard.markdown import DECIMALS
 from leaderboard.records import ResultRecord
+from metrics.protocols import value_text
 
 Action = Literal["run", "rescore", "keep"]
 NO_LANDMARKS = "no landmarks: keypoints only"
@@ -96,5 +98,8 @@ def _verdict(record: ResultRecord) -> str:
     if record.failure:
         return f"failed: {record.failure.type}: {record.failure.message}"
     headline = record.scores[0] if record.scores else None
-    found = f"{headline.value:.2f} {headline.unit} ({headline.protocol})" if headline else NO_LANDMARKS
+    found = NO_LANDMARKS
+    if headline:
+        value = value_text(headline.protocol, headline.value, DECIMALS)
+        found = f"{value} {headline.unit} ({headline.protocol})"
     return f"{found}  {duration(sum(record.seconds.values()))}"

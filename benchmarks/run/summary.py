@@ -22,7 +22,7 @@ from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide
 from benchmarks.tasks import SUITES, Profile, Task
 from leaderboard.files import write_atomically
 from leaderboard.load import load_records
-from leaderboard.markdown import change_text, comparable
+from leaderboard.markdown import DECIMALS, change_text, comparable
 from leaderboard.origins import table_line
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import LEGEND, MEASURED, marks, shown
@@ -30,6 +30,7 @@ from leaderboard.rows import Row, known
 from leaderboard.suites import Suite
 from leaderboard.tables import TABLES, rows
 from leaderboard.text import markdown, printable
+from metrics.protocols import value_text
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -209,7 +210,8 @@ def _value(line: dict[str, Row], label: str) -> Text:
         return Text("failed", style="red")
     ranked = [known(other.value) for other in line.values() if other.value is not None and comparable(other)]
     best = (max if row.higher_is_better else min)(ranked, default=None)
-    return Text(f"{row.value:.2f}", style="bold green" if row.value == best and comparable(row) else "")
+    style = "bold green" if row.value == best and comparable(row) else ""
+    return Text(value_text(row.protocol, row.value, DECIMALS), style=style)
 
 
 def _caption(found: Sequence[Row], profile: Profile) -> str:

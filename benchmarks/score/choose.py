@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from metrics.protocols import Protocol
 
 ALL = "all"
-HUMAN36M_JOINTS = 32
 _SUPPLY = {
     "interocular": "the two eye landmarks: --normalizer interocular:A,B",
     "left_right_pairs": "the left and right landmarks: --pairs A-B,C-D",
@@ -78,9 +77,8 @@ def _hindrance(protocol: Protocol, inputs: Inputs) -> str:
         return lacking
     if protocol.rows == "all" and inputs.some_missing:
         return "every landmark to be visible, and some are not; a strict protocol leaves those out"
-    of_human36m = protocol.landmarks is not None or protocol.sides == "either_mistyped"
-    if of_human36m and inputs.test.landmarks.shape[1] != HUMAN36M_JOINTS:
-        return f"the {HUMAN36M_JOINTS} joints of Human3.6M"
+    if not protocol.is_for(count := inputs.test.landmarks.shape[1]):
+        return f"an annotation of {protocol.num_landmarks} landmarks, and this one has {count}"
     return ""
 
 

@@ -16,7 +16,7 @@ from benchmarks.run.scoring import left_out_notes
 from leaderboard.intervals import NOTHING_VARIES
 from leaderboard.markdown import MISSING
 from leaderboard.text import printable
-from metrics.protocols import PROTOCOLS
+from metrics.protocols import PROTOCOLS, value_text
 
 if TYPE_CHECKING:
     from benchmarks.importing.tasks import TaskData
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from metrics.scoring import Score
 
 _WIDTH = 120
+_DECIMALS = 3
 _DEFICIENT = "† the regression is rank deficient: of all least-squares solutions the one of least norm is used"
 
 
@@ -101,14 +102,24 @@ def _scores(scores: Sequence[Score]) -> Table:
         rows = [int(count) for count in (score.rows if kept is None else score.rows[list(kept)])]
         table.add_row(
             f"{score.protocol} {'↑' if score.higher_is_better else '↓'}",
-            f"{score.value:.3f}{'†' if score.rank_deficient else ''}",
-            MISSING if score.ci_low is None else f"{score.ci_low:.3f} to {score.ci_high:.3f}",
+            f"{_text(score, score.value)}{'†' if score.rank_deficient else ''}",
+            _interval(score),
             score.unit,
             str(score.rank),
             MISSING if score.condition is None else f"{score.condition:.3g}",
             f"{rows[0]:,}" if len(set(rows)) == 1 else f"{min(rows):,} to {max(rows):,}",
         )
     return table
+
+
+def _text(score: Score, value: float) -> str:
+    return value_text(score.protocol, value, _DECIMALS)
+
+
+def _interval(score: Score) -> str:
+    if score.ci_low is None or score.ci_high is None:
+        return MISSING
+    return " to ".join(value_text(score.protocol, end, _DECIMALS, score.value) for end in (score.ci_low, score.ci_high))
 
 
 def _landmarks(score: Score, names: Sequence[str]) -> Table:
@@ -118,7 +129,7 @@ def _landmarks(score: Score, names: Sequence[str]) -> Table:
     table = _grid(f"{'keypoint' if backward else 'landmark'} ({score.protocol})", score.unit, "rows")
     shown = [str(keypoint) for keypoint in range(len(plain["rows"]))] if backward else names
     for name, error, count in zip(shown, plain["per_landmark"], plain["rows"], strict=True):
-        table.add_row(name, MISSING if error is None else f"{error:.3f}", f"{count:,}")
+        table.add_row(name, MISSING if error is None else _text(score, error), f"{count:,}")
     return table
 
 

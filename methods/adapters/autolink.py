@@ -44,8 +44,8 @@ class AutoLinkOutputs(OutputFormat):
         range="[-1, 1]",
         pixels="value / 2 + 0.5, as the released evaluation has it",
         remark=f"-1 and 1 are the centres of the first and last of {CELLS} cells, so a converted point is off by up to "
-        f"half a cell (1/{2 * CELLS} of the side) at the border; regressions about the centre or with a bias are "
-        "unaffected",
+        f"half a cell (1/{2 * CELLS} of the side) at the border; the numbers of autolink/* depend on that, "
+        "and the backward errors of sanchez; other regressions are about the centre or have a bias, which corrects it",
         code="https://github.com/xingzhehe/AutoLink-Self-supervised-Learning-of-Human-Skeletons-and-Object-Outlines-by-"
         "Linking-Keypoints",
     )

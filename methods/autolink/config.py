@@ -48,7 +48,8 @@ class AutoLinkConfig(TrainedConfig):
 
     A keypoint is the detector's output / 2 + 0.5, as in the released evaluation. -1 and 1 are the centres of the outer
     cells of its maps, which have 32 cells a side at 128 pixels; so a keypoint at the border is off by half a cell, 1/64
-    of the side. Regressions about the centre or with a bias do not depend on this.
+    of the side. The protocols ``autolink/*`` depend on that, and the backward errors of ``sanchez``; other regressions
+    are about the centre or have a bias, which corrects it.
     """
 
     of_label: ClassVar[frozenset[str]] = frozenset({"features"})

@@ -67,7 +67,8 @@ class IMMConfig(TrainedConfig):
     Preset ``paper`` has the settings of the released code; ``mini`` is for less than a minute on one CPU core. This
     implementation differs from the released code in the following points:
 
-    - -1 and 1 are the borders of the image; in the released code, the centres of its first and last pixel.
+    - -1 and 1 are the borders of the image; in the released code, the centres of its first and last pixel. The
+      protocols ``autolink/*``, which regress about the corner, depend on that.
     - VGG in the loss was trained on ImageNet; the network of the released code was trained to colourise grey images,
       and its weights do not exist as safetensors.
     - The decoder upsamples bilinearly with half-pixel centres; the released code without (TensorFlow 1).

@@ -53,6 +53,8 @@ class StableKeypointsConfig(MethodConfig):
 
     ``paper`` follows the text, and where the text is silent the code at the time of the paper. ``official`` follows the
     released code. ``mini`` is for the small model of this repository, and the default wherever ``model`` is ``mini``.
+    Of tokens that are chosen in equally many images the one with the lower id comes first; the released code sorts them
+    in an order that differs between machines.
     """
 
     of_predict: ClassVar[frozenset[str]] = frozenset({"test_augmentations", "output_size"})

@@ -8,112 +8,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from metrics.protocols.faces import FACES
 from metrics.protocols.record import Protocol
-
-_SK = "Stable Keypoints (Hedlin et al. 2024)"
-_AUTOLINK = "AutoLink (He et al. 2022)"
-_SCOPS = "SCOPS (Hung et al. 2019)"
-_SIAROHIN = "Siarohin et al. 2021, motion co-segmentation"
-_SANCHEZ = "Sanchez and Tzimiropoulos 2019"
-_ROUNDING = "; only two digits are reproducible: 3.567 to 3.597 on one input, by threads and order of rows"
-_RECOMMENDED = "recommended here: exact solution about the centre, no bias"
-
-
-def _by_stable_keypoints(protocol: Protocol) -> Protocol:
-    return replace(
-        protocol,
-        id=protocol.id.replace("sk/", "sk_released/"),
-        summary=f"{protocol.id} by the released solver",
-        source=f"{_SK}, released code: normal equations, weights in float32",
-        version=1,
-        solver="pinv",
-    )
-
-
-def _by_autolink(protocol: Protocol, singular_ridge: float = 1.0, remark: str = "") -> Protocol:
-    return replace(
-        protocol,
-        id=protocol.id.replace("autolink/", "autolink_released/"),
-        summary=f"{protocol.id} by the released solver",
-        source=f"{_AUTOLINK}, released code: normal equations inverted in float32, a ridge where singular{remark}",
-        solver="inverse_float32",
-        singular_ridge=singular_ridge,
-    )
-
-
-_INTEROCULAR = Protocol(
-    id="sk/interocular",
-    summary="mean l2 over the distance between the eyes, averaged over images",
-    source=f"{_SK}, Table 1; evaluation method inter_eye_distance of the released code",
-    scale=100.0,
-    unit="% IOD",
-    rows="all",
-    normaliser="interocular",
-)
-_INTEROCULAR_CORNER = replace(
-    _INTEROCULAR,
-    id="autolink/interocular",
-    summary="mean l2 over the distance between the eyes, regressed about the image corner",
-    source=f"{_AUTOLINK}: coordinates in [0, 1], no bias; also IMM's default (Jakab et al. 2018)",
-    origin="corner",
-)
-# Version 2: an image without two visible eyes is left out.
-_VISIBLE_EYES = replace(_INTEROCULAR, id="strict/interocular", source=_RECOMMENDED, version=2, rows="visible")
-FACES = (
-    _INTEROCULAR,
-    _by_stable_keypoints(_INTEROCULAR),
-    _VISIBLE_EYES,
-    replace(
-        _VISIBLE_EYES,
-        id="strict/interocular_bias",
-        summary="mean l2 over the distance between the eyes, with a bias in the regression",
-        source="strict/interocular with a bias, for papers whose regression has a bias",
-        intercept=True,
-    ),
-    _INTEROCULAR_CORNER,
-    _by_autolink(_INTEROCULAR_CORNER, remark=_ROUNDING),
-    replace(
-        _INTEROCULAR,
-        id="scops/interocular",
-        summary="mean l2 over the distance between the eyes; bias, landmarks in whole pixels of 256",
-        source=f"{_SCOPS}, released evaluation: both sides standardised, landmarks truncated to integers",
-        intercept=True,
-        grid=256,
-    ),
-    replace(
-        _INTEROCULAR,
-        id="sanchez/forward",
-        summary="mean l2 over the distance between the eyes; bias and ridge, also with few labelled images",
-        source=f"{_SANCHEZ}, forward error; ridge as given for the 5 landmarks of CelebA and MAFL (0.1 for 68)",
-        intercept=True,
-        ridge=1e-3,
-        curve=True,
-    ),
-    replace(
-        _INTEROCULAR,
-        id="sanchez/backward",
-        summary="mean l2 of keypoints regressed from landmarks, over the distance between the eyes; bias and ridge",
-        source=f"{_SANCHEZ}, backward error; ridge as for the forward one",
-        direction="backward",
-        intercept=True,
-        ridge=1e-3,
-        curve=True,
-    ),
-    replace(
-        _INTEROCULAR,
-        id="sanchez/backward_mallis",
-        summary="sanchez/backward with a hundred times the ridge",
-        source="Mallis et al. 2020 and 2023, backward error",
-        direction="backward",
-        intercept=True,
-        ridge=0.1,
-    ),
+from metrics.protocols.released import (
+    AUTOLINK,
+    CORNER,
+    RECOMMENDED,
+    SCOPS,
+    SIAROHIN,
+    SK,
+    by_autolink,
+    by_stable_keypoints,
 )
 
 _SIDE = Protocol(
     id="sk/side",
     summary="mean l2 over visible landmarks in image sides, averaged over images",
-    source=f"{_SK}, Table 2; evaluation method visible of the released code",
+    source=f"{SK}, Table 2; evaluation method visible of the released code",
     scale=100.0,
     unit="% side",
 )
@@ -121,14 +32,14 @@ _SIDE_MICRO = replace(
     _SIDE,
     id="strict/side_micro",
     summary="mean l2 over all visible landmarks of all images, in image sides",
-    source=_RECOMMENDED,
+    source=RECOMMENDED,
     aggregate="micro",
 )
 _BOX = replace(
     _SIDE,
     id="strict/box",
     summary="mean l2 over visible landmarks, each axis in sides of the annotated box, averaged over images",
-    source=_RECOMMENDED,
+    source=RECOMMENDED,
     unit="% box",
     frame="box",
 )
@@ -136,22 +47,22 @@ _SIDE_CORNER = replace(
     _SIDE_MICRO,
     id="autolink/side",
     summary="mean l2 over all visible landmarks of all images, regressed about the image corner",
-    source=f"{_AUTOLINK}: coordinates in [0, 1], no bias",
+    source=f"{AUTOLINK}: {CORNER}",
     origin="corner",
 )
 BIRDS = (
     _SIDE,
-    _by_stable_keypoints(_SIDE),
-    replace(_SIDE, id="strict/side", source=_RECOMMENDED),
+    by_stable_keypoints(_SIDE),
+    replace(_SIDE, id="strict/side", source=RECOMMENDED),
     _SIDE_MICRO,
     _BOX,
     _SIDE_CORNER,
-    _by_autolink(_SIDE_CORNER),
+    by_autolink(_SIDE_CORNER),
     replace(
         _BOX,
         id="scops/box",
         summary="mean l2 over all visible landmarks of all images, each axis in sides of the annotated box; bias",
-        source=f"{_SCOPS}, Huang and Li 2020, Choudhury et al. 2021",
+        source=f"{SCOPS}, Huang and Li 2020, Choudhury et al. 2021",
         intercept=True,
         aggregate="micro",
     ),
@@ -160,7 +71,7 @@ BIRDS = (
 _CUMULATIVE = Protocol(
     id="sk/cumulative",
     summary="sum of l2 over landmarks at 256 pixels, averaged over images",
-    source=f"{_SK}, Table 3, Tai-Chi; its code's sum, not the baselines' absolute errors",
+    source=f"{SK}, Table 3, Tai-Chi; its code's sum, not the baselines' absolute errors",
     version=2,  # 2: landmarks on or beyond the left and upper border do not count, as in the released code
     scale=256.0,
     unit="px@256 summed",
@@ -170,7 +81,7 @@ _CUMULATIVE = Protocol(
 _RELATIVE = Protocol(
     id="strict/relative",
     summary="mean l2 over all visible landmarks of all images at 128 pixels",
-    source=_RECOMMENDED,
+    source=RECOMMENDED,
     scale=128.0,
     unit="px@128",
     aggregate="micro",
@@ -178,7 +89,7 @@ _RELATIVE = Protocol(
 _ABSOLUTE = Protocol(
     id="siarohin/cumulative",
     summary="sum over landmarks of the mean absolute error in x and in y at 256 pixels; bias in the regression",
-    source=f"{_SIAROHIN}; also AutoLink and GANSeg, and the baselines' column of {_SK}, Table 3",
+    source=f"{SIAROHIN}; also AutoLink and GANSeg, and the baselines' column of {SK}, Table 3",
     scale=256.0,
     unit="px@256 abs. summed",
     intercept=True,
@@ -191,17 +102,17 @@ TAICHI = (
         _RELATIVE,
         id="sk/relative",
         summary="mean l2 over landmarks of all images at 128 pixels",
-        source=f"'Rel. l2' of {_SK}, Table 3, as the text defines it; the printed values follow siarohin/relative",
+        source=f"'Rel. l2' of {SK}, Table 3, as the text defines it; the printed values follow siarohin/relative",
         version=2,  # 2: landmarks that sk/cumulative does not count do not count here either
         rows="positive",
     ),
-    _by_stable_keypoints(_CUMULATIVE),
+    by_stable_keypoints(_CUMULATIVE),
     _ABSOLUTE,
     replace(
         _ABSOLUTE,
         id="siarohin/relative",
         summary="siarohin/cumulative over twice the mean number of landmarks inside a test image",
-        source=f"'Rel. l2' of {_SK}, Table 3, as printed: the cumulative error rescaled, not a mean l2",
+        source=f"'Rel. l2' of {SK}, Table 3, as printed: the cumulative error rescaled, not a mean l2",
         scale=128.0,
         unit="px@128",
         normaliser="positive_landmarks",
@@ -210,7 +121,7 @@ TAICHI = (
         _CUMULATIVE,
         id="strict/cumulative",
         summary="sum of l2 over visible landmarks at 256 pixels, averaged over images",
-        source=_RECOMMENDED,
+        source=RECOMMENDED,
         version=1,
         rows="visible",
     ),
@@ -220,7 +131,7 @@ TAICHI = (
 _PCK6 = Protocol(
     id="sk/pck6",
     summary="percentage of landmarks less than 6 pixels away at 256 pixels",
-    source=f"{_SK}, Table 3, DeepFashion; evaluation method pck of the released code",
+    source=f"{SK}, Table 3, DeepFashion; evaluation method pck of the released code",
     scale=256.0,
     unit="PCK@6px %",
     rows="all",
@@ -231,19 +142,19 @@ _PCK6_CORNER = replace(
     _PCK6,
     id="autolink/pck6",
     summary="percentage of landmarks less than 6 pixels away at 256 pixels, regressed about the image corner",
-    source=f"{_AUTOLINK}: no bias",
+    source=f"{AUTOLINK}: {CORNER}",
     origin="corner",
 )
 DEEPFASHION = (
     _PCK6,
-    _by_stable_keypoints(_PCK6),
+    by_stable_keypoints(_PCK6),
     _PCK6_CORNER,
-    _by_autolink(_PCK6_CORNER, 1e-3 / 255**2),  # AutoLink adds 0.001 at 255 pixels
+    by_autolink(_PCK6_CORNER, 1e-3 / 255**2),  # AutoLink adds 0.001 at 255 pixels
     replace(
         _PCK6,
         id="strict/pck6",
         summary="percentage of visible landmarks less than 6 pixels away at 256 pixels",
-        source=_RECOMMENDED,
+        source=RECOMMENDED,
         rows="visible",
         aggregate="micro",
     ),
@@ -252,7 +163,7 @@ DEEPFASHION = (
 _EITHER = Protocol(
     id="sk/human36m",
     summary="mean l2 at 128 pixels, left and right interchangeable, averaged over images",
-    source=f"{_SK}, Table 3, Human3.6M; evaluation method orientation_invariant, with all left/right pairs",
+    source=f"{SK}, Table 3, Human3.6M; evaluation method orientation_invariant, with all left/right pairs",
     scale=128.0,
     unit="px@128",
     rows="all",
@@ -262,7 +173,7 @@ _EITHER_CORNER = replace(
     _EITHER,
     id="autolink/human36m",
     summary="mean l2 in image sides about the corner, left and right interchangeable, fitted without outliers",
-    source=f"{_AUTOLINK}: no bias, with all left/right pairs",
+    source=f"{AUTOLINK}, with all left/right pairs: {CORNER}",
     scale=100.0,
     unit="% side",
     origin="corner",
@@ -270,8 +181,8 @@ _EITHER_CORNER = replace(
 )
 HUMAN36M = (
     _EITHER,
-    replace(_by_stable_keypoints(_EITHER), solver="inverse", sides="either_mistyped"),
-    replace(_EITHER, id="strict/human36m", source=_RECOMMENDED),
+    replace(by_stable_keypoints(_EITHER), solver="inverse", num_landmarks=32, sides="either_mistyped"),
+    replace(_EITHER, id="strict/human36m", source=RECOMMENDED),
     replace(
         _EITHER,
         id="strict/human36m_percent",
@@ -285,12 +196,14 @@ HUMAN36M = (
         id="strict/human36m_17",
         summary="mean l2 at 128 pixels over 17 distinct joints, left and right interchangeable",
         source="strict/human36m without the hands, the toes and joints that are annotated twice",
+        num_landmarks=32,
         landmarks=(0, 1, 2, 3, 6, 7, 8, 12, 13, 14, 15, 17, 18, 19, 25, 26, 27),
     ),
     _EITHER_CORNER,
     replace(
-        _by_autolink(_EITHER_CORNER),
+        by_autolink(_EITHER_CORNER),
         version=2,  # 2: the test landmarks are swapped, as in the released code; before, the prediction was
+        num_landmarks=32,
         sides="either_mistyped",
         test_swap="landmarks",
     ),

@@ -15,22 +15,26 @@ class Protocol:
     """How keypoints become one number. Raise ``version`` when a change gives another number for the same keypoints.
 
     1. Points: ``frame`` is the image or the annotated box, with each axis in units of its side. ``grid`` truncates
-       landmarks to whole pixels of an image of that width. ``landmarks`` keeps only these indices. ``rows`` selects the
-       landmarks that are fitted and measured: all of them, the visible ones, or ("positive") the visible ones with both
-       coordinates above 0.
+       landmarks to whole pixels of an image of that width. ``num_landmarks`` is the number of landmarks of the only
+       annotation that the protocol is for. ``landmarks`` keeps only these indices. ``rows`` selects the landmarks that
+       are fitted and measured: all of them, the visible ones, or ("positive") the visible ones with both coordinates
+       above 0.
     2. Regression: from keypoints to landmarks, or, with ``direction`` "backward", from landmarks to keypoints, which
        are then measured in place of landmarks. ``origin``, ``intercept``, ``solver``, ``ridge`` and ``singular_ridge``
        are defined by ``metrics.regression.Estimator``. With ``sides`` "either", left and right landmarks may be
        exchanged in any image, by the pairs on the dataset's card; "either_mistyped" uses the mistyped list of the code
        released for Human3.6M. ``test_swap`` says whether the prediction or the landmarks of a test image are exchanged.
        ``drop_outliers`` fits again without the images whose error is over three standard deviations above the mean.
+       ``labelled`` fits on that many images only: ten random subsets, over which a landmark's error is averaged.
     3. Error of a landmark: Euclidean distance ("l2") or sum of the absolute differences in x and y ("l1"), times
        ``scale``, divided by the ``normaliser``: the image side, the distance between the eyes, or the mean number of
-       positive landmarks of a test image. With a ``threshold`` the error becomes 100 below it and 0 otherwise.
+       positive landmarks of a test image. ``eyes`` are the indices of the two eyes if they are not those of the
+       dataset's card. With a ``threshold`` the error becomes 100 below it and 0 otherwise.
     4. Aggregate: an image's error is the mean or the sum ``over_landmarks``. "macro" weights images equally, "micro"
        by their number of landmarks; "per_landmark" averages each landmark over images and sums these means.
 
-    ``curve`` also measures with fewer labelled images.
+    ``curve`` also measures with fewer labelled images. ``digits`` is the number of significant digits that tables show;
+    further ones would be rounding errors of the solver.
     """
 
     id: str
@@ -41,6 +45,7 @@ class Protocol:
     version: int = 1
     frame: Literal["image", "box"] = "image"
     grid: int | None = None
+    num_landmarks: int | None = None
     landmarks: tuple[int, ...] | None = None
     rows: Literal["all", "visible", "positive"] = "visible"
     direction: Literal["forward", "backward"] = "forward"
@@ -52,12 +57,15 @@ class Protocol:
     sides: Literal["annotated", "either", "either_mistyped"] = "annotated"
     test_swap: Literal["prediction", "landmarks"] = "prediction"
     drop_outliers: bool = False
+    labelled: int | None = None
     error: Literal["l2", "l1"] = "l2"
     threshold: float | None = None
     normaliser: Literal["side", "interocular", "positive_landmarks"] = "side"
+    eyes: tuple[int, int] | None = None
     over_landmarks: Literal["mean", "sum"] = "mean"
     aggregate: Literal["macro", "micro", "per_landmark"] = "macro"
     curve: bool = False
+    digits: int | None = None
     higher_is_better: bool = False
 
     def __post_init__(self) -> None:
@@ -76,6 +84,10 @@ class Protocol:
             raise ValueError(
                 f"{self.id}: the interocular normaliser requires all landmarks: it finds the eyes by index"
             )
+        if self.eyes is not None and self.normaliser != "interocular":
+            raise ValueError(f"{self.id}: eyes require the interocular normaliser")
+        if self.labelled is not None and (self.either_side or self.curve):
+            raise ValueError(f"{self.id}: labelled requires annotated sides and no curve")
 
     @property
     def family(self) -> str:
@@ -98,6 +110,10 @@ class Protocol:
         if self.frame == "box":
             found.add("boxes")
         return frozenset(found)
+
+    def is_for(self, count: int) -> bool:
+        """Whether the protocol can be applied to an annotation with this number of landmarks."""
+        return self.num_landmarks in (None, count)
 
     @property
     def estimator(self) -> Estimator:

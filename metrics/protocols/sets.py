@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from metrics.errors import MetricError
-from metrics.protocols.catalogue import BIRDS, DEEPFASHION, FACES, HUMAN36M, PROTOCOLS, TAICHI
+from metrics.protocols.catalogue import BIRDS, DEEPFASHION, HUMAN36M, PROTOCOLS, TAICHI
+from metrics.protocols.faces import FACES
 
 SETS: dict[str, tuple[str, ...]] = {
     "faces": tuple(protocol.id for protocol in FACES),

@@ -7,8 +7,8 @@ import pytest
 from benchmarks.errors import UserError
 from benchmarks.registry import full_name, open_dataset, opener
 from benchmarks.run.cells import Cell
-from benchmarks.run.plan import Request, make_plan
-from benchmarks.tasks import SUITES, TASKS, plain_name, protocols_of, task_on
+from benchmarks.run.plan import Request, make_plan, task_for
+from benchmarks.tasks import SUITES, TASKS, Task, plain_name, protocols_of, task_on
 from leaderboard.suites import Suite
 from metrics.protocols import PROTOCOLS, SETS
 from tests.custom_data import coco, photo, write_coco
@@ -32,7 +32,7 @@ def test_every_protocol_of_a_task_is_there_and_can_be_scored_on_its_mini_counter
 
 def test_every_protocol_is_some_tasks():
     used = {name for task in TASKS.values() for name in task.protocols}
-    assert PROTOCOLS.keys() - used <= {"strict/box", "scops/box", "strict/side_micro"}
+    assert PROTOCOLS.keys() - used <= {"strict/box", "scops/box", "strict/side_micro", "sanchez/backward_mallis"}
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,8 @@ def test_misalignment_pairs_each_aligned_task_with_a_wild_one_of_the_same_measur
 def test_protocols_are_those_of_the_card_whatever_the_name(toys):
     card = toys.squares(None).card.model_copy(update={"id": "cube_corners"})
     assert protocols_of(card)[0] == "strict/side"
-    assert protocols_of(card.model_copy(update={"interocular": (0, 1)})) == SETS["faces"]
+    faces = protocols_of(card.model_copy(update={"interocular": (0, 1)}))
+    assert faces == tuple(name for name in SETS["faces"] if "mallis" not in name)
     assert protocols_of(card.model_copy(update={"protocols": ("sk/side", "taichi", "sk/relative")})) == (
         "sk/side",
         *SETS["taichi"],
@@ -170,6 +171,16 @@ def test_protocols_are_those_of_the_card_whatever_the_name(toys):
     assert protocols_of(card.model_copy(update={"landmark_names": ()})) == ()
     with pytest.raises(UserError, match="card of dataset cube_corners: unknown protocol or set 'bird'"):
         protocols_of(card.model_copy(update={"protocols": ("bird",)}))
+
+
+@pytest.mark.parametrize(("count", "offered"), [(5, "forward_mallis"), (68, "backward_mallis"), (21, None)])
+def test_a_protocol_for_a_number_of_landmarks_is_offered_for_that_number_alone(toys, count, offered):
+    names = tuple(f"landmark {index}" for index in range(count))
+    card = toys.squares(None).card.model_copy(update={"landmark_names": names, "interocular": (0, 1)})
+    expected = {f"sanchez/{offered}"} if offered else set()
+    assert {name for name in protocols_of(card) if "mallis" in name} == expected
+    task = Task(id="squares", dataset="squares", num_keypoints=3, protocols=SETS["faces"])
+    assert {name for name in task_for(task, card).protocols if "mallis" in name} == expected
 
 
 def test_a_suite_of_pairs_has_an_even_number_of_tasks():

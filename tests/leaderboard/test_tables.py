@@ -201,6 +201,21 @@ def test_a_floor_is_never_best_at_being_predicted():
     assert table["Alpha"]["cub_001 (% side) ↓"] == "**3.00** ±0.50"
 
 
+def test_a_protocol_with_three_digits_is_printed_with_three_and_equal_prints_are_all_bold():
+    score = {"protocol": "autolink_released/side", "protocol_version": 1}
+    values = {"alpha": 12.337, "beta": 12.26, "grid": 123.4}
+    found = [record(name, "cub_001", value, score=score) for name, value in values.items()]
+    table = cells(render(rows(found, TASKS, "mini", "autolink_released/side")))
+    shown = {label: line["cub_001 (% side) ↓"] for label, line in table.items()}
+    assert {name: shown[name] for name in ("Alpha", "Beta", "Grid")} == {
+        "Alpha": "**12.3** ±0.5",
+        "Beta": "**12.3** ±0.5",
+        "Grid": "123 ±0",
+    }
+    # Programs get every digit.
+    assert [row["value"] for row in json.loads(render(rows(found, TASKS, "mini", "all"), "json"))] == [*values.values()]
+
+
 def test_floors_come_last_under_their_own_heading():
     labels = list(cells(markdown(RECORDS)))
     assert labels[-2:] == ["*floors*", "Grid"]

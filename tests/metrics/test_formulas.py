@@ -1,6 +1,7 @@
 """Every protocol against its formula, written out in plain loops."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from metrics.points import Points
 from metrics.protocols import PROTOCOLS
 from metrics.scoring import score
 from tests.metrics import oracle
-from tests.metrics.worlds import PAIRS, world
+from tests.metrics.worlds import PAIRS, points, reordered, world
 
 CARD: dict[str, Any] = {"left_right_pairs": PAIRS, "interocular": (0, 1)}
 ANNOTATED = [name for name, protocol in PROTOCOLS.items() if not protocol.either_side]
@@ -78,6 +79,27 @@ def backward(ridge):
     return value
 
 
+def backward_of_68(fit, test, rows=slice(None)):
+    """The evaluation that Mallis et al. released, for 68 landmarks, on the given fit images.
+
+    Coordinates are in pixels of an image of 218, then divided by its side; both sides are centred at their means, and
+    the ridge is 0.1 times the largest entry of the Gram matrix. The eyes are the landmarks 41 and 46.
+    """
+    side = 218
+    sources, targets = (np.array(some)[rows].reshape(-1, 2 * len(some[0])) for some in (fit.landmarks, fit.keypoints))
+    sources, targets = sources * side / side - 0.5, targets * side / side - 0.5
+    middles = sources.mean(axis=0), targets.mean(axis=0)
+    gram = (sources - middles[0]).T @ (sources - middles[0])
+    weights = np.linalg.solve(gram + 0.1 * gram.max() * np.eye(136), (sources - middles[0]).T @ (targets - middles[1]))
+    total = 0.0
+    for landmarks, keypoints in zip(test.landmarks, test.keypoints, strict=True):
+        guess = side * ((np.array(landmarks).ravel() - 0.5 - middles[0]) @ weights + middles[1] + 0.5)
+        pixels = side * np.array(keypoints)
+        apart = [oracle.distance(g, p) for g, p in zip(guess.reshape(-1, 2), pixels, strict=True)]
+        total += sum(apart) / (len(apart) * side * oracle.distance(landmarks[41], landmarks[46]))
+    return 100 * total / len(test.landmarks)
+
+
 def rescaled(fit, test):
     inside = sum(map(sum, oracle.positive(test.landmarks, test.visible))) / len(test.landmarks)
     return over_visible(oracle.summed_absolute, intercept=True)(fit, test) / (2 * inside)
@@ -105,9 +127,10 @@ ORACLES: dict[str, Callable[[Lists, Lists], float]] = {
     "autolink/interocular": interocular(origin=0.0),
     "autolink_released/interocular": interocular(origin=0.0),
     "scops/interocular": in_whole_pixels,
-    "sanchez/forward": interocular(intercept=True, ridge=1e-3),
-    "sanchez/backward": backward(1e-3),
-    "sanchez/backward_mallis": backward(0.1),
+    "sanchez/forward": interocular(intercept=True, ridge=1e-4),
+    "sanchez/backward": backward(1e-4),
+    "sanchez/forward_mallis": interocular(intercept=True, ridge=1e-3),
+    "sanchez/backward_mallis": backward_of_68,
     "sk/side": over_visible(oracle.side),
     "sk_released/side": over_visible(oracle.side),
     "strict/side": over_visible(oracle.side),
@@ -138,7 +161,8 @@ def test_every_protocol_has_a_formula_to_agree_with():
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("protocol", ORACLES)
 def test_agrees_with_the_formulas_in_loops(protocol, seed):
-    fit, test = world(seed), world(seed + 50, n=25)
+    landmarks = PROTOCOLS[protocol].num_landmarks or 5
+    fit, test = world(seed, landmarks=landmarks), world(seed + 50, n=25, landmarks=landmarks)
     expected = ORACLES[protocol](Lists(fit), Lists(test))
     found = score(protocol, fit, test, **CARD)
     # The released solvers round their weights to float32, or are in float32 altogether.
@@ -149,6 +173,43 @@ def test_agrees_with_the_formulas_in_loops(protocol, seed):
         assert not released or found.value != pytest.approx(expected, rel=1e-12)
     assert found.ci_low is not None and found.ci_high is not None
     assert found.ci_low < found.value < found.ci_high
+
+
+@pytest.mark.parametrize("protocol", ["sanchez/forward_mallis", "sanchez/backward_mallis"])
+def test_few_images_are_fitted_once_and_many_as_ten_random_subsets(protocol, monkeypatch):
+    landmarks = PROTOCOLS[protocol].num_landmarks
+    assert landmarks is not None
+    monkeypatch.setitem(PROTOCOLS, "few", replace(PROTOCOLS[protocol], id="few", labelled=40))
+    fit, test = world(3, n=70, landmarks=landmarks), world(53, n=25, landmarks=landmarks)
+    found, other = (score("few", fit, test, seed=seed, **CARD) for seed in (0, 1))
+    values, each = [], replace(PROTOCOLS[protocol], labelled=None)
+    for repeat in range(10):
+        rows = np.random.default_rng([0, 40, repeat]).choice(70, 40, replace=False)
+        assert len(set(rows.tolist())) == 40
+        alone = score(each, reordered(fit, rows), test, **CARD)
+        if landmarks == 68:
+            assert alone.value == pytest.approx(backward_of_68(Lists(fit), Lists(test), rows), rel=1e-9)
+        values.append(alone.value)
+    assert found.value == pytest.approx(np.mean(values), rel=1e-12)
+    assert found.value == pytest.approx(found.per_image.mean(), rel=1e-12)
+    assert len(set(values)) == 10
+    assert other.value != found.value
+    assert (found.n_fit, found.n_test, set(found.rows.tolist())) == (40, 25, {40})
+    assert score("few", reordered(fit, rows), test, **CARD).value == pytest.approx(values[-1], rel=1e-12)
+
+
+def test_backward_errors_over_5_and_over_68_landmarks_are_not_the_same_quantity():
+    # Five landmarks have ten coordinates, and cannot determine all coordinates of ten keypoints.
+    generator = np.random.default_rng(1)
+    mixing = generator.normal(size=(20, 136)) / 4
+    many = []
+    for n in (2000, 100):
+        keypoints = generator.uniform(size=(n, 10, 2))
+        many.append(points(keypoints, 0.5 + ((keypoints.reshape(n, 20) - 0.5) @ mixing).reshape(n, 68, 2)))
+    five = [replace(some, landmarks=some.landmarks[:, :5], visible=some.visible[:, :5]) for some in many]
+    plain = replace(PROTOCOLS["sanchez/backward"], ridge=0.0, curve=False)
+    of_five = score(plain, *five, interocular=(0, 1)).value
+    assert score(plain, *many, interocular=(0, 1)).value < 1e-6 < of_five
 
 
 @pytest.mark.parametrize(

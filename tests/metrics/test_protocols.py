@@ -18,13 +18,19 @@ CARD: dict[str, Any] = {"left_right_pairs": PAIRS, "interocular": (0, 1)}
 HUMAN36M: dict[str, Any] = {"left_right_pairs": HUMAN36M_PAIRS, "interocular": (0, 1)}
 EITHER_SIDE = [name for name, protocol in PROTOCOLS.items() if protocol.either_side]
 ANNOTATED = [name for name in PROTOCOLS if name not in EITHER_SIDE]
+OF_FIVE = [name for name in ANNOTATED if PROTOCOLS[name].is_for(5)]
+
+
+def number_of(protocol: str) -> int:
+    """A number of landmarks that the protocol is for: 32 for most."""
+    return PROTOCOLS[protocol].num_landmarks or 32
 
 
 @pytest.mark.parametrize("shown", [(0.7, 0.7), (0.7, 1.0), (1.0, 0.7), (1.0, 1.0)])
 def test_all_at_once_is_each_alone(shown):
     fit, test = world(1, shown=shown[0]), world(51, n=25, shown=shown[1])
-    together = score_all(ANNOTATED, fit, test, **CARD)
-    assert [found.protocol for found in together] == ANNOTATED
+    together = score_all(OF_FIVE, fit, test, **CARD)
+    assert [found.protocol for found in together] == OF_FIVE
     for found in together:
         alone = score(found.protocol, fit, test, **CARD)
         for name in [field.name for field in fields(found)]:
@@ -46,7 +52,7 @@ def test_regressions_that_differ_in_anything_are_not_shared():
         *({"direction": "backward"}, {"origin": "corner"}, {"intercept": True}, {"ridge": 0.1}),
         *({"solver": "inverse_float32", "singular_ridge": ridge} for ridge in (1.0, 2.0)),
         *({"sides": "either"}, {"sides": "either_mistyped"}, {"sides": "either", "drop_outliers": True}),
-        {"sides": "either_mistyped", "test_swap": "landmarks"},
+        *({"sides": "either_mistyped", "test_swap": "landmarks"}, {"labelled": 30}, {"labelled": 31}),
     ]
     several = [replace(plain, id=str(number), **change) for number, change in enumerate(changes)]
     values = [found.value for found in score_all(several, fit, test, **HUMAN36M)]
@@ -89,13 +95,13 @@ def test_backward_scores_are_of_keypoints():
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_order_of_images_and_keypoints_changes_nothing(protocol):
-    fit, test = world(7, n=200, landmarks=32), world(8, n=30, landmarks=32)
+    fit, test = world(7, n=400, landmarks=number_of(protocol)), world(8, n=30, landmarks=number_of(protocol))
     before = score(protocol, fit, test, **HUMAN36M)
     generator = np.random.default_rng(0)
     order, columns = generator.permutation(30), generator.permutation(3)
     shuffled = [
         replace(some, keypoints=some.keypoints[:, columns])
-        for some in (reordered(fit, generator.permutation(200)), reordered(test, order))
+        for some in (reordered(fit, generator.permutation(400)), reordered(test, order))
     ]
     after = score(protocol, *shuffled, **HUMAN36M)
     loose = 1e-4 if "_released/" in protocol else 1e-10
@@ -193,15 +199,15 @@ def test_needs_are_what_a_protocol_cannot_do_without():
         "sanchez",
         "siarohin",
     }
-    fit, test = world(1, landmarks=32), world(51, landmarks=32)
     for name, protocol in PROTOCOLS.items():
         stated = {key: value for key, value in HUMAN36M.items() if key in protocol.needs}
-        some = [some if "boxes" in protocol.needs else replace(some, boxes=None) for some in (fit, test)]
+        both = [world(seed, landmarks=number_of(name)) for seed in (1, 51)]
+        some = [some if "boxes" in protocol.needs else replace(some, boxes=None) for some in both]
         assert np.isfinite(score(name, *some, **stated).value)
 
 
 def test_ids_and_records_are_frozen_and_complete():
-    assert len(PROTOCOLS) == 37
+    assert len(PROTOCOLS) == 38
     assert EITHER_SIDE == [name for name in PROTOCOLS if "human36m" in name]
     for name, protocol in PROTOCOLS.items():
         assert protocol.id == name
@@ -215,6 +221,9 @@ def test_ids_and_records_are_frozen_and_complete():
         "autolink_released/human36m": 2,
         "strict/interocular": 2,
         "strict/interocular_bias": 2,
+        "sanchez/forward": 2,
+        "sanchez/backward": 2,
+        "sanchez/backward_mallis": 2,
     }
     # What is named otherwise is otherwise.
     told_apart = {replace(protocol, id="", summary="", source="", version=1) for protocol in PROTOCOLS.values()}
@@ -229,6 +238,9 @@ def test_ids_and_records_are_frozen_and_complete():
         ({"sides": "annotated", "drop_outliers": True}, "drop_outliers requires"),
         ({"sides": "annotated", "direction": "backward", "landmarks": (1,)}, "direction=backward requires"),
         ({"landmarks": (1,), "normaliser": "interocular"}, "the interocular normaliser requires"),
+        ({"eyes": (0, 1)}, "eyes require the interocular normaliser"),
+        ({"labelled": 300}, "labelled requires annotated sides and no curve"),
+        ({"sides": "annotated", "labelled": 300, "curve": True}, "labelled requires annotated sides and no curve"),
     ],
 )
 def test_protocols_that_make_no_sense_cannot_be_made(change, message):
@@ -251,8 +263,9 @@ def test_summary_is_the_record_of_a_score():
     [
         ("sk/sides", {}, "unknown protocol 'sk/sides'"),
         ("sk/human36m", {}, "needs left_right_pairs"),
-        ("sk_released/human36m", {}, "5 landmarks, the released left/right list is for Human3.6M's 32"),
-        ("strict/human36m_17", {}, "fit has 5 landmarks, strict/human36m_17 names up to 27"),
+        ("sk_released/human36m", {}, "fit has 5 landmarks, sk_released/human36m is for 32"),
+        ("strict/human36m_17", {}, "fit has 5 landmarks, strict/human36m_17 is for 32"),
+        ("sanchez/backward_mallis", {}, "fit has 5 landmarks, sanchez/backward_mallis is for 68"),
         ("sk/interocular", {}, "two eye landmarks"),
         ("sk/side", {"ids": ("a",) * 60}, "1 different ids"),
         ("sk/side", {"groups": ("a",) * 59}, "rows of keypoints, landmarks, groups and ids"),

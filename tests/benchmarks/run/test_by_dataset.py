@@ -21,7 +21,11 @@ class Present:
     def __init__(self, name):
         self.name = name
         self.card = SimpleNamespace(
-            counts={"fit": 200_000}, interocular=(0, 1), left_right_pairs=((0, 1),), has_boxes=True
+            counts={"fit": 200_000},
+            landmark_names=("left", "right"),
+            interocular=(0, 1),
+            left_right_pairs=((0, 1),),
+            has_boxes=True,
         )
 
     def available(self):

@@ -174,6 +174,20 @@ def test_the_table_shows_what_a_reader_needs(score, tmp_path):
     assert any(line.startswith("labelled images") and "sanchez/forward" in line for line in lines)
 
 
+def test_a_protocol_that_is_solved_in_float32_shows_three_digits(score, tmp_path):
+    options = [*save(tmp_path, WORLD), *EYES, "--resamples", "200"]
+    lines = [line.split() for line in score(*options)[1].splitlines() if line.startswith("autolink")]
+    exact = {found["protocol"]: found for found in json.loads(score(*options, "--format", "json")[1])["scores"]}
+    decimals = {}
+    for name, _, value, low, _, high, *_ in lines:
+        decimals[name] = {len(text.partition(".")[2]) for text in (value, low, high)}
+        assert float(value) == pytest.approx(exact[name]["value"], rel=0.005)
+        if name.startswith("autolink_released"):
+            assert value == f"{exact[name]['value']:#.3g}".rstrip(".")
+    assert decimals["autolink/interocular"] == {3}
+    assert len(decimals["autolink_released/interocular"]) == 1 and max(decimals["autolink_released/interocular"]) <= 2
+
+
 def test_output_writes_the_file_and_nothing_else(score, tmp_path):
     options = [*save(tmp_path, WORLD), *EYES, "--resamples", "20"]
     for format_ in ("table", "json"):

@@ -1,0 +1,87 @@
+"""Errors of regressed landmarks in a protocol's unit, and the totals that its value is computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from metrics.errors import (
+    Floats,
+    Mask,
+    MetricError,
+    absolute_differences,
+    distances,
+    interocular_distances,
+    means_over_visible,
+    totals_over_visible,
+)
+from metrics.points import SMALLEST, Points, positive
+from metrics.protocols.record import Protocol
+from metrics.statistics import Ratio
+
+
+@dataclass(frozen=True)
+class Card:
+    """The facts of a dataset's card that protocols may need."""
+
+    left_right_pairs: Sequence[tuple[int, int]] = ()
+    interocular: tuple[int, int] | None = None
+
+
+def scale_of(protocol: Protocol, test: Points, tested: Points, card: Card) -> Floats | float:
+    """Factor from image sides to the protocol's unit: one number, or one per image (N, 1), NaN without visible eyes."""
+    if protocol.normaliser == "side":
+        return protocol.scale
+    if protocol.normaliser == "positive_landmarks":
+        count = positive(test).sum() / len(test)
+        if not count:
+            raise MetricError(
+                f"{protocol.id} divides by the number of visible landmarks inside the image, but no test image has any"
+            )
+        return protocol.scale / count
+    if (eyes := protocol.eyes or card.interocular) is None:
+        raise MetricError(f"{protocol.id} needs the two eye landmarks, which the dataset's card does not give")
+    between = interocular_distances(tested.landmarks, eyes, tested.visible)
+    if not np.isfinite(between).any():
+        raise MetricError(f"{protocol.id} divides by the distance between the eyes, but no test image shows both")
+    if (least := np.nanmin(between)) < SMALLEST:
+        raise MetricError(
+            f"test image {test.ids[int(np.nanargmin(between))]}: both eyes are (nearly) at the same point ({least:.1g} "
+            f"image sides apart), expected {SMALLEST:g} or more; remove the image"
+        )
+    return protocol.scale / between
+
+
+def errors_of(protocol: Protocol, predicted: Floats, tested: Points, scale: Floats | float) -> Floats:
+    """Errors (N, L) in the protocol's unit."""
+    apart = {"l2": distances, "l1": absolute_differences}[protocol.error]
+    errors = apart(predicted, tested.landmarks) * scale
+    return errors if protocol.threshold is None else np.where(errors < protocol.threshold, 100.0, 0.0)
+
+
+def ratio_of(protocol: Protocol, errors: Floats, visible: Mask) -> Ratio:
+    """The value as numerators and denominators per image."""
+    if protocol.aggregate == "per_landmark":
+        return Ratio(np.where(visible, errors, 0.0), visible.astype(np.float64))
+    totals, counts = totals_over_visible(errors, visible)
+    if protocol.over_landmarks == "sum":
+        weights = np.ones_like(totals)
+    elif protocol.aggregate == "micro":
+        weights = counts
+    else:
+        totals = np.divide(totals, counts, out=np.zeros_like(totals), where=counts > 0)
+        weights = (counts > 0).astype(np.float64)
+    return Ratio(totals[:, None], weights[:, None])
+
+
+def per_image(protocol: Protocol, errors: Floats, visible: Mask, totals: Ratio) -> Floats:
+    """Error (N,) of each image; for per-landmark averages its contribution, so that the mean is the value."""
+    if protocol.aggregate == "per_landmark":
+        counts = visible.sum(axis=0)
+        weights = np.divide(len(visible), counts, out=np.zeros(len(counts)), where=counts > 0)
+        return np.where(visible.any(axis=1), totals.numerators @ weights, np.nan)
+    if protocol.over_landmarks == "sum":
+        return np.where(visible.any(axis=1), totals.numerators[:, 0], np.nan)
+    return means_over_visible(errors, visible)

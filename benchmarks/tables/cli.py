@@ -22,6 +22,13 @@ def leaderboard(
     audit: Annotated[
         bool, typer.Option("--audit", help="Say how each published row was computed and what differs from here.")
     ] = False,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="With --audit: say whether two published rows rank, named by value or method, such as 316.10 234.89.",
+        ),
+    ] = None,
     profile: ProfileName = None,
     data_root: DataRoot = None,
     runs: Annotated[
@@ -61,8 +68,10 @@ def leaderboard(
         raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace))
     if replace:
         raise UserError("--replace goes with --update and --runs; add them or leave it out")
+    if compare and not audit:
+        raise UserError("--compare goes with --audit; add it, or leave --compare out")
     board = Board(suite or [], task or [], protocol, profile, data_root, format)
-    text = printable(audit_text(board) if audit else board_text(board, runs or Path("runs")))
+    text = printable(audit_text(board, compare) if audit else board_text(board, runs or Path("runs")))
     if output is None:
         typer.echo(text, nl=False)
     else:

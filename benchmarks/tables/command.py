@@ -14,7 +14,7 @@ from benchmarks.settings import choose_profile
 from benchmarks.tables.lists import LISTS
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard import readme
-from leaderboard.audit import audit
+from leaderboard.audit import audit, compare
 from leaderboard.load import load_records, load_results
 from leaderboard.merge import Merged
 from leaderboard.records import ResultRecord
@@ -102,13 +102,15 @@ def _key(row: Row) -> tuple[str, ...]:
     return tuple(str(each) for each in (row.kind, row.label, row.supervision, row.task, row.protocol, row.metric))
 
 
-def audit_text(board: Board) -> str:
-    """The audit of the published rows of the suites and tasks, or of all."""
+def audit_text(board: Board, pair: tuple[str, str] | None = None) -> str:
+    """The audit of the published rows of the suites and tasks, or of all; of a ``pair``, whether the two rank."""
     _check(board)
     for task in board.tasks:
         if task not in TASKS:
             raise unknown("task", task, TASKS)
     named = [*(task for suite in board.suites for task in SUITES[suite].tasks), *board.tasks]
+    if pair is not None:
+        return compare(*pair, named or None, board.format, board.protocol)
     return audit(named or None, board.format, board.protocol)
 
 

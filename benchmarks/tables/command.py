@@ -10,11 +10,13 @@ from typing import get_args
 import typer
 
 from benchmarks.errors import UserError, unknown
+from benchmarks.records.image_errors import errors_of
 from benchmarks.settings import choose_profile
 from benchmarks.tables.lists import LISTS
 from benchmarks.tasks import SUITES, TASKS, Profile
-from leaderboard import readme
+from leaderboard import comparisons, readme
 from leaderboard.audit import audit, compare
+from leaderboard.image_errors import ErrorsOf
 from leaderboard.load import load_records, load_results
 from leaderboard.merge import Merged
 from leaderboard.records import ResultRecord
@@ -40,12 +42,22 @@ class Board:
     format: Format
 
 
-def board_text(board: Board, runs: Path) -> str:
-    """The tables of the suites and tasks (of all if none is named) as one text."""
+def board_text(board: Board, runs: Path, pair: tuple[str, str] | None = None, base: str | None = None) -> str:
+    """The tables of the suites and tasks (of all if none is named) as one text.
+
+    For a ``pair`` of methods it is their comparison instead. With ``base``, tables have the differences from that
+    method. Raises LeaderboardError for an unknown method.
+    """
     _check(board)
     profile, _, _ = choose_profile(board.profile, board.data_root)
-    records = _records(runs)
-    sections = list(_sections(board, records, profile))
+    records, errors = _records(runs), errors_of(runs)
+    if errors is None and (pair or base):
+        raise UserError(f"{runs} holds committed results, which have no errors per image; name a run directory")
+    sections = [replace(each, errors=errors, base=base) for each in _sections(board, records, profile)]
+    if pair is not None:
+        own = [row for section in sections for row in section.rows(records, board.protocol) if isinstance(row, Row)]
+        unique = {_key(row): row for row in own if row.kind in MEASURED}
+        return comparisons.render(comparisons.compared(list(unique.values()), *pair), board.format)
     if board.format == "md":
         return "\n".join(section.text(records, board.protocol) for section in sections)
     alone = [section for section in sections if TABLES[section.kind].own_fields]
@@ -73,10 +85,15 @@ class _Section:
     tasks: Sequence[str]
     profile: Profile
     kind: TableKind = "plain"
+    errors: ErrorsOf | None = None
+    base: str | None = None  # the method that others are compared with
 
     def rows(self, records: Sequence[ResultRecord], protocol: str | None) -> Sequence[Row | PairRow]:
         """The rows of the table."""
-        return TABLES[self.kind].rows(records, self.tasks, self.profile, protocol)
+        found = TABLES[self.kind].rows(records, self.tasks, self.profile, protocol, self.errors)
+        plain = [row for row in found if isinstance(row, Row)]
+        measured = any(row.kind in MEASURED for row in plain)
+        return comparisons.against(plain, self.base) if self.base is not None and measured else found
 
     def text(self, records: Sequence[ResultRecord], protocol: str | None) -> str:
         """A table with tasks across; under all protocols a table per task with protocols across."""

@@ -37,6 +37,7 @@ _ASPECTS: Mapping[str, Callable[[Protocol], str]] = {
         + (f", {len(p.landmarks)} of them" if p.landmarks else "")
     ),
     "regression": lambda p: _regression(p),
+    "images to regress on": lambda p: f"{p.labelled} at a time" if p.labelled else "all",
     "left and right": lambda p: "exchanged where that fits better" if p.either_side else "as annotated",
     "outlying images": lambda p: "left out of the regression" if p.drop_outliers else "kept",
 }
@@ -162,7 +163,8 @@ def _better(first: Fact, second: Fact, high: float, fixed: float) -> str:
 
 def _landmarks(protocol: Protocol) -> str:
     rows = {"all": "all", "visible": "visible ones", "positive": "visible ones inside the image"}[protocol.rows]
-    return rows + (f", {len(protocol.landmarks)} of them" if protocol.landmarks else "")
+    parts = [rows, f"of {protocol.num_landmarks}" if protocol.num_landmarks else ""]
+    return ", ".join([*filter(None, parts), *([f"{len(protocol.landmarks)} of them"] if protocol.landmarks else [])])
 
 
 def _error(protocol: Protocol) -> str:

@@ -16,6 +16,7 @@ from benchmarks.tables.lists import LISTS
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard import comparisons, readme
 from leaderboard.audit import audit, compare
+from leaderboard.committed_errors import committed_errors
 from leaderboard.image_errors import ErrorsOf
 from leaderboard.load import load_records, load_results
 from leaderboard.merge import Merged
@@ -50,9 +51,7 @@ def board_text(board: Board, runs: Path, pair: tuple[str, str] | None = None, ba
     """
     _check(board)
     profile, _, _ = choose_profile(board.profile, board.data_root)
-    records, errors = _records(runs), errors_of(runs)
-    if errors is None and (pair or base):
-        raise UserError(f"{runs} holds committed results, which have no errors per image; name a run directory")
+    records, errors = _records(runs), errors_of(runs) or committed_errors(runs)
     sections = [replace(each, errors=errors, base=base) for each in _sections(board, records, profile)]
     if pair is not None:
         own = [row for section in sections for row in section.rows(records, board.protocol) if isinstance(row, Row)]
@@ -85,7 +84,7 @@ class _Section:
     tasks: Sequence[str]
     profile: Profile
     kind: TableKind = "plain"
-    errors: ErrorsOf | None = None
+    errors: ErrorsOf | None = None  # reads errors per image
     base: str | None = None  # the method that others are compared with
 
     def rows(self, records: Sequence[ResultRecord], protocol: str | None) -> Sequence[Row | PairRow]:
@@ -207,7 +206,8 @@ def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False
         new = readme.merged_lists(boards, load_records(runs), SUITES, replace=replace)
     if unclean := readme.unclean(instead=new):
         _warn(unclean)
-    changed = readme.update(found, SUITES, lists=LISTS, new=new)
+    errors = errors_of(runs) if runs is not None else None
+    changed = readme.update(found, SUITES, lists=LISTS, new=new, errors=errors)
     for file, merged in new.items():
         missing = _missing(readme.gaps(merged.records))
         typer.echo(f"{file}: {len(merged.records)} records ({merged.counts()}){missing}")

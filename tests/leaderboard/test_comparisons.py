@@ -7,11 +7,12 @@ import json
 import numpy as np
 import pytest
 
-from leaderboard import comparisons
+from leaderboard import comparisons, readme
+from leaderboard.committed_errors import committed_errors
 from leaderboard.errors import LeaderboardError
 from leaderboard.image_errors import CellErrors
 from leaderboard.tables import render, rows
-from tests.leaderboard.synthetic import record
+from tests.leaderboard.synthetic import record, suites
 
 N = 60
 SHARED = np.random.default_rng(0).gamma(4, 1.0, N)
@@ -101,3 +102,59 @@ def test_every_row_has_its_difference_from_one_method(records):
     assert text.count("difference |") == 2 and "difference: from Stable_Keypoints on" in text and "+2.50 (" in text
     line = next(csv.DictReader(io.StringIO(render(found, "csv"))))
     assert {"against", "against_low", "against_high"} <= line.keys()
+
+
+def test_errors_that_do_not_give_the_recorded_value_are_not_compared(records):
+    changed = [
+        each.model_copy(update={"scores": (each.scores[0].model_copy(update={"value": each.scores[0].value + 0.1}),)})
+        if each.method == "dift_kmeans"
+        else each
+        for each in records
+    ]
+    assert bold(render(table(changed))) == ["Stable_Keypoints"]
+
+
+PAGE = "<!-- leaderboard:mini:wild -->\n<!-- /leaderboard -->\n"
+
+
+@pytest.fixture
+def published(tmp_path, records):
+    """A page with the results of a run, and how to add those of another."""
+    page, results = tmp_path / "PAGE.md", tmp_path / "results"
+    page.write_text(PAGE, encoding="utf-8")
+
+    def add(found, errors):
+        new = readme.merged_lists([page], found, suites(wild=TASKS), results)
+        readme.update([page], suites(wild=TASKS), results, new=new, errors=errors)
+        assert readme.check(page, suites(wild=TASKS), results) == []
+        return page.read_text(encoding="utf-8")
+
+    return add
+
+
+def test_committed_tables_show_ties_by_errors_that_are_kept_beside_the_lists(published, records, tmp_path):
+    file = tmp_path / "results" / "errors" / "wild.mini.json"
+    assert bold(published(records, None)) == ["Stable_Keypoints"] and not file.exists()
+    assert bold(published(records, errors_of)) == ["Dift_Kmeans", "Stable_Keypoints"]
+    kept = file.read_bytes()
+    assert bold(published(records[:1], None)) == ["Dift_Kmeans", "Stable_Keypoints"]
+    assert file.read_bytes() == kept
+    read = committed_errors(tmp_path / "results")
+    for each in records:
+        found, expected = read(each, "sk/side"), errors_of(each, "sk/side")
+        assert found is not None and expected is not None and found[:2] == expected[:2]
+        np.testing.assert_allclose(found.errors, expected.errors, rtol=1e-5)
+
+
+def test_committed_errors_of_an_earlier_value_are_not_used(published, records):
+    published(records, errors_of)
+    better = record("dift_kmeans", TASKS[0], float(SHARED.mean()) - 0.02)
+    assert bold(published([better], None)) == ["Dift_Kmeans"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"cells": {"a": {}}, "images": {}}', "[" * 5000])
+def test_broken_committed_errors_are_one_clear_line(published, records, tmp_path, text):
+    published(records, errors_of)
+    (tmp_path / "results" / "errors" / "wild.mini.json").write_text(text, encoding="utf-8")
+    with pytest.raises(LeaderboardError, match="wild.mini.json holds no errors per image .*; restore it"):
+        published(records, None)

@@ -1,7 +1,8 @@
 """Errors per image beside the committed lists, so that their tables show ties: ``errors/<suite>.<profile>.json``.
 
 A file holds the errors of each record under its headline protocol, and once for each set of test images their ids,
-groups and weights. It is written with the list, and a table without it shows the best value alone.
+groups and weights. It is written with the list, and a table without it shows the best value alone. Tasks with more than
+``MOST_IMAGES`` test images are left out, to keep the files small.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from leaderboard.image_errors import CellErrors, ErrorsOf
 from leaderboard.records import ResultRecord
 
 DIGITS = 6  # significant digits of an error
+MOST_IMAGES = 4000
 
 
 def path_beside(results: Path) -> Path:
@@ -35,7 +37,7 @@ def errors_text(records: Iterable[ResultRecord], sources: Sequence[ErrorsOf]) ->
             continue
         protocol = record.scores[0].protocol
         found = next((each for source in sources if (each := source(record, protocol)) is not None), None)
-        if found is not None:
+        if found is not None and len(found.ids) <= MOST_IMAGES:
             tested = {"ids": found.ids, "groups": found.groups, "weights": found.weights.tolist()}
             key = hashlib.sha256(json.dumps(tested, sort_keys=True).encode()).hexdigest()[:12]
             images[key] = tested

@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from leaderboard import committed_errors as committed
 from leaderboard import comparisons, readme
-from leaderboard.committed_errors import committed_errors
+from leaderboard.committed_errors import committed_errors, errors_text
 from leaderboard.errors import LeaderboardError
 from leaderboard.image_errors import CellErrors
 from leaderboard.tables import render, rows
@@ -144,6 +145,12 @@ def test_committed_tables_show_ties_by_errors_that_are_kept_beside_the_lists(pub
         found, expected = read(each, "sk/side"), errors_of(each, "sk/side")
         assert found is not None and expected is not None and found[:2] == expected[:2]
         np.testing.assert_allclose(found.errors, expected.errors, rtol=1e-5)
+
+
+def test_errors_of_very_many_images_are_not_committed(records, monkeypatch):
+    assert "cub_001/59" in errors_text(records, [errors_of])
+    monkeypatch.setattr(committed, "MOST_IMAGES", N - 1)
+    assert errors_text(records, [errors_of]) == ""
 
 
 def test_committed_errors_of_an_earlier_value_are_not_used(published, records):

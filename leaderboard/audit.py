@@ -39,8 +39,8 @@ _SUPERVISION = {"unsup": "none", "-": "none"}
 _LEGEND = (
     "printed in: Tables 1 to 5 and section 4.3 of Hedlin et al., CVPR 2024 (Stable Keypoints), or Tourani et al., CVPR "
     "2025, which collects values of several papers",
-    "comparable with: rows with the same letter rank with each other, rows with different letters do not; of a row "
-    "with ? too little is known",
+    "comparable with: rows with the same letter rank with each other by formula, number of keypoints and test images, "
+    "subject to their notes; rows with different letters do not; of a row with ? too little is known",
 )
 
 

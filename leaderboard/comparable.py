@@ -53,7 +53,7 @@ _FACTORS = {
 
 def aspects(fact: Fact) -> dict[str, str]:
     """Everything that must agree for two rows to rank, in words; without a known protocol only K and the unit."""
-    found = {"K": fact["K"] or NOT_STATED, "test images": test_images(fact)}
+    found = {"K": fact["K"] or NOT_STATED, "test images": test_images(fact), "frame": _frame(fact)}
     if fact["protocol"] == AS_PRINTED:
         return {"unit": fact["unit"], **found}
     protocol = PROTOCOLS[fact["protocol"]]
@@ -84,6 +84,18 @@ def learned_on(fact: Fact) -> str:
     return "; ".join(found) or NOT_STATED
 
 
+def _frame(fact: Fact) -> str:
+    """What is noted about the part of the image that a row's errors are measured in."""
+    found = [part for part in clauses(fact) if _FRAME.search(part)]
+    return "; ".join(found) or "as the task has it"
+
+
+def further(fact: Fact) -> list[str]:
+    """The statements of a row's note that are about none of the aspects above."""
+    told = (_LEARNED.match, _TEST_IMAGES.search, _FRAME.search)
+    return [part for part in clauses(fact) if not any(match(part) for match in told)]
+
+
 def clauses(fact: Fact) -> list[str]:
     """The statements of a row's note, without what they say of other rows."""
     parts = re.split(r";\s*(?![^()]*\))", fact["differs"])
@@ -91,6 +103,7 @@ def clauses(fact: Fact) -> list[str]:
 
 
 _NUMBERS = re.compile(r"(_k\d+)?(_fit\d+)?$")  # of keypoints, and of images to learn on, in the id of a task
+_FRAME = re.compile(r"another frame|in pixels of a crop")
 _NOT_KNOWN = re.compile(r"not (known|stated)")
 _LEARNED = re.compile(r"(?:the file it )?learned on ")
 _TEST_IMAGES = re.compile(r"test images|to test on|fixed test set|crops were drawn anew|crops drawn at every access")
@@ -120,7 +133,18 @@ def verdict(one: Fact, other: Fact) -> str:
         values = " and ".join(dict.fromkeys(f"{fact['label']} ({fact['value']})" for fact in unknown))
         return f"Whether these two rank cannot be told: how {values} was computed is not known."
     text = "These two rank: same formula, same number of keypoints, same test images as far as is known."
-    return " ".join(filter(None, [text, _of_learning(one, other)]))
+    return " ".join(filter(None, [text, _of_learning(one, other), _of_rest(one, other)]))
+
+
+def _of_rest(one: Fact, other: Fact) -> str:
+    """A sentence with what else is noted of one row and not of the other."""
+    first, second = further(one), further(other)
+    parts = [
+        f"of {fact['label']} ({fact['value']}): {'; '.join(rest)}"
+        for fact, own, beside in ((one, first, second), (other, second, first))
+        if (rest := [part for part in own if part not in beside])
+    ]
+    return f"Noted besides {'; '.join(parts)}." if parts else ""
 
 
 def _of_learning(one: Fact, other: Fact) -> str:

@@ -63,6 +63,17 @@ def _ends(padded: NDArray[np.bool_], places: NDArray[np.float64]) -> tuple[float
     return float(min(start, *places, 1.0)), float(max(end, *places, 0.0))
 
 
+def blank_padding(photo: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A photo (side, side, 3) with its padding, and the row or column beside it, in white, the colour of the page."""
+    padded, blank = (photo == FILL).all(axis=-1), photo.copy()
+    for axis in (0, 1):  # columns, rows
+        start, end = (round(place * len(photo)) for place in _ends(padded.all(axis=axis), np.empty(0)))
+        beyond = np.ones(len(photo), np.bool_)
+        beyond[start:end] = False
+        blank[(slice(None), beyond) if axis == 0 else beyond] = 255
+    return blank
+
+
 def around(points: Points, whole: View) -> View:
     """A view around points (N, 2) in the shape of ``whole`` and within it; all of it unless the points are close."""
     known = points[np.isfinite(points).all(axis=1)]

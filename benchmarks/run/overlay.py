@@ -13,7 +13,7 @@ from PIL import Image
 from benchmarks.drawing.canvas import Canvas
 from benchmarks.drawing.colours import DARK, PAPER, landmark_colours, palette
 from benchmarks.drawing.page import GAP, Panel, font, make_page
-from benchmarks.drawing.views import View, around, without_padding
+from benchmarks.drawing.views import View, around, blank_padding, without_padding
 from benchmarks.records.store import read_predictions
 from benchmarks.run.cells import Cell
 from metrics.protocols import PROTOCOLS, value_text
@@ -39,7 +39,8 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
     """Draw test images with their keypoints and, in a second panel, with annotated and regressed landmarks.
 
     The images are spread over the split. A keypoint has the same colour in all images, and so has a landmark. Without a
-    score of landmarks there is no second panel. Padding around photographs is cut off, and small objects are enlarged.
+    score of landmarks there is no second panel. Padding around photographs is cut off, or white where not all have it,
+    and small objects are enlarged.
     """
     if score is not None and PROTOCOLS[score.protocol].direction == "backward":
         score = None  # it predicts keypoints
@@ -90,7 +91,7 @@ class _Images:
         """A canvas, as wide as asked for, with the part of an image around points (P, 2)."""
         view = around(points, self._whole)
         side = min(SHARPEST, round(width / view.width))
-        photo = Image.fromarray(self._dataset.image(self.ids[index], side))
+        photo = Image.fromarray(blank_padding(self._dataset.image(self.ids[index], side)))
         canvas = Canvas(view.crop(photo), width, round(width * self._whole.height / self._whole.width))
         if view != self._whole:
             canvas.note(f"{self._whole.width / view.width:.1f}×", font(11))

@@ -10,7 +10,7 @@ from PIL import Image
 from benchmarks.drawing.canvas import Canvas
 from benchmarks.drawing.colours import KEYPOINTS, LEFT, MIDDLE, NO_SIDES, RIGHT, landmark_colours, palette
 from benchmarks.drawing.page import KEY, MARGIN, NARROWEST, TITLE, Panel, font, heading_lines, make_page, shortened
-from benchmarks.drawing.views import View, around, without_padding
+from benchmarks.drawing.views import View, around, blank_padding, without_padding
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 WHOLE = View(0.0, 0.0, 1.0, 1.0)
@@ -99,6 +99,18 @@ def test_padding_that_all_photos_share_is_cut_off_with_a_pixel_beside_it():
     assert view == pytest.approx((0, 9 / 64, 1, (64 - 9 - 17) / 64))
     assert without_padding([padded(8, 8), padded(0, 0, 8, 8)], inside) == WHOLE
     assert without_padding([padded(32, 32)], inside) == WHOLE
+
+
+def test_padding_that_is_not_shared_is_white_and_the_photo_stays():
+    for bars in ((8, 16, 0, 0), (0, 0, 5, 3), (0, 0, 0, 0)):
+        photo = padded(*bars)
+        blank = blank_padding(photo)
+        top, bottom, left, right = (bar + (bar > 0) for bar in bars)
+        inside = slice(top, 64 - bottom), slice(left, 64 - right)
+        np.testing.assert_array_equal(blank[inside], photo[inside])
+        blank[inside] = 255
+        assert (blank == 255).all()
+    assert (blank_padding(padded(32, 32)) == 128).all()
 
 
 def test_a_point_on_the_padding_keeps_it():

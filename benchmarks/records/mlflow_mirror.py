@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from textwrap import shorten
@@ -37,7 +37,6 @@ from benchmarks.records.mlflow_store import (
     all_runs,
     has_store,
     open_store,
-    patience,
     problem,
     store_uri,
     without_secrets,
@@ -105,12 +104,12 @@ class Tracker:
                     found.append(cell.folder.name)
         return found
 
-    def finish(self, status: str, names: Iterable[str] = ()) -> None:
+    def finish(self, status: str, names: Collection[str] = ()) -> None:
         """Mirror those cells that an earlier command did not; then close the parent run, if there is one.
 
-        ``status`` is FINISHED, FAILED or KILLED. Nothing is done if there is neither a store nor a parent run.
+        ``status`` is FINISHED, FAILED or KILLED. Without cells no store is made.
         """
-        if not self._parent and not has_store(self._output):
+        if not names and not has_store(self._output):
             return
         self.add(names)
         with writing(self._output):
@@ -223,10 +222,9 @@ def mirror(output: Path, warn: Callable[[str], None] = _to_stderr) -> tuple[int,
     names = sorted(path.name for path in cells.iterdir() if path.is_dir() and not path.name.startswith("."))
     tracker = Tracker(output, sys.argv[1:], warn)
     try:
-        with patience():
-            added = tracker.add(names)
-            pictured = tracker.log_pictures(set(names) - tracker.left_out)
-            tracker.finish("FINISHED")
+        added = tracker.add(names)
+        pictured = tracker.log_pictures(set(names) - tracker.left_out)
+        tracker.finish("FINISHED")
     except KeyboardInterrupt:
         with suppress(Exception):
             tracker.finish("KILLED")

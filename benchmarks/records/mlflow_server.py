@@ -16,12 +16,12 @@ from benchmarks.errors import UserError
 from benchmarks.options import UI_PORT
 from benchmarks.records.mlflow_store import (
     DATABASE,
-    SERVER,
     artifacts,
     check_database,
     problem,
     without_secrets,
 )
+from benchmarks.records.patience import SERVER
 from benchmarks.signals import Terminated, exit_status, terminable
 
 HOST = "127.0.0.1"

@@ -12,11 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from threading import Timer
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from benchmarks.errors import UserError, first_line
+from benchmarks.records.patience import PATIENCE, SERVER, patient
 from leaderboard.files import replacing
 from leaderboard.text import without_passwords
 
@@ -30,10 +30,8 @@ ABOUT = {  # tags of the experiment: its pages show runs, not the traces of an a
     "mlflow.experimentKind": "custom_model_development",
     "mlflow.experiment.primaryMetric.name": HEADLINE,
 }
-SERVER = "MLFLOW_TRACKING_URI"
 DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 CELL, RECORD = "cell_id", "record_sha256"  # tags of a run: the second is set when all of the record is there
-PATIENCE = 2.0  # seconds of waiting for a server or another process before it is said
 LOCKED = 60.0  # seconds of waiting for another process; making a store takes some ten, adding a record one
 # By default MLflow waits for minutes: 8 tries of 120 s for a server, 10 tries in 100 s for a database, and as long as
 # a busy server asks for.
@@ -58,22 +56,6 @@ def has_store(output: Path) -> bool:
 def next_step(output: Path) -> str:
     """What adding a record does first, for the line that shows the progress."""
     return "MLflow: adding the record" if has_store(output) else f"MLflow: creating {output / DATABASE}"
-
-
-@contextmanager
-def patience() -> Iterator[None]:
-    """Say on stderr that the store named by MLFLOW_TRACKING_URI is waited for, where the block lasts a while."""
-    if not os.environ.get(SERVER):
-        yield
-        return
-    text = f"waiting for MLflow's answer; {SERVER} names its server\n"
-    timer = Timer(PATIENCE, lambda: sys.stderr.write(text))
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 @contextmanager
@@ -148,10 +130,15 @@ def is_damaged(error: BaseException) -> bool:
 def check_database(database: Path) -> None:
     """Raise sqlite3.DatabaseError if a database is damaged, and OperationalError if it cannot be opened."""
     address = f"{database.resolve().as_uri()}?mode=rw"
-    with closing(sqlite3.connect(address, uri=True, timeout=LOCKED / 6)) as connection:
-        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=LOCKED / 6)) as connection:
+            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as error:
+        found = str(error)
     if found != "ok":
-        raise sqlite3.DatabaseError(f"{database.name} is damaged: {found}")
+        raise sqlite3.DatabaseError(f"{database} is damaged ({found.splitlines()[-1]})")
 
 
 def open_store(output: Path) -> tuple[MlflowClient, str]:
@@ -168,7 +155,7 @@ def open_store(output: Path) -> tuple[MlflowClient, str]:
             _make(database)
         check_database(database)
     uri = store_uri(output)
-    client = MlflowClient(tracking_uri=uri)
+    client = patient(MlflowClient(tracking_uri=uri))
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment is None:
         return client, _new_experiment(client, artifacts(output) if uri.startswith("sqlite:") else None)

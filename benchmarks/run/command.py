@@ -13,7 +13,7 @@ from rich.text import Text
 from benchmarks.errors import UserError
 from benchmarks.progress import Progress
 from benchmarks.records.mlflow_mirror import Tracker
-from benchmarks.records.mlflow_store import has_store, next_step, patience, problem
+from benchmarks.records.mlflow_store import has_store, next_step, problem
 from benchmarks.records.provenance import git_state, peak_memory_mb
 from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_custom, method_class, opener
@@ -179,26 +179,31 @@ class _Mirror:
         self._tracker = Tracker(output, sys.argv[1:], self._warn) if output else None
 
     def log(self, record: ResultRecord) -> None:
-        if self._output and self._tracker:
-            if self._progress.console.is_terminal:
-                self._progress.show(next_step(self._output), 1.0)
-            elif not has_store(self._output):  # which takes a while
-                self._progress.say(next_step(self._output))
+        if self._output and self._tracker and self._progress.console.is_terminal:
+            self._progress.show(next_step(self._output), 1.0)
+        else:
+            self._announce()
         self._attempt(lambda tracker: tracker.log(record.cell_id))
 
     def finish(self, outcome: Outcome) -> str:
         """Close the MLflow run, and add records that it lacks; returns the command or address that opens its page."""
         cells = [] if outcome.interrupted else list(outcome.records)
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.exit_status else "FINISHED"
+        if cells:
+            self._announce()
         self._attempt(lambda tracker: tracker.finish(status, cells))
         return self._tracker.how_to_open() if self._tracker else ""
+
+    def _announce(self) -> None:
+        """Say that the store is made, which takes a while."""
+        if self._output and self._tracker and not has_store(self._output):
+            self._progress.say(next_step(self._output))
 
     def _attempt(self, action: Callable[[Tracker], None]) -> None:
         if self._output is None or self._tracker is None:
             return
         try:
-            with patience():
-                action(self._tracker)
+            action(self._tracker)
         except Exception as error:  # MLflow raises many kinds
             self._tracker = None
             self._warn(f"MLflow is not updated: {problem(self._output, error)}")

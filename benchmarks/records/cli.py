@@ -18,7 +18,7 @@ def mirror(output: Output = Path("runs")) -> None:
     written, left_out = mirror(output)
     typer.echo(f"{written} records written to {without_secrets(store_uri(output))}")
     if left_out:
-        typer.echo(f"{left_out} cells are left out; the lines above say why", err=True)
+        typer.echo(f"cells left out: {left_out}; the lines above say why", err=True)
         raise typer.Exit(1)
 
 

@@ -53,11 +53,11 @@ def serve(output: Path, port: int) -> int:
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{database.resolve()}"]
     command += ["--default-artifact-root", artifacts(output)]
-    print(f"opening http://{HOST}:{port}/#/experiments{VIEW}  (Ctrl-C ends it)", flush=True)
     environment = {name: value for name, value in os.environ.items() if name != SERVER} | QUIET
     with terminable():
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
             signal.signal(signal.SIGHUP, _hung_up)
+        print(f"opening http://{HOST}:{port}/#/experiments{VIEW}  (Ctrl-C ends it)", flush=True)
         # A session of its own keeps Ctrl-C from it: its imports would print a traceback.
         server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
         try:

@@ -44,7 +44,7 @@ class _Patient:
 
     @contextmanager
     def _limited(self, seconds: float) -> Iterator[None]:
-        """Raise NoAnswerError after ``seconds``; outside the main thread, which alone can be interrupted, do nothing."""
+        """Raise NoAnswerError after ``seconds``; only the main thread can be interrupted."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

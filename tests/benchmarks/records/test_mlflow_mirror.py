@@ -18,9 +18,8 @@ from benchmarks.records import store as storage
 from benchmarks.records.mlflow_mirror import mirror
 from benchmarks.records.mlflow_server import serve
 from benchmarks.records.mlflow_store import EXPERIMENT, TRIES
-from benchmarks.run.command import run_command
-from benchmarks.run.options import RunOptions
 from leaderboard.load import load_records
+from tests.benchmarks.records.conftest import runs
 
 STARTING = 90
 
@@ -61,39 +60,6 @@ def tracking_server(tmp_path_factory):
     command += ["--backend-store-uri", f"sqlite:///{folder}/store.db", "--artifacts-destination", str(folder / "kept")]
     with server(command, free_port(), folder) as address:
         yield address
-
-
-@pytest.fixture
-def run(toys, tmp_path):
-    """Run the toy method; gives the exit status."""
-
-    def call(*assignments, **changes):
-        options = {
-            "methods": ["toy_colours"],
-            "suites": [],
-            "tasks": ["toy"],
-            "profile": None,
-            "data_root": tmp_path,
-            "seeds": 1,
-            "limit": None,
-            "device": "cpu",
-            "output": tmp_path / "runs",
-            "assignments": list(assignments),
-            "overwrite": "failed",
-            "floors": False,
-            "mlflow": True,
-            "dry_run": False,
-        }
-        return run_command(RunOptions(**(options | changes)))
-
-    return call
-
-
-def runs(client):
-    """Parents and children in the store."""
-    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
-    parents = [one for one in found if "mlflow.parentRunId" not in one.data.tags]
-    return parents, [one for one in found if one not in parents]
 
 
 def test_a_server_gets_the_run_with_its_numbers_curves_files_and_data(run, tracking_server, monkeypatch, tmp_path):

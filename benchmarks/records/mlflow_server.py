@@ -10,7 +10,6 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
 
 from benchmarks.errors import UserError
 from benchmarks.options import UI_PORT
@@ -22,7 +21,7 @@ from benchmarks.records.mlflow_store import (
     without_secrets,
 )
 from benchmarks.records.patience import SERVER
-from benchmarks.signals import Terminated, exit_status, terminable
+from benchmarks.signals import exit_status, signals_deferred, terminable
 
 HOST = "127.0.0.1"
 VIEW = "?workflowType=machine_learning"  # MLflow 3 opens every experiment as one of an agent otherwise
@@ -57,16 +56,19 @@ def serve(output: Path, port: int) -> int:
     with terminable():
         if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
             signal.signal(signal.SIGHUP, _hung_up)
-        print(f"opening http://{HOST}:{port}/#/experiments{VIEW}  (Ctrl-C ends it)", flush=True)
-        # A session of its own keeps Ctrl-C from it: its imports would print a traceback.
-        server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
+        server = None
         try:
+            print(f"opening http://{HOST}:{port}/#/experiments{VIEW}  (Ctrl-C ends it)", flush=True)
+            with signals_deferred():
+                # A session of its own keeps Ctrl-C from it: its imports would print a traceback.
+                server = subprocess.Popen(command, env=environment, start_new_session=True)  # noqa: S603
             status = server.wait()
             return status if status >= 0 else 128 - status
         except KeyboardInterrupt as stop:
             return exit_status(stop)
         finally:
-            _end(server)
+            if server is not None:
+                _end(server)
 
 
 def _check(output: Path, port: int) -> None:
@@ -101,6 +103,6 @@ def _end(server: subprocess.Popen[bytes]) -> None:
             return
 
 
-def _hung_up(number: int, frame: FrameType | None) -> NoReturn:
+def _hung_up(number: int, frame: FrameType | None) -> None:
     """Stop as after SIGTERM when the terminal is closed."""
-    raise Terminated
+    signal.raise_signal(signal.SIGTERM)

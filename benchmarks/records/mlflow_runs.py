@@ -23,6 +23,7 @@ from leaderboard.records import ResultRecord, ScoreRecord
 from leaderboard.row_kinds import MEASURED
 from leaderboard.tables import render, rows
 from leaderboard.text import markdown
+from metrics.protocols import significant, value_text
 
 if TYPE_CHECKING:
     from mlflow.entities import DatasetInput, Metric
@@ -31,6 +32,7 @@ PICTURES = "pictures_sha256"
 NOTE = "mlflow.note.content"  # shown as the description of a run
 TABLE = "leaderboard.md"
 NOTE_LENGTH = 5000  # characters of a tag that every version of MLflow takes
+DECIMALS = 3
 CURVE_POINTS = 400
 PARAMS, PARAM_LENGTH = 100, 6000
 DIGEST_LENGTH = 36
@@ -143,18 +145,20 @@ def _description(record: ResultRecord) -> str:
     if record.failure:
         return markdown(f"failed: {record.failure.type}: {record.failure.message}")
     lines = [
-        [markdown(score.protocol), f"{score.value:.3f}", _interval(score), markdown(_unit(score))]
-        for score in record.scores
+        [markdown(each.protocol), value_text(each.protocol, each.value, DECIMALS), _interval(each), _unit(each)]
+        for each in record.scores
     ]
     return grid(["protocol", "value", "95 % interval", "unit"], lines)
 
 
 def _interval(score: ScoreRecord) -> str:
-    return MISSING if score.ci_low is None or score.ci_high is None else f"{score.ci_low:.3f} to {score.ci_high:.3f}"
+    if score.ci_low is None or score.ci_high is None:
+        return MISSING
+    return " to ".join(value_text(score.protocol, end, DECIMALS, score.value) for end in (score.ci_low, score.ci_high))
 
 
 def _unit(score: ScoreRecord) -> str:
-    return f"{score.unit}, {'higher' if score.higher_is_better else 'lower'} is better"
+    return f"{markdown(score.unit)}, {'higher' if score.higher_is_better else 'lower'} is better"
 
 
 def _params(record: ResultRecord) -> dict[str, str]:
@@ -174,17 +178,20 @@ def _params(record: ResultRecord) -> dict[str, str]:
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in (about | config).items()}
 
 
+def numbers(record: ResultRecord) -> dict[str, float]:
+    """The metrics of a record, with the headline first."""
+    values = {score.protocol: significant(score.protocol, score.value) for score in record.scores}
+    found = {HEADLINE: values[record.scores[0].protocol]} if record.scores else {}
+    found |= values | {f"seconds/{name}": value for name, value in record.seconds.items()}
+    return found | ({} if record.peak_memory_mb is None else {"peak_memory_mb": record.peak_memory_mb})
+
+
 def _metrics(cell: Cell, time: int) -> list[Metric]:
-    """The finite numbers of a cell, the headline first; MLflow's stores would turn infinity into 1.8e308."""
+    """The finite numbers of a cell and its curves; MLflow's stores would turn infinity into 1.8e308."""
     from mlflow.entities import Metric
 
-    record = cell.record
-    found: dict[str, float | None] = {HEADLINE: record.scores[0].value} if record.scores else {}
-    found |= {score.protocol: score.value for score in record.scores}
-    found |= {f"seconds/{name}": value for name, value in record.seconds.items()}
-    found["peak_memory_mb"] = record.peak_memory_mb
-    numbers = [(name, 0, value) for name, value in found.items() if value is not None]
-    return [Metric(name, value, time, step) for name, step, value in [*numbers, *_curves(cell)] if math.isfinite(value)]
+    once = [(name, 0, value) for name, value in numbers(cell.record).items()]
+    return [Metric(name, value, time, step) for name, step, value in [*once, *_curves(cell)] if math.isfinite(value)]
 
 
 def _curves(cell: Cell) -> Iterator[tuple[str, int, float]]:

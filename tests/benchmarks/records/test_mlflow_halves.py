@@ -28,7 +28,7 @@ def killed(monkeypatch):
     """Mirror a run directory in a process that is killed after its n-th writing call; False if it ends."""
 
     def call(output, due):
-        done = []
+        done: list[str] = []
 
         def counted(original):
             def run(*arguments, **named):
@@ -105,6 +105,7 @@ def other_process(repository):
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=repository, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    assert process.stdout
     yield process.stdout.readline().strip()
     process.communicate()
 

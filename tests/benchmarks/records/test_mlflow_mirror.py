@@ -117,7 +117,7 @@ def test_the_store_is_rebuilt_from_the_records_and_served(run, tmp_path, reposit
 def test_ctrl_c_while_a_record_is_logged_leaves_the_cell_and_no_half_run(
     run, tracking_server, monkeypatch, tmp_path, capsys
 ):
-    pressed = []
+    pressed: list[bool] = []
 
     def press(*arguments):
         if not pressed:

@@ -21,6 +21,7 @@ def ui(interruptible, repository, tmp_path, empty_store):
     process = subprocess.Popen(
         command, cwd=repository, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+    assert process.stdout
     assert process.stdout.readline().startswith(f"opening http://127.0.0.1:{port}/")
     yield process
     if process.poll() is None:

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from benchmarks.errors import UserError
 from benchmarks.records import mlflow_store
 from benchmarks.records.mlflow_server import how_to_open
 from benchmarks.records.mlflow_store import check_database, is_damaged, without_secrets, writing
@@ -76,7 +77,7 @@ def test_a_process_that_is_killed_while_it_makes_a_store_leaves_none(tmp_path, r
 def test_the_lock_is_waited_for_aloud_and_not_for_ever(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(mlflow_store, "PATIENCE", 0.01)
     monkeypatch.setattr(mlflow_store, "LOCKED", 0.2)
-    with writing(tmp_path), pytest.raises(mlflow_store.UserError, match="another process"), writing(tmp_path):
+    with writing(tmp_path), pytest.raises(UserError, match="another process"), writing(tmp_path):
         pass
     assert "waiting for another process" in capsys.readouterr().err
     with writing(tmp_path):  # free again

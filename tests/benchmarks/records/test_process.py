@@ -14,6 +14,7 @@ def test_a_process_has_ended_once_it_is_killed(repository):
     process = subprocess.Popen(
         [sys.executable, "-c", NAME], cwd=repository, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    assert process.stdout
     name = process.stdout.readline().strip()
     assert has_ended(name) is False
     machine, number, started = name.split("-")

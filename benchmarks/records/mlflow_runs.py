@@ -60,7 +60,7 @@ def read_cell(folder: Path) -> Cell:
     except Exception as error:
         raise UserError(f"{RESULT} is not a readable record ({first_line(error)[:300]})") from error
     if record.cell_id != folder.name:
-        raise UserError(f"{RESULT} is the record of another cell, {record.cell_id}; rename the folder or remove it")
+        raise UserError(f"{RESULT} is the record of another cell, {record.cell_id}; remove the folder or rename it")
     return Cell(folder, content, record)
 
 

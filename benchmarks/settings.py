@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks.errors import UserError, near_match, unknown
+from benchmarks.registry import NO_CHOICES, is_custom
 from benchmarks.signals import signals_deferred
-from benchmarks.tasks import SUITES, TASKS, Profile, Task
+from benchmarks.tasks import SUITES, TASKS, Profile, Task, not_registered
+from datasets.base import Choices
 
 DATA_ROOT = "KEYPOINTS_DATA_ROOT"
 
@@ -40,6 +42,16 @@ def choose_profile(option: str | None, data_root: Path | None) -> tuple[Profile,
     return "mini", None, f"no --data-root and no {DATA_ROOT}"
 
 
+def choose_custom(split: Path | None, interocular: str | None, datasets: Sequence[str]) -> Choices:
+    """The choices for custom data. Raises UserError unless exactly one of the datasets is custom data."""
+    if split is None and interocular is None:
+        return NO_CHOICES
+    option = "--split" if split is not None else "--interocular"
+    if len(list(filter(is_custom, datasets))) != 1:
+        raise UserError(f"{option} goes with one --dataset of custom data, such as coco:FILE.json")
+    return Choices(None if split is None else Path(os.path.abspath(split.expanduser())), interocular)  # noqa: PTH100
+
+
 def choose_tasks(tasks: Sequence[str], suites: Sequence[str]) -> list[Task]:
     """The tasks of the suites, then those named one by one, each once. Raises UserError for an unknown name."""
     for suite in suites:
@@ -47,7 +59,7 @@ def choose_tasks(tasks: Sequence[str], suites: Sequence[str]) -> list[Task]:
             raise unknown("suite", suite, SUITES)
     for task in tasks:
         if task not in TASKS:
-            raise unknown("task", task, TASKS)
+            raise not_registered(task)
     names = [task for suite in suites for task in SUITES[suite].tasks] + list(tasks)
     if not names:
         raise UserError(f"nothing to run: name a --suite ({', '.join(SUITES)}), a --task or a --dataset; see list")

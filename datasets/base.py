@@ -95,6 +95,14 @@ class Sample:
     annotation: Annotation
 
 
+@dataclass(frozen=True)
+class Choices:
+    """The user's choices for custom data: the file of ``--split``, and the names of the two eyes, ``'NAME,NAME'``."""
+
+    split: Path | None = None
+    interocular: str | None = None
+
+
 class KeypointDataset(ABC):
     """Images with annotated landmarks in three splits: fit (labels unused), regress and test.
 
@@ -102,9 +110,14 @@ class KeypointDataset(ABC):
     """
 
     card: DatasetCard
+    choices = Choices()
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root
+
+    def choose(self, choices: Choices) -> None:
+        """Set the user's choices before anything is read. Raises DatasetError for a dataset that knows none."""
+        raise DatasetError(f"{type(self).__name__} states its own splits and eyes; leave out --split and --interocular")
 
     @abstractmethod
     def available(self) -> tuple[bool, str]:

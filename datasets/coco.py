@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 import numpy as np
 
 from datasets.base import DatasetError
-from datasets.reading.custom import CustomDataset, Found, distinct_names
+from datasets.reading.checks import Labels, LeftOut
+from datasets.reading.custom import CustomDataset, Found
+from datasets.reading.landmark_names import distinct_names
 from datasets.reading.lookup import advice, find_files
-from datasets.reading.questions import Labels, LeftOut
 from datasets.text import refuse_entry, shown
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Coco(CustomDataset):
     def find(self) -> Found:
         """Read the json. Raises DatasetError, naming the entry, if it is not in COCO's format."""
         left_out = LeftOut(self.source, "annotations")
-        samples, remarks = _framed(_samples(self.source, left_out), left_out)
+        document = _read(self.source)
+        samples, remarks = _framed(_samples(self.source, document, left_out), left_out)
         left_out.check(len(samples))
         if not samples:
             found = "; ".join(left_out.remarks()) or "there are none"
@@ -100,7 +102,9 @@ class Coco(CustomDataset):
         outside = sorted(name for name in several if name.startswith(("/", "../")))
         if outside:
             remarks += (f"images named by paths out of the json's folder: {len(outside)} (first {outside[0]})",)
-        return Found(names, labels, left_out, remarks)
+        listed = (entry.get("file_name") for entry in document["images"] if isinstance(entry, dict))
+        listed_names = tuple(posixpath.normpath(name) for name in listed if isinstance(name, str) and name)
+        return Found(names, labels, left_out, remarks, listed_names)
 
     def how_to_find(self, name: str) -> str:
         """Advice for a missing image of this name."""
@@ -116,9 +120,8 @@ def open_coco(path: str) -> Coco:
     return Coco(path)
 
 
-def _samples(path: Path, left_out: LeftOut) -> list[Sample]:
+def _samples(path: Path, document: dict[str, Any], left_out: LeftOut) -> list[Sample]:
     """The annotations with visible keypoints; others are counted."""
-    document = _read(path)
     images, categories = _by_id(path, document, "images"), _by_id(path, document, "categories")
     names = Counter(
         posixpath.normpath(str(entry.get("file_name"))) for entry in images.values() if entry.get("file_name")

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from datasets.base import DatasetError, Split
+from datasets.base import DatasetError
+from datasets.reading.checks import Labels, LeftOut
 from datasets.reading.custom import CustomDataset, Found
-from datasets.reading.questions import Labels, LeftOut
+from datasets.reading.splits import Sides
 
 SUFFIXES = (
     *(".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm"),
@@ -53,10 +55,12 @@ class Folder(CustomDataset):
         labels = Labels(names, names, names, paths, points, visible, boxes=None, stated=(None,) * count)
         return Found((), labels, LeftOut(self.source, "images"), tuple(remarks))
 
-    def splits(self, labels: Labels) -> tuple[tuple[str, ...], dict[Split, range], tuple[str, ...]]:  # type: ignore[override]
-        """Every image is its own group, and is in the splits fit and test."""
+    def splits(self, labels: Labels, listed: Sequence[str]) -> Sides:
+        """Every image is its own group, and is in the splits fit and test. Raises DatasetError for a split file."""
+        if self.choices.split is not None:
+            raise DatasetError(f"{self.source}: images without landmarks are not tested; leave out --split")
         everything = range(len(labels.ids))
-        return labels.ids, {"fit": everything, "regress": range(0), "test": everything}, ()
+        return Sides(labels.ids, {"fit": everything, "regress": range(0), "test": everything}, ())
 
 
 def walk(source: Path, remarks: list[str]) -> dict[str, Path]:

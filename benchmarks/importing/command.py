@@ -13,6 +13,7 @@ from benchmarks.importing.order import check_placement
 from benchmarks.importing.tasks import open_task, open_task_on
 from benchmarks.importing.writing import check_name, describe, make_record, source_files, write_import
 from benchmarks.registry import is_custom, output_format
+from benchmarks.settings import choose_custom
 from benchmarks.tasks import options as task_options
 from datasets.reading.frames import read_frame
 from methods.adapters.base import SPLITS, ImportRequest, OutputError, OutputFormat, Outputs, Split
@@ -53,16 +54,20 @@ def import_command(options: ImportOptions) -> str:
     files = source_files(_files(paths, request.read))
     record = make_record(data, options, options.format, files, (*remarks, *joined.notes, *notes))
     record, folder = write_import(options.output, joined, record)
-    return describe(record, folder, data.remark, task_options(data.task), options.data_root)
+    task = task_options(data.task, data.dataset.choices)
+    return describe(record, folder, data.remark, task, options.data_root)
 
 
 def _data(options: ImportOptions) -> TaskData:
     """Open the task of ``--task``, or of ``--dataset`` and ``--keypoints``. Raises UserError for neither or both."""
+    names = [options.dataset] if options.dataset else []
+    choices = choose_custom(options.split, options.interocular, names)
     on_dataset = options.dataset is not None and options.keypoints is not None
     if options.task is not None and options.dataset is None and options.keypoints is None:
         return open_task(options.task, options.profile, options.data_root)
     if options.task is None and on_dataset:
-        return open_task_on(str(options.dataset), int(options.keypoints or 0), options.profile, options.data_root)
+        name, count = str(options.dataset), int(options.keypoints or 0)
+        return open_task_on(name, count, options.profile, options.data_root, choices)
     raise UserError("the images of the keypoints are not given; name a --task, or a --dataset with --keypoints")
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.registry import full_name, is_custom, open_dataset
+from benchmarks.registry import NO_CHOICES, full_name, is_custom, open_dataset
 from benchmarks.settings import choose_data_root, choose_profile, choose_tasks
 from benchmarks.tasks import task_on
 from datasets.reading.table import Table, TableDataset
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.tasks import Profile, Task
-    from datasets.base import KeypointDataset
+    from datasets.base import Choices, KeypointDataset
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,13 @@ def open_task(name: str, profile_option: str | None, data_root: Path | None) -> 
     return _with_annotations(task, profile, root, why)
 
 
-def open_task_on(name: str, num_keypoints: int, profile_option: str | None, data_root: Path | None) -> TaskData:
+def open_task_on(
+    name: str, num_keypoints: int, profile_option: str | None, data_root: Path | None, choices: Choices = NO_CHOICES
+) -> TaskData:
     """Open the task of K keypoints on a dataset or on custom data such as coco:FILE; custom data has the paper profile.
 
-    Raises UserError for an unknown dataset and without annotations, DatasetError for broken custom data.
+    ``choices`` are those for custom data. Raises UserError for an unknown dataset and without annotations, DatasetError
+    for broken custom data.
     """
     name = full_name(name)
     profile, root, why = choose_profile(profile_option, data_root)
@@ -70,11 +73,14 @@ def open_task_on(name: str, num_keypoints: int, profile_option: str | None, data
         profile, why = "paper", "custom data"
     elif profile == "mini":
         root, _ = choose_data_root(data_root)  # for a dataset without a synthetic counterpart
-    return _with_annotations(task_on(name, num_keypoints, open_dataset(name, root)), profile, root, why)
+    task = task_on(name, num_keypoints, open_dataset(name, root, choices))
+    return _with_annotations(task, profile, root, why, choices)
 
 
-def _with_annotations(task: Task, profile: Profile, root: Path | None, why: str) -> TaskData:
-    dataset = open_dataset(task.dataset_id(profile), root)
+def _with_annotations(
+    task: Task, profile: Profile, root: Path | None, why: str, choices: Choices = NO_CHOICES
+) -> TaskData:
+    dataset = open_dataset(task.dataset_id(profile), root, choices)
     found, reason = dataset.annotated()
     if not found:
         raise UserError(f"task {task.id} has no annotations here: {reason}")

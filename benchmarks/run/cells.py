@@ -12,6 +12,7 @@ from benchmarks.tasks import SUITES, Profile, Task, plain_name
 from leaderboard.records import Failure, ResultRecord, ScoreRecord, Variant
 from leaderboard.tables import TABLES
 
+CHOICES = "choices"  # provenance key of the user's choices for custom data
 REMARKS = "remarks"  # provenance key of the remarks on custom data
 SCORED = "scored"  # provenance kind of a record whose keypoints were made elsewhere
 

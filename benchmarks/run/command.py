@@ -31,7 +31,7 @@ from benchmarks.run.summary import (
     print_table,
     write_leaderboards,
 )
-from benchmarks.settings import DATA_ROOT, choose_data_root, choose_device, choose_profile, choose_tasks
+from benchmarks.settings import DATA_ROOT, choose_custom, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
 from leaderboard.records import ResultRecord
 from leaderboard.text import printable
@@ -76,7 +76,7 @@ def _request(options: RunOptions, console: Console) -> Request:
     console.print(Text(f"profile {profile}: {why}"), soft_wrap=True)
     if profile == "paper" and root is None and not any(map(is_custom, names)):
         raise UserError(f"profile 'paper' needs data: name its folder with --data-root or {DATA_ROOT}")
-    datasets = opener(root)
+    datasets = opener(root, choose_custom(options.split, options.interocular, names))
     tasks = choose_tasks(options.tasks, options.suites) if options.tasks or options.suites or not names else []
     tasks += _tasks_on(names, options.keypoints, datasets)
     return Request(

@@ -9,7 +9,7 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
-from benchmarks.registry import IMPORTED
+from benchmarks.registry import IMPORTED, NO_CHOICES, is_custom
 from benchmarks.run.cells import Cell
 from benchmarks.tasks import options as task_options
 from benchmarks.tasks import plain_name
@@ -50,7 +50,8 @@ class ImportedMethod:
         from methods.imported import predictions_sha256
 
         record = self.record(task, profile)
-        options = f"{task_options(task)} --profile {profile} --method {quote(self.label)}"
+        choices = datasets(task.dataset).choices if is_custom(task.dataset) else NO_CHOICES
+        options = f"{task_options(task, choices)} --profile {profile} --method {quote(self.label)}"
         command = f"python -m benchmarks import FORMAT PATH {options}"
         again = f"import again: {command}"
         if record is None:

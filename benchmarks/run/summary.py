@@ -35,8 +35,10 @@ from metrics.protocols import value_text
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
+    from datasets.base import DatasetCard
 
 HEADING_WIDTH = 11
+_EYE = re.compile(r"(left|right|l|r)?[ _.-]?(eye|pupil)([ _.-]?cent(er|re))?[ _.-]?(left|right|l|r)?", re.IGNORECASE)
 _LIMIT = re.compile(r" \(limit \d+\)")  # in labels; the caption has it once
 
 
@@ -50,8 +52,17 @@ def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> No
     """Print the remarks on the custom data of the tasks, each dataset once."""
     first = {task.dataset: task.id for task in reversed(list(tasks)) if is_custom(task.dataset)}
     for dataset, task in reversed(first.items()):
-        for remark in datasets(dataset).card.remarks:
+        card = datasets(dataset).card
+        for remark in (*card.remarks, *eyes_hint(card)):
             console.print(Text(printable(f"note on {task}: {remark}")), soft_wrap=True)
+
+
+def eyes_hint(card: DatasetCard) -> list[str]:
+    """A remark on landmarks whose names say that they are the two eyes, unless the card states the eyes."""
+    eyes = [name for name in card.landmark_names if _EYE.fullmatch(name)]
+    if card.interocular or len(eyes) != 2:
+        return []
+    return [f"--interocular {','.join(eyes)} would add errors in percent of the distance of these eyes"]
 
 
 def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite) -> None:

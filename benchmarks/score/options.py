@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmarks.options import DataRoot, ProfileName
+from benchmarks.options import DataRoot, Interocular, ProfileName, SplitFile
 
 Source = "FILE[:KEY]"
 
@@ -58,8 +58,16 @@ class ScoreOptions:
         str | None, typer.Option(metavar="FILE", help="Person or video of each test image, one per line.")
     ] = None
     task: Annotated[str | None, typer.Option(help="Task that supplies landmarks, their names and protocols.")] = None
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|KIND:PATH", help="Dataset instead of a task, registered or custom (coco:FILE.json)."
+        ),
+    ] = None
+    split: SplitFile = None
+    interocular: Interocular = None
     predictions: Annotated[
-        list[str], typer.Option(metavar="FILE", help="Keypoints by image_id for a --task; repeatable.")
+        list[str], typer.Option(metavar="FILE", help="Keypoints by image_id for a --task or --dataset; repeatable.")
     ] = field(default_factory=list)
     profile: ProfileName = None
     data_root: DataRoot = None

@@ -121,7 +121,7 @@ def test_without_boxes_whole_images_are_seen_wherever_the_keypoints_are(path: Pa
         del annotation["bbox"]
     dataset = write(path, document)
     assert not dataset.card.has_boxes and dataset.card.remarks[0].startswith(
-        "images are seen whole, padded to a square;"
+        "5 images, seen whole, each padded to a square;"
     )
     for number in range(5):
         image = dataset.image(f"{number}.png", 60)  # 60 x 40, so ten rows of padding above and below

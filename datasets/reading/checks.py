@@ -17,7 +17,7 @@ import numpy as np
 
 from datasets.base import DatasetError
 from datasets.photos import Crop, Look
-from datasets.reading.image_files import ask_turned, look_at
+from datasets.reading.image_files import look_at, remarks_on_turned
 from datasets.reading.table import FARTHEST
 from datasets.text import refuse_entry
 
@@ -102,7 +102,7 @@ class LeftOut:
         return tuple(found)
 
 
-def ask_pixels(source: Path, points: Floats, boxes: Floats | None) -> None:
+def refuse_fractions(source: Path, points: Floats, boxes: Floats | None) -> None:
     """Raise DatasetError if visible keypoints (P, 2), or boxes, are fractions of the image."""
     for what, values in (("keypoints", points), ("boxes", np.zeros((0, 2)) if boxes is None else boxes)):
         small = values[np.abs(values) <= FRACTIONS]
@@ -113,7 +113,7 @@ def ask_pixels(source: Path, points: Floats, boxes: Floats | None) -> None:
             )
 
 
-def ask_missing(points: Floats, visible: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
+def hide_stand_ins(points: Floats, visible: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], tuple[str, ...]]:
     """Mask (N, L) of the labelled keypoints: those at (0, 0), (-1, -1) and the like count as missing. Also remarks."""
     stands = visible & (points[..., 0] == points[..., 1]) & (points[..., 0] <= 0)
     remarks = []
@@ -126,7 +126,7 @@ def ask_missing(points: Floats, visible: NDArray[np.bool_]) -> tuple[NDArray[np.
     return visible & ~stands, tuple(remarks)
 
 
-def ask_order(source: Path, labels: Labels, sizes: Sizes) -> tuple[str, ...]:
+def check_order(source: Path, labels: Labels, sizes: Sizes) -> tuple[str, ...]:
     """Check that x stands before y and boxes are x, y, width, height, by the known ``sizes`` of images.
 
     Raises DatasetError if many do not fit and nearly all would fit in the other order; returns remarks on percent and
@@ -136,10 +136,10 @@ def ask_order(source: Path, labels: Labels, sizes: Sizes) -> tuple[str, ...]:
     size = np.array([sizes[row] for row in known], dtype=np.float64).reshape(-1, 2)
     points, visible = labels.points[known], labels.visible[known]
     if labels.boxes is not None:
-        _ask_boxes(source, labels.boxes[known], size)
-        _ask_swapped(source, labels.points, labels.visible, labels.boxes[:, None, :2], labels.boxes[:, None, 2:])
+        _refuse_corners(source, labels.boxes[known], size)
+        _refuse_swapped(source, labels.points, labels.visible, labels.boxes[:, None, :2], labels.boxes[:, None, 2:])
     else:
-        _ask_swapped(source, points, visible, np.zeros((len(known), 1, 2)), size[:, None] - 1)
+        _refuse_swapped(source, points, visible, np.zeros((len(known), 1, 2)), size[:, None] - 1)
     outside = (((points < -EDGE - 0.5) | (points > size[:, None] + EDGE - 0.5)).any(axis=2) & visible).sum()
     if outside * 2 > visible.sum():
         raise DatasetError(
@@ -157,7 +157,7 @@ def ask_order(source: Path, labels: Labels, sizes: Sizes) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _ask_boxes(source: Path, boxes: Floats, size: Floats) -> None:
+def _refuse_corners(source: Path, boxes: Floats, size: Floats) -> None:
     corner, side = boxes[:, :2], boxes[:, 2:]
     beyond = (corner + side > size + EDGE).any(axis=1)
     would_fit = (side > corner).all(axis=1) & (side <= size + EDGE).all(axis=1)
@@ -168,7 +168,7 @@ def _ask_boxes(source: Path, boxes: Floats, size: Floats) -> None:
         )
 
 
-def _ask_swapped(source: Path, points: Floats, visible: NDArray[np.bool_], corner: Floats, side: Floats) -> None:
+def _refuse_swapped(source: Path, points: Floats, visible: NDArray[np.bool_], corner: Floats, side: Floats) -> None:
     def fit(found: Floats) -> float:
         return float((((found >= corner - EDGE) & (found <= corner + side + EDGE)).all(axis=2) & visible).sum()) / count
 
@@ -180,15 +180,15 @@ def _ask_swapped(source: Path, points: Floats, visible: NDArray[np.bool_], corne
         )
 
 
-def answer(
+def check_labels(
     source: Path, labels: Labels, left_out: LeftOut, frame: Callable[[Labels, int, Look | None], Crop]
 ) -> tuple[Labels, dict[Path, Look], tuple[str, ...]]:
     """Run all checks of labels; returns the usable labels, the headers of existing images, and the remarks.
 
     ``frame`` returns the crop of a row's image. Raises DatasetError if labels are certainly wrong or most are unusable.
     """
-    visible, missing = ask_missing(labels.points, labels.visible)
-    ask_pixels(source, labels.points[visible], None if labels.boxes is None else labels.boxes[:, 2:])
+    visible, missing = hide_stand_ins(labels.points, labels.visible)
+    refuse_fractions(source, labels.points[visible], None if labels.boxes is None else labels.boxes[:, 2:])
     labels = replace(labels, visible=visible)
     unreadable: dict[Path, str] = {}
     looks = look_at(labels.files, unreadable)
@@ -199,7 +199,7 @@ def answer(
         raise DatasetError(f"{source}: nothing in it can be used; {'; '.join(left_out.remarks()) or 'it is empty'}")
     labels = labels.only(rows)
     sizes = [size_of(labels, row, looks) for row in range(len(rows))]
-    remarks = (*missing, *ask_order(source, labels, sizes), *ask_turned(labels.files, labels.stated, looks))
+    remarks = (*missing, *check_order(source, labels, sizes), *remarks_on_turned(labels.files, labels.stated, looks))
     return labels, looks, (*left_out.remarks(), *remarks)
 
 

@@ -138,6 +138,13 @@ class KeypointDataset(ABC):
         Raises DatasetError if the image cannot be decoded.
         """
 
+    def seen(self, name: Split) -> NDArray[np.float64] | None:
+        """The place (N, 4) of each image of a split in its photograph; None if the dataset does not know it.
+
+        Left, top, width and height are in widths and heights of the photograph.
+        """
+        return None
+
     @abstractmethod
     def annotation(self, image_id: str) -> Annotation:
         """Landmarks of an image. Raises DatasetError for an id without annotations."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError, unknown
+from benchmarks.importing.frame import check_frame
 from benchmarks.importing.joining import join
 from benchmarks.importing.options import ImportOptions
 from benchmarks.importing.order import check_placement
@@ -44,12 +45,16 @@ def import_command(options: ImportOptions) -> str:
         options=settings,
     )
     try:
-        joined = join(_checked(adapter.read(request), data), request.splits)
+        outputs = _checked(adapter.read(request), data)
+        joined = join(outputs, request.splits)
     except OutputError as error:
         raise UserError(str(error)) from error
     truth = max(request.splits.values(), key=lambda found: len(found.ids))
     remedy = None if options.trust_order else SWAPPED
-    notes = check_placement(", ".join(options.paths), joined.of(truth.ids), truth, remedy)
+    source, points = ", ".join(options.paths), joined.of(truth.ids)
+    notes = check_placement(source, points, truth, remedy)
+    if any(output.frame is None for output in outputs):
+        notes += check_frame(source, points, truth, "--option frame=")
     remarks = data.dataset.card.remarks if is_custom(data.task.dataset) else ()
     files = source_files(_files(paths, request.read))
     record = make_record(data, options, options.format, files, (*remarks, *joined.notes, *notes))

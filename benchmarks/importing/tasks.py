@@ -49,7 +49,10 @@ class TaskData:
     def truths(self) -> dict[Split, SplitTruth]:
         """The images of both splits with their landmarks."""
         tables = {split: self.table(split) for split in SPLITS}
-        return {split: SplitTruth(table.ids, table.landmarks, table.visible) for split, table in tables.items()}
+        return {
+            split: SplitTruth(table.ids, table.landmarks, table.visible, seen=self.dataset.seen(split))
+            for split, table in tables.items()
+        }
 
 
 def open_task(name: str, profile_option: str | None, data_root: Path | None) -> TaskData:

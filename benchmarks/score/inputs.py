@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
+from benchmarks.importing.frame import check_frame
 from benchmarks.importing.order import check_placement
 from benchmarks.registry import is_custom
 from benchmarks.score.options import ScoreOptions
 from benchmarks.score.parsing import Normaliser, parse_normaliser, parse_pairs, two_files
-from benchmarks.score.sources import Files, Reader
+from benchmarks.score.sources import SPLIT_OF, Files, Reader
 from methods.adapters.arrays import read_array
 from methods.adapters.base import SplitTruth
 from methods.adapters.checks import as_points
@@ -53,7 +54,7 @@ def read_inputs(options: ScoreOptions, data: TaskData | None) -> Inputs:
     larger = (fit_files, fit) if len(fit.ids) >= len(test.ids) else (test_files, test)
     custom = data is not None and is_custom(data.task.dataset)
     remarks = data.dataset.card.remarks if data is not None and custom else ()
-    notes = [*remarks, *reader.notes, *_placement(options, *larger)]
+    notes = [*remarks, *reader.notes, *_placement(options, *larger, data if custom else None)]
     names: tuple[str, ...] = tuple(map(str, range(count)))
     if data is not None:
         card = data.dataset.card
@@ -78,11 +79,17 @@ def count_keypoints(options: ScoreOptions) -> int:
     return int(as_points(array.name, array.values, array.headings, options.order).shape[1])
 
 
-def _placement(options: ScoreOptions, files: Files, points: Points) -> list[str]:
-    """Notes on the order and scale of keypoints; a row with y before x is not recorded, as ``import`` keeps none."""
-    truth = SplitTruth(tuple(points.ids), points.landmarks, points.visible)
+def _placement(options: ScoreOptions, files: Files, points: Points, data: TaskData | None) -> list[str]:
+    """Notes on the order, scale and frame of keypoints; ``data`` is custom data.
+
+    A row with y before x is not recorded, as ``import`` keeps none.
+    """
+    seen = data.dataset.seen(SPLIT_OF[files.side]) if data and options.frame is None and not files.gt else None
+    truth = SplitTruth(tuple(points.ids), points.landmarks, points.visible, seen=seen)
     remedy = "give the other --order, or keep them with import --trust-order" if options.record else None
-    return check_placement(", ".join(files.pred), points.keypoints, truth, remedy)
+    source = ", ".join(files.pred)
+    notes = check_placement(source, points.keypoints, truth, remedy)
+    return [*notes, *check_frame(source, points.keypoints, truth, "--frame ")]
 
 
 def _files(options: ScoreOptions) -> tuple[Files, Files]:
@@ -108,6 +115,8 @@ def _check_combination(options: ScoreOptions) -> None:
     if not options.predictions and not all(pair):
         missing = "--test-pred" if options.fit_pred else "--fit-pred"
         raise UserError(f"no {missing}: name keypoints with --fit-pred and --test-pred, or --task and --predictions")
+    if options.frame and (not is_custom(options.dataset or "") or options.fit_gt or options.test_gt):
+        raise UserError("--frame says what keypoints of a --dataset of custom data refer to; leave it out")
     if options.visible and (options.fit_visible or options.test_visible):
         raise UserError("--visible beside --fit-visible or --test-visible; give it one way")
     visible = (options.visible or options.fit_visible, options.visible or options.test_visible)

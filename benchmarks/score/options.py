@@ -37,6 +37,13 @@ class ScoreOptions:
     range: Annotated[
         str, typer.Option(metavar="unit|centred|symmetric|pixels:W,H", help="0 to 1, ±0.5, ±1, or pixels.")
     ] = "unit"
+    frame: Annotated[
+        Literal["seen", "photo"] | None,
+        typer.Option(
+            help="With a --dataset of custom data: keypoints are positions in the image as methods see it (its crop), "
+            "or in the whole photograph (default: seen, checked)."
+        ),
+    ] = None
     gt_order: Annotated[str | None, typer.Option(metavar="xy|yx", help="Order for landmarks (default: --order).")] = (
         None
     )

@@ -52,10 +52,11 @@ class Truth:
     ids: tuple[str, ...] | None
     groups: Sequence[str] | None
     boxes: NDArray[np.float64] | None
+    seen: NDArray[np.float64] | None = None
 
     def split(self) -> SplitTruth:
         """The images to join keypoints to."""
-        return SplitTruth(self.ids or (), self.landmarks, self.visible, self.name)
+        return SplitTruth(self.ids or (), self.landmarks, self.visible, self.name, self.seen)
 
 
 class Reader:
@@ -66,6 +67,7 @@ class Reader:
         self._keypoints = convention(options.range, options.order)
         self._landmarks = convention(options.gt_range or options.range, options.gt_order or options.order, "gt-")
         self._by_id = tuple(options.predictions)
+        self._frame = options.frame
         self._named: dict[str, tuple[str, tuple[Point, ...]]] = {}  # by keypoints or landmarks: a file and its points
         self.notes: list[str] = []
 
@@ -117,7 +119,7 @@ class Reader:
             points = check_points(name, points)
             check_convention(name, points, self._keypoints)
             ids = None if array.ids is None else tuple(array.ids)
-            outputs.append(Outputs(name, self._keypoints.to_unit(points), split, ids))
+            outputs.append(Outputs(name, self._keypoints.to_unit(points), split, ids, frame=self._frame))
         return outputs
 
     def _points(self, array: Array, convention: Convention, what: str) -> NDArray[Any]:
@@ -165,4 +167,5 @@ class Reader:
             raise UserError(f"no --{side}-gt: name landmarks with --fit-gt and --test-gt, or a --task that has them")
         table = self._data.table(SPLIT_OF[side])
         name = f"split '{SPLIT_OF[side]}' of {self._data.dataset.card.id}"
-        return Truth(name, table.landmarks, table.visible, table.ids, table.groups, table.boxes)
+        seen = self._data.dataset.seen(SPLIT_OF[side])
+        return Truth(name, table.landmarks, table.visible, table.ids, table.groups, table.boxes, seen)

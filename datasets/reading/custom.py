@@ -10,16 +10,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from datasets.base import SPLITS, Choices, DatasetCard, DatasetError, Split
 from datasets.photos import Crop, Look, look, padded_square, square_about
-from datasets.reading.checks import Labels, LeftOut, check_labels, within
+from datasets.reading.checks import Labels, LeftOut, check_labels, size_of, within
 from datasets.reading.image_files import FileHashes, is_upright
 from datasets.reading.landmark_names import find_eyes, left_right_pairs
 from datasets.reading.splits import Sides, split_as_stated, split_images
 from datasets.reading.table import Table, TableDataset
 from datasets.text import one_line
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PADDING = 0.1  # of the box's side, added on each side
 SEEN_WHOLE = "images, seen whole, each padded to a square; (0, 0) to (1, 1) are the corners of that square"
@@ -201,6 +206,14 @@ class CustomDataset(TableDataset):
         )
         landmarks, boxes = within(labels, crops)
         return Table(labels.ids, landmarks, labels.visible, tuple(contents.groups[row] for row in rows), boxes, crops)
+
+    def seen(self, name: Split) -> NDArray[np.float64]:
+        """The place (N, 4) of each image of a split in its photograph, in widths and heights of the photograph."""
+        labels = self.contents.labels.only(list(self.contents.rows[name]))
+        crops = self.table(name).crops or ()
+        places = [(crop.left, crop.top, crop.width, crop.height) for crop in crops]
+        sizes = [size_of(labels, row, self.contents.looks) or (1, 1) for row in range(len(labels.ids))]
+        return np.array(places, dtype=np.float64).reshape(-1, 4) / np.tile(np.array(sizes).reshape(-1, 2), 2)
 
     def path(self, image_id: str) -> Path:
         """The file of an image. Raises DatasetError for an unknown id."""

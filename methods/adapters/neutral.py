@@ -9,12 +9,13 @@ and of the record beside an import are in ``neutral.schema.json``.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
+from methods.adapters.base import FormatCard, Frame, ImportRequest, OutputError, OutputFormat, Outputs
 from methods.adapters.checks import as_points, check_points
 from methods.adapters.conventions import check_range
 from methods.adapters.headings import point_columns
@@ -102,7 +103,12 @@ class Neutral(OutputFormat):
         order="xy",
         range="[0, 1]",
         pixels="pixel i of n is (i + 0.5) / n",
+        remark="0 and 1 are the edges of the image as methods see it: with coco: and boxes, of the crop about the box",
     )
+    options: ClassVar[Mapping[str, str]] = {
+        "frame": "seen: 0 and 1 are the edges of the image as methods see it; photo: of the whole photograph, which "
+        "custom data alone knows (default: seen, unless the landmarks contradict it)"
+    }
 
     def read(self, request: ImportRequest) -> list[Outputs]:
         """Keypoints and ids of each file. Raises OutputError for another suffix, missing ids, or values outside."""
@@ -120,7 +126,17 @@ class Neutral(OutputFormat):
         check_range(text, keypoints, 0.0, 1.0, self.card.range)
         if len(found.ids) != len(keypoints):
             raise OutputError(f"{path}: got {len(found.ids):,} ids, expected one for each of {len(keypoints):,} rows")
-        return Outputs(path.name, keypoints, request.split_of.get(path), tuple(found.ids))
+        frame = _frame(request.options.get("frame"))
+        notes = ("positions in whole photographs, converted to the images as methods see them",) * (frame == "photo")
+        split = request.split_of.get(path)
+        return Outputs(path.name, keypoints, split, tuple(found.ids), notes=notes, frame=frame)
+
+
+def _frame(text: str | None) -> Frame | None:
+    """The frame of the option. Raises OutputError for any other text."""
+    if text is not None and text not in get_args(Frame):
+        raise OutputError(f"--option frame={text}: expected {' or '.join(get_args(Frame))}")
+    return text  # type: ignore[return-value]
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

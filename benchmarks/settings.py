@@ -16,6 +16,7 @@ from benchmarks.tasks import SUITES, TASKS, Profile, Task, not_registered
 from datasets.base import Choices
 
 DATA_ROOT = "KEYPOINTS_DATA_ROOT"
+NO_DATA_ROOT = f"no --data-root and no {DATA_ROOT}"
 
 
 def choose_data_root(option: Path | None) -> tuple[Path | None, str]:
@@ -39,7 +40,7 @@ def choose_profile(option: str | None, data_root: Path | None) -> tuple[Profile,
         return "paper", root, "chosen with --profile"
     if root is not None:
         return "paper", root, f"data root {root} from {source}"
-    return "mini", None, f"no --data-root and no {DATA_ROOT}"
+    return "mini", None, NO_DATA_ROOT
 
 
 def choose_custom(split: Path | None, interocular: str | None, datasets: Sequence[str]) -> Choices:

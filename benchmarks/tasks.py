@@ -260,19 +260,19 @@ def options(task: Task, choices: Choices) -> str:
     return f"--dataset {quote(task.dataset)} --keypoints {task.num_keypoints}{split}{eyes}"
 
 
+def made_with_dataset(name: str) -> tuple[str, int] | None:
+    """The dataset and K of the id of a task that ``--dataset`` makes, such as cub_001_k5; None for any other name."""
+    found = re.fullmatch(r"((?P<custom>[A-Za-z0-9]+)_.*_[0-9a-f]{6}|.+)_k(?P<count>\d+)", name)
+    if found and found["custom"] in SOURCES.entries:
+        return f"{found['custom']}:PATH", int(found["count"])
+    return (found[1], int(found["count"])) if found and found[1] in DATASETS.entries else None
+
+
 def not_registered(name: str) -> UserError:
-    """The error for an unknown task; the id of a task that ``--dataset`` makes is explained."""
-    made = re.fullmatch(r"(?P<dataset>.+)_k(?P<count>\d+)", name)
-    if made and made["dataset"] in DATASETS.entries:
+    """The error for an unknown task, with the options that name a task of ``--dataset``."""
+    if made := made_with_dataset(name):
         return UserError(
-            f"task '{name}' has no name of its own; write --dataset {made['dataset']} --keypoints {made['count']} "
-            "in place of --task"
-        )
-    source = name.partition("_")[0]
-    if made and source in SOURCES.entries and re.search(r"_[0-9a-f]{6}$", made["dataset"]):
-        return UserError(
-            f"task '{name}' is of custom data, which is named by its path; write --dataset {source}:PATH --keypoints "
-            f"{made['count']} in place of --task"
+            f"task '{name}' is named by its dataset: write --dataset {made[0]} --keypoints {made[1]} in place of --task"
         )
     return unknown("task", name, TASKS)
 

@@ -11,7 +11,7 @@ from benchmarks.importing.frame import check_frame
 from benchmarks.importing.joining import join
 from benchmarks.importing.options import ImportOptions
 from benchmarks.importing.order import check_placement
-from benchmarks.importing.tasks import open_task, open_task_on
+from benchmarks.importing.tasks import errors_of, open_task, open_task_on
 from benchmarks.importing.writing import check_name, describe, make_record, source_files, write_import
 from benchmarks.registry import is_custom, output_format
 from benchmarks.settings import choose_custom
@@ -44,11 +44,9 @@ def import_command(options: ImportOptions) -> str:
         split_of=split_of,
         options=settings,
     )
-    try:
+    with errors_of(data):
         outputs = _checked(adapter.read(request), data)
         joined = join(outputs, request.splits)
-    except OutputError as error:
-        raise UserError(str(error)) from error
     truth = max(request.splits.values(), key=lambda found: len(found.ids))
     remedy = None if options.trust_order else SWAPPED
     source, points = ", ".join(options.paths), joined.of(truth.ids)
@@ -73,7 +71,9 @@ def _data(options: ImportOptions) -> TaskData:
     if options.task is None and on_dataset:
         name, count = str(options.dataset), int(options.keypoints or 0)
         return open_task_on(name, count, options.profile, options.data_root, choices)
-    raise UserError("the images of the keypoints are not given; name a --task, or a --dataset with --keypoints")
+    if options.task is not None or options.dataset is None:
+        raise UserError("the images of the keypoints are not given; name a --task, or a --dataset with --keypoints")
+    raise UserError(f"--dataset {options.dataset} needs --keypoints, the number of keypoints of an image")
 
 
 def _paths(texts: Sequence[str]) -> tuple[tuple[Path, ...], dict[Path, Split]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,10 +11,10 @@ import numpy as np
 
 from benchmarks.errors import UserError
 from benchmarks.registry import NO_CHOICES, full_name, is_custom, open_dataset
-from benchmarks.settings import choose_data_root, choose_profile, choose_tasks
+from benchmarks.settings import NO_DATA_ROOT, choose_data_root, choose_profile, choose_tasks
 from benchmarks.tasks import task_on
 from datasets.reading.table import Table, TableDataset
-from methods.adapters.base import SPLITS, Split, SplitTruth
+from methods.adapters.base import SPLITS, OutputError, Split, SplitTruth
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,6 +57,21 @@ class TaskData:
         }
 
 
+@contextmanager
+def errors_of(data: TaskData | None) -> Iterator[None]:
+    """Turn an OutputError into a UserError, and name the profile if the mini profile was taken for want of a choice."""
+    try:
+        yield
+    except (OutputError, UserError) as error:
+        unchosen = data is not None and data.remark == _remark("mini", NO_DATA_ROOT)
+        hint = f"; the task's images are those of the profile mini ({NO_DATA_ROOT}): name --data-root or --profile"
+        raise UserError(f"{error}{hint if unchosen else ''}") from error
+
+
+def _remark(profile: Profile, why: str) -> str:
+    return f"profile {profile}: {why}"
+
+
 def open_task(name: str, profile_option: str | None, data_root: Path | None) -> TaskData:
     """Open the task ``name`` in the profile that the options choose. Raises UserError without its annotations."""
     (task,) = choose_tasks([name], [])
@@ -89,4 +106,4 @@ def _with_annotations(
         raise UserError(f"task {task.id} has no annotations here: {reason}")
     if not dataset.card.landmark_names:
         raise UserError(f"{dataset.card.id} has no landmarks, expected landmarks to measure keypoints with")
-    return TaskData(task, profile, root, dataset, f"profile {profile}: {why}")
+    return TaskData(task, profile, root, dataset, _remark(profile, why))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import typer
 
 from benchmarks.errors import UserError
-from benchmarks.importing.tasks import TaskData, open_task, open_task_on
+from benchmarks.importing.tasks import TaskData, errors_of, open_task, open_task_on
 from benchmarks.score.choose import choose_protocols
 from benchmarks.score.inputs import count_keypoints, read_inputs
 from benchmarks.score.options import ScoreOptions
 from benchmarks.score.report import Result, as_json, as_table
 from benchmarks.settings import choose_custom
 from leaderboard.files import write_atomically
-from methods.adapters.base import OutputError
 from metrics.scoring import score_all
 
 
@@ -24,11 +23,10 @@ def score_command(options: ScoreOptions) -> None:
         from benchmarks.score import record
 
         record.check_recordable(options)
-    try:
+    with errors_of(None):
         data = _data(options)
+    with errors_of(data):
         inputs = read_inputs(options, data)
-    except OutputError as error:
-        raise UserError(str(error)) from error
     if options.record is not None and data is not None:
         record.check_count(inputs, data)
     protocols = choose_protocols(options.protocol, inputs, data.task.protocols if data else None)

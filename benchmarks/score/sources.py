@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -136,6 +136,9 @@ class Reader:
                     f"{array.name} and {other}: the headings name different {what}, or the same in another order; "
                     "expected the same points in the same order"
                 )
+        if named is not None:
+            left_out = named if what == "keypoints" else replace(named, visible=None)
+            self.notes += left_out.left_out(array.name)
         if named is not None and named.moved:
             self.notes.append(f"{array.name}: the columns are taken by their headings, x and y of each point")
         elif named is None and array.values.ndim == 2 and (array.ids is None or array.headings):
@@ -149,7 +152,7 @@ class Reader:
         array = read_array(files.gt)
         values = self._points(array, self._landmarks, "landmarks")
         count = len(values)
-        mask = as_mask(read_array(files.visible), values.shape[:2]) if files.visible else None
+        mask = self._visible(files, array, values.shape[:2])
         check_landmarks(array.name, values, self._landmarks, mask)
         if mask is None:
             mask = np.isfinite(values).all(axis=-1)
@@ -161,6 +164,22 @@ class Reader:
             raise UserError(f"{files.groups}: {len(groups)} groups, expected one per row of {array.name}: {count}")
         ids = None if array.ids is None else tuple(array.ids)
         return Truth(array.name, self._landmarks.to_unit(values), mask, ids, groups, boxes)
+
+    def _visible(self, files: Files, array: Array, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+        """Visibility (N, L) from its file or from columns of the landmarks; None without either."""
+        named = point_columns(array.name, array.headings)
+        if files.visible and named and named.visible:
+            raise UserError(f"{array.name} has columns of visibility beside {files.visible}; give it one way")
+        if files.visible:
+            return as_mask(read_array(files.visible), shape, named.points if named else None)
+        if named is None or named.visible is None:
+            return None
+        mask = as_mask(Array(array.name, array.values[:, named.visible], None), shape, None, most=2)
+        self.notes.append(
+            f"{array.name}: visibility is taken from its columns; {int((~mask).sum()):,} of {mask.size:,} landmarks "
+            "are not visible"
+        )
+        return mask
 
     def _of_task(self, side: Side) -> Truth:
         if self._data is None:

@@ -113,13 +113,18 @@ def check_landmarks(name: str, values: NDArray[Any], convention: Convention, vis
 
 
 def _not_of(name: str, points: NDArray[Any], convention: Convention, option: str) -> str:
-    others = [parse_convention(kind, convention.order) for kind in _SPANS if kind != convention.range]
-    fitting = [other.range for other in others if other and not other.problem(points)]
-    better = fitting[0] if fitting else "pixels:W,H, with the image's width and height,"
+    better = fitting_range(points, convention)
     return (
         f"{name}: the values run from {points.min():.4g} to {points.max():.4g}, which is not --{option} "
         f"{convention.range}; --{option} {better} would fit"
     )
+
+
+def fitting_range(points: NDArray[Any], convention: Convention) -> str:
+    """The range, as an option takes it, that fits finite points (..., 2) which do not follow the convention."""
+    others = [parse_convention(kind, convention.order) for kind in _SPANS if kind != convention.range]
+    fitting = [other.range for other in others if other and not other.problem(points)]
+    return fitting[0] if fitting else "pixels:W,H, with the image's width and height,"
 
 
 def check_range(source: str, values: Floats, low: float, high: float, meaning: str) -> None:

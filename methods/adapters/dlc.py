@@ -52,7 +52,10 @@ class Dlc(OutputFormat):
         labels = [table for table in tables if not table.predicted]
         predicted = [table for table in tables if table.predicted]
         if not predicted:
-            raise OutputError(f"{request.paths[0]}: holds labels (x, y), expected a table with x, y, likelihood")
+            raise OutputError(
+                f"{request.paths[0]}: holds labels (x, y), expected a table with x, y, likelihood, which DeepLabCut "
+                "predicts; labels are what keypoints are measured with: --dataset dlc:PROJECT reads them"
+            )
         ids = [image_id for truth in request.splits.values() for image_id in truth.ids]
         rows: dict[str, NDArray[np.float64]] = {}
         for table in predicted:

@@ -115,8 +115,8 @@ def _of_points(
     if len(lone) == len(columns) == len(points):
         return tuple(lone)
     numbered = _numbered([("v", point) for point in columns.values()])
-    for wanted in (list(points), [("", number) for _, number in points if number >= 0]):
-        short = wanted != list(points)
+    numbers = [("", number) for _, number in points if number >= 0]
+    for wanted, short in ((list(points), False), (numbers, True)):
         place = {
             ("", point[1]) if short else point: column for column, (_, point) in zip(columns, numbered, strict=True)
         }

@@ -91,6 +91,7 @@ VISIBLE = ["v{k}", "v_{k}", "vis{k}", "visible_{k}", "kp_v_{k}", "kp{k}_visibili
 def test_visibility_beside_points_goes_by_its_heading(form, columns):
     headings = [form.format(k=k) if axis == "v" else f"{axis}{k}" for axis, k in columns]
     found = point_columns("a.csv", headings)
+    assert found is not None and found.visible is not None
     assert [columns[place] for place in found.visible] == [("v", k) for k in range(5)]
     assert [columns[place] for place in found.places] == [(axis, k) for k in range(5) for axis in "xy"]
 
@@ -116,6 +117,7 @@ def test_columns_of_visibility_and_likelihood(headings, visible, unused):
             point_columns("a.csv", headings.split())
         return
     found = point_columns("a.csv", headings.split())
+    assert found is not None
     assert (found.visible, found.unused, found.moved) == (visible, unused, False)
 
 

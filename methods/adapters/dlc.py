@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -49,8 +50,9 @@ class Dlc(OutputFormat):
     def read(self, request: ImportRequest) -> list[Outputs]:
         """Read keypoints by image name. Raises OutputError for labels alone, several animals, and unknown frames."""
         tables = [read_table(path) for path in _files(request.paths)]
-        labels = [table for table in tables if not table.predicted]
-        predicted = [table for table in tables if table.predicted]
+        labels = _joined([table for table in tables if not table.predicted])
+        predicted = _joined([table for table in tables if table.predicted])
+        _check_parts(predicted)
         if not predicted:
             raise OutputError(
                 f"{request.paths[0]}: holds labels (x, y), expected a table with x, y, likelihood, which DeepLabCut "
@@ -86,6 +88,27 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
             raise OutputError(f"{path}: holds no {LABELS}_*.csv, expected a project, or name the table itself")
         files += below if path.is_dir() else [path]
     return files
+
+
+def _joined(tables: list[DlcTable]) -> list[DlcTable]:
+    """The tables with all their bodyparts in one order; points of a bodypart that a table lacks are NaN."""
+    parts = tuple(dict.fromkeys(part for table in tables for part in table.bodyparts))
+    found = []
+    for table in tables:
+        points = np.full((len(table.points), len(parts), 2), np.nan)
+        points[:, [parts.index(part) for part in table.bodyparts]] = table.points
+        found.append(replace(table, points=points))
+    return found
+
+
+def _check_parts(tables: list[DlcTable]) -> None:
+    """Raise OutputError for tables of keypoints with other bodyparts than the first one."""
+    for table in tables:
+        if set(table.bodyparts) != set(tables[0].bodyparts):
+            raise OutputError(
+                f"{table.path}: has the bodyparts {', '.join(table.bodyparts)}, expected those of {tables[0].path}: "
+                f"{', '.join(tables[0].bodyparts)}"
+            )
 
 
 def _by_image(table: DlcTable, ids: list[str], num_keypoints: int) -> dict[str, NDArray[np.float64]]:

@@ -22,14 +22,15 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from datasets.base import DatasetError
-from datasets.reading.checks import Labels, LeftOut
 from datasets.reading.custom import CustomDataset, Found
+from datasets.reading.labels import Labels, LeftOut
 from datasets.reading.landmark_names import distinct_names
 from datasets.text import read_lines, refuse_entry, shown
 
 CSV = "CollectedData_*.csv"
 H5 = "CollectedData_*.h5"
 HEADING = ("scorer", "bodyparts", "coords")
+NOTHING = ("", "none", "null", "na", "n/a")  # cells of parts that are not labelled, beside nan
 _CORRECT = "correct it"
 
 
@@ -226,9 +227,14 @@ def _one_animal(
 def _point(path: Path, place: str, part: str, x: str, y: str) -> tuple[float, float]:
     """x and y in pixels; NaN if the cells are empty."""
     try:
-        point = float(x.strip() or "nan"), float(y.strip() or "nan")
+        point = _number(x), _number(y)
     except ValueError:
         point = math.inf, math.inf
     if any(map(math.isinf, point)) or math.isnan(point[0]) != math.isnan(point[1]):
         refuse_entry(path, place, shown(f"{part} {x}, {y}"), "two numbers, or two empty cells", _CORRECT)
     return point
+
+
+def _number(cell: str) -> float:
+    """The number in a cell; NaN if it is empty. Raises ValueError for other text."""
+    return math.nan if cell.strip().lower() in NOTHING else float(cell)

@@ -16,8 +16,8 @@ from typing import ClassVar
 import numpy as np
 
 from datasets.base import DatasetError
-from datasets.reading.checks import Labels, LeftOut
 from datasets.reading.custom import CustomDataset, Found
+from datasets.reading.labels import Labels, LeftOut
 from datasets.reading.splits import Sides
 
 SUFFIXES = (
@@ -71,6 +71,7 @@ def walk(source: Path, remarks: list[str]) -> dict[str, Path]:
     """
     files: dict[str, Path] = {}
     seen: set[str] = set()
+    hidden: list[str] = []
     closed: list[OSError] = []
     for place, folders, names in os.walk(source, followlinks=True, onerror=closed.append):
         here, real = Path(place), os.path.realpath(place)
@@ -85,9 +86,15 @@ def walk(source: Path, remarks: list[str]) -> dict[str, Path]:
             folder, first = here.relative_to(source), min(written)
             remarks.append(f"left out: folders that runs have written in {folder}: {len(written)} (first {first})")
         folders[:] = sorted(name for name in folders if name[0] != "." and name not in written)
+        hidden += [name for name in names if name[0] == "." and name.lower().endswith(SUFFIXES)]
         files |= {(here / name).relative_to(source).as_posix(): here / name for name in names if name[0] != "."}
     if closed:
         remarks.append(f"left out: folders that cannot be opened: {len(closed)} (first {closed[0].filename})")
+    if hidden:
+        remarks.append(f"left out: hidden images: {len(hidden)} (first {min(hidden)})")
+    nowhere = sorted(name for name, path in files.items() if not path.is_file())
+    if nowhere:
+        remarks.append(f"left out: links to nothing, and what is no file: {len(nowhere)} (first {nowhere[0]})")
     return {name: path for name, path in files.items() if path.is_file()}
 
 

@@ -16,8 +16,9 @@ import numpy as np
 
 from datasets.base import SPLITS, Choices, DatasetCard, DatasetError, Split
 from datasets.photos import Crop, Look, look, padded_square, square_about
-from datasets.reading.checks import Labels, LeftOut, check_labels, size_of, within
+from datasets.reading.checks import check_labels, size_of, within
 from datasets.reading.image_files import FileHashes, is_upright
+from datasets.reading.labels import Labels, LeftOut
 from datasets.reading.landmark_names import find_eyes, left_right_pairs
 from datasets.reading.splits import Sides, split_as_stated, split_images
 from datasets.reading.table import Table, TableDataset
@@ -104,7 +105,7 @@ class CustomDataset(TableDataset):
             "".join(found.labels.ids).encode()
         except UnicodeEncodeError as error:
             raise DatasetError(f"{self.source}: an image's name is no UTF-8 ({error}); rename it") from error
-        labels, looks, remarks = check_labels(self.source, found.labels, found.left_out, frame_of)
+        labels, looks, remarks = check_labels(self.source, found.landmark_names, found.labels, found.left_out, frame_of)
         labels, sides = _only_split(labels, self.splits(labels, found.listed))
         eyes = find_eyes(self.source, found.landmark_names, self.choices.interocular)
         scale = (
@@ -124,7 +125,7 @@ class CustomDataset(TableDataset):
         """The splits of the file that the user chose, else those that the names of the images give."""
         names, hashes = tuple(name.replace("\\", "/") for name in labels.names), self._hashes
         if self.choices.split is None:
-            return split_images(self.source, names, labels.files, hashes, self.are_videos)
+            return split_images(self.source, names, labels.files, hashes, labels.videos, self.are_videos)
         listed = [name.replace("\\", "/") for name in listed]
         return split_as_stated(self.choices.split, names, labels.ids, listed, labels.files, hashes)
 

@@ -47,8 +47,8 @@ def remarks_on_turned(files: Sequence[Path], stated: Sizes, looks: dict[Path, Lo
     remarks = []
     if turned:
         remarks.append(
-            f"images turned upright by their EXIF orientation: {len(turned)}; their labels are taken to be on the "
-            "upright image (if they are on the stored pixels, remove the orientation from the files)"
+            f"images turned upright by their EXIF orientation: {len(turned)}; labels are taken to be on the upright "
+            "image (if they are on the stored pixels, remove the orientation from the files)"
         )
     if stored:
         remarks.append(

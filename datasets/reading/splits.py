@@ -30,23 +30,30 @@ class Sides(NamedTuple):
 
 
 def split_images(
-    source: Path, names: Sequence[str], files: Sequence[Path], hashes: FileHashes, are_videos: bool
+    source: Path,
+    names: Sequence[str],
+    files: Sequence[Path],
+    hashes: FileHashes,
+    videos: Sequence[str],
+    are_videos: bool,
 ) -> Sides:
-    """Split labels by the names and files of their images.
+    """Split labels by the names and files of their images, or by their ``videos`` where the annotations name these.
 
     Groups are the folders if there are at least VIDEOS of them, and at least two of them are tested on; else groups are
     the images. Copies of an image are in one group. ``are_videos`` says that the folders are videos, however few.
     """
     originals, copies = find_copies(names, files, hashes)
-    folders = {name: posixpath.dirname(original) for name, original in originals.items()}
+    video_of = dict(zip(names, videos, strict=True)) if videos else {name: posixpath.dirname(name) for name in names}
+    folders = {name: video_of[original] for name, original in originals.items()}
     count = len(set(folders.values()))
     by_folder = count >= VIDEOS
     groups = tuple(folders[name] if by_folder else originals[name] for name in names)
     remarks = []
     if by_folder:
-        remarks.append(f"split by folder: a fifth of the {count} folders of images (videos, say) is tested on")
+        kind = "videos" if videos else "folders of images (videos, say)"
+        remarks.append(f"split by {'video' if videos else 'folder'}: a fifth of the {count} {kind} is tested on")
     elif are_videos or count > 1:
-        remarks.append(FEW_VIDEOS if are_videos else FEW_FOLDERS)
+        remarks.append(FEW_VIDEOS if are_videos or videos else FEW_FOLDERS)
     if copies:
         first = next(name for name in names if originals[name] != name)
         remarks.append(f"copies of other images: {copies} (first {first}); they are on the same side of the split")

@@ -154,7 +154,7 @@ def test_few_boxes_are_not_used_and_several_objects_need_them(path: Path) -> Non
     document = coco()
     for annotation in document["annotations"][1:]:
         del annotation["bbox"]
-    document["annotations"].append(document["annotations"][4] | {"id": 7})
+    document["annotations"].append(document["annotations"][4] | {"id": 7, "keypoints": [22, 9, 2, 31, 14, 2]})
     dataset = write(path, document)
     assert ids_of(dataset) == {"0.png", "1.png", "2.png", "3.png"} and not dataset.card.has_boxes
     assert "1 of 6 annotations have a box: too few, so boxes are not used" in dataset.card.remarks

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from datasets.base import DatasetError
-from datasets.reading.checks import Labels, LeftOut, check_order, hide_stand_ins, refuse_fractions
+from datasets.reading.coordinates import check_order, hide_stand_ins, refuse_fractions
+from datasets.reading.labels import Labels, LeftOut
 
 SOURCE = Path("labels")
 SIZE = (640, 480)

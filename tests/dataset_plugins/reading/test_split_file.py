@@ -163,7 +163,7 @@ def test_names_that_fit_several_images_are_refused_and_images_left_out_are_known
 
 def test_objects_of_one_image_stay_on_one_side(data: Path) -> None:
     document = json.loads(data.read_text())
-    document["annotations"].append(document["annotations"][0] | {"id": 999})
+    document["annotations"].append(document["annotations"][0] | {"id": 999, "bbox": [9, 5, 30, 20]})
     data.write_text(json.dumps(document))
     text = "v0/0.png#100,test\nv0/0.png#999,regress\nv1,regress\nv2,regress\n"
     with pytest.raises(DatasetError, match="expected all objects of an image on one side"):

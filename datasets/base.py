@@ -145,6 +145,10 @@ class KeypointDataset(ABC):
         """
         return None
 
+    def photo_sizes(self, name: Split) -> NDArray[np.float64] | None:
+        """The width and height (N, 2) of the photograph of each image of a split; None if they are unknown."""
+        return None
+
     @abstractmethod
     def annotation(self, image_id: str) -> Annotation:
         """Landmarks of an image. Raises DatasetError for an id without annotations."""

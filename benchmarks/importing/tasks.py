@@ -52,7 +52,11 @@ class TaskData:
         """The images of both splits with their landmarks."""
         tables = {split: self.table(split) for split in SPLITS}
         return {
-            split: SplitTruth(table.ids, table.landmarks, table.visible, seen=self.dataset.seen(split))
+            split: SplitTruth(
+                *(table.ids, table.landmarks, table.visible),
+                seen=self.dataset.seen(split),
+                photos=self.dataset.photo_sizes(split),
+            )
             for split, table in tables.items()
         }
 

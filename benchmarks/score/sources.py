@@ -14,7 +14,7 @@ from benchmarks.score.parsing import convention
 from benchmarks.score.shapes import as_boxes, as_mask, missing_notes
 from methods.adapters.arrays import Array, read_array, read_labels
 from methods.adapters.base import Outputs, Split, SplitTruth
-from methods.adapters.checks import as_points, check_points
+from methods.adapters.checks import as_points, check_points, stand_in_notes
 from methods.adapters.conventions import Convention, check_convention, check_landmarks
 from methods.adapters.headings import Point, point_columns
 from methods.adapters.tables import ID
@@ -118,6 +118,7 @@ class Reader:
             points = self._points(array, self._keypoints, "keypoints")
             points = check_points(name, points)
             check_convention(name, points, self._keypoints)
+            self.notes += stand_in_notes(name, points)
             ids = None if array.ids is None else tuple(array.ids)
             outputs.append(Outputs(name, self._keypoints.to_unit(points), split, ids, frame=self._frame))
         return outputs

@@ -210,11 +210,14 @@ class CustomDataset(TableDataset):
 
     def seen(self, name: Split) -> NDArray[np.float64]:
         """The place (N, 4) of each image of a split in its photograph, in widths and heights of the photograph."""
-        labels = self.contents.labels.only(list(self.contents.rows[name]))
-        crops = self.table(name).crops or ()
-        places = [(crop.left, crop.top, crop.width, crop.height) for crop in crops]
-        sizes = [size_of(labels, row, self.contents.looks) or (1, 1) for row in range(len(labels.ids))]
-        return np.array(places, dtype=np.float64).reshape(-1, 4) / np.tile(np.array(sizes).reshape(-1, 2), 2)
+        places = [(crop.left, crop.top, crop.width, crop.height) for crop in self.table(name).crops or ()]
+        return np.array(places, dtype=np.float64).reshape(-1, 4) / np.tile(self.photo_sizes(name), 2)
+
+    def photo_sizes(self, name: Split) -> NDArray[np.float64]:
+        """The width and height (N, 2) of the photograph of each image of a split."""
+        contents = self.contents
+        sizes = [size_of(contents.labels, row, contents.looks) for row in contents.rows[name]]
+        return np.array(sizes, dtype=np.float64).reshape(-1, 2)
 
     def path(self, image_id: str) -> Path:
         """The file of an image. Raises DatasetError for an unknown id."""

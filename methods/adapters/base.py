@@ -71,8 +71,8 @@ class SplitTruth:
 
     ``landmarks`` is (N, L, 2) float64, (x, y) in [0, 1]; ``visible`` is (N, L) bool. The coordinates of an invisible
     landmark are arbitrary. ``name`` is used in messages, in place of the name of the split. ``seen`` (N, 4) is the
-    place of each image in its photograph, left, top, width and height in widths and heights of the photograph; None
-    where it is unknown.
+    place of each image in its photograph, left, top, width and height in widths and heights of the photograph, and
+    ``photos`` (N, 2) are the widths and heights of these in pixels; None where they are unknown.
     """
 
     ids: tuple[str, ...]
@@ -80,6 +80,7 @@ class SplitTruth:
     visible: NDArray[np.bool_]
     name: str = ""
     seen: NDArray[np.float64] | None = None
+    photos: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)

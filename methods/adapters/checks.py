@@ -79,6 +79,19 @@ def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = 
     return found
 
 
+def stand_in_notes(source: str, points: NDArray[Any]) -> list[str]:
+    """Notes on keypoints (N, K, 2), as they are in the file, that may stand for keypoints which were not found."""
+    notes = []
+    for value in (0, -1):
+        count = int((points == value).all(axis=-1).sum())
+        if count:
+            notes.append(
+                f"{source}: {count:,} of {points.size // 2:,} keypoints lie exactly on ({value}, {value}), which "
+                "counts as a position even if it says 'not found'"
+            )
+    return notes
+
+
 def check_count(source: str, count: int, expected: int, what: str) -> None:
     """Raise OutputError unless ``count`` is ``expected``, the number of rows of ``what``."""
     if count != expected:

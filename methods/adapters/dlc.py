@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
-from methods.adapters.checks import check_points
+from methods.adapters.checks import check_points, stand_in_notes
 from methods.adapters.dlc_tables import DlcTable, read_table
 from methods.adapters.placing import SIZE, Labels, frames_of, match, place
 
@@ -73,8 +73,9 @@ class Dlc(OutputFormat):
         stated = [_labels(table) for table in labels]
         placed = place(source, rows, frames_of(request, stated, source, rows, "frame", remedy))
         scorers = sorted({table.scorer for table in predicted})
-        notes = (f"scorer {', '.join(scorers)}; DeepLabCut's own keypoints are learned from labels",)
-        return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=notes)]
+        notes = [f"scorer {', '.join(scorers)}; DeepLabCut's own keypoints are learned from labels"]
+        notes += stand_in_notes(source, np.stack(list(rows.values())))
+        return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=tuple(notes))]
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from methods.adapters.base import FormatCard, Frame, ImportRequest, OutputError, OutputFormat, Outputs
-from methods.adapters.checks import as_points, check_points
-from methods.adapters.conventions import Convention, fitting_range
+from methods.adapters.checks import as_points, check_points, stand_in_notes
+from methods.adapters.conventions import Convention, fitting_range, refuse_absent
 from methods.adapters.headings import point_columns
 from methods.adapters.requests import read_array
 
@@ -133,7 +133,7 @@ class Neutral(OutputFormat):
             raise OutputError(f"{path}: got {len(found.ids):,} ids, expected one for each of {len(keypoints):,} rows")
         frame = _frame(request.options.get("frame"))
         notes = [f"{path.name}: positions in whole photographs, converted to what methods see"] * (frame == "photo")
-        notes += named.left_out(path.name) if named else []
+        notes += [*(named.left_out(path.name) if named else []), *stand_in_notes(path.name, keypoints)]
         split = request.split_of.get(path)
         return Outputs(path.name, keypoints, split, tuple(found.ids), notes=tuple(notes), frame=frame)
 
@@ -141,6 +141,7 @@ class Neutral(OutputFormat):
 def _check_unit(source: str, keypoints: NDArray[np.float64]) -> None:
     """Raise OutputError for keypoints (N, K, 2) that are not in [0, 1], with the command that reads their range."""
     unit = Convention("unit", "xy", 0.0, (1.0, 1.0))
+    refuse_absent(source, keypoints, unit)
     if found := unit.problem(keypoints):
         raise OutputError(
             f"{source}: the values run from {keypoints.min():.4g} to {keypoints.max():.4g}, {found}; expected 0 to 1; "

@@ -86,3 +86,35 @@ def test_other_frames_and_other_data_are_refused(call: Any, world: Path) -> None
     assert "--option frame=crop: expected seen or photo" in enter(call, "import", world, "seen.npz", "crop")[2]
     status, _, err = call("score", "--predictions", world / "seen.npz", "--task", "toy", "--frame", "photo")
     assert status == 2 and "--frame says what keypoints of a --dataset of custom data refer to" in err
+
+
+@pytest.mark.parametrize("door", ["score", "import"])
+@pytest.mark.parametrize("value", [0.0, -1.0])
+def test_keypoints_that_were_not_found_are_noticed(call: Any, world: Path, door: str, value: float) -> None:
+    file = dict(np.load(world / "seen.npz"))
+    file["keypoints"][::3, 1] = value
+    np.savez(world / "absent.npz", **file)
+    status, out, err = enter(call, door, world, "absent.npz", "")
+    if value == 0:
+        assert status == 0 and "20 of 120 keypoints lie exactly on (0, 0), which counts as a position" in out
+    else:
+        assert status == 2 and "20 of 120 keypoints lie exactly on (-1, -1), as where none was found" in err
+
+
+def test_pixels_of_photographs_need_no_labels_where_the_place_of_the_images_is_known(call: Any, world: Path) -> None:
+    """All landmarks of an image on one line determine no frame."""
+    document = json.loads((world / "a.json").read_text())
+    results = []
+    for annotation in document["annotations"]:
+        x, y, width, _ = annotation["bbox"]
+        annotation["keypoints"] = [x + 3, y + 5, 2, x + width - 4, y + 5, 2]
+        values = [value if place % 3 < 2 else 0.9 for place, value in enumerate(annotation["keypoints"])]
+        results.append({"image_id": annotation["image_id"], "keypoints": values, "score": 1})
+    (world / "a.json").write_text(json.dumps(document))
+    (world / "results.json").write_text(json.dumps(results))
+    data = ("--dataset", f"coco:{world / 'a.json'}", "--keypoints", "2")
+    status, _, err = call("import", "coco_results", world / "results.json", world / "a.json", *data, "--method", "m")
+    assert (status, err) == (0, "")
+    options = ("--output", "runs", "--no-mlflow", "--no-floors", "--device", "cpu")
+    status, out, _ = call("run", "--method", "imported:runs/imports/m", *data, *options)
+    assert status == 0 and "0.00 % side" in out

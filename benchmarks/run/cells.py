@@ -13,6 +13,7 @@ from leaderboard.records import Failure, ResultRecord, ScoreRecord, Variant
 from leaderboard.tables import TABLES
 
 CHOICES = "choices"  # provenance key of the user's choices for custom data
+NOTES = "notes"  # provenance key of what import has said of keypoints that were made elsewhere
 REMARKS = "remarks"  # provenance key of the remarks on custom data
 SCORED = "scored"  # provenance kind of a record whose keypoints were made elsewhere
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
 from benchmarks.registry import IMPORTED, NO_CHOICES, is_custom
-from benchmarks.run.cells import Cell
+from benchmarks.run.cells import NOTES, Cell
 from benchmarks.tasks import options as task_options
 from benchmarks.tasks import plain_name
 from leaderboard.text import fault
@@ -87,7 +87,11 @@ class ImportedMethod:
             is_floor=False,
             supervision=record.supervision,
             saw_landmarks=record.saw_landmarks,
-            made_by={"format": record.format, "files": [file.model_dump() for file in record.files]},
+            made_by={
+                "format": record.format,
+                "files": [file.model_dump() for file in record.files],
+                NOTES: [note for note in record.notes if note not in dataset.card.remarks],
+            },
             task=task,
             profile=profile,
             seed=0,

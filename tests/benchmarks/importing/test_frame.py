@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,12 @@ def test_keypoints_that_were_not_found_are_noticed(call: Any, world: Path, door:
     np.savez(world / "absent.npz", **file)
     status, out, err = enter(call, door, world, "absent.npz", "")
     if value == 0:
-        assert status == 0 and "20 of 120 keypoints lie exactly on (0, 0), which counts as a position" in out
+        text = "20 of 120 keypoints lie exactly on (0, 0), which counts as a position"
+        assert status == 0 and text in out
+        if door == "import":
+            command = shlex.split(out.splitlines()[-1])[3:]
+            assert call(*command, "--no-mlflow", "--no-floors", "--device", "cpu")[0] == 0
+            assert f"m: absent.npz: {text}" in (world / "runs" / "leaderboard" / "own.paper.md").read_text()
     else:
         assert status == 2 and "20 of 120 keypoints lie exactly on (-1, -1), as where none was found" in err
 

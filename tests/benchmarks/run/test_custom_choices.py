@@ -80,6 +80,23 @@ def test_the_split_is_known_by_its_content(call: Any, tmp_path: Path, faces: np.
     assert len(list(tmp_path.glob("runs/cells/*"))) == 4
 
 
+def test_a_file_that_is_renamed_is_the_same_task(call: Any, tmp_path: Path, faces: np.ndarray) -> None:
+    assert call(*RUN)[0] == 0
+    measured, cell = record(tmp_path)
+    files = [str(cell / f"predictions_{split}.parquet") for split in ("regress", "test")]
+    assert call("import", "neutral", *files, *DATA, "--keypoints", "1", "--method", "Mine")[0] == 0
+    (tmp_path / "faces.json").rename(tmp_path / "people.json")
+    renamed = ["coco:people.json" if word == "coco:faces.json" else word for word in RUN]
+    status, out, _ = call(*renamed, "--method", "imported:runs/imports/mine")
+    assert status == 0 and out.count("finished before") == 1
+    assert {path.name.split("--")[1] for path in tmp_path.glob("runs/cells/*")} == {measured.task}
+    document = json.loads((tmp_path / "people.json").read_text())
+    document["annotations"][0]["keypoints"][0] += 1
+    (tmp_path / "people.json").write_text(json.dumps(document))
+    status, out, _ = call(*renamed)
+    assert status == 0 and "finished before" not in out and "coco_people_" in out
+
+
 def test_import_and_score_give_the_number_of_run(call: Any, tmp_path: Path, faces: np.ndarray) -> None:
     choices = ("--split", "split.csv", "--interocular", "left eye,right eye")
     assert call(*RUN, *choices)[0] == 0

@@ -60,6 +60,19 @@ def check_labels(
     return labels, looks, (*left_out.remarks(), *remarks)
 
 
+def check_eyes(source: Path, tested: Labels, eyes: tuple[int, int]) -> None:
+    """Raise DatasetError if no test image shows both eyes, or if they are at one point in an image."""
+    both = tested.visible[:, eyes].all(axis=1)
+    if not both.any():
+        raise DatasetError(
+            f"{source}: no test image shows both eyes, so nothing scales an error; leave out --interocular"
+        )
+    apart = np.linalg.norm(tested.points[:, eyes[0]] - tested.points[:, eyes[1]], axis=1)
+    if (both & (apart == 0)).any():
+        row = int((both & (apart == 0)).argmax())
+        refuse_entry(source, tested.places[row], "both eyes at one point", "some distance between them", "correct it")
+
+
 def size_of(labels: Labels, row: int, looks: dict[Path, Look]) -> tuple[int, int] | None:
     """The (width, height) of the image that a row was labelled on, None if unknown."""
     header = looks.get(labels.files[row])

@@ -16,7 +16,7 @@ import numpy as np
 
 from datasets.base import SPLITS, Choices, DatasetCard, DatasetError, Split
 from datasets.photos import Crop, Look, look, padded_square, square_about
-from datasets.reading.checks import check_labels, size_of, within
+from datasets.reading.checks import check_eyes, check_labels, size_of, within
 from datasets.reading.image_files import FileHashes, is_upright
 from datasets.reading.labels import Labels, LeftOut
 from datasets.reading.landmark_names import find_eyes, left_right_pairs
@@ -115,6 +115,8 @@ class CustomDataset(TableDataset):
         )
         frame = f"{len(labels.ids)} {SEEN_WHOLE if labels.boxes is None else SEEN_BOXED}"
         remarks = tuple(map(one_line, (frame, *scale, *found.remarks, *remarks, *sides.remarks)))
+        if eyes:
+            check_eyes(self.source, labels.only(list(sides.rows["test"])), eyes)
         return Contents(found.landmark_names, eyes, labels, sides.groups, sides.rows, looks, remarks)
 
     def choose(self, choices: Choices) -> None:

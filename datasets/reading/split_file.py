@@ -129,7 +129,8 @@ def find_rows(
     """The line of each row of labels that the file names.
 
     ``names`` are the images of the rows; ``listed`` also has images whose labels cannot be used. A line names an image
-    by its id, or an image or a folder of images by its path; one path may have more folders in front than the other.
+    by its id, or an image, with or without its ending, or a folder of images by its path; one path may have more
+    folders in front than the other.
     Raises DatasetError for a name that fits nothing, or several images, and for an image that is named twice.
     """
     rows: dict[str, list[int]] = {}
@@ -140,13 +141,17 @@ def find_rows(
     folders: dict[str, list[int]] = {}
     for name in images:
         folders.setdefault(posixpath.dirname(name), []).extend(rows.get(name, []))
-    image_tails, folder_tails = _by_tail(images), _by_tail(folders)
+    of_stem = {name.rpartition(".")[0] or name: name for name in images}
+    stems = of_stem if len(of_stem) == len(images) else {}
+    image_tails, stem_tails, folder_tails = _by_tail(images), _by_tail(stems), _by_tail(folders)
     found: dict[int, Line] = {}
     for line in lines:
         if line.name in by_id:
             here = [by_id[line.name]]
         elif (image := _match(path, line, image_tails)) is not None:
             here = rows.get(image, [])
+        elif (stem := _match(path, line, stem_tails)) is not None:
+            here = rows.get(stems[stem], [])
         elif (folder := _match(path, line, folder_tails)) is not None:
             here = folders[folder]
         else:

@@ -43,6 +43,7 @@ FORMS = {
     "c.csv": "".join(f"{name.rpartition('/')[2]},{side}\n" for name, side in SIDES.items()),
     "d.csv": "path\tsplit\n"
     + "".join(f"C:\\data\\{name}\t{side}\n".replace("/", "\\") for name, side in SIDES.items()),
+    "k.csv": "image,split\n" + "".join(f"{name.removesuffix('.png')},{side}\n" for name, side in SIDES.items()),
     "e.csv": "folder,split\nv0,test\nv1,train\nv2,train\n",
     "f.csv": "group,split\n/home/me/v0,test\n./v1/,regress\nv2,regress\n",
     "g.json": json.dumps(SIDES),
@@ -184,6 +185,19 @@ def test_frames_of_deeplabcut_are_named_alike_and_images_alone_have_no_test(data
     photos.choose(Choices(split))
     with pytest.raises(DatasetError, match="images without landmarks are not tested; leave out --split"):
         photos.split("test")
+
+
+def test_eyes_that_no_test_image_shows_apart_are_refused_before_anything_is_learned(data: Path) -> None:
+    document = json.loads(data.read_text())
+    document["annotations"][0]["keypoints"] = [20, 10, 2, 20, 10, 2]
+    data.write_text(json.dumps(document))
+    with pytest.raises(DatasetError, match="annotation 100: got both eyes at one point"):
+        opened(data, "a.csv", FORMS["a.csv"], "left_eye,right_eye").split("test")
+    for row, annotation in enumerate(document["annotations"]):
+        annotation["keypoints"][5] = row % 3
+    data.write_text(json.dumps(document))
+    with pytest.raises(DatasetError, match="no test image shows both eyes, so nothing scales an error"):
+        opened(data, "a.csv", FORMS["a.csv"], "left_eye,right_eye").split("test")
 
 
 def test_the_eyes_belong_to_the_measured_splits(data: Path) -> None:

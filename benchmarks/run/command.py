@@ -17,6 +17,7 @@ from benchmarks.records.mlflow_store import has_store, next_step, problem
 from benchmarks.records.provenance import git_state, peak_memory_mb
 from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_custom, method_class, opener
+from benchmarks.run.cells import as_before
 from benchmarks.run.distributed import Coordinator, is_worker, run_worker
 from benchmarks.run.executor import InProcess
 from benchmarks.run.options import RunOptions
@@ -30,7 +31,7 @@ from benchmarks.run.summary import (
     print_table,
     write_leaderboards,
 )
-from benchmarks.settings import DATA_ROOT, choose_data_root, choose_device, choose_profile, choose_tasks
+from benchmarks.settings import DATA_ROOT, choose_custom, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
 from leaderboard.records import ResultRecord
 from leaderboard.text import printable
@@ -74,9 +75,10 @@ def _request(options: RunOptions, console: Console) -> Request:
     console.print(Text(f"profile {profile}: {why}"), soft_wrap=True)
     if profile == "paper" and root is None and not any(map(is_custom, names)):
         raise UserError(f"profile 'paper' needs data: name its folder with --data-root or {DATA_ROOT}")
-    datasets = opener(root)
+    datasets = opener(root, choose_custom(options.split, options.interocular, names))
     tasks = choose_tasks(options.tasks, options.suites) if options.tasks or options.suites or not names else []
-    tasks += _tasks_on(names, options.keypoints, datasets)
+    cells = Store(options.output).cells
+    tasks += [as_before(task, cells) for task in _tasks_on(names, options.keypoints, datasets)]
     return Request(
         methods=options.methods,
         tasks=list({task.id: task for task in tasks}.values()),

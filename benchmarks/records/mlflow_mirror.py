@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from benchmarks.errors import UserError, first_line
 from benchmarks.options import UI_PORT
+from benchmarks.records.checks import whole_records
 from benchmarks.records.mlflow_store import (
     CELL,
     DATABASE,
@@ -30,7 +31,6 @@ from benchmarks.records.mlflow_store import (
     store_uri,
 )
 from benchmarks.records.store import HISTORY, OVERLAY, RESULT, read_columns
-from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
 from leaderboard.text import without_passwords
 from metrics.protocols import significant
@@ -148,7 +148,7 @@ def mirror(output: Path) -> int:
 
     Raises UserError if the store cannot be reached, LeaderboardError if there are no records.
     """
-    records = load_records(output)
+    records = whole_records(output)
     tracker = Tracker(output, f"mirror of {output.resolve().name}")
     try:
         with patience():

@@ -9,10 +9,12 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
+from benchmarks.records.digests import IMPORTS, import_digests
 from benchmarks.registry import IMPORTED
 from benchmarks.run.cells import Cell
 from benchmarks.tasks import options as task_options
 from benchmarks.tasks import plain_name
+from leaderboard.digests import content_digest
 from leaderboard.text import fault
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class ImportedMethod:
         if record is None:
             there = ", ".join(f"{found.task} ({found.profile})" for found in self.records)
             return f"{self.folder} has imports of {there}; make this one with: {command}"
+        if record.digest is not None and record.digest != content_digest(record):
+            return f"the record of {task.id} in {self.folder} was changed after the import; {again}"
         dataset = datasets(task.dataset_id(profile))
         found, reason = dataset.annotated()
         if not found:
@@ -93,6 +97,14 @@ class ImportedMethod:
             limit=limit,
             digests={"fit": "", **{split: dataset.digest(split) for split in SPLITS}},
         )
+
+
+def kept_import(cell: Cell, output: Path) -> dict[str, str]:
+    """The sha256 of the files of a cell's import, if it is one of the run directory's own."""
+    folder = Path(cell.method.removeprefix(IMPORTED))
+    if cell.made_by is None or folder.parent.resolve() != (output / IMPORTS).resolve():
+        return {}
+    return import_digests(folder, cell.task.id, cell.profile)
 
 
 def imports(names: Iterable[str]) -> list[ImportedMethod]:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import UserError, correctable, first_line, near_match
+from benchmarks.records.checks import cell_fault
 from benchmarks.records.store import HISTORY, RESULT
 from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_device
@@ -22,7 +23,7 @@ from benchmarks.show.curves import read_curves, write_curves
 from benchmarks.show.options import ShowOptions
 from benchmarks.show.pictures import Artist, pictures
 from benchmarks.show.rows import write_rows
-from leaderboard.load import load_records
+from leaderboard.load import CURE, load_records
 from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def _choose(records: Sequence[ResultRecord], names: Sequence[str], run: Path) ->
     wanted: set[str] = set()
     for name in names:
         matches = {cell_id for cell_id in ids if fnmatchcase(cell_id, name)}
+        if not matches and (run / "cells" / name).is_dir():
+            raise UserError(f"cell '{name}' cannot be shown; the line above says why")
         if not matches:
             hint = near_match(name, ids) if len(ids) <= 20 or "did you mean" in near_match(name, ids) else ""
             raise UserError(f"no cell '{name}' in {run / 'cells'}{hint}; a pattern such as '*--cub_*' is allowed too")
@@ -103,6 +106,9 @@ class _Show:
         """Draw and print everything about one cell; a failed cell has nothing to show."""
         if record.failure:
             self._lacks(f"{record.cell_id}: it failed: {record.failure.message}")
+            return
+        if fault := cell_fault(self._run, record):
+            self._lacks(f"{record.cell_id}: {fault.text}; {CURE}")
             return
         folder = (self._options.output or self._run / "cells") / record.cell_id
         try:
@@ -140,12 +146,16 @@ class _Show:
         failed = next((record for record in records if record.failure), None)
         if failed is not None:
             raise UserError(f"{failed.cell_id} failed and has no keypoints to draw; name cells that are done")
+        for record in records:
+            if fault := cell_fault(self._run, record):
+                raise UserError(f"{record.cell_id}: {fault.text}; {CURE}")
         write_rows(path, self._run, records, self._datasets)
         self._out.print(Text(str(path)), soft_wrap=True)
 
     def together(self, records: Sequence[ResultRecord]) -> None:
         """Draw the curves of all cells of a task (methods, settings, seeds) in one picture."""
-        with_curves = [record for record in records if not record.failure and self._curves_file(record).is_file()]
+        whole = [record for record in records if not record.failure and cell_fault(self._run, record) is None]
+        with_curves = [record for record in whole if self._curves_file(record).is_file()]
         with_curves.sort(key=lambda record: (record.profile, record.task, record.variant is not None, label(record)))
         for (profile, task), group in groupby(with_curves, key=lambda record: (record.profile, record.task)):
             cells = list(group)
@@ -164,7 +174,8 @@ class _Show:
             return
         try:
             with patience():
-                count = len(Tracker(self._run, "show").log_pictures(records))
+                whole = [record for record in records if cell_fault(self._run, record) is None]
+                count = len(Tracker(self._run, "show").log_pictures(whole))
         except Exception as error:  # MLflow raises many kinds
             text = f"MLflow is not updated: {first_line(error)}; {cure(self._run)}"
             self._err.print(Text(text, style="yellow"), soft_wrap=True)

@@ -69,7 +69,7 @@ def leaderboard(
     if check or update:
         if check and (update or replace):
             raise UserError(f"--check and {'--update' if update else '--replace'} together; choose one")
-        raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace))
+        raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace, data_root))
     if replace:
         raise UserError("--replace goes with --update and --runs; add them or leave it out")
     if against is not None and (audit or compare):

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import UserError, correctable, first_line, near_match
-from benchmarks.records.checks import cell_fault
+from benchmarks.records.checks import cell_fault, record_fault
 from benchmarks.records.store import HISTORY, RESULT
 from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_device
@@ -40,8 +40,8 @@ def show_command(options: ShowOptions) -> int:
     show, LeaderboardError for a missing run directory.
     """
     run, names = _run_and_cells(options)
-    records = _choose(load_records(run), names, run)
     show = _Show(options, run)
+    records = _choose(load_records(run, show.left_out), names, run)
     if options.rows is not None:
         show.rows(records, options.rows)
         return 0
@@ -59,7 +59,7 @@ def show_command(options: ShowOptions) -> int:
 def _run_and_cells(options: ShowOptions) -> tuple[Path, Sequence[str]]:
     """The run directory and the names of cells; ``run`` may also be the folder of one cell."""
     path = options.run
-    if not (path / RESULT).is_file():
+    if not (path / RESULT).is_file() and path.absolute().parent.name != "cells":
         return path, options.cells
     if options.cells:
         raise UserError(f"{path} is the folder of one cell; to name further ones, give their run directory first")
@@ -73,8 +73,8 @@ def _choose(records: Sequence[ResultRecord], names: Sequence[str], run: Path) ->
     wanted: set[str] = set()
     for name in names:
         matches = {cell_id for cell_id in ids if fnmatchcase(cell_id, name)}
-        if not matches and (run / "cells" / name).is_dir():
-            raise UserError(f"cell '{name}' cannot be shown; the line above says why")
+        if not matches and Path(name).name == name and (fault := record_fault(run, name)):
+            raise UserError(f"cell {name} cannot be shown: {fault.text}; {CURE}")
         if not matches:
             hint = near_match(name, ids) if len(ids) <= 20 or "did you mean" in near_match(name, ids) else ""
             raise UserError(f"no cell '{name}' in {run / 'cells'}{hint}; a pattern such as '*--cub_*' is allowed too")
@@ -204,6 +204,11 @@ class _Show:
         self._out.print(Text(str(path)), soft_wrap=True)
         if remark:
             self._err.print(Text(f"{record.cell_id}: {path.name}: {remark}", style="yellow"), soft_wrap=True)
+
+    def left_out(self, line: str) -> None:
+        """Print a line about a record that cannot be shown; it counts as missing unless other cells were named."""
+        self.missing += not self._options.cells
+        self._err.print(Text(line, style="yellow"), soft_wrap=True)
 
     def _lacks(self, text: str) -> None:
         self.missing += 1

@@ -132,12 +132,13 @@ def source_digests(method: str) -> dict[str, str]:
     if spec is None or not spec.origin or not Path(spec.origin).is_file():
         return {}
     file, parts = Path(spec.origin), module.split(".")
+    found: Iterable[Path]
     if spec.submodule_search_locations:
         found, top = file.parent.rglob("*.py"), file.parents[len(parts)]
     elif len(parts) > 1 and parts[:-1] != [OWN_PACKAGE]:
         found, top = file.parent.glob("*.py"), file.parents[len(parts) - 1]
     else:
-        found, top = iter([file]), file.parents[len(parts) - 1]
+        found, top = [file], file.parents[len(parts) - 1]
     return {path.relative_to(top).as_posix(): file_sha256(path) for path in sorted(found)}
 
 

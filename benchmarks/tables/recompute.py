@@ -80,7 +80,7 @@ def _at_hand(record: ResultRecord, folder: Path, datasets: Open) -> tuple[str, K
             return f"{record.dataset} is not at hand ({reason})", None
         if any(dataset.digest(split) != record.dataset_digests.get(split) for split in SPLITS):
             return f"{record.dataset} is not at hand as it was measured on", None
-    except (*correctable(), OSError) as error:
+    except _known() as error:
         return f"{record.dataset} is not at hand ({first_line(error)})", None
     return "", dataset
 
@@ -92,13 +92,18 @@ def _difference(record: ResultRecord, folder: Path, dataset: KeypointDataset) ->
     current = [each for each in record.scores if _is_current(each)]
     try:
         fresh = score_records(scores_of(folder, dataset, [each.protocol for each in current])[0])
-    except (*correctable(), OSError, KeyError, ValueError) as error:
+    except _known() as error:
         return f"its predictions cannot be scored ({first_line(error)})"
     for kept, again in zip(current, fresh, strict=True):
         for name, one, other in _numbers(kept, again):
             if not _close(one, other, ROUNDING_FLOAT32 if kept.protocol.startswith(FLOAT32) else ROUNDING):
                 return f"{name} of {kept.protocol} is {one}, but its predictions give {other}"
     return ""
+
+
+def _known() -> tuple[type[Exception], ...]:
+    """What goes wrong with files that were changed or are missing."""
+    return (*correctable(), OSError, KeyError, ValueError)
 
 
 def _is_current(score: ScoreRecord) -> bool:

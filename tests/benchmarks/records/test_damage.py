@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.records import mlflow_mirror
+from benchmarks.records.store import read_predictions, write_predictions
 from leaderboard import readme
 from leaderboard.load import load_results
 from tests.benchmarks.importing.toys import write
+from tests.kept_records import rewrite
 
 OF_CELL = (
     *("result.json", "predictions_regress.parquet", "predictions_test.parquet"),
@@ -231,6 +233,18 @@ def test_only_the_damaged_part_is_done_again(runs, call, toys):
         done[name] = {each.split()[0] for each in toys.CALLS}
     assert not done["errors.parquet"] & {"fit", "predict", "load"}
     assert done["predictions_test.parquet"] >= {"load", "predict"} and "fit" not in done["predictions_test.parquet"]
+
+
+def test_changed_predictions_are_never_scored_as_they_are(runs, call):
+    (cell, _) = sorted(runs.glob("cells/toy_colours--*"), key=steps_of)
+    before = record_of(cell)["scores"]
+    rewrite(cell, scores=[each | {"protocol_version": 0} for each in before])  # which would only be scored again
+    ids, keypoints = read_predictions(cell, "test")
+    write_predictions(cell, "test", ids, keypoints / 2)
+    status, out, _ = again(call, runs, "toy_colours")
+    assert status == 0 and "predictions_test.parquet has changed since it was recorded: run again" in out
+    assert record_of(cell)["scores"] == before
+    assert (read_predictions(cell, "test")[1] == keypoints).all()
 
 
 def test_a_dry_run_says_what_is_wrong(runs, call):

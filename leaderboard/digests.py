@@ -15,7 +15,7 @@ FIRST_SCHEMA = 5  # records of older versions have no digest
 
 
 class ChangedError(ValueError):
-    """A record is not what was written; the message says what differs."""
+    """A record is not what was written; the message says why, and follows the name of the record or its file."""
 
 
 def content_digest(model: BaseModel) -> str:
@@ -39,5 +39,4 @@ def check_digest(record: ResultRecord) -> None:
     if record.digest is None and record.schema_version < FIRST_SCHEMA:
         return
     if record.digest != content_digest(record):
-        what = "holds no digest" if record.digest is None else "does not have the content that its digest belongs to"
-        raise ChangedError(f"the record of cell {record.cell_id} {what}: it was changed after it was written")
+        raise ChangedError("has lost its digest" if record.digest is None else "has changed since it was recorded")

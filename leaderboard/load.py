@@ -48,7 +48,7 @@ def load_records(runs_dir: Path, warn: Callable[[str], None] = to_stderr) -> lis
         try:
             records.append(read_record(path))
         except ChangedError as error:
-            warn(printable(f"left out {path}: {error}; {CURE}"))
+            warn(printable(f"left out {path.parent}: {path.name} {error}; {CURE}"))
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             warn(printable(f"skipped {path}: not a readable record ({_first_line(error)})"))
     return records
@@ -62,7 +62,7 @@ def read_record(path: Path) -> ResultRecord:
     """
     record = _record(json.loads(path.read_text(encoding="utf-8")), path)
     if record.digest is not None and record.cell_id != path.parent.name:
-        raise ChangedError(f"it is the record of another cell, {record.cell_id}")
+        raise ChangedError(f"is the record of another cell, {record.cell_id}")
     return record
 
 
@@ -83,8 +83,8 @@ def load_results(
                 record = _record(entry, path)
                 records[record.cell_id] = record
         except ChangedError as error:
-            cure = "restore the file, or write the record anew with leaderboard --update and --runs"
-            raise LeaderboardError(printable(f"{path}: {error}; {cure}")) from error
+            text = f"{path}: the record of {entry['cell_id']} {error}; restore the file, such as with git checkout"
+            raise LeaderboardError(printable(text)) from error
         except (OSError, TypeError, ValueError, RecursionError, MemoryError) as error:
             raise LeaderboardError(f"{path} is not a list of records ({_first_line(error)}); write it anew") from error
     return list(records.values())

@@ -41,7 +41,7 @@ def record_fault(output: Path, cell_id: str) -> Fault | None:
     try:
         return cell_fault(output, read_record(folder / RESULT))
     except ChangedError as error:
-        return Fault(f"{RESULT}: {error}")
+        return Fault(f"{RESULT} {error}")
     except (OSError, ValueError, RecursionError, MemoryError, LeaderboardError) as error:
         return Fault(f"{RESULT} cannot be read ({first_line(error)[:200]})")
 

@@ -53,7 +53,8 @@ def leaderboard(
         typer.Option(
             metavar="FILE|FOLDER",
             help="Rewrite the generated tables and lists of this file, or of this folder's .md files; with --runs, "
-            "merge the results of that run directory into the committed ones first; repeatable.",
+            "first merge the results of that run directory into the committed ones, after scoring their predictions again; "
+            "repeatable.",
         ),
     ] = None,
     replace: Annotated[

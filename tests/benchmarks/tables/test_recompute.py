@@ -14,7 +14,6 @@ from leaderboard import readme
 from leaderboard.load import load_results
 from tests.kept_records import rewrite
 
-
 FINISHED: dict[str, Path] = {}  # the shared run, made by the first test
 
 

@@ -134,11 +134,14 @@ def keypoint_column(keypoints: NDArray[np.float64]) -> pa.FixedSizeListArray:
 
 
 def read_keypoints(path: Path) -> tuple[pa.Table, NDArray[np.float64]]:
-    """Read a parquet table, and its column ``keypoints`` as an array (N, K, 2)."""
+    """Read a parquet table, and its column ``keypoints`` as an array (N, K, 2).
+
+    Raises OSError if a page differs from the checksum that ``write_table`` gave it; files of older versions have none.
+    """
     import numpy as np
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    table = pq.read_table(path, page_checksum_verification=True)
     flat = table["keypoints"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return table, np.asarray(flat, dtype=np.float64).reshape(len(table), -1, 2)
 
@@ -149,7 +152,7 @@ def write_table(path: Path, columns: dict[str, Any]) -> None:
     import pyarrow.parquet as pq
 
     with replacing(path) as partial:
-        pq.write_table(pa.table(columns), partial)
+        pq.write_table(pa.table(columns), partial, write_page_checksum=True)
 
 
 def read_columns(path: Path) -> dict[str, list[Any]]:

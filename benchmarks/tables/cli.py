@@ -53,7 +53,7 @@ def leaderboard(
         typer.Option(
             metavar="FILE|FOLDER",
             help="Rewrite the generated tables and lists of this file, or of this folder's .md files; with --runs, "
-            "first merge the results of that run directory into the committed ones, after scoring their predictions again; "
+            "first score the predictions of that run directory again and merge its results into the committed ones; "
             "repeatable.",
         ),
     ] = None,

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 SPLITS: tuple[Split, ...] = ("regress", "test")
 ROUNDING = 1e-6  # relative: what processors and libraries may differ by
-ROUNDING_FLOAT32 = 1e-4  # of protocols that solve in float32, as the released code does
-FLOAT32 = "autolink_released/"
 EXACT = ("unit", "higher_is_better", "n_fit", "n_test", "rank_deficient", "rows")
 
 
@@ -96,7 +94,7 @@ def _difference(record: ResultRecord, folder: Path, dataset: KeypointDataset) ->
         return f"its predictions cannot be scored ({first_line(error)})"
     for kept, again in zip(current, fresh, strict=True):
         for name, one, other in _numbers(kept, again):
-            if not _close(one, other, ROUNDING_FLOAT32 if kept.protocol.startswith(FLOAT32) else ROUNDING):
+            if not _close(one, other, _rounding(kept.protocol)):
                 return f"{name} of {kept.protocol} is {one}, but its predictions give {other}"
     return ""
 
@@ -110,6 +108,12 @@ def _is_current(score: ScoreRecord) -> bool:
     """Whether a score is of the present version of a known protocol."""
     protocol = PROTOCOLS.get(score.protocol)
     return protocol is not None and protocol.version == score.protocol_version
+
+
+def _rounding(protocol: str) -> float:
+    """How much of a value may differ: what is beyond the digits that its protocol has, such as of a float32 solver."""
+    digits = PROTOCOLS[protocol].digits
+    return ROUNDING if digits is None else 10.0**-digits
 
 
 def _numbers(kept: ScoreRecord, again: ScoreRecord) -> Iterable[tuple[str, object, object]]:

@@ -10,15 +10,18 @@ from typing import get_args
 import typer
 
 from benchmarks.errors import UserError, unknown
+from benchmarks.records.checks import examine, whole_records
 from benchmarks.records.image_errors import errors_of
-from benchmarks.settings import choose_profile
+from benchmarks.registry import opener
+from benchmarks.settings import choose_data_root, choose_profile
 from benchmarks.tables.lists import LISTS
+from benchmarks.tables.recompute import recompute
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard import comparisons, readme
 from leaderboard.audit import audit, compare
 from leaderboard.committed_errors import committed_errors
 from leaderboard.image_errors import ErrorsOf
-from leaderboard.load import load_records, load_results
+from leaderboard.load import load_results
 from leaderboard.merge import Merged
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
@@ -72,7 +75,7 @@ def board_text(board: Board, runs: Path, pair: tuple[str, str] | None = None, ba
 def _records(runs: Path) -> list[ResultRecord]:
     """The records of a run directory or of a folder of committed results."""
     committed = not (runs / "cells").is_dir() and any(runs.glob("*.json"))
-    return load_results(runs) if committed else load_records(runs)
+    return load_results(runs) if committed else whole_records(runs)
 
 
 @dataclass(frozen=True)
@@ -190,20 +193,22 @@ def check_pages(paths: Sequence[Path]) -> int:
     return 0
 
 
-def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False) -> int:
+def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False, data_root: Path | None = None) -> int:
     """Rewrite the generated parts of the pages; with ``runs``, merge its records into the committed results first.
 
-    Results and pages change together or not at all. ``replace`` removes the committed results that the run directory
-    does not have from the lists that it has results for. A warning goes to stderr if the results do not all come from
-    one clean commit. A path is a file or a folder. Raises UserError for ``replace`` without ``runs``.
+    Results and pages change together or not at all. A cell that is not as it was recorded, and a record whose scores
+    are not those of its predictions, is not merged; the exit status is then 1. ``replace`` removes the committed
+    results that the run directory does not have from the lists that it has results for. A warning goes to stderr if the
+    results do not all come from one clean commit. A path is a file or a folder. Raises UserError for ``replace``
+    without ``runs`` or with a cell that cannot be merged, and if no cell can be.
     """
     if replace and runs is None:
         raise UserError("--replace removes results that a run directory does not have; name it with --runs DIR")
     found = pages(paths)
     new: dict[Path, Merged] = {}
+    refused = 0
     if runs is not None:
-        boards = [path for path in found if readme.has_block(path, ["leaderboard"])] or found
-        new = readme.merged_lists(boards, load_records(runs), SUITES, replace=replace)
+        new, refused = _merged(found, runs, replace, data_root)
     if unclean := readme.unclean(instead=new):
         _warn(unclean)
     errors = errors_of(runs) if runs is not None else None
@@ -213,7 +218,31 @@ def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False
         typer.echo(f"{file}: {len(merged.records)} records ({merged.counts()}){missing}")
     for path in found:
         typer.echo(f"{path}: {'tables renewed' if changed[path] else 'tables were up to date'}")
-    return 0
+    return 1 if refused else 0
+
+
+def _merged(paths: Sequence[Path], runs: Path, replace: bool, data_root: Path | None) -> tuple[dict[Path, Merged], int]:
+    """The committed lists with the records of a run directory merged in, and the number of cells that are refused."""
+    boards = [path for path in paths if readme.has_block(path, ["leaderboard"])] or paths
+    there = examine(runs)
+    wanted: set[str] = set()
+    if there.records:
+        lists = readme.merged_lists(boards, there.records, SUITES, replace=replace)
+        wanted = {record.cell_id for merged in lists.values() for record in merged.records}
+    records = [record for record in there.records if record.cell_id in wanted]
+    checked = recompute(runs, records, opener(choose_data_root(data_root)[0]))
+    for line in checked.refused.values():
+        typer.echo(line, err=True)
+    refused = len(there.left_out) + len(checked.refused)
+    kept = [record for record in records if record.cell_id not in checked.refused]
+    if refused and (replace or not kept):
+        why = "--replace would remove their committed results" if kept else "nothing is left to merge"
+        raise UserError(f"{refused} cells of {runs} are refused, as the lines above say: {why}; nothing changed")
+    for line in checked.lines():
+        typer.echo(line)
+    if old := sum(record.digest is None for record in kept):
+        typer.echo(f"{old} records are of an older version, without digests: other changes to them are not noticed")
+    return readme.merged_lists(boards, kept, SUITES, replace=replace), refused
 
 
 def _update_options(paths: Iterable[Path]) -> str:

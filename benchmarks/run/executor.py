@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
+import os
+import re
 import shutil
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from benchmarks.errors import first_line
+from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
 from benchmarks.records.provenance import peak_memory_mb, provenance, reset_peak_memory
-from benchmarks.records.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
+from benchmarks.records.store import (
+    HISTORY,
+    OVERLAY,
+    Store,
+    has_predictions,
+    read_columns,
+    write_predictions,
+    write_record,
+    write_table,
+)
 from benchmarks.registry import method_class
 from benchmarks.run.cells import Cell
 from benchmarks.run.distributed import Coordinator, fit_images
@@ -24,7 +36,7 @@ from benchmarks.run.predictions import PartialPredictions, predict_all
 from benchmarks.run.scoring import remarks, score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
 from benchmarks.tasks import plain_name
-from leaderboard.files import write_atomically
+from leaderboard.files import replacing
 from leaderboard.records import Failure, ResultRecord
 from methods.base import MethodError
 
@@ -37,19 +49,29 @@ if TYPE_CHECKING:
     from methods.base import Method
 
     Made = tuple[NDArray[np.float64], float]
+    Stamp = tuple[int, int] | None
 
 FIT = "fit.json"
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")  # in the text of a SafetensorError
+
+
+class NotRecorded(UserError):
+    """The failure of a cell cannot be recorded, because nothing can be written to the run directory."""
+
+    def __init__(self, record: ResultRecord, reason: str) -> None:
+        super().__init__(reason)
+        self.record = record
 
 
 class Executor(Protocol):
     """Runs cells and keeps their records in the run directory."""
 
     def submit(self, cell: Cell) -> ResultRecord:
-        """Run a cell; if it fails, the record says so."""
+        """Run a cell; if it fails, the record says so. Raises NotRecorded if no record can be written."""
         ...
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
-        """Score the cached predictions of a finished cell again."""
+        """Score the cached predictions of a finished cell again. Raises NotRecorded as ``submit`` does."""
         ...
 
 
@@ -81,36 +103,43 @@ class InProcess:
 
     def submit(self, cell: Cell) -> ResultRecord:
         """Run a cell; its folder appears when it is complete, or with a record of the failure."""
-        folder = self._store.cells / cell.id
         try:
-            with self._store.staged(folder) as filling:
+            with self._store.staged(self._store.cells / cell.id) as filling:
                 record = self._run(cell, filling)
                 write_record(filling, record)
         except Exception as error:
-            record = self._failed(cell, error)
-            with self._store.staged(folder) as filling:
-                write_record(filling, record)
+            return self._failed(cell, error)
         return record
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
-        """Score the cached predictions again and replace the record; without predictions, run the cell."""
+        """Score the cached predictions again and replace the record; run the cell if they cannot be read."""
         folder = self._store.cells / cell.id
-        try:
-            dataset = self._open(cell.dataset)
-            scores = score_cell(cell, folder, dataset)
-            found = record.provenance | remarks(cell, dataset, scores)
-            renewed = record.model_copy(update={"scores": score_records(scores), "provenance": found})
-        except FileNotFoundError:
+        if not has_predictions(folder):
             return self.submit(cell)
+        try:
+            with self._store.staged(folder) as filling:
+                _copy_files(folder, filling)  # the pictures stay
+                dataset = self._open(cell.dataset)
+                scores = score_cell(cell, filling, dataset)
+                found = record.provenance | remarks(cell, dataset, scores)
+                renewed = record.model_copy(update={"scores": score_records(scores), "provenance": found})
+                write_record(filling, renewed)
         except Exception as error:
-            renewed = self._failed(cell, error)
-        write_record(folder, renewed)
+            return self._failed(cell, error)
         return renewed
 
     def _failed(self, cell: Cell, error: Exception) -> ResultRecord:
+        """Record a failure. Raises NotRecorded if that is impossible."""
         trace = "".join(traceback.format_exception(error))
         failure = Failure(type=type(error).__name__, message=first_line(error), traceback=trace)
-        return cell.record(provenance=provenance(self._device), failure=failure)
+        record = cell.record(provenance=provenance(self._device), failure=failure)
+        try:
+            written = self._store.record_failure(record)
+        except Exception as unwritten:
+            raise NotRecorded(record, first_line(unwritten)) from error
+        if not written:
+            self._progress.say(f"the record of an earlier run of {cell.id} is kept")
+        return record
 
     def _run(self, cell: Cell, folder: Path) -> ResultRecord:
         reset_peak_memory(self._device)
@@ -133,14 +162,13 @@ class InProcess:
     def _fit(self, cell: Cell, method: Method, folder: Path, seconds: dict[str, float]) -> dict[str, bool]:
         """Fit, or load a finished fit of the same identity; returns ``fit_reused`` and ``fit_resumed``.
 
-        If the fit continues from a checkpoint, ``fit_resumed`` is True, and ``seconds`` counts from that checkpoint.
+        If the fit continues from a checkpoint, ``fit_resumed`` is True, and ``seconds`` counts from that checkpoint. If
+        another run has kept the same fit in the meantime, that one is loaded, so that the cells of both share it.
         """
         kept = self._store.fits / cell.fit_id
+        before = _stamp(kept)
         may_reuse = (kept / FIT).exists() and (not self._refit or cell.fit_id in self._fitted)
-        if may_reuse and _loads(method, kept):
-            seconds["fit"] = json.loads((kept / FIT).read_text())["seconds"]
-            if (kept / HISTORY).exists():
-                (folder / HISTORY).write_bytes((kept / HISTORY).read_bytes())
+        if may_reuse and self._loads(method, kept, folder, seconds):
             return {"fit_reused": True, "fit_resumed": False}
         self._store.drop_partial(cell.fit_id)  # predictions of an earlier fit are not continued with this one
         resumed = self._give_checkpoints(cell, method)
@@ -150,18 +178,47 @@ class InProcess:
         with _timed(seconds, "fit"):
             method.fit(images, keypoints_given(cell, self._open), cell.seed, stage)
         _write_history(folder, stage.history)
-        self._keep_fit(kept, method, stage.history, seconds["fit"])
+        is_kept = self._keep_fit(kept, method, stage.history, seconds["fit"], before)
         self._fitted.add(cell.fit_id)
+        if not is_kept and self._loads(method, kept, folder, seconds):
+            return {"fit_reused": True, "fit_resumed": False}
         return {"fit_reused": False, "fit_resumed": resumed}
 
-    def _keep_fit(self, kept: Path, method: Method, history: list[dict[str, float]], seconds: float) -> None:
+    def _loads(self, method: Method, kept: Path, folder: Path, seconds: dict[str, float]) -> bool:
+        """Load a kept fit with its seconds and curves; False, with a line that says why, if any of it is broken."""
+        history = kept / HISTORY
         try:
-            with self._store.staged(kept) as filling:
-                method.save(filling)
-                _write_history(filling, history)
-                write_atomically(filling / FIT, json.dumps({"seconds": seconds}))
-        except MethodError:
-            return  # the method has nothing to save
+            method.load(kept)
+            spent = float(json.loads((kept / FIT).read_text(encoding="utf-8"))["seconds"])
+            if not 0 <= spent < math.inf:
+                raise ValueError(f"got {spent} seconds in {FIT}")
+            curves = history.read_bytes() if history.exists() else None
+            if curves is not None:
+                read_columns(history)
+        except Exception as error:  # a damaged file can raise anything
+            self._progress.say(f"the fit in {kept} cannot be read ({first_line(error)}): fitting again", "yellow")
+            return False
+        seconds["fit"] = spent
+        if curves is not None:
+            with replacing(folder / HISTORY) as partial:
+                partial.write_bytes(curves)
+        return True
+
+    def _keep_fit(
+        self, kept: Path, method: Method, history: list[dict[str, float]], seconds: float, before: Stamp
+    ) -> bool:
+        """Keep a fit, unless the folder has another one than ``before``; returns whether this one is there now."""
+        mine = None
+        with (
+            suppress(MethodError),  # there is nothing to save
+            self._store.staged(kept, lambda old: _stamp(old) not in (None, before, mine)) as filling,
+        ):
+            _save(method, filling)
+            _write_history(filling, history)
+            with replacing(filling / FIT) as partial:
+                partial.write_text(json.dumps({"seconds": seconds}), encoding="utf-8")
+            mine = _stamp(filling)
+        return mine in (None, _stamp(kept))
 
     def _give_checkpoints(self, cell: Cell, method: Method) -> bool:
         """Set the folder for the method's checkpoints; returns whether the folder exists already."""
@@ -205,12 +262,29 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     seconds[name] = time.perf_counter() - started
 
 
-def _loads(method: Method, folder: Path) -> bool:
+def _stamp(folder: Path) -> Stamp:
+    """What tells the fit in a folder from another one, None without a fit."""
     try:
-        method.load(folder)
-    except MethodError:
-        return False  # the kept fit is broken: fit again
-    return True
+        found = (folder / FIT).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def _save(method: Method, folder: Path) -> None:
+    """Save a fit. Raises OSError, also for that in the text of a SafetensorError."""
+    try:
+        method.save(folder)
+    except Exception as error:
+        if number := _OS_ERROR.search(str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(folder)) from error
+        raise
+
+
+def _copy_files(folder: Path, to: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, to / path.name)
 
 
 def _write_history(folder: Path, history: list[dict[str, float]]) -> None:

@@ -10,7 +10,7 @@ from benchmarks.errors import correctable
 from benchmarks.progress import Progress, duration
 from benchmarks.records.store import Store
 from benchmarks.run.cells import Cell
-from benchmarks.run.executor import Executor
+from benchmarks.run.executor import Executor, NotRecorded
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.scoring import is_current
@@ -25,10 +25,17 @@ NO_LANDMARKS = "no landmarks: keypoints only"
 
 @dataclass
 class Outcome:
-    """The records of a run by cell id, and its exit status if a signal stopped it, else 0."""
+    """The records of a run by cell id, and its exit status if a signal stopped it, else 0.
+
+    ``unrecorded`` holds the ids of failed cells whose failure is not kept in the run directory. ``unwritable`` says why
+    the run directory could not be written, '' if it could; ``left`` is the number of cells that were not tried then.
+    """
 
     records: dict[str, ResultRecord] = field(default_factory=dict)
     stopped: int = 0
+    unrecorded: set[str] = field(default_factory=set)
+    unwritable: str = ""
+    left: int = 0
 
     @property
     def interrupted(self) -> bool:
@@ -40,6 +47,8 @@ class Outcome:
         """0 without failures, 2 if the user can correct all of them, else 1; 130 after Ctrl-C, 143 after SIGTERM."""
         if self.stopped:
             return self.stopped
+        if self.unwritable:
+            return 2
         types = {record.failure.type for record in self.records.values() if record.failure}
         if not types:
             return 0
@@ -63,18 +72,36 @@ def drive(
     overwrite: Overwrite,
     track: Callable[[ResultRecord], None],
 ) -> Outcome:
-    """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM end the loop."""
+    """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM end the loop.
+
+    As soon as nothing can be written to the run directory, no further cell is tried.
+    """
     outcome = Outcome()
     try:
         with progress.running():
             for cell in plan.cells:
-                record, is_new = _one(cell, store, executor, progress, overwrite)
+                if outcome.unwritable and decide(cell, store.record(cell.id), overwrite) != "keep":
+                    outcome.left += 1
+                    continue
+                try:
+                    record, is_new = _one(cell, store, executor, progress, overwrite)
+                except NotRecorded as error:
+                    outcome.unwritable, record, is_new = str(error), error.record, False
+                    progress.finish(_verdict(record), "red")
                 outcome.records[cell.id] = record
-                if is_new:
+                if record.failure and not _is_kept(record, store):
+                    outcome.unrecorded.add(cell.id)
+                elif is_new:
                     track(record)
     except KeyboardInterrupt as stop:
         outcome.stopped = exit_status(stop)
     return outcome
+
+
+def _is_kept(record: ResultRecord, store: Store) -> bool:
+    """Whether the run directory holds this failure, and not a finished record."""
+    kept = store.record(record.cell_id)
+    return kept is not None and kept.status == "failed"
 
 
 def _one(

@@ -112,7 +112,7 @@ class Staging:
         with suppress(OSError, ValueError):
             _, name, place = claim.read_text("utf-8").split("\n")
             parent, inside = Path(place).parts
-            if parent in ("cells", "fits") and name == Path(name).name and inside != "..":
+            if parent in ("cells", "fits") and _is_name(name) and _is_name(inside):
                 _moved(self.folder / name, self._output / parent / inside)
 
 
@@ -161,6 +161,10 @@ def _moved(filling: Path, folder: Path) -> bool:
             return False
         raise
     return True
+
+
+def _is_name(text: str) -> bool:
+    return Path(text).name == text and text not in ("", "..")
 
 
 def _claimed_by(claim: Path) -> str:

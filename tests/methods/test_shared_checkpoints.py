@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,7 +54,7 @@ def test_removing_fails_at_nothing(file, tmp_path, there):
 
 
 def test_a_fit_without_steps_keeps_its_selection(pipeline: Path, tmp_path: Path):
-    settings = {"steps": 0, "selection_images": 4, "checkpoint_every": 1}
+    settings: dict[str, Any] = {"steps": 0, "selection_images": 4, "checkpoint_every": 1}
     whole = bits(learn(pipeline, None, **settings))
     method = make(pipeline, **settings)
     method.checkpoints = tmp_path / "fit.partial"

@@ -90,6 +90,7 @@ class Staging:
                 with suppress(FileNotFoundError):
                     folder.rename(old)
         finally:
+            self._finish(claim)  # after Ctrl-C between the two renames
             remove(old)
             claim.unlink(missing_ok=True)
 

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from benchmarks.errors import UserError
-from benchmarks.records.staging import Staging
+from benchmarks.records.staging import Staging, remove
 from leaderboard.files import FULL, cannot_write, replacing
 from leaderboard.records import ResultRecord
 
@@ -72,13 +71,13 @@ class Store:
 
     def drop_partial(self, fit_id: str) -> None:
         """Remove the unfinished predictions of a fit."""
-        shutil.rmtree(self.partial(fit_id), ignore_errors=True)
+        remove(self.partial(fit_id))
         with suppress(OSError):
             self._partial.rmdir()
 
     def drop_checkpoints(self, fit_id: str) -> None:
         """Remove the checkpoints of a fit."""
-        shutil.rmtree(self.checkpoints(fit_id), ignore_errors=True)
+        remove(self.checkpoints(fit_id))
 
     @contextmanager
     def staged(self, folder: Path, keeps: Callable[[Path], bool] = lambda old: False) -> Iterator[Path]:

@@ -223,8 +223,8 @@ class InProcess:
     def _give_checkpoints(self, cell: Cell, method: Method) -> bool:
         """Set the folder for the method's checkpoints; returns whether the folder exists already."""
         method.checkpoints = self._store.checkpoints(cell.fit_id)
-        if self._refit:
-            shutil.rmtree(method.checkpoints, ignore_errors=True)
+        if self._refit or not method.checkpoints.is_dir():
+            self._store.drop_checkpoints(cell.fit_id)
         return method.checkpoints.exists()
 
     def _predict_splits(self, cell: Cell, method: Method, dataset: KeypointDataset, folder: Path) -> float:

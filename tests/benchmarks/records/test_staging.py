@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +80,24 @@ def test_an_error_leaves_the_folder_as_it_was(tmp_path, kind):
     with pytest.raises(RuntimeError):
         broken()
     assert content(tmp_path / "cells" / "a") == {"first": "old", "second": "old"}
+    assert not list((tmp_path / "staging").iterdir())
+
+
+def test_a_stop_between_two_renames_loses_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(staging, "exchanged", lambda one, other: False)
+    put(tmp_path, "old")
+    rename = Path.rename
+
+    def stopped(self, target):
+        rename(self, target)
+        if str(target).endswith(".old"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            put(tmp_path, "new")
+    assert content(tmp_path / "cells" / "a") == {"first": "new", "second": "new"}
     assert not list((tmp_path / "staging").iterdir())
 
 

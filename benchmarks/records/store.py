@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -128,6 +129,13 @@ def write_record(folder: Path, record: ResultRecord) -> None:
     """Write ``result.json``; a cell exists once it has this file. Raises OSError if that fails."""
     with replacing(folder / RESULT) as partial:
         partial.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def copy_files(folder: Path, to: Path) -> None:
+    """Copy the files of a cell's folder, not what is in folders below it."""
+    for path in folder.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, to / path.name)
 
 
 def predictions_path(folder: Path, split: str) -> Path:

@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import shutil
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from benchmarks.records.store import (
     HISTORY,
     OVERLAY,
     Store,
+    copy_files,
     has_predictions,
     read_columns,
     write_predictions,
@@ -118,7 +118,7 @@ class InProcess:
             return self.submit(cell)
         try:
             with self._store.staged(folder) as filling:
-                _copy_files(folder, filling)  # the pictures stay
+                copy_files(folder, filling)  # the pictures stay
                 dataset = self._open(cell.dataset)
                 scores = score_cell(cell, filling, dataset)
                 found = record.provenance | remarks(cell, dataset, scores)
@@ -279,12 +279,6 @@ def _save(method: Method, folder: Path) -> None:
         if number := _OS_ERROR.search(str(error)):
             raise OSError(int(number[1]), os.strerror(int(number[1])), str(folder)) from error
         raise
-
-
-def _copy_files(folder: Path, to: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_file():
-            shutil.copyfile(path, to / path.name)
 
 
 def _write_history(folder: Path, history: list[dict[str, float]]) -> None:

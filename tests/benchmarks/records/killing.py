@@ -16,11 +16,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
+PHASES = ("run", "toy", "import", "imported", "mirror", "update")
 ROOT = Path(__file__).resolve().parents[3]
 # Counts the changes of files below argv[2] and kills the process before number argv[1]; 0 lists them in argv[3].
 PROGRAM = """
@@ -136,8 +138,9 @@ class Count:
     left: list[str] = field(default_factory=list)
 
     def note(self, what: str, status: int, equal: bool, left: list[str]) -> None:
-        """Count a kill and the command after it."""
+        """Count a kill and the command after it, and print a line."""
         self.killed += 1
+        print(f"{what}: exit status {status}, {'equal' if equal else 'UNEQUAL'}, {len(left)} left", flush=True)
         self.stuck += [f"{what}: exit status {status}"] if status else []
         self.unequal += [] if equal else [what]
         self.left += [f"{what}: {' '.join(left)}"] if left else []
@@ -162,7 +165,6 @@ def kill_runs(name: str, commands: Sequence[Command], output: Path, kills: int, 
             continue
         status = commands[-1].run()
         count.note(what, status, kept(output) == expected, leftovers(output))
-        print(f"{what}: exit status {status}", flush=True)
 
 
 def kill_updates(folder: Path, runs: Path, kills: int, count: Count) -> None:
@@ -188,58 +190,56 @@ def kill_updates(folder: Path, runs: Path, kills: int, count: Count) -> None:
             continue
         status = command.run()
         count.note(what, status, texts() == expected, leftovers(tree))
-        print(f"{what}: exit status {status}", flush=True)
 
 
 def to_import(output: Path, path: Path) -> None:
-    """Write the keypoints of the one cell of a run directory as a file in the neutral format."""
-    parts = [pq.read_table(part) for part in sorted(output.glob("cells/*/predictions_*.parquet"))]
+    """Write the keypoints of a run's baseline as a file in the neutral format."""
+    parts = [pq.read_table(part) for part in sorted(output.glob("cells/grid--*/predictions_*.parquet"))]
     pq.write_table(pa.concat_tables(parts), path)
 
 
 def toy_run(root: Path, output: Path, *options: str) -> Command:
     """``run`` of the toy method and a baseline on a toy task."""
-    fixed = [
-        "--method",
-        "toy_colours",
-        "--method",
-        "grid",
-        "--task",
-        "toy",
-        "--data-root",
-        str(root),
-        "--device",
-        "cpu",
-    ]
-    arguments = ["run", *fixed, "--no-mlflow", "--no-floors", "--output", str(output), *options]
+    fixed = ["--task", "toy", "--data-root", str(root), "--device", "cpu", "--no-mlflow", "--no-floors"]
+    arguments = ["run", "--method", "toy_colours", "--method", "grid", *fixed, "--output", str(output), *options]
     return Command(arguments, output, str(ROOT / "tests" / "plugins"))
 
 
-def main(kills: int = 40) -> None:
-    """Kill commands and print how many of the next ones ended unequal, stuck or with something left."""
-    count, few = Count(), max(kills // 8, 1)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        output = folder / "runs"
-        of_task = ["--profile", "mini", "--task", "cub_001", "--output", str(output)]
-        run = ["run", *of_task, "--device", "cpu", "--no-mlflow"]
+def kill_phase(phase: str, folder: Path, kills: int, count: Count) -> None:
+    """Kill the commands of one phase, in a folder of its own."""
+    output = folder / "runs"
+    of_task = ["--profile", "mini", "--task", "cub_001", "--output", str(output)]
+    run = ["run", *of_task, "--device", "cpu", "--no-mlflow"]
+    grid = Command([*run, "--method", "grid"], output)
+    if phase == "run":
         small = ["--limit", "4", "--method", "stable_keypoints", "--set", "stable_keypoints.steps=4"]
         small += ["--set", "stable_keypoints.checkpoint_every=1", "--set", "stable_keypoints.selection_images=2"]
-        kill_runs("run", [Command([*run, *small, "--no-floors"], output)], output, few, count)
-        shutil.rmtree(output)
-        kill_runs("run of a toy", [toy_run(folder, output)], output, kills - 5 * few, count)
-        shutil.rmtree(output)
-        grid = Command([*run, "--method", "grid"], output)
-        kill_runs("mirror", [grid, Command(["mirror", "--output", str(output)], output)], output, few, count)
-        whole = (folder / "runs.before").rename(folder / "whole")
-        kill_updates(folder, whole, few, count)
-        to_import(whole, folder / "mine.parquet")
+        kill_runs(phase, [Command([*run, *small, "--no-floors"], output)], output, kills, count)
+    elif phase == "toy":
+        kill_runs(phase, [toy_run(folder, output)], output, kills, count)
+    elif phase == "mirror":
+        kill_runs(phase, [grid, Command(["mirror", "--output", str(output)], output)], output, kills, count)
+    elif phase == "update":
+        grid.run()
+        kill_updates(folder, output, kills, count)
+    else:
+        grid.run()
+        to_import(output, folder / "mine.parquet")
         shutil.rmtree(output)
         take = Command(["import", "neutral", str(folder / "mine.parquet"), "--method", "Mine", *of_task], output)
-        kill_runs("import", [take], output, few, count)
-        shutil.rmtree(output)
         mine = Command([*run, "--method", f"imported:{output / 'imports' / 'mine'}"], output)
-        kill_runs("run of an import", [take, mine], output, few, count)
+        kill_runs(phase, [take] if phase == "import" else [take, mine], output, kills, count)
+
+
+def main(
+    kills: Annotated[int, typer.Option(help="Kills in all.")] = 40,
+    only: Annotated[list[str] | None, typer.Option(help=f"Phase, one of {', '.join(PHASES)}; repeatable.")] = None,
+) -> None:
+    """Kill commands and print how many of the next ones ended unequal, stuck or with something left."""
+    count = Count()
+    for phase in only or PHASES:
+        with tempfile.TemporaryDirectory() as folder:
+            kill_phase(phase, Path(folder), -(-kills // len(only or PHASES)), count)
     print(f"{count.killed} kills: {len(count.unequal)} unequal, {len(count.stuck)} stuck, {len(count.left)} left over")
     for line in [*count.unequal, *count.stuck, *count.left]:
         print(line)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FILE = "checkpoint.safetensors"
 SHA256 = "sha256"  # of the tensors, beside the fit's description in the header
+ATTEMPTS = 10  # to write a checkpoint
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger(__name__)
 
@@ -115,26 +116,31 @@ class CheckpointFile:
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         data = save(whole, {"fit": json.dumps(self._fit), SHA256: content_sha256(whole)})
         beside = self._path.with_name(f".{FILE}.{os.getpid()}")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self._path)
-        except OSError as error:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise MethodError(
-                f"cannot write checkpoint {self._path}: {error.strerror or error}; free some space and run again, "
-                f"or turn checkpoints off with --set {self._fit['method']}.checkpoint_every=0"
-            ) from error
+        for last in [False] * (ATTEMPTS - 1) + [True]:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with beside.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(self._path)
+                return
+            except OSError as error:
+                if isinstance(error, FileNotFoundError) and not last:
+                    continue  # another process that ends the same fit removed the folder or the file
+                with suppress(OSError):
+                    beside.unlink(missing_ok=True)
+                raise MethodError(
+                    f"cannot write checkpoint {self._path}: {error.strerror or error}; make room or make it writable "
+                    "and run the same command again, or turn checkpoints off with "
+                    f"--set {self._fit['method']}.checkpoint_every=0"
+                ) from error
 
     def remove(self) -> None:
-        """Delete the checkpoint and its folder once the fit is complete."""
-        for file in self._folder.glob(f"*{FILE}*"):
-            file.unlink(missing_ok=True)
-        if self._folder.is_dir() and not any(self._folder.iterdir()):
+        """Delete the checkpoint and its folder once the fit is complete, as far as that is possible."""
+        with suppress(OSError):  # another process may fit the same and write here
+            for file in self._folder.glob(f"*{FILE}*"):
+                file.unlink(missing_ok=True)
             self._folder.rmdir()
 
 

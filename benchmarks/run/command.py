@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
 from benchmarks.records.mlflow_mirror import Tracker
 from benchmarks.records.mlflow_store import has_store, next_step, problem
@@ -34,6 +34,7 @@ from benchmarks.run.summary import (
 )
 from benchmarks.settings import DATA_ROOT, choose_custom, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
+from leaderboard.errors import LeaderboardError
 from leaderboard.records import ResultRecord
 from leaderboard.text import printable
 
@@ -134,11 +135,12 @@ def _tasks_on(names: Sequence[str], keypoints: int | None, datasets: Open) -> li
 
 
 def _drop_partial(store: Store, plan: Plan, outcome: Outcome) -> None:
-    """Remove the partial predictions of fits whose cells are all done."""
+    """Remove the partial predictions and the checkpoints of fits whose cells are all done."""
     done = {cell_id for cell_id, record in outcome.records.items() if record.status == "done"}
     needed = {cell.fit_id for cell in plan.cells if cell.id not in done}
     for fit_id in {cell.fit_id for cell in plan.cells} - needed:
         store.drop_partial(fit_id)
+        store.drop_checkpoints(fit_id)
 
 
 def _nothing_to_run(plan: Plan) -> str:
@@ -152,7 +154,12 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
     tasks = [task.id for task in request.tasks]
     print_table(console, outcome.records.values(), tasks, request.profile)
     print_outdated(console, outcome.outdated)
-    leaderboards = write_leaderboards(store, tasks, request.profile)
+    errors: list[str] = []
+    leaderboards: list[Path] = []
+    try:
+        leaderboards += [] if outcome.unwritable else write_leaderboards(store, tasks, request.profile)
+    except LeaderboardError as error:
+        errors.append(f"error: {first_line(error)}")
     print_files(console, store, outcome, leaderboards, mlflow)
     failures = _failures(outcome.records.values())
     if outcome.interrupted:
@@ -160,9 +167,13 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
         console.print(f"interrupted: {done} finished cells are kept; run the same command again to continue")
     for reason, cells in failures.items():
         others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        text = printable(f"failed: {cells[0]}{others}: {reason}")
-        Console(stderr=True).print(Text(text, style="red"), soft_wrap=True)
-    return outcome.exit_status
+        errors.append(f"failed: {cells[0]}{others}: {reason}")
+    if outcome.unwritable:
+        left = f"; {outcome.left} not tried" if outcome.left else ""
+        errors.append(f"error: {outcome.unwritable}, which goes on where this one stopped{left}")
+    for text in errors:
+        Console(stderr=True).print(Text(printable(text), style="red"), soft_wrap=True)
+    return outcome.exit_status or (2 if errors else 0)
 
 
 def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
@@ -191,7 +202,8 @@ class _Mirror:
 
     def finish(self, outcome: Outcome) -> str:
         """Close the MLflow run, and add records that it lacks; returns the command or address that opens its page."""
-        cells = [] if outcome.interrupted else list(outcome.records)
+        kept = [cell_id for cell_id in outcome.records if cell_id not in outcome.unrecorded]
+        cells = [] if outcome.interrupted else kept
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.exit_status else "FINISHED"
         if cells:
             self._announce()

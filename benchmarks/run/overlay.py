@@ -16,6 +16,7 @@ from benchmarks.drawing.page import GAP, Panel, font, make_page
 from benchmarks.drawing.views import View, around, blank_padding, without_padding
 from benchmarks.records.store import read_predictions
 from benchmarks.run.cells import Cell
+from leaderboard.files import replacing
 from metrics.protocols import PROTOCOLS, value_text
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def write_overlay(path: Path, cell: Cell, folder: Path, dataset: KeypointDataset
     if score is not None:
         panels.append(_landmark_panel(images, score, dataset))
     heading = f"{cell.title}, {cell.task.id}, {cell.profile} profile, seed {cell.seed}"
-    make_page(heading, panels).save(path)
+    with replacing(path) as partial:
+        make_page(heading, panels).save(partial, format="png")
 
 
 def spread_out(total: int, count: int) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from benchmarks.progress import Progress, duration
 from benchmarks.records.checks import lost_fit, record_fault
 from benchmarks.records.store import Store
 from benchmarks.run.cells import Cell
-from benchmarks.run.executor import Executor
+from benchmarks.run.executor import Executor, NotRecorded
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.scoring import is_current
@@ -30,11 +30,16 @@ class Outcome:
     """The records of a run by cell id, and its exit status if a signal stopped it, else 0.
 
     ``outdated`` has a line for each method whose source changed since a kept number was measured, by method.
+    ``unrecorded`` holds the ids of failed cells whose failure is not kept in the run directory. ``unwritable`` says why
+    the run directory could not be written, '' if it could; ``left`` is the number of cells that were not tried then.
     """
 
     records: dict[str, ResultRecord] = field(default_factory=dict)
     stopped: int = 0
     outdated: dict[str, str] = field(default_factory=dict)
+    unrecorded: set[str] = field(default_factory=set)
+    unwritable: str = ""
+    left: int = 0
 
     @property
     def interrupted(self) -> bool:
@@ -46,6 +51,8 @@ class Outcome:
         """0 without failures, 2 if the user can correct all of them, else 1; 130 after Ctrl-C, 143 after SIGTERM."""
         if self.stopped:
             return self.stopped
+        if self.unwritable:
+            return 2
         types = {record.failure.type for record in self.records.values() if record.failure}
         if not types:
             return 0
@@ -103,22 +110,40 @@ def drive(
     overwrite: Overwrite,
     track: Callable[[ResultRecord], None],
 ) -> Outcome:
-    """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM end the loop."""
+    """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM end the loop.
+
+    As soon as nothing can be written to the run directory, no further cell is tried.
+    """
     outcome = Outcome()
     try:
         with progress.running():
             for cell in plan.cells:
-                record, is_new = _one(cell, store, executor, progress, overwrite)
+                if outcome.unwritable and decide(cell, store, overwrite).action != "keep":
+                    outcome.left += 1
+                    continue
+                try:
+                    record, is_new = _one(cell, store, executor, progress, overwrite)
+                except NotRecorded as error:
+                    outcome.unwritable, record, is_new = str(error), error.record, False
+                    progress.finish(_verdict(record), "red")
                 outcome.records[cell.id] = record
                 line = outdated(cell, record)
                 if line and cell.method_id not in outcome.outdated:
                     outcome.outdated[cell.method_id] = line
                     progress.say(f"{cell.method_id}: {line}", "yellow")
-                if is_new:
+                if record.failure and not _is_kept(record, store):
+                    outcome.unrecorded.add(cell.id)
+                elif is_new:
                     track(record)
     except KeyboardInterrupt as stop:
         outcome.stopped = exit_status(stop)
     return outcome
+
+
+def _is_kept(record: ResultRecord, store: Store) -> bool:
+    """Whether the run directory holds this failure, and not a finished record."""
+    kept = store.record(record.cell_id)
+    return kept is not None and kept.status == "failed"
 
 
 def _one(

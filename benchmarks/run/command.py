@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
 from benchmarks.records.mlflow_mirror import Tracker
 from benchmarks.records.mlflow_store import has_store, next_step, problem

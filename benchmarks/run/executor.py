@@ -88,9 +88,10 @@ class InProcess:
         """Run a cell; its folder appears when it is complete, or with a record of the failure."""
         try:
             with self._store.staged(self._store.cells / cell.id) as filling:
-                return write_record(filling, self._run(cell, filling))
+                record = write_record(filling, self._run(cell, filling))
         except Exception as error:
             return self._failed(cell, error)
+        return record
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
         """Score the cached predictions again and replace the record; run the cell if they cannot be read."""

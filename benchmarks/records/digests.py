@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from benchmarks.registry import METHODS
 from leaderboard.digests import content_digest
-from leaderboard.files import write_atomically
+from leaderboard.files import replacing
 from methods.files import file_sha256
 from methods.imported import paths
 
@@ -71,10 +71,14 @@ def changed_file(folder: Path, digests: Mapping[str, str]) -> str:
 
 
 def write_fit(folder: Path, name: str, seconds: float, source: Mapping[str, str]) -> None:
-    """Write ``fit.json`` for the files in ``folder``, which becomes the fit's folder called ``name``."""
+    """Write ``fit.json`` for the files in ``folder``, which becomes the fit's folder called ``name``.
+
+    Raises OSError if that fails.
+    """
     found = FitRecord(seconds=seconds, fit=name, files=_files_below(folder), source=dict(source))
     found = found.model_copy(update={"digest": content_digest(found)})
-    write_atomically(folder / FIT, found.model_dump_json() + "\n")
+    with replacing(folder / FIT) as partial:
+        partial.write_text(found.model_dump_json() + "\n", encoding="utf-8")
 
 
 def read_fit(folder: Path) -> FitRecord | None:

@@ -105,9 +105,10 @@ class InProcess:
                 scores = score_cell(cell, filling, dataset)
                 found = record.provenance | remarks(cell, dataset, scores)
                 renewed = record.model_copy(update={"scores": score_records(scores), "provenance": found})
-                write_record(filling, renewed)
+                renewed = write_record(filling, renewed)
         except Exception as error:
             return self._failed(cell, error)
+        return renewed
 
     def _failed(self, cell: Cell, error: Exception) -> ResultRecord:
         """Record a failure. Raises NotRecorded if that is impossible."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -154,25 +155,17 @@ def test_the_mirror_leaves_the_cell_out(damaged, runs, call, monkeypatch):
     cell, file = damaged
     logged = []
 
-    class Store:
-        def __init__(self, output, command):
-            pass
+    def add(tracker, cell):
+        logged.append(cell.folder.name)
+        return True
 
-        def missing(self, records):
-            return list(records)
-
-        def log(self, record):
-            logged.append(record.cell_id)
-
-        def log_pictures(self, records):
-            return []
-
-        def finish(self, status):
-            pass
-
-    monkeypatch.setattr(mlflow_mirror, "Tracker", Store)
+    monkeypatch.setattr(mlflow_mirror.Tracker, "_add", add)
+    monkeypatch.setattr(mlflow_mirror.Tracker, "_connect", lambda tracker: None)
+    monkeypatch.setattr(mlflow_mirror.Tracker, "finish", lambda tracker, status: None)
+    monkeypatch.setattr(mlflow_mirror, "all_runs", lambda client, experiment: [])
+    monkeypatch.setattr(mlflow_mirror, "writing", lambda output: nullcontext())
     status, _, err = call("mirror", "--output", runs)
-    assert status == 0
+    assert status == 1
     assert names_it(err, cell, file)
     assert cell.name not in logged and len(logged) >= 2
 

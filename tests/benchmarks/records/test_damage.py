@@ -251,10 +251,9 @@ def test_a_dry_run_says_what_is_wrong(runs, call):
 def test_where_nothing_is_left_the_exit_status_says_so(runs, call):
     for path in runs.glob("cells/*/predictions_test.parquet"):
         path.unlink()
-    for command in ((*TABLE, "--runs"), ("mirror", "--output")):
-        status, _, err = call(*command, runs)
-        assert status == 2
-        assert err.splitlines()[-1].endswith(f"no cell of {runs} is whole; the lines above say what is wrong with each")
+    status, _, err = call(*TABLE, "--runs", runs)
+    assert status == 2
+    assert err.splitlines()[-1].endswith(f"no cell of {runs} is whole; the lines above say what is wrong with each")
     assert "no picture could be drawn" in call("show", runs)[2]
 
 

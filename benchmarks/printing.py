@@ -1,6 +1,7 @@
 """Standard output and error that cannot stop the program: what cannot be written there is dropped, and told at the end.
 
-A closed pipe, a full disk or a terminal of another encoding must not fail a measurement.
+A closed pipe, a full disk or a terminal of another encoding must not fail a measurement. ``start`` runs a command line
+in this way.
 """
 
 from __future__ import annotations
@@ -9,9 +10,15 @@ import errno
 import io
 import select
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+from benchmarks.errors import correctable, first_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from _typeshed import ReadableBuffer
 
 
@@ -59,3 +66,27 @@ def lost(output: Lossy | None) -> str:
         return ""
     reason = output.error.strerror or output.error
     return f"not all of the printed text could be written: {reason}; records and other files are not affected"
+
+
+def start(app: Callable[..., Any], program: str, ignore_lost: bool = False, **arguments: Any) -> NoReturn:
+    """Run a command line with protected output, and exit.
+
+    An error that the user can correct, and an OSError such as a full disk, is one line on stderr and exit status 2. So
+    is printed text that could not be written, whose exit status is that of ``app`` with ``ignore_lost``.
+    """
+    output = protect()
+    status: str | int | None = 0
+    try:
+        app(prog_name=program, **arguments)
+    except SystemExit as ended:
+        status = ended.code
+    except Exception as error:
+        if not isinstance(error, (*correctable(), OSError)):
+            raise
+        typer.echo(f"error: {first_line(error)}", err=True)
+        status = 2
+    unwritten = lost(output)
+    if unwritten:
+        typer.echo(f"error: {unwritten}", err=True)
+        status = status or (0 if ignore_lost else 2)
+    sys.exit(status)

@@ -47,7 +47,8 @@ def settings_text(method: str, cls: type[Method]) -> str:
     differing = [row for row in rows if row.outer in differ]
     equal = [replace(row, values=row.values[:1]) for row in rows if row.outer not in differ]
     parts = [f"settings (--set {method}.NAME=VALUE)"]
-    if about := vars(cls.Config).get("__doc__"):
+    inherited = any(vars(base).get("Config") is cls.Config for base in cls.__mro__[1:])
+    if (about := vars(cls.Config).get("__doc__")) and not inherited:
         parts.append(indent(inspect.cleandoc(about).replace("``", ""), "  "))
     if differing:
         kind = "preset" if "preset" in cls.Config.model_fields else "profile"

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from benchmarks import completion
 from benchmarks.options import DataRoot, ProfileName
 
 Source = "FILE[:KEY]"
@@ -57,14 +58,22 @@ class ScoreOptions:
     groups: Annotated[
         str | None, typer.Option(metavar="FILE", help="Person or video of each test image, one per line.")
     ] = None
-    task: Annotated[str | None, typer.Option(help="Task that supplies landmarks, their names and protocols.")] = None
+    task: Annotated[
+        str | None,
+        typer.Option(help="Task that supplies landmarks, their names and protocols.", autocompletion=completion.tasks),
+    ] = None
     predictions: Annotated[
         list[str], typer.Option(metavar="FILE", help="Keypoints by image_id for a --task; repeatable.")
     ] = field(default_factory=list)
     profile: ProfileName = None
     data_root: DataRoot = None
     protocol: Annotated[
-        list[str], typer.Option(metavar="ID|FAMILY|all", help="Protocol; repeatable (default: all that apply).")
+        list[str],
+        typer.Option(
+            metavar="ID|FAMILY|all",
+            help="Protocol; repeatable (default: all that apply).",
+            autocompletion=completion.protocols,
+        ),
     ] = field(default_factory=list)
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of printed intervals.")] = 10_000
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0

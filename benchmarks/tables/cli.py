@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from benchmarks import completion
 from benchmarks.errors import UserError
 from benchmarks.options import DataRoot, ProfileName
 
@@ -14,10 +15,19 @@ Format = Literal["md", "csv", "json"]
 
 
 def leaderboard(
-    suite: Annotated[list[str] | None, typer.Option(help="Suite; repeatable (default: all).")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="Task, also of a custom dataset; repeatable.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option(help="Suite; repeatable (default: all).", autocompletion=completion.suites)
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="Task, also of a custom dataset; repeatable.", autocompletion=completion.tasks),
+    ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Protocol, family (sk, strict, autolink ...) or all (default: each headline).")
+        str | None,
+        typer.Option(
+            help="Protocol, family (sk, strict, autolink ...) or all (default: each headline).",
+            autocompletion=completion.protocols,
+        ),
     ] = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="Say how each published row was computed and what differs from here.")

@@ -23,7 +23,7 @@ from leaderboard.rows import PairRow, Row
 from leaderboard.suites import TableKind
 from leaderboard.tables import TABLES, Format, render
 from leaderboard.text import markdown
-from metrics.protocols import PROTOCOLS
+from metrics.protocols import FAMILIES, PROTOCOLS
 
 MISSING_SHOWN = 4  # missing cells that are named on the command line; of the others only the number is given
 
@@ -116,9 +116,8 @@ def _check(board: Board) -> None:
     for suite in board.suites:
         if suite not in SUITES:
             raise unknown("suite", suite, SUITES)
-    families = {name.split("/")[0] for name in PROTOCOLS}
-    if board.protocol not in (None, "all", *families, *PROTOCOLS):
-        raise unknown("protocol", str(board.protocol), ["all", *families, *PROTOCOLS])
+    if board.protocol not in (None, "all", *FAMILIES, *PROTOCOLS):
+        raise unknown("protocol", str(board.protocol), ["all", *FAMILIES, *PROTOCOLS])
 
 
 def _sections(board: Board, records: Sequence[ResultRecord], profile: Profile) -> Iterable[_Section]:

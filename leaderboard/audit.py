@@ -8,7 +8,7 @@ from itertools import groupby
 from leaderboard.errors import LeaderboardError
 from leaderboard.markdown import grid
 from leaderboard.plain import to_csv, to_json
-from leaderboard.published import AS_PRINTED, belongs, published_facts, saw_landmarks
+from leaderboard.published import AS_PRINTED, belongs, printed_in, published_facts, saw_landmarks, stated_k
 from leaderboard.row_kinds import LEGEND, SUPERVISED_MARK
 
 FIELDS = ("table", "method", "supervision", "task", "K", "metric", "value", "unit", "protocol", "basis", "differs")
@@ -65,10 +65,15 @@ def _place(fact: dict[str, str]) -> tuple[str, str]:
 def _table(facts: Sequence[dict[str, str]]) -> str:
     """The rows of one task and metric, with numbered footnotes for what differs."""
     notes = list(dict.fromkeys(fact["differs"] for fact in facts))
-    header = ["method", "supervision", "table", "K", "printed", "unit", "protocol", "known from", "note"]
-    names = ("supervision", "table", "K", "value", "unit", "protocol", "basis")
+    header = ["method", "supervision", "printed in", "K", "printed", "unit", "protocol", "known from", "note"]
+    names = ("value", "unit", "protocol", "basis")
     lines = [
-        [f"{fact['label']}{_mark(fact)}", *(fact[name] for name in names), f"({notes.index(fact['differs']) + 1})"]
+        [
+            f"{fact['label']}{_mark(fact)}",
+            *(fact["supervision"], printed_in(fact), stated_k(fact)),
+            *(fact[name] for name in names),
+            f"({notes.index(fact['differs']) + 1})",
+        ]
         for fact in facts
     ]
     return "\n\n".join([grid(header, lines), "  \n".join(f"({i}) {note}" for i, note in enumerate(notes, start=1))])

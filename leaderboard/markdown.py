@@ -46,15 +46,15 @@ def to_markdown(rows: Sequence[Row], title: str = "") -> str:
 
 
 def _measured_table(rows: Sequence[Row]) -> str:
-    columns = _columns(rows)
-    best = {column: _best(rows, column) for column in columns}
+    across = columns(rows)
+    highest = {column: best(rows, column) for column in across}
     changed = any(row.variant for row in rows)
-    header = ["method", *_headings(rows, columns, changed), "seeds", "seconds a task"]
+    header = ["method", *_headings(rows, across, changed), "seeds", "seconds a task"]
     lines = []
     for name, group in groups(rows).items():
         if name and group:
             lines.append([f"*{name}*"] + [""] * (len(header) - 1))
-        lines += [_measured_line(label, rows, best, changed) for label in _ranked_labels(group, rows, columns)]
+        lines += [_measured_line(label, rows, highest, changed) for label in _ranked_labels(group, rows, across)]
     table = grid(header, lines)
     notes = dict.fromkeys(markdown(row.note) for row in rows if row.note)
     origins = [line] if (line := table_line(rows)) else []
@@ -78,11 +78,11 @@ def _headings(rows: Sequence[Row], columns: Sequence[Column], changed: bool) -> 
     """The headings of the columns; in a table of ablations each is followed by 'change'."""
     found = []
     for column in columns:
-        found += [_heading(rows, column), "change"][: 1 + changed]
+        found += [heading(rows, column), "change"][: 1 + changed]
     return found
 
 
-def _columns(rows: Sequence[Row]) -> list[Column]:
+def columns(rows: Sequence[Row]) -> list[Column]:
     """(task, protocol) in the order of the rows; a task without any finished row has the protocol None."""
     done = dict.fromkeys((row.task, row.protocol) for row in rows if row.status == "done")
     scored = {task for task, _ in done}
@@ -93,12 +93,12 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
     ]
 
 
-def _cell_of(rows: Sequence[Row], column: Column) -> Row | None:
+def cell_of(rows: Sequence[Row], column: Column) -> Row | None:
     """The row of one method in a column; a failed row stands under every protocol of its task."""
     return next((row for row in rows if row.task == column[0] and row.protocol in (column[1], None)), None)
 
 
-def _heading(rows: Sequence[Row], column: Column) -> str:
+def heading(rows: Sequence[Row], column: Column) -> str:
     """Task, unit and arrow, with the protocol if the task has several."""
     task, protocol = column
     several = len({row.protocol for row in rows if row.task == task and row.status == "done"}) > 1
@@ -126,7 +126,7 @@ def comparable(row: Row) -> bool:
     return row.limit is None and not row.outdated and not row.supervised and not constant
 
 
-def _best(rows: Sequence[Row], column: Column) -> str:
+def best(rows: Sequence[Row], column: Column) -> str:
     """The best value of a column as printed, so that equal printed values are all bold."""
     ranked = _ordered(rows, column)
     return value_text(ranked[0].protocol, known(ranked[0].value), DECIMALS) if ranked else ""
@@ -143,12 +143,12 @@ def _ranked_labels(group: Sequence[Row], rows: Sequence[Row], columns: Sequence[
     return sorted(labels, key=lambda label: (places[label], label))
 
 
-def _measured_line(label: str, rows: Sequence[Row], best: dict[Column, str], changed: bool) -> list[str]:
+def _measured_line(label: str, rows: Sequence[Row], highest: dict[Column, str], changed: bool) -> list[str]:
     own = [row for row in rows if shown(row) == label]
     values = []
-    for column in best:
-        row = _cell_of(own, column)
-        values += [_measured_cell(row, best[column]), change_text(row)][: 1 + changed]
+    for column in highest:
+        row = cell_of(own, column)
+        values += [measured_cell(row, highest[column]), change_text(row)][: 1 + changed]
     seconds = [row.seconds for row in own if row.seconds is not None]
     return [markdown(label), *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
 
@@ -159,7 +159,8 @@ def seeds_text(rows: Sequence[Row] | Sequence[PairRow]) -> str:
     return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
-def _measured_cell(row: Row | None, best: str) -> str:
+def measured_cell(row: Row | None, best: str) -> str:
+    """A value with its interval and marks; ``best`` is the best printed value of its column, which is bold."""
     if row is None:
         return MISSING
     if row.status == "failed":
@@ -195,31 +196,44 @@ def change_text(row: Row | None) -> str:
 
 def _reported_table(rows: Sequence[Row]) -> str:
     """Values as printed, one column for each task and metric, with numbered footnotes."""
+    header, lines, notes = reported_grid(rows)
+    table = grid(header, [[*map(markdown, line[:2]), *line[2:]] for line in lines])
+    return "\n\n".join(part for part in (table, "  \n".join(notes)) if part)
+
+
+def reported_grid(rows: Sequence[Row]) -> tuple[list[str], list[list[str]], list[str]]:
+    """Headings, lines and notes of the table of published rows; a line begins with label and supervision."""
     cells: dict[tuple[str, str], dict[Column, Row]] = {}
     for row in rows:
         cells.setdefault((shown(row), row.supervision), {})[row.task, row.metric] = row
     notes = list(dict.fromkeys(row.note for row in rows if row.note))
-    columns = list(dict.fromkeys((row.task, row.metric) for row in rows))
-    header = ["method", "supervision", *(_reported_heading(rows, column) for column in columns)]
+    across = {column: _units(rows, column) for column in dict.fromkeys((row.task, row.metric) for row in rows)}
+    header = ["method", "supervision", *(_reported_heading(rows, column, units) for column, units in across.items())]
     lines = [
-        [*map(markdown, key), *(_reported_cell(line.get(column), notes) for column in columns)]
+        [*key, *(_reported_cell(line.get(column), notes, len(units) > 1) for column, units in across.items())]
         for key, line in cells.items()
     ]
-    table = grid(header, lines)
-    footnotes = [f"({number}) {note}" for number, note in enumerate(notes, start=1)]
-    return "\n\n".join(part for part in (table, "  \n".join([*legend(table), *footnotes])) if part)
+    text = " ".join(cell for line in lines for cell in [*line, "|"])
+    without = ["% without more: the paper does not say of what."] * any(row.unit == "%" for row in rows)
+    return header, lines, [*legend(text), *without, *(f"({number}) {note}" for number, note in enumerate(notes, 1))]
 
 
-def _reported_heading(rows: Sequence[Row], column: Column) -> str:
-    own = [row for row in rows if (row.task, row.metric) == column]
-    units = " or ".join(dict.fromkeys(str(row.unit) for row in own))
-    return f"{column[0]} ({units}) {'↑' if own[0].higher_is_better else '↓'}"
+def _units(rows: Sequence[Row], column: Column) -> list[str]:
+    return list(dict.fromkeys(str(row.unit) for row in rows if (row.task, row.metric) == column))
 
 
-def _reported_cell(row: Row | None, notes: Sequence[str]) -> str:
+def _reported_heading(rows: Sequence[Row], column: Column, units: Sequence[str]) -> str:
+    """Task, unit and arrow; where the values of a column have several units, the unit stands beside each value."""
+    higher = any(row.higher_is_better for row in rows if (row.task, row.metric) == column)
+    unit = f" ({units[0]})" if len(units) == 1 else ""
+    return f"{column[0]}{unit} {'↑' if higher else '↓'}"
+
+
+def _reported_cell(row: Row | None, notes: Sequence[str], with_unit: bool) -> str:
     if row is None:
         return MISSING
-    return f"{row.printed} ({notes.index(row.note) + 1})" if row.note else str(row.printed)
+    value = f"{row.printed} {row.unit}" if with_unit else str(row.printed)
+    return f"{value} ({notes.index(row.note) + 1})" if row.note else value
 
 
 def grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:

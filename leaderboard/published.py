@@ -8,10 +8,11 @@ and a note if it cannot be compared with a measured value.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from leaderboard.literature import systems
+from leaderboard.literature import UNKNOWN, systems
 from leaderboard.rows import Row
 
 PUBLISHED = Path(__file__).parent / "published.csv"
@@ -20,18 +21,38 @@ AS_PRINTED = "as printed"
 _COMPARISON_TABLES = ("1", "2", "3", "5", "text")
 _ABLATION_TABLES = ("4",)
 _HIGHER_IS_BETTER = ("PCK%",)
+_REFERENCE = re.compile(r" \[[^\]]*\]$")
 
 
 def published_facts() -> list[dict[str, str]]:
     """The lines of ``published.csv`` as dictionaries.
 
-    table, supervision, K, metric, value and note are as in the papers. system is the id of a card in
-    ``literature.toml``, label the method's name in tables, task a task's id. protocol is the one that made the value
-    (or 'as printed') and unit its unit. basis says how that is known: code (the code that made it was read), reproduced
-    (its formula gives the printed digits), inferred or unknown. differs says what makes the value not comparable.
+    table, supervision, K, metric, value and note are as in the papers; table is 'later' for a value of a later paper
+    than Stable Keypoints, and K is '' where the paper does not state it. system is the id of a card in
+    ``literature.toml``, label the method's name in tables with the year of the cited paper, task a task's id. protocol
+    is the one that made the value (or 'as printed') and unit its unit. basis says how that is known: code (the code
+    that made it was read), reproduced (its formula gives the printed digits), inferred or unknown. differs says what
+    makes the value not comparable.
     """
     with PUBLISHED.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        return [{**fact, "label": _label(fact)} for fact in csv.DictReader(file)]
+
+
+def printed_in(fact: dict[str, str]) -> str:
+    """Where a value is printed: 'table 2', 'text' or 'a later paper'."""
+    table = fact["table"]
+    return f"table {table}" if table.isdigit() else "a later paper" if table == "later" else table
+
+
+def stated_k(fact: dict[str, str]) -> str:
+    """The number of keypoints of a value, as the paper states it."""
+    return fact["K"] or "not stated"
+
+
+def _label(fact: dict[str, str]) -> str:
+    """The label with the year of the paper in place of a reference to the bibliography of Stable Keypoints."""
+    year = systems()[fact["system"]].year
+    return _REFERENCE.sub("" if year == UNKNOWN else f" ({year})", fact["label"])
 
 
 def saw_landmarks(fact: dict[str, str]) -> bool:

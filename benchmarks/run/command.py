@@ -63,7 +63,7 @@ def run_command(options: RunOptions) -> int:
     coordinator = Coordinator(device)
     executor = InProcess(store, request.datasets, device, progress, coordinator, refit=options.overwrite == "all")
     tracker = Tracker(options.output, shlex.join(sys.argv[1:])) if options.mlflow else None
-    mirror = _Mirror(tracker, console, cure(options.output))
+    mirror = _Mirror(tracker, console, cure(options.output), progress)
     outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
     coordinator.dismiss()
     _drop_partial(store, plan, outcome)
@@ -154,13 +154,24 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
     print_files(console, store, outcome, leaderboards, mlflow)
     failures = _failures(outcome.records.values())
     if outcome.interrupted:
-        done = len(outcome.records) - sum(map(len, failures.values()))
-        console.print(f"interrupted: {done} finished cells are kept; run the same command again to continue")
+        console.print(interrupted(outcome))
     for reason, cells in failures.items():
         others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
         text = printable(f"failed: {cells[0]}{others}: {reason}")
         Console(stderr=True).print(Text(text, style="red"), soft_wrap=True)
     return outcome.exit_status
+
+
+def interrupted(outcome: Outcome) -> str:
+    """What an interrupted run keeps, and how to continue it."""
+    done = sum(record.status == "done" for record in outcome.records.values())
+    if not done:
+        return (
+            "interrupted: no cell was finished; the same command begins again, or continues from the last checkpoint "
+            "of the fit or the last part of the predictions, if there is one"
+        )
+    kept = "1 finished cell is" if done == 1 else f"{done} finished cells are"
+    return f"interrupted: {kept} kept; run the same command again to continue"
 
 
 def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
@@ -175,12 +186,15 @@ def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
 class _Mirror:
     """Passes records to MLflow; after an error it prints a warning and passes no more, and the run continues."""
 
-    def __init__(self, tracker: Tracker | None, console: Console, cure: str) -> None:
+    def __init__(self, tracker: Tracker | None, console: Console, cure: str, progress: Progress) -> None:
         self._tracker = tracker
         self._console = console
         self._cure = cure
+        self._progress = progress
 
     def log(self, record: ResultRecord) -> None:
+        if self._tracker is not None:
+            self._progress.phase("MLflow: copying the record")
         self._attempt(lambda tracker: tracker.log(record))
 
     def finish(self, outcome: Outcome) -> str:

@@ -64,11 +64,11 @@ def drive(
     track: Callable[[ResultRecord], None],
 ) -> Outcome:
     """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM end the loop."""
-    outcome = Outcome()
+    outcome, seeds = Outcome(), len({cell.seed for cell in plan.cells})
     try:
         with progress.running():
             for cell in plan.cells:
-                record, is_new = _one(cell, store, executor, progress, overwrite)
+                record, is_new = _one(cell, store, executor, progress, overwrite, seeds)
                 outcome.records[cell.id] = record
                 if is_new:
                     track(record)
@@ -78,12 +78,12 @@ def drive(
 
 
 def _one(
-    cell: Cell, store: Store, executor: Executor, progress: Progress, overwrite: Overwrite
+    cell: Cell, store: Store, executor: Executor, progress: Progress, overwrite: Overwrite, seeds: int
 ) -> tuple[ResultRecord, bool]:
-    """The record of a cell, and whether it is new."""
+    """The record of a cell, and whether it is new; of a run of several ``seeds`` the seed is shown."""
     record = store.record(cell.id)
     action = decide(cell, record, overwrite)
-    seed = f" seed {cell.seed}" if cell.seed else ""
+    seed = f" seed {cell.seed}" if seeds > 1 else ""
     variant = f", {cell.variant.name}" if cell.variant else ""
     progress.start(f"{cell.task.id} · {cell.method_id}{variant}{seed}")
     if record is not None and action == "keep":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,7 +38,13 @@ def leaderboard(
     runs: Annotated[
         Path | None, typer.Option(help="The run directory to read (default: runs), or a folder of committed results.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="Markdown, CSV, or a JSON list of rows.")] = "md",
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            help="Markdown, CSV, or a JSON list of rows. Default: a table that fits the terminal, and Markdown for a "
+            "file or pipe."
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
     check: Annotated[
         list[Path] | None,
@@ -61,7 +68,7 @@ def leaderboard(
     ] = False,
 ) -> None:
     """Print tables, or check and rewrite the generated tables and lists of the documents."""
-    from benchmarks.tables.command import Board, audit_text, board_text, check_pages, update_pages
+    from benchmarks.tables.command import Board, audit_text, board_text, check_pages, print_board, update_pages
     from leaderboard.files import write_atomically
     from leaderboard.text import printable
 
@@ -71,8 +78,11 @@ def leaderboard(
         raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace))
     if replace:
         raise UserError("--replace goes with --update and --runs; add them or leave it out")
-    board = Board(suite or [], task or [], protocol, profile, data_root, format)
-    text = printable(audit_text(board) if audit else board_text(board, runs or Path("runs")))
+    board = Board(suite or [], task or [], protocol, profile, data_root, format or "md")
+    if format is None and output is None and not audit and sys.stdout.isatty():
+        print_board(board, runs)
+        return
+    text = printable(audit_text(board) if audit else board_text(board, runs))
     if output is None:
         typer.echo(text, nl=False)
     else:

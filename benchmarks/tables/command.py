@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import get_args
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from benchmarks.errors import UserError, unknown
 from benchmarks.settings import choose_profile
@@ -22,9 +24,11 @@ from leaderboard.row_kinds import MEASURED
 from leaderboard.rows import PairRow, Row
 from leaderboard.suites import TableKind
 from leaderboard.tables import TABLES, Format, render
-from leaderboard.text import markdown
+from leaderboard.terminal import print_ablations, print_measured, print_pairs, print_reported
+from leaderboard.text import markdown, printable
 from metrics.protocols import FAMILIES, PROTOCOLS
 
+RUNS = Path("runs")
 MISSING_SHOWN = 4  # missing cells that are named on the command line; of the others only the number is given
 
 
@@ -40,12 +44,17 @@ class Board:
     format: Format
 
 
-def board_text(board: Board, runs: Path) -> str:
+def print_board(board: Board, runs: Path | None) -> None:
+    """Print the tables of the suites and tasks on a terminal, so that they fit its width."""
+    console = Console(highlight=False)
+    records, sections = _found(board, runs)
+    for section in sections:
+        section.show(console, records, board.protocol)
+
+
+def board_text(board: Board, runs: Path | None) -> str:
     """The tables of the suites and tasks (of all if none is named) as one text."""
-    _check(board)
-    profile, _, _ = choose_profile(board.profile, board.data_root)
-    records = _records(runs)
-    sections = list(_sections(board, records, profile))
+    records, sections = _found(board, runs)
     if board.format == "md":
         return "\n".join(section.text(records, board.protocol) for section in sections)
     alone = [section for section in sections if TABLES[section.kind].own_fields]
@@ -56,6 +65,15 @@ def board_text(board: Board, runs: Path) -> str:
     found = [row for section in sections if section not in alone for row in section.rows(records, board.protocol)]
     unique = {_key(row): row for row in found if isinstance(row, Row)}
     return render(list(unique.values()), board.format)
+
+
+def _found(board: Board, runs: Path | None) -> tuple[list[ResultRecord], list[_Section]]:
+    """The records to show, and the tables; the published rows of the paper profile need no run."""
+    _check(board)
+    profile, _, _ = choose_profile(board.profile, board.data_root)
+    no_run = runs is None and profile == "paper" and not (RUNS / "cells").is_dir()
+    records = [] if no_run else _records(runs or RUNS)
+    return records, list(_sections(board, records, profile))
 
 
 def _records(runs: Path) -> list[ResultRecord]:
@@ -77,6 +95,24 @@ class _Section:
     def rows(self, records: Sequence[ResultRecord], protocol: str | None) -> Sequence[Row | PairRow]:
         """The rows of the table."""
         return TABLES[self.kind].rows(records, self.tasks, self.profile, protocol)
+
+    def show(self, console: Console, records: Sequence[ResultRecord], protocol: str | None) -> None:
+        """Print the table on a terminal."""
+        title = self.title if protocol is None else f"{self.title}, {protocol}"
+        console.print(Text(printable(title), style="bold"))
+        found = self.rows(records, protocol)
+        measured = [row for row in found if isinstance(row, Row) and row.kind in MEASURED]
+        pairs = [row for row in found if isinstance(row, PairRow)]
+        if not measured and not pairs:
+            console.print("Nothing measured yet.\n")
+        elif pairs:
+            print_pairs(console, pairs)
+        elif self.kind == "ablation":
+            print_ablations(console, measured, self.profile)
+        else:
+            print_measured(console, measured, self.profile)
+        if reported := [row for row in found if isinstance(row, Row) and row.kind == "reported"]:
+            print_reported(console, reported)
 
     def text(self, records: Sequence[ResultRecord], protocol: str | None) -> str:
         """A table with tasks across; under all protocols a table per task with protocols across."""

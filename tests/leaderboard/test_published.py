@@ -3,7 +3,7 @@ import re
 import pytest
 
 from benchmarks.tasks import SUITES, TASKS
-from leaderboard.published import published_facts, reported_rows
+from leaderboard.published import printed_in, published_facts, reported_rows, stated_k
 from metrics.protocols import PROTOCOLS
 
 ALL = reported_rows(list(TASKS))
@@ -20,11 +20,11 @@ def test_cells_of_every_table_are_where_the_paper_has_them():
     assert value_of("Stable Keypoints", "celeba_aligned", "IOD%") == 3.60
     assert value_of("Stable Keypoints", "celeba_wild_k4", "IOD%") == 5.24
     assert value_of("Stable Keypoints", "celeba_wild_k8", "IOD%") == 4.35
-    assert value_of("AutoLink, thickness tuned [13]", "celeba_wild_k8", "IOD%") == 5.24
-    assert value_of("SCOPS [16]", "cub_001", "norm L2%", "GT silhouette") == 18.3
-    assert value_of("SCOPS [16]", "cub_001", "norm L2%", "saliency") == 18.5
+    assert value_of("AutoLink, thickness tuned (2022)", "celeba_wild_k8", "IOD%") == 5.24
+    assert value_of("SCOPS (2019)", "cub_001", "norm L2%", "GT silhouette") == 18.3
+    assert value_of("SCOPS (2019)", "cub_001", "norm L2%", "saliency") == 18.5
     assert value_of("Stable Keypoints", "cub_all", "norm L2%") == 5.4
-    assert value_of("Lorenz [30]", "human36m", "L2") == 2.79
+    assert value_of("Lorenz (2019)", "human36m", "L2") == 2.79
     assert value_of("Stable Keypoints", "deepfashion", "PCK%") == 70
     assert value_of("AutoLink", "taichi_to_human36m_unaligned", "L2") == 16.92
     assert value_of("Stable Keypoints", "cub_aligned_to_taichi", "Cum") == 317.94
@@ -123,3 +123,19 @@ def test_printed_relative_errors_of_tai_chi_are_the_cumulative_ones_rescaled():
     assert len(complete) == 11
     for pair in complete:
         assert pair["Cum"] / (2 * 5020 / 300) == pytest.approx(pair["Rel"], abs=0.00501)
+
+
+def test_labels_have_years_in_place_of_references_and_stay_distinct():
+    facts = published_facts()
+    assert not [fact["label"] for fact in facts if "[" in fact["label"]]
+    keys = [
+        tuple(fact[name] for name in ("system", "label", "supervision", "task", "metric", "table")) for fact in facts
+    ]
+    by_label = {(label, *rest): system for system, label, *rest in keys}
+    assert len(by_label) == len(set(keys)) == len(facts)
+
+
+def test_what_later_papers_print_and_an_unstated_k_are_said():
+    fact = next(fact for fact in published_facts() if fact["table"] == "later")
+    assert (printed_in(fact), stated_k(fact)) == ("a later paper", "not stated")
+    assert (printed_in({"table": "2"}), stated_k({"K": "8"})) == ("table 2", "8")

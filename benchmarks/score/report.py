@@ -90,8 +90,8 @@ def _legend(scores: Sequence[Score]) -> list[str]:
     if biased and len(biased) < len(scores):
         have = "have" if len(biased) > 1 else "has"
         lines.append(
-            f"{', '.join(biased)} {have} a bias in the regression, the others have none: the same points can differ by a "
-            "factor of 2, so compare numbers of one protocol alone."
+            f"{', '.join(biased)} {have} a bias in the regression, the others have none: the same points can differ by "
+            "a factor of 2, so compare numbers of one protocol alone."
         )
     lines += [_DEFICIENT] * any(score.rank_deficient for score in scores)
     return lines + [f"{MISSING} {NOTHING_VARIES}"] * any(score.ci_low is None for score in scores)

@@ -13,12 +13,13 @@ from leaderboard.text import markdown
 from metrics.protocols import PROTOCOLS, value_text
 
 AnyRow = TypeVar("AnyRow", Row, PairRow)
+Grid = tuple[list[str], list[list[str]], list[str]]  # headings, lines and notes; cells have markdown's bold
 Column = tuple[str, str | None]  # task and protocol; task and metric in the table of published rows
 
 MISSING = "–"
 DECIMALS = 2
 NO_INTERVAL = f"±{MISSING}"
-_LEFT = ("method", "supervision", "protocol")  # headings of columns of text
+TEXT_COLUMNS = ("method", "supervision", "protocol")  # headings of columns of text
 _LEGEND = {
     "±": "± is half the width of the 95 % interval, over test images and, where there are several, seeds",
     NO_INTERVAL: f"{NO_INTERVAL} {NOTHING_VARIES}",
@@ -46,6 +47,13 @@ def to_markdown(rows: Sequence[Row], title: str = "") -> str:
 
 
 def _measured_table(rows: Sequence[Row]) -> str:
+    header, lines, notes = measured_grid(rows)
+    table = grid(header, [[markdown(line[0]) if any(line[1:]) else f"*{line[0]}*", *line[1:]] for line in lines])
+    return "\n\n".join([table, "  \n".join([*notes[:1], *map(markdown, notes[1:])])])
+
+
+def measured_grid(rows: Sequence[Row]) -> Grid:
+    """The table of measured rows; a line without cells is the name of a group."""
     across = columns(rows)
     highest = {column: best(rows, column) for column in across}
     changed = any(row.variant for row in rows)
@@ -53,12 +61,16 @@ def _measured_table(rows: Sequence[Row]) -> str:
     lines = []
     for name, group in groups(rows).items():
         if name and group:
-            lines.append([f"*{name}*"] + [""] * (len(header) - 1))
+            lines.append([name] + [""] * (len(header) - 1))
         lines += [_measured_line(label, rows, highest, changed) for label in _ranked_labels(group, rows, across)]
-    table = grid(header, lines)
-    notes = dict.fromkeys(markdown(row.note) for row in rows if row.note)
+    notes = dict.fromkeys(row.note for row in rows if row.note)
     origins = [line] if (line := table_line(rows)) else []
-    return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend(table), *notes, *origins])])
+    return header, lines, ["Best measured value in bold.", *legend(as_text(lines, header)), *notes, *origins]
+
+
+def as_text(lines: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+    """The cells one after the other, each followed by a bar, as ``legend`` reads them."""
+    return "".join(f"{cell} | " for line in [header, *lines] for cell in line)
 
 
 def groups(rows: Sequence[AnyRow]) -> dict[str, list[AnyRow]]:
@@ -150,7 +162,7 @@ def _measured_line(label: str, rows: Sequence[Row], highest: dict[Column, str], 
         row = cell_of(own, column)
         values += [measured_cell(row, highest[column]), change_text(row)][: 1 + changed]
     seconds = [row.seconds for row in own if row.seconds is not None]
-    return [markdown(label), *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
+    return [label, *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
 
 
 def seeds_text(rows: Sequence[Row] | Sequence[PairRow]) -> str:
@@ -201,8 +213,8 @@ def _reported_table(rows: Sequence[Row]) -> str:
     return "\n\n".join(part for part in (table, "  \n".join(notes)) if part)
 
 
-def reported_grid(rows: Sequence[Row]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Headings, lines and notes of the table of published rows; a line begins with label and supervision."""
+def reported_grid(rows: Sequence[Row]) -> Grid:
+    """The table of published rows; a line begins with label and supervision."""
     cells: dict[tuple[str, str], dict[Column, Row]] = {}
     for row in rows:
         cells.setdefault((shown(row), row.supervision), {})[row.task, row.metric] = row
@@ -213,9 +225,12 @@ def reported_grid(rows: Sequence[Row]) -> tuple[list[str], list[list[str]], list
         [*key, *(_reported_cell(line.get(column), notes, len(units) > 1) for column, units in across.items())]
         for key, line in cells.items()
     ]
-    text = " ".join(cell for line in lines for cell in [*line, "|"])
     without = ["% without more: the paper does not say of what."] * any(row.unit == "%" for row in rows)
-    return header, lines, [*legend(text), *without, *(f"({number}) {note}" for number, note in enumerate(notes, 1))]
+    return (
+        header,
+        lines,
+        [*legend(as_text(lines)), *without, *(f"({number}) {note}" for number, note in enumerate(notes, 1))],
+    )
 
 
 def _units(rows: Sequence[Row], column: Column) -> list[str]:
@@ -243,7 +258,7 @@ def grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """
     from tabulate import tabulate
 
-    alignment = ["left" if name in _LEFT else "right" for name in header]
+    alignment = ["left" if name in TEXT_COLUMNS else "right" for name in header]
     return tabulate(
         lines, [markdown(name) for name in header], tablefmt="pipe", disable_numparse=True, colalign=alignment
     )

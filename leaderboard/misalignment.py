@@ -14,7 +14,7 @@ from typing import Any
 
 from leaderboard.aggregate import measured_rows
 from leaderboard.intervals import half_width, range_of_two
-from leaderboard.markdown import MISSING, NO_INTERVAL, grid, groups, interval_text, legend, seeds_text
+from leaderboard.markdown import MISSING, NO_INTERVAL, Grid, as_text, grid, groups, interval_text, legend, seeds_text
 from leaderboard.origins import pair_line
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import shown
@@ -154,8 +154,8 @@ def _table(rows: Sequence[PairRow]) -> str:
     return "\n\n".join([table, "  \n".join(notes)])
 
 
-def grid_of(rows: Sequence[PairRow]) -> tuple[list[str], list[list[str]], list[str]]:
-    """Headings, lines and notes of the table; a line without cells is the name of a group."""
+def grid_of(rows: Sequence[PairRow]) -> Grid:
+    """The table of pairs; a line without cells is the name of a group."""
     columns = list(dict.fromkeys(_column(row) for row in rows if row.aligned_task != ALL))
     whole = [(ALL, ALL, "")] if any(row.aligned_task == ALL for row in rows) else []
     header = ["method", *(name for column in columns for name in _headings(column, columns))]
@@ -173,7 +173,7 @@ def grid_of(rows: Sequence[PairRow]) -> tuple[list[str], list[list[str]], list[s
         "aligned one, seed by seed, with its 95 % interval over seeds and test images.",
         "What is far off on aligned images already has little left to lose: read a loss beside the errors.",
         *(["Loss, all: the geometric mean over the pairs."] * len(whole)),
-        *legend(" ".join(cell for line in lines for cell in [*line, "|"])),
+        *legend(as_text(lines)),
         *([origins] if origins else []),
     ]
     return header, lines, notes

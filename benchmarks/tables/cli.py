@@ -12,7 +12,7 @@ from benchmarks import completion
 from benchmarks.errors import UserError
 from benchmarks.options import DataRoot, ProfileName
 
-Format = Literal["md", "csv", "json"]
+Format = Literal["md", "csv", "json", "latex"]
 
 
 def leaderboard(
@@ -41,8 +41,15 @@ def leaderboard(
     format: Annotated[
         Format | None,
         typer.Option(
-            help="Markdown, CSV, or a JSON list of rows. Default: a table that fits the terminal, and Markdown for a "
-            "file or pipe."
+            help="Markdown, CSV, a JSON list of rows, or LaTeX (booktabs). Default: a table that fits the terminal, "
+            "and Markdown for a file or pipe."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Columns of --format latex by first words of their headings, such as cub_001,seeds (default: all).",
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
@@ -78,7 +85,10 @@ def leaderboard(
         raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace))
     if replace:
         raise UserError("--replace goes with --update and --runs; add them or leave it out")
-    board = Board(suite or [], task or [], protocol, profile, data_root, format or "md")
+    if columns is not None and format != "latex":
+        raise UserError("--columns goes with --format latex; add it or leave the columns out")
+    chosen = columns.split(",") if columns else []
+    board = Board(suite or [], task or [], protocol, profile, data_root, format or "md", chosen)
     if format is None and output is None and not audit and sys.stdout.isatty():
         print_board(board, runs)
         return

@@ -34,7 +34,7 @@ MISSING_SHOWN = 4  # missing cells that are named on the command line; of the ot
 
 @dataclass(frozen=True)
 class Board:
-    """The user's request; ``protocol`` None means each task's headline."""
+    """The user's request; ``protocol`` None means each task's headline, ``columns`` are those of LaTeX."""
 
     suites: Sequence[str]
     tasks: Sequence[str]
@@ -42,6 +42,7 @@ class Board:
     profile: str | None
     data_root: Path | None
     format: Format
+    columns: Sequence[str] = ()
 
 
 def print_board(board: Board, runs: Path | None) -> None:
@@ -55,8 +56,8 @@ def print_board(board: Board, runs: Path | None) -> None:
 def board_text(board: Board, runs: Path | None) -> str:
     """The tables of the suites and tasks (of all if none is named) as one text."""
     records, sections = _found(board, runs)
-    if board.format == "md":
-        return "\n".join(section.text(records, board.protocol) for section in sections)
+    if board.format in ("md", "latex"):
+        return "\n".join(section.text(records, board) for section in sections)
     alone = [section for section in sections if TABLES[section.kind].own_fields]
     if alone and board.suites:
         if len(sections) > 1:
@@ -114,23 +115,27 @@ class _Section:
         if reported := [row for row in found if isinstance(row, Row) and row.kind == "reported"]:
             print_reported(console, reported)
 
-    def text(self, records: Sequence[ResultRecord], protocol: str | None) -> str:
+    def text(self, records: Sequence[ResultRecord], board: Board) -> str:
         """A table with tasks across; under all protocols a table per task with protocols across."""
-        table = TABLES[self.kind]
+        table, protocol = TABLES[self.kind], board.protocol
         if table.own_fields:
-            return table.render(self.rows(records, protocol), "md", self.title)
+            return table.render(self.rows(records, protocol), board.format, self.title, board.columns)
         if protocol == "all":
-            single = [replace(self, tasks=[task]) for task in self.tasks]
-            parts = [render(one.rows(records, "all"), "md", f"{one.tasks[0]}, {self.title}") for one in single]
-            return "\n".join(parts)
-        found = [row for row in self.rows(records, protocol) if isinstance(row, Row)]
-        text = render(found, "md", self.title if protocol is None else f"{self.title}, {protocol}")
-        measured = {row.task for row in found if row.kind in MEASURED}
+            single = {f"{task}, {self.title}": replace(self, tasks=[task]) for task in self.tasks}
+            found = {title: one.rows(records, "all") for title, one in single.items()}
+            return "\n".join(render(rows, board.format, title, board.columns) for title, rows in found.items())
+        shown = [row for row in self.rows(records, protocol) if isinstance(row, Row)]
+        title = self.title if protocol is None else f"{self.title}, {protocol}"
+        return render(shown, board.format, title, board.columns) + self._unscored(records, shown, board)
+
+    def _unscored(self, records: Sequence[ResultRecord], shown: Sequence[Row], board: Board) -> str:
+        """A line of markdown that names the tasks without a score under the protocol, '' for none."""
+        measured = {row.task for row in shown if row.kind in MEASURED}
         there = {record.task for record in records}
         others = [task for task in self.tasks if task not in measured and task in there]
-        return text + (
-            f"\nNot scored under {protocol}: {', '.join(map(markdown, others))}.\n" if protocol and others else ""
-        )
+        if not (board.protocol and others and board.format == "md"):
+            return ""
+        return f"\nNot scored under {board.protocol}: {', '.join(map(markdown, others))}.\n"
 
 
 def _key(row: Row) -> tuple[str, ...]:

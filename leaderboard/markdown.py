@@ -226,11 +226,8 @@ def reported_grid(rows: Sequence[Row]) -> Grid:
         for key, line in cells.items()
     ]
     without = ["% without more: the paper does not say of what."] * any(row.unit == "%" for row in rows)
-    return (
-        header,
-        lines,
-        [*legend(as_text(lines)), *without, *(f"({number}) {note}" for number, note in enumerate(notes, 1))],
-    )
+    footnotes = [f"({number}) {note}" for number, note in enumerate(notes, start=1)]
+    return header, lines, [*legend(as_text(lines)), *without, *footnotes]
 
 
 def _units(rows: Sequence[Row], column: Column) -> list[str]:

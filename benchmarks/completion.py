@@ -49,9 +49,9 @@ def script(shell: Shell) -> str:
 def answering() -> None:
     """Prepare typer to answer the question of a script, if one is asked."""
     if VARIABLE in os.environ:
-        from typer.completion import completion_init
+        from typer.completion import get_completion_inspect_parameters
 
-        completion_init()
+        get_completion_inspect_parameters()  # registers typer's way of reading the question
 
 
 def starting(known: Callable[[], Iterable[str]]) -> Names:

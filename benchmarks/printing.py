@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import select
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -48,6 +50,8 @@ def protect() -> Lossy | None:
     found = None
     for name, errors in (("stderr", "backslashreplace"), ("stdout", "replace")):
         stream, found = getattr(sys, name), None
+        if stream is None:  # closed before the start, as by >&- in a shell: no other file may get its number
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
         if not isinstance(stream, io.TextIOWrapper) or stream is not getattr(sys, f"__{name}__"):
             continue
         found = Lossy(stream.fileno())

@@ -153,8 +153,8 @@ class Progress:
             width = room if fraction is not None and room >= SHORTEST_BAR else 0
             full = min(width, int((fraction or 0.0) * width))
             bar = Text("━" * full, style="cyan") + Text("━" * (width - full), style="bright_black")
-            parts = [f"{title}  " if title else "", bar, "  " * bool(width), text]
-            line = Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+            before, after = f"{title}  " if title else "", f"{'  ' * bool(width)}{text}"
+            line = Text.assemble(before, bar, after, no_wrap=True, overflow="ellipsis")
             self._live.update(line, refresh=fraction is None or is_last)  # what follows may keep the process busy
         elif now - self._shown >= PLAIN_INTERVAL or is_last:
             self._shown = now

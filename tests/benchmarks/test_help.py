@@ -6,6 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import typer
@@ -22,7 +23,9 @@ PROGRAMS = {"benchmarks": cli.app, "benchmarks.pretrain": pretrain, "benchmarks.
 
 def commands():
     """Program and words of every command, groups included."""
-    waiting = [(name, (), typer.main.get_command(app)) for name, app in PROGRAMS.items()]
+    waiting: list[tuple[str, tuple[str, ...], Any]] = [
+        (name, (), typer.main.get_command(app)) for name, app in PROGRAMS.items()
+    ]
     while waiting:
         program, words, command = waiting.pop()
         yield program, words

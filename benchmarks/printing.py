@@ -1,4 +1,6 @@
-"""Standard output and error that cannot stop the program: what cannot be written there is dropped, and told at the end.
+"""Printed text: output that cannot stop the program, and texts that fit the terminal.
+
+What cannot be written to standard output or error is dropped, and told at the end.
 
 A closed pipe, a full disk or a terminal of another encoding must not fail a measurement. ``start`` runs a command line
 in this way.
@@ -10,7 +12,10 @@ import errno
 import io
 import os
 import select
+import shutil
 import sys
+import textwrap
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,9 +24,11 @@ import typer
 from benchmarks.errors import correctable, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from _typeshed import ReadableBuffer
+
+
+Pairs = Iterable[tuple[str, str]]
+NARROWEST = 24  # columns of a text that is broken into lines
 
 
 class Lossy(io.FileIO):
@@ -51,7 +58,7 @@ def protect() -> Lossy | None:
     for name, errors in (("stderr", "backslashreplace"), ("stdout", "replace")):
         stream, found = getattr(sys, name), None
         if stream is None:  # closed before the start, as by >&- in a shell: no other file may get its number
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
         if not isinstance(stream, io.TextIOWrapper) or stream is not getattr(sys, f"__{name}__"):
             continue
         found = Lossy(stream.fileno())
@@ -94,3 +101,33 @@ def start(app: Callable[..., Any], program: str, ignore_lost: bool = False, **ar
         typer.echo(f"error: {unwritten}", err=True)
         status = status or (0 if ignore_lost else 2)
     sys.exit(status)
+
+
+def columns(pairs: Pairs) -> str:
+    """The names, padded to the longest one, each with its text; a terminal's long texts are broken and indented."""
+    lines = list(pairs)
+    width = max((len(name) for name, _ in lines), default=0)
+    room = terminal_width() - width - 4
+    return "\n".join(f"  {name:<{width}}  {_broken(text, room, width + 4)}".rstrip() for name, text in lines)
+
+
+def paragraphs(text: str, indent: int) -> str:
+    """Indented paragraphs; on a terminal their lines are filled anew to fit it."""
+    margin, width = " " * indent, terminal_width()
+    if width < NARROWEST:
+        return textwrap.indent(text, margin)
+    options: Any = {"initial_indent": margin, "subsequent_indent": margin, "break_long_words": False}
+    return "\n\n".join(textwrap.fill(part, width, **options) for part in text.split("\n\n"))
+
+
+def terminal_width(otherwise: int = 0) -> int:
+    """Columns of the terminal on standard output; ``otherwise`` if that is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else otherwise
+
+
+def _broken(text: str, room: int, indent: int) -> str:
+    """The text in lines of at most ``room`` columns, the later ones indented; as it is in less than NARROWEST."""
+    if room < NARROWEST or "\n" in text:
+        return text
+    lines = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * indent).join(lines)

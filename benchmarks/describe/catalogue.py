@@ -9,8 +9,8 @@ from benchmarks.data.card import description as dataset_description
 from benchmarks.describe.method import format_card, imported_card, method_card, system_card
 from benchmarks.describe.protocol import family_card, protocol_card, protocol_error
 from benchmarks.describe.task import suite_card, suite_summary, task_card, task_summary
-from benchmarks.describe.text import Pairs, columns
 from benchmarks.errors import unknown
+from benchmarks.printing import Pairs, columns
 from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Registry, full_name, is_custom, is_imported
 from benchmarks.settings import choose_data_root
 from benchmarks.tasks import SUITES, TASKS
@@ -25,6 +25,7 @@ def listing(kind: str | None) -> str:
         "datasets": lambda: [*_entries(DATASETS), *((f"{name}:", text) for name, text in _entries(SOURCES))],
         "tasks": lambda: ((task.id, task_summary(task)) for task in TASKS.values()),
         "suites": lambda: ((name, suite_summary(name)) for name in SUITES),
+        "families": lambda: ((family.id, family.summary) for family in FAMILIES.values()),
         "protocols": lambda: ((name, protocol_error(name)) for name in PROTOCOLS),
         "formats": lambda: _entries(FORMATS),
         "systems": lambda: ((card.id, card.summary) for card in systems().values()),

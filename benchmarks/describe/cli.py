@@ -9,7 +9,7 @@ import typer
 from benchmarks.completion import starting
 from benchmarks.options import DataRoot
 
-KINDS = ("methods", "datasets", "tasks", "suites", "protocols", "formats", "systems")
+KINDS = ("methods", "datasets", "tasks", "suites", "families", "protocols", "formats", "systems")
 
 
 def _described() -> list[str]:
@@ -30,7 +30,8 @@ def list_command(
 ) -> None:
     """List all names that the command describe accepts, each with a summary.
 
-    A format is a file format of another system's keypoints. A system is a published method of the literature.
+    A family is a group of protocols. A format is a file format of another system's keypoints. A system is a published
+    method of the literature.
     """
     from benchmarks.describe.catalogue import listing
 

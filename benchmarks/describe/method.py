@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.describe.settings_table import settings_text
-from benchmarks.describe.text import columns
+from benchmarks.printing import columns
 from benchmarks.registry import FORMATS, IMPORTED, METHODS, method_class
 from leaderboard.literature import UNKNOWN, systems
 from leaderboard.published import AS_PRINTED, printed_in, published_facts

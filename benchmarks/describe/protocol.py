@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.describe.text import columns
+from benchmarks.printing import columns
 from benchmarks.tasks import TASKS
 from metrics.protocols import FAMILIES, PROTOCOLS, RECOMMENDED
 

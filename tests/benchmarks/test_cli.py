@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from benchmarks.registry import FORMATS, METHODS
+
 
 def test_what_must_be_quick_imports_nothing_heavy(heavy_modules):
     names = ("stable_keypoints", "mini_cub_001", "wild", "ablation", "lorenz2019", "strict")
@@ -127,3 +129,10 @@ def test_a_stale_page_is_named(tmp_path, monkeypatch, capsys):
     assert boards.check_pages([page]) == 1
     renew = f"stale tables mini:wild; renew them with python -m benchmarks leaderboard --update {page}"
     assert renew in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("registry", [METHODS, FORMATS], ids=["methods", "formats"])
+def test_list_prints_the_summaries_of_the_cards(registry):
+    for name, entry in registry.entries.items():
+        if not entry.owner.startswith("package "):  # a package is not imported to be listed
+            assert entry.summary == registry.load(name).card.summary, name

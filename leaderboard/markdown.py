@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from leaderboard.intervals import NOTHING_VARIES
 from leaderboard.origins import table_line
+from leaderboard.ranking import DECIMALS, Column, best_rows, bold_line, comparable, ranked_labels
 from leaderboard.row_kinds import LEGEND, MEASURED, shown
 from leaderboard.rows import PairRow, Row, known
 from leaderboard.text import markdown
-from metrics.protocols import PROTOCOLS, value_text
+from metrics.protocols import value_text
 
 AnyRow = TypeVar("AnyRow", Row, PairRow)
 Grid = tuple[list[str], list[list[str]], list[str]]  # headings, lines and notes; cells have markdown's bold
-Column = tuple[str, str | None]  # task and protocol; task and metric in the table of published rows
 
 MISSING = "–"
-DECIMALS = 2
 NO_INTERVAL = f"±{MISSING}"
 TEXT_COLUMNS = ("method", "supervision", "protocol")  # headings of columns of text
 _LEGEND = {
@@ -55,17 +54,18 @@ def _measured_table(rows: Sequence[Row]) -> str:
 def measured_grid(rows: Sequence[Row]) -> Grid:
     """The table of measured rows; a line without cells is the name of a group."""
     across = columns(rows)
-    highest = {column: best(rows, column) for column in across}
+    best = {column: best_rows(rows, column) for column in across}
     changed = any(row.variant for row in rows)
     header = ["method", *_headings(rows, across, changed), "seeds", "seconds a task"]
     lines = []
     for name, group in groups(rows).items():
         if name and group:
             lines.append([name] + [""] * (len(header) - 1))
-        lines += [_measured_line(label, rows, highest, changed) for label in _ranked_labels(group, rows, across)]
+        lines += [_measured_line(label, rows, best, changed) for label in ranked_labels(group, rows, best)]
     notes = dict.fromkeys(row.note for row in rows if row.note)
     origins = [line] if (line := table_line(rows)) else []
-    return header, lines, ["Best measured value in bold.", *legend(as_text(lines, header)), *notes, *origins]
+    explained = [bold_line(best), *legend(as_text(lines, header)), *_compared(rows)]
+    return header, lines, [*explained, *notes, *origins]
 
 
 def as_text(lines: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
@@ -87,10 +87,11 @@ def legend(table: str) -> list[str]:
 
 
 def _headings(rows: Sequence[Row], columns: Sequence[Column], changed: bool) -> list[str]:
-    """The headings of the columns; in a table of ablations each is followed by 'change'."""
+    """The headings of the columns; each is followed by 'change' in a table of ablations, 'difference' if asked."""
     found = []
     for column in columns:
         found += [heading(rows, column), "change"][: 1 + changed]
+        found += ["difference"] * any(row.against is not None for row in rows)
     return found
 
 
@@ -121,46 +122,22 @@ def heading(rows: Sequence[Row], column: Column) -> str:
     return name
 
 
-def _ordered(rows: Sequence[Row], column: Column) -> list[Row]:
-    """The comparable rows of a column, best first."""
-    ranked = [row for row in rows if (row.task, row.protocol) == column and comparable(row) and row.status == "done"]
-    return sorted(ranked, key=lambda row: -known(row.value) if row.higher_is_better else known(row.value))
+def _compared(rows: Sequence[Row]) -> list[str]:
+    """The line that explains the columns of differences, if there are any."""
+    labels = dict.fromkeys(row.against_method for row in rows if row.against_method is not None)
+    return [f"difference: from {label} on the same test images, with its 95 % interval" for label in labels]
 
 
-def comparable(row: Row) -> bool:
-    """Whether a row takes part in the ranking.
-
-    Floors do not under a backward protocol, which predicts keypoints from landmarks: keypoints that never move would
-    win.
-    """
-    protocol = PROTOCOLS.get(row.protocol or "")
-    constant = row.is_floor and protocol is not None and protocol.direction == "backward"
-    return row.limit is None and not row.outdated and not row.supervised and not constant
-
-
-def best(rows: Sequence[Row], column: Column) -> str:
-    """The best value of a column as printed, so that equal printed values are all bold."""
-    ranked = _ordered(rows, column)
-    return value_text(ranked[0].protocol, known(ranked[0].value), DECIMALS) if ranked else ""
-
-
-def _ranked_labels(group: Sequence[Row], rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
-    """Labels of a group, sorted by mean rank over the columns of all rows; a missing value has the last rank."""
-    labels = list(dict.fromkeys(shown(row) for row in group))
-    places, last = dict.fromkeys(labels, 0), len({shown(row) for row in rows})
-    for column in columns:
-        ordered = [shown(row) for row in _ordered(rows, column)]
-        for label in labels:
-            places[label] += ordered.index(label) if label in ordered else last
-    return sorted(labels, key=lambda label: (places[label], label))
-
-
-def _measured_line(label: str, rows: Sequence[Row], highest: dict[Column, str], changed: bool) -> list[str]:
+def _measured_line(
+    label: str, rows: Sequence[Row], best: Mapping[Column, Mapping[str, bool]], changed: bool
+) -> list[str]:
     own = [row for row in rows if shown(row) == label]
+    compared = any(row.against is not None for row in rows)
     values = []
-    for column in highest:
+    for column in best:
         row = cell_of(own, column)
-        values += [measured_cell(row, highest[column]), change_text(row)][: 1 + changed]
+        values += [measured_cell(row, best[column]), change_text(row)][: 1 + changed]
+        values += [against_text(row)] * compared
     seconds = [row.seconds for row in own if row.seconds is not None]
     return [label, *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
 
@@ -171,14 +148,14 @@ def seeds_text(rows: Sequence[Row] | Sequence[PairRow]) -> str:
     return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
-def measured_cell(row: Row | None, best: str) -> str:
-    """A value with its interval and marks; ``best`` is the best printed value of its column, which is bold."""
+def measured_cell(row: Row | None, best: Mapping[str, bool]) -> str:
+    """A value with its interval and marks, bold if its label is one of ``best`` (see ``best_rows``)."""
     if row is None:
         return MISSING
     if row.status == "failed":
         return "failed"
     value = value_text(row.protocol, known(row.value), DECIMALS)
-    if value == best and comparable(row):
+    if shown(row) in best and comparable(row):
         value = f"**{value}**"
     marks = "†" * bool(row.rank_deficient) + "‡" * bool(row.failed_seeds) + "§" * bool(row.outdated)
     seeds = None if row.seeds_low is None or row.seeds_high is None else (row.seeds_low, row.seeds_high)
@@ -204,6 +181,15 @@ def change_text(row: Row | None) -> str:
     if row.change_low is None or row.change_high is None:
         return change
     return f"{change} ±{(row.change_high - row.change_low) / 2:.{_decimals(row)}f}"
+
+
+def against_text(row: Row | None) -> str:
+    """The paired difference of a row with its interval; '' if there is none."""
+    if row is None or row.against is None:
+        return ""
+    low, high, digits = row.against_low, row.against_high, _decimals(row)
+    interval = NO_INTERVAL if low is None or high is None else f"({low:+.{digits}f} to {high:+.{digits}f})"
+    return f"{row.against:+.{digits}f} {interval}"
 
 
 def _reported_table(rows: Sequence[Row]) -> str:

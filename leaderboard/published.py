@@ -18,6 +18,7 @@ from leaderboard.rows import Row
 PUBLISHED = Path(__file__).parent / "published.csv"
 AS_PRINTED = "as printed"
 
+_REFERENCE = re.compile(r"\[\d+\]$")
 _COMPARISON_TABLES = ("1", "2", "3", "5", "text")
 _ABLATION_TABLES = ("4",)
 _HIGHER_IS_BETTER = ("PCK%",)
@@ -42,11 +43,6 @@ def printed_in(fact: dict[str, str]) -> str:
     """Where a value is printed: 'table 2', 'text' or 'a later paper'."""
     table = fact["table"]
     return f"table {table}" if table.isdigit() else "a later paper" if table == "later" else table
-
-
-def stated_k(fact: dict[str, str]) -> str:
-    """The number of keypoints of a value, as the paper states it."""
-    return fact["K"] or "not stated"
 
 
 def _label(fact: dict[str, str]) -> str:

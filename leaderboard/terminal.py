@@ -13,6 +13,7 @@ from rich.text import Text
 
 from leaderboard import markdown, misalignment
 from leaderboard.origins import table_line
+from leaderboard.ranking import best_rows, bold_line
 from leaderboard.row_kinds import MEASURED, shown
 from leaderboard.rows import PairRow, Row
 from leaderboard.text import printable
@@ -61,7 +62,7 @@ def print_measured(console: Console, rows: Sequence[Row], profile: str) -> None:
     """
     found = [row for row in rows if row.kind in MEASURED]
     columns = markdown.columns(found)
-    best = {column: markdown.best(found, column) for column in columns}
+    best = {column: best_rows(found, column) for column in columns}
     labels = sorted({(not row.is_floor, row.supervised, shown(row)) for row in found})
     across = []
     for is_method, _, label in labels:
@@ -72,7 +73,8 @@ def print_measured(console: Console, rows: Sequence[Row], profile: str) -> None:
     print_columns(console, "task", [*names, "seeds"], across)
     limits = {row.limit for row in found if row.limit is not None}
     cut = f"; every split cut to {max(limits)} images by --limit: not comparable" if limits else ""
-    _print_below(console, [f"{profile} profile, best in bold{cut}", *_legend(across)], found)
+    ties = [bold_line(best)] if any(any(labels.values()) for labels in best.values()) else []
+    _print_below(console, [f"{profile} profile, best in bold{cut}", *ties, *_legend(across)], found)
 
 
 def print_ablations(console: Console, rows: Sequence[Row], profile: str) -> None:
@@ -81,7 +83,7 @@ def print_ablations(console: Console, rows: Sequence[Row], profile: str) -> None
     if not found:
         return
     columns = markdown.columns(found)
-    best = {column: markdown.best(found, column) for column in columns}
+    best = {column: best_rows(found, column) for column in columns}
     lines = [(row, column) for column in columns for row in found if markdown.cell_of([row], column)]
     tasks = Column("task", [markdown.heading(found, column) for _, column in lines])
     values = Column("value", [_shorter(markdown.measured_cell(row, best[column])) for row, column in lines])

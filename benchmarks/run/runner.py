@@ -15,7 +15,7 @@ from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.scoring import is_current
 from benchmarks.signals import exit_status
-from leaderboard.markdown import DECIMALS
+from leaderboard.ranking import DECIMALS
 from leaderboard.records import ResultRecord
 from metrics.protocols import value_text
 

@@ -91,11 +91,12 @@ def _boxes(dataset: KeypointDataset, ids: Sequence[str], annotations: Sequence[A
 
 
 def write_errors(folder: Path, scores: Sequence[Score], test: Points) -> None:
-    """Write the error of every test image under every protocol."""
+    """Write the error of every test image under every protocol, and its weight in the value."""
     columns = {
         "protocol": [found.protocol for found in scores for _ in test.ids],
         "image_id": [image_id for _ in scores for image_id in test.ids],
         "group": [group for _ in scores for group in test.groups],
         "error": np.concatenate([found.per_image for found in scores]),
+        "weight": np.concatenate([found.weights for found in scores]),
     }
     write_table(folder / ERRORS, columns)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import OVERLAY, Store, predictions_path
 from benchmarks.registry import is_custom
 from benchmarks.run.cells import REMARKS
@@ -76,14 +77,14 @@ def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> 
     records = [record for record in load_records(store.output) if record.profile == profile]
     members = {task for suite in SUITES.values() for task in suite.tasks}
     own = Suite(name="own", tasks=tuple(sorted({record.task for record in records} - members)))
-    written, earlier = [], set[str]()
+    written, earlier, errors = [], set[str](), errors_of(store.output)
     for suite in [*SUITES.values(), own]:
         table = TABLES[suite.kind]
         there = [record for record in records if record.task in suite.tasks]
         if set(tasks) & set(suite.tasks) and table.is_new(there, suite.tasks, earlier):
             path = store.leaderboard / f"{suite.name}.{profile}.md"
             heading = f"{'custom data' if suite is own else suite.name} ({profile} profile)"
-            text = table.render(table.rows(there, suite.tasks, profile), "md", heading)
+            text = table.render(table.rows(there, suite.tasks, profile, errors=errors), "md", heading)
             if not table.own_fields:
                 text += _unscored(there, suite.tasks) + _remarks(there, suite.tasks)
             write_atomically(path, text)

@@ -33,6 +33,17 @@ def leaderboard(
     audit: Annotated[
         bool, typer.Option("--audit", help="Say how each published row was computed and what differs from here.")
     ] = False,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="Compare two methods of the run on the same test images, task by task. With --audit: say whether two "
+            "published rows rank, named by value or method, such as 316.10 234.89.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Add each method's paired difference from this one.")
+    ] = None,
     profile: ProfileName = None,
     data_root: DataRoot = None,
     runs: Annotated[
@@ -85,14 +96,17 @@ def leaderboard(
         raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace))
     if replace:
         raise UserError("--replace goes with --update and --runs; add them or leave it out")
+    if against is not None and (audit or compare):
+        raise UserError(f"--against and {'--audit' if audit else '--compare'} together; choose one")
     if columns is not None and format != "latex":
         raise UserError("--columns goes with --format latex; add it or leave the columns out")
     chosen = columns.split(",") if columns else []
     board = Board(suite or [], task or [], protocol, profile, data_root, format or "md", chosen)
-    if format is None and output is None and not audit and sys.stdout.isatty():
+    fitted = format is None and output is None and sys.stdout.isatty()
+    if fitted and not audit and compare is None and against is None:
         print_board(board, runs)
         return
-    text = printable(audit_text(board) if audit else board_text(board, runs))
+    text = printable(audit_text(board, compare) if audit else board_text(board, runs, compare, against))
     if output is None:
         typer.echo(text, nl=False)
     else:

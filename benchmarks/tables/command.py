@@ -12,11 +12,14 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import UserError, unknown
+from benchmarks.records.image_errors import errors_of
 from benchmarks.settings import choose_profile
 from benchmarks.tables.lists import LISTS
 from benchmarks.tasks import SUITES, TASKS, Profile
-from leaderboard import readme
-from leaderboard.audit import audit
+from leaderboard import comparisons, readme
+from leaderboard.audit import audit, compare
+from leaderboard.committed_errors import committed_errors
+from leaderboard.image_errors import ErrorsOf
 from leaderboard.load import load_records, load_results
 from leaderboard.merge import Merged
 from leaderboard.records import ResultRecord
@@ -53,9 +56,17 @@ def print_board(board: Board, runs: Path | None) -> None:
         section.show(console, records, board.protocol)
 
 
-def board_text(board: Board, runs: Path | None) -> str:
-    """The tables of the suites and tasks (of all if none is named) as one text."""
-    records, sections = _found(board, runs)
+def board_text(board: Board, runs: Path | None, pair: tuple[str, str] | None = None, base: str | None = None) -> str:
+    """The tables of the suites and tasks (of all if none is named) as one text.
+
+    For a ``pair`` of methods it is their comparison instead. With ``base``, tables have the differences from that
+    method. Raises LeaderboardError for an unknown method.
+    """
+    records, sections = _found(board, runs, base)
+    if pair is not None:
+        own = [row for section in sections for row in section.rows(records, board.protocol) if isinstance(row, Row)]
+        unique = {_key(row): row for row in own if row.kind in MEASURED}
+        return comparisons.render(comparisons.compared(list(unique.values()), *pair), board.format)
     if board.format in ("md", "latex"):
         return "\n".join(section.text(records, board) for section in sections)
     alone = [section for section in sections if TABLES[section.kind].own_fields]
@@ -68,13 +79,15 @@ def board_text(board: Board, runs: Path | None) -> str:
     return render(list(unique.values()), board.format)
 
 
-def _found(board: Board, runs: Path | None) -> tuple[list[ResultRecord], list[_Section]]:
+def _found(board: Board, runs: Path | None, base: str | None = None) -> tuple[list[ResultRecord], list[_Section]]:
     """The records to show, and the tables; the published rows of the paper profile need no run."""
     _check(board)
     profile, _, _ = choose_profile(board.profile, board.data_root)
-    no_run = runs is None and profile == "paper" and not (RUNS / "cells").is_dir()
-    records = [] if no_run else _records(runs or RUNS)
-    return records, list(_sections(board, records, profile))
+    there = runs or RUNS
+    no_run = runs is None and profile == "paper" and not (there / "cells").is_dir()
+    records = [] if no_run else _records(there)
+    errors = None if no_run else errors_of(there) or committed_errors(there)
+    return records, [replace(each, errors=errors, base=base) for each in _sections(board, records, profile)]
 
 
 def _records(runs: Path) -> list[ResultRecord]:
@@ -92,10 +105,15 @@ class _Section:
     tasks: Sequence[str]
     profile: Profile
     kind: TableKind = "plain"
+    errors: ErrorsOf | None = None  # reads errors per image
+    base: str | None = None  # the method that others are compared with
 
     def rows(self, records: Sequence[ResultRecord], protocol: str | None) -> Sequence[Row | PairRow]:
         """The rows of the table."""
-        return TABLES[self.kind].rows(records, self.tasks, self.profile, protocol)
+        found = TABLES[self.kind].rows(records, self.tasks, self.profile, protocol, self.errors)
+        plain = [row for row in found if isinstance(row, Row)]
+        measured = any(row.kind in MEASURED for row in plain)
+        return comparisons.against(plain, self.base) if self.base is not None and measured else found
 
     def show(self, console: Console, records: Sequence[ResultRecord], protocol: str | None) -> None:
         """Print the table on a terminal."""
@@ -143,13 +161,15 @@ def _key(row: Row) -> tuple[str, ...]:
     return tuple(str(each) for each in (row.kind, row.label, row.supervision, row.task, row.protocol, row.metric))
 
 
-def audit_text(board: Board) -> str:
-    """The audit of the published rows of the suites and tasks, or of all."""
+def audit_text(board: Board, pair: tuple[str, str] | None = None) -> str:
+    """The audit of the published rows of the suites and tasks, or of all; of a ``pair``, whether the two rank."""
     _check(board)
     for task in board.tasks:
         if task not in TASKS:
             raise unknown("task", task, TASKS)
     named = [*(task for suite in board.suites for task in SUITES[suite].tasks), *board.tasks]
+    if pair is not None:
+        return compare(*pair, named or None, board.format, board.protocol)
     return audit(named or None, board.format, board.protocol)
 
 
@@ -228,7 +248,8 @@ def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False
         new = readme.merged_lists(boards, load_records(runs), SUITES, replace=replace)
     if unclean := readme.unclean(instead=new):
         _warn(unclean)
-    changed = readme.update(found, SUITES, lists=LISTS, new=new)
+    errors = errors_of(runs) if runs is not None else None
+    changed = readme.update(found, SUITES, lists=LISTS, new=new, errors=errors)
     for file, merged in new.items():
         missing = _missing(readme.gaps(merged.records))
         typer.echo(f"{file}: {len(merged.records)} records ({merged.counts()}){missing}")

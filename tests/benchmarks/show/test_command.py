@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.cli import main
+from benchmarks.drawing import page
+from benchmarks.drawing.colours import palette
 from benchmarks.records import store as storage
 from benchmarks.registry import open_dataset
 from benchmarks.run import overlay
@@ -145,15 +147,17 @@ def test_rows_of_images_with_their_keypoints(runs, show, tmp_path):
     path = tmp_path / "new" / "rows.png"
     assert show(runs, "--rows", path)[:2] == (0, f"{path}\n")
     picture = np.asarray(Image.open(path))
-    side, step = overlay.LARGE, overlay.LARGE + overlay.GAP
+    side, step, head = overlay.LARGE, overlay.LARGE + page.GAP, page.CAPTION_LINE + 8
     records = load_records(runs)
-    assert picture.shape == (len(records) * step - overlay.GAP, LIMIT * step - overlay.GAP, 3)
+    line = head + side + page.MARGIN
+    assert picture.shape[0] == page.MARGIN + 6 + len(records) * line
     for row, record in enumerate(records):
         _, keypoints = storage.read_predictions(runs / "cells" / record.cell_id, "test")
         for column, points in enumerate(keypoints):
             x, y = points[-1] * side  # the last keypoint lies on top of the others
-            pixel = picture[min(int(y), side - 1) + row * step, min(int(x), side - 1) + column * step]
-            assert np.abs(pixel.astype(int) - overlay.palette(len(points))[-1]).max() < 30
+            top, left = page.MARGIN + 6 + row * line + head, page.MARGIN + column * step
+            pixel = picture[min(int(y), side - 1) + top, min(int(x), side - 1) + left]
+            assert np.abs(pixel.astype(int) - palette(len(points))[-1]).max() < 30
 
 
 def test_pictures_may_go_elsewhere(runs, show, tmp_path):

@@ -24,6 +24,20 @@ ProfileName = Annotated[
         autocompletion=completion.profiles,
     ),
 ]
+SplitFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--split",
+        metavar="FILE",
+        help="With custom data: csv or json of images (or folders) and their split, regress or test, or their group.",
+    ),
+]
+Interocular = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME", help="With custom data: the two eye landmarks, for errors in % of their distance."
+    ),
+]
 Output = Annotated[Path, typer.Option(help="The run directory.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 

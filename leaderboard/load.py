@@ -42,10 +42,19 @@ def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> li
     records = []
     for path in sorted(cells.glob("*/result.json")):
         try:
-            records.append(_record(json.loads(path.read_text(encoding="utf-8")), path))
+            records.append(read_record(path))
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             warn(printable(f"skipped {path}: not a readable record ({_first_line(error)})"))
     return records
+
+
+def read_record(path: Path) -> ResultRecord:
+    """Read the record of a cell, ``cells/<cell id>/result.json``.
+
+    Raises OSError, ValueError, RecursionError or MemoryError if it cannot be read, and LeaderboardError for a newer
+    schema_version.
+    """
+    return _record(json.loads(path.read_text(encoding="utf-8")), path)
 
 
 def load_results(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import completion
-from benchmarks.options import DataRoot, ProfileName
+from benchmarks.options import DataRoot, Interocular, ProfileName, SplitFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +40,8 @@ class ImportOptions:
         ),
     ] = None
     keypoints: Annotated[int | None, typer.Option(min=1, help="Keypoints per image, with --dataset.")] = None
+    split: SplitFile = None
+    interocular: Interocular = None
     profile: ProfileName = None
     data_root: DataRoot = None
     output: Annotated[Path, typer.Option(help="Run directory; the keypoints go to its subfolder imports.")] = Path(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from benchmarks.errors import UserError, first_line
+from benchmarks.errors import UserError
 from benchmarks.progress import Progress
 from benchmarks.records.mlflow_mirror import Tracker
-from benchmarks.records.mlflow_store import cure, patience
+from benchmarks.records.mlflow_store import has_store, next_step, problem
 from benchmarks.records.provenance import git_state, peak_memory_mb
 from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_custom, method_class, opener
+from benchmarks.run.cells import as_before
 from benchmarks.run.distributed import Coordinator, is_worker, run_worker
 from benchmarks.run.executor import InProcess
 from benchmarks.run.options import RunOptions
@@ -31,7 +31,7 @@ from benchmarks.run.summary import (
     print_table,
     write_leaderboards,
 )
-from benchmarks.settings import DATA_ROOT, choose_data_root, choose_device, choose_profile, choose_tasks
+from benchmarks.settings import DATA_ROOT, choose_custom, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
 from leaderboard.records import ResultRecord
 from leaderboard.text import printable
@@ -62,8 +62,7 @@ def run_command(options: RunOptions) -> int:
     progress = Progress(console, len(plan.cells), lambda: peak_memory_mb(device))
     coordinator = Coordinator(device)
     executor = InProcess(store, request.datasets, device, progress, coordinator, refit=options.overwrite == "all")
-    tracker = Tracker(options.output, shlex.join(sys.argv[1:])) if options.mlflow else None
-    mirror = _Mirror(tracker, console, cure(options.output), progress)
+    mirror = _Mirror(options.output if options.mlflow else None, progress)
     outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
     coordinator.dismiss()
     _drop_partial(store, plan, outcome)
@@ -76,9 +75,10 @@ def _request(options: RunOptions, console: Console) -> Request:
     console.print(Text(f"profile {profile}: {why}"), soft_wrap=True)
     if profile == "paper" and root is None and not any(map(is_custom, names)):
         raise UserError(f"profile 'paper' needs data: name its folder with --data-root or {DATA_ROOT}")
-    datasets = opener(root)
+    datasets = opener(root, choose_custom(options.split, options.interocular, names))
     tasks = choose_tasks(options.tasks, options.suites) if options.tasks or options.suites or not names else []
-    tasks += _tasks_on(names, options.keypoints, datasets)
+    cells = Store(options.output).cells
+    tasks += [as_before(task, cells) for task in _tasks_on(names, options.keypoints, datasets)]
     return Request(
         methods=options.methods,
         tasks=list({task.id: task for task in tasks}.values()),
@@ -186,31 +186,40 @@ def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
 class _Mirror:
     """Passes records to MLflow; after an error it prints a warning and passes no more, and the run continues."""
 
-    def __init__(self, tracker: Tracker | None, console: Console, cure: str, progress: Progress) -> None:
-        self._tracker = tracker
-        self._console = console
-        self._cure = cure
+    def __init__(self, output: Path | None, progress: Progress) -> None:
+        self._output = output
         self._progress = progress
+        self._tracker = Tracker(output, sys.argv[1:], self._warn) if output else None
 
     def log(self, record: ResultRecord) -> None:
-        if self._tracker is not None:
-            self._progress.phase("MLflow: copying the record")
-        self._attempt(lambda tracker: tracker.log(record))
+        if self._output and self._tracker and self._progress.is_live:
+            self._progress.phase(next_step(self._output))
+        else:
+            self._announce()
+        self._attempt(lambda tracker: tracker.log(record.cell_id))
 
     def finish(self, outcome: Outcome) -> str:
         """Close the MLflow run, and add records that it lacks; returns the command or address that opens its page."""
-        records = [] if outcome.interrupted else list(outcome.records.values())
+        cells = [] if outcome.interrupted else list(outcome.records)
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.exit_status else "FINISHED"
-        self._attempt(lambda tracker: tracker.finish(status, records))
+        if cells:
+            self._announce()
+        self._attempt(lambda tracker: tracker.finish(status, cells))
         return self._tracker.how_to_open() if self._tracker else ""
 
+    def _announce(self) -> None:
+        """Say that the store is made, which takes a while."""
+        if self._output and self._tracker and not has_store(self._output):
+            self._progress.say(next_step(self._output))
+
     def _attempt(self, action: Callable[[Tracker], None]) -> None:
-        if self._tracker is None:
+        if self._output is None or self._tracker is None:
             return
         try:
-            with patience():
-                action(self._tracker)
-        except Exception as error:
+            action(self._tracker)
+        except Exception as error:  # MLflow raises many kinds
             self._tracker = None
-            text = f"MLflow is not updated: {first_line(error)}; {self._cure}"
-            self._console.print(Text(text, style="yellow"), soft_wrap=True)
+            self._warn(f"MLflow is not updated: {problem(self._output, error)}")
+
+    def _warn(self, text: str) -> None:
+        self._progress.say(text, "yellow")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.errors import UserError
 from benchmarks.records.store import ERRORS, read_predictions, write_table
 from benchmarks.registry import is_custom
-from benchmarks.run.cells import REMARKS, Cell
+from benchmarks.run.cells import CHOICES, REMARKS, Cell
 from leaderboard.records import ResultRecord, ScoreRecord
 from metrics.points import Points
 from metrics.protocols import PROTOCOLS
@@ -54,11 +55,12 @@ def score_records(scores: Sequence[Score]) -> tuple[ScoreRecord, ...]:
     return tuple(ScoreRecord(**found.summary()) for found in scores)
 
 
-def remarks(cell: Cell, dataset: KeypointDataset, scores: Sequence[Score]) -> dict[str, list[str]]:
-    """The provenance entry with the remarks on custom data and on images left out; empty for data with neither."""
+def remarks(cell: Cell, dataset: KeypointDataset, scores: Sequence[Score]) -> dict[str, Any]:
+    """Provenance entries: the remarks on custom data and on images left out, and the user's choices; often none."""
     own = is_custom(cell.dataset)
     found = [*(dataset.card.remarks if own else ()), *left_out_notes(scores)]
-    return {REMARKS: found} if found or own else {}
+    plain = {name: str(value) for name, value in asdict(dataset.choices).items() if value is not None}
+    return ({REMARKS: found} if found or own else {}) | ({CHOICES: plain} if plain else {})
 
 
 def left_out_notes(scores: Sequence[Score]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.text import Text
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import OVERLAY, Store, predictions_path
 from benchmarks.registry import is_custom
-from benchmarks.run.cells import REMARKS
+from benchmarks.run.cells import NOTES, REMARKS
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide
@@ -29,6 +30,9 @@ from leaderboard.text import markdown, printable
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
+    from datasets.base import DatasetCard
+
+_EYE = re.compile(r"(left|right|l|r)?[ _.-]?(eye|pupil)([ _.-]?cent(er|re))?[ _.-]?(left|right|l|r)?", re.IGNORECASE)
 
 
 def print_skipped(console: Console, skipped: dict[str, str]) -> None:
@@ -41,8 +45,17 @@ def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> No
     """Print the remarks on the custom data of the tasks, each dataset once."""
     first = {task.dataset: task.id for task in reversed(list(tasks)) if is_custom(task.dataset)}
     for dataset, task in reversed(first.items()):
-        for remark in datasets(dataset).card.remarks:
+        card = datasets(dataset).card
+        for remark in (*card.remarks, *eyes_hint(card)):
             console.print(Text(printable(f"note on {task}: {remark}")), soft_wrap=True)
+
+
+def eyes_hint(card: DatasetCard) -> list[str]:
+    """A remark on landmarks whose names say that they are the two eyes, unless the card states the eyes."""
+    eyes = [name for name in card.landmark_names if _EYE.fullmatch(name)]
+    if card.interocular or len(eyes) != 2:
+        return []
+    return [f"--interocular {','.join(eyes)} would add errors in percent of the distance of these eyes"]
 
 
 def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite) -> None:
@@ -100,13 +113,18 @@ def _unscored(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
 
 
 def _remarks(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
-    """Return a line for each remark on the custom data of the tasks, from its latest record."""
-    found = {
-        record.task: record.provenance[REMARKS]
-        for record in sorted(records, key=lambda record: str(record.provenance.get("date", "")))
-        if REMARKS in record.provenance
-    }
-    return "".join(f"\n{markdown(f'{task}: {remark}')}\n" for task in tasks for remark in found.get(task, ()))
+    """Return a line for each remark on the custom data of the tasks, and for each note on keypoints from elsewhere.
+
+    The remarks on a task are those of its latest record.
+    """
+    found: dict[str, list[str]] = {}
+    notes: dict[str, dict[str, None]] = {}
+    for record in sorted(records, key=lambda record: str(record.provenance.get("date", ""))):
+        found[record.task] = record.provenance.get(REMARKS, found.get(record.task, []))
+        said = (f"{record.method_label}: {note}" for note in record.provenance.get(NOTES, ()))
+        notes.setdefault(record.task, {}).update(dict.fromkeys(said))
+    lines = ((task, text) for task in tasks for text in (*found.get(task, ()), *notes.get(task, ())))
+    return "".join(f"\n{markdown(f'{task}: {text}')}\n" for task, text in lines)
 
 
 def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], mlflow: str) -> None:

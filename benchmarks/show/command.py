@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
@@ -157,16 +158,15 @@ class _Show:
 
     def to_mlflow(self, records: Sequence[ResultRecord]) -> None:
         """Add the pictures to the MLflow runs of these cells, if the run directory has an MLflow store."""
-        from benchmarks.records.mlflow_mirror import Tracker, has_store
-        from benchmarks.records.mlflow_store import cure, patience
+        from benchmarks.records.mlflow_mirror import Tracker
+        from benchmarks.records.mlflow_store import has_store, problem
 
         if not has_store(self._run):
             return
         try:
-            with patience():
-                count = len(Tracker(self._run, "show").log_pictures(records))
+            count = len(Tracker(self._run, sys.argv[1:]).log_pictures(record.cell_id for record in records))
         except Exception as error:  # MLflow raises many kinds
-            text = f"MLflow is not updated: {first_line(error)}; {cure(self._run)}"
+            text = f"MLflow is not updated: {problem(self._run, error)}"
             self._err.print(Text(text, style="yellow"), soft_wrap=True)
             return
         if count:

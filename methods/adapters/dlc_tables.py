@@ -49,8 +49,8 @@ def read_table(path: Path) -> DlcTable:
 
 
 def _table(path: Path, columns: list[Column], index: list[str], values: NDArray[np.float64]) -> DlcTable:
-    if columns and len(columns[0]) == 4:
-        raise OutputError(f"{path}: holds several animals (individuals), expected a project of one animal")
+    if columns and all(len(column) == 4 for column in columns):
+        columns, values = _one_animal(path, columns, values)
     if not columns or any(len(column) != 3 for column in columns):
         raise OutputError(f"{path}: its columns are not named by {', '.join(HEADING)}, as DeepLabCut's are")
     predicted = any(column[2] == "likelihood" for column in columns)
@@ -68,6 +68,20 @@ def _table(path: Path, columns: list[Column], index: list[str], values: NDArray[
     return DlcTable(path, scorers[0], parts, _names(path, index), points, predicted)
 
 
+def _one_animal(
+    path: Path, columns: list[Column], values: NDArray[np.float64]
+) -> tuple[list[Column], NDArray[np.float64]]:
+    """The columns (scorer, bodypart, coord) and values of the one animal. Raises OutputError if several have values."""
+    found = {column[1] for place, column in enumerate(columns) if np.isfinite(values[:, place]).any()}
+    animals = sorted(found or {columns[0][1]})
+    if len(animals) > 1:
+        raise OutputError(
+            f"{path}: holds {len(animals)} individuals ({', '.join(animals)[:80]}), expected a project of one animal"
+        )
+    places = [place for place, column in enumerate(columns) if column[1] == animals[0]]
+    return [(columns[place][0], *columns[place][2:]) for place in places], values[:, places]
+
+
 def _names(path: Path, index: list[str]) -> tuple[str, ...] | None:
     """The names of the rows, None for the numbers of all frames."""
     if not all(name.isdecimal() for name in index):
@@ -83,15 +97,16 @@ def _csv(path: Path) -> tuple[list[Column], list[str], NDArray[np.float64]]:
         rows = [row for row in csv.reader(path.read_text(encoding="utf-8-sig").splitlines()) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise OutputError(f"cannot read {path}: {first_line(error)}") from error
-    if [row[0] for row in rows[:4]][1:2] == ["individuals"]:
-        raise OutputError(f"{path}: holds several animals (individuals), expected a project of one animal")
-    if tuple(row[0] for row in rows[:3]) != HEADING:
-        found = ", ".join(row[0] for row in rows[:3])[:80]
-        raise OutputError(f"{path}: its first lines begin with {found!a}, expected {', '.join(HEADING)}")
-    first = next((column for column, axis in enumerate(rows[2]) if axis == "x"), len(rows[2]))
-    columns = list(zip(*(row[first:] for row in rows[:3]), strict=False))
+    heading = (HEADING[0], "individuals", *HEADING[1:]) if [row[0] for row in rows[1:2]] == ["individuals"] else HEADING
+    lines = len(heading)
+    if tuple(row[0] for row in rows[:lines]) != heading:
+        found = ", ".join(row[0] for row in rows[:lines])[:80]
+        raise OutputError(f"{path}: its first lines begin with {found!a}, expected {', '.join(heading)}")
+    axes = rows[lines - 1]
+    first = next((column for column, axis in enumerate(axes) if axis == "x"), len(axes))
+    columns: list[Column] = list(zip(*(row[first:] for row in rows[:lines]), strict=False))
     index, values = [], []
-    for number, row in enumerate(rows[3:], start=4):
+    for number, row in enumerate(rows[lines:], start=lines + 1):
         if len(row) != len(rows[0]):
             raise OutputError(f"{path}, line {number}: got {len(row)} columns, expected {len(rows[0])}")
         index.append("/".join(part for part in row[:first] if part))

@@ -67,6 +67,8 @@ def _refuse_line(path: Path, names: list[str], header: int, reason: str) -> NoRe
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         lines = csv.reader(file)
         for fields in lines:
+            if len(names) == 1 and fields and (mark := next((mark for mark in ";\t" if mark in fields[0]), "")):
+                raise OutputError(f"{path}: its columns are separated by {mark!r}, expected ',' (and '.' in numbers)")
             if not fields or lines.line_num <= header:
                 continue
             where = f"{path}, line {lines.line_num}"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FILE = "checkpoint.safetensors"
+SHA256 = "sha256"  # of the tensors, beside the fit's description in the header
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger(__name__)
 
@@ -32,6 +33,17 @@ _log = logging.getLogger(__name__)
 def digest(names: Sequence[str]) -> str:
     """The sha256 of a sequence of names."""
     return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
+
+
+def content_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """The sha256 of contiguous tensors on the CPU: of their names, types, shapes and values."""
+    import torch
+
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(f"{name}\0{tensors[name].dtype}\0{tuple(tensors[name].shape)}\0".encode())
+        found.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 class CheckpointFile:
@@ -75,7 +87,8 @@ class CheckpointFile:
             return None
         try:
             with safe_open(self._path, framework="pt", device="cpu") as file:
-                fit = json.loads((file.metadata() or {})["fit"])
+                about = file.metadata() or {}
+                fit = json.loads(about["fit"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             self.refuse(type(error).__name__)
@@ -85,6 +98,9 @@ class CheckpointFile:
             _log.warning(
                 "%s belongs to another fit (it differs in %s); this fit starts from the beginning", self._path, others
             )
+            return None
+        if about.get(SHA256) not in (None, content_sha256(tensors)):  # checkpoints of older versions have none
+            self.refuse("it has changed since it was written")
             return None
         return tensors
 
@@ -97,7 +113,7 @@ class CheckpointFile:
         from safetensors.torch import save
 
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        data = save(whole, {"fit": json.dumps(self._fit)})
+        data = save(whole, {"fit": json.dumps(self._fit), SHA256: content_sha256(whole)})
         beside = self._path.with_name(f".{FILE}.{os.getpid()}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

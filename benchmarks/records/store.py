@@ -19,8 +19,10 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from benchmarks.errors import UserError
+from benchmarks.records.digests import file_digests
+from leaderboard.digests import sealed
 from leaderboard.files import replacing, write_atomically
-from leaderboard.records import ResultRecord
+from leaderboard.records import Digests, ResultRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +33,7 @@ RESULT = "result.json"
 ERRORS = "errors.parquet"
 HISTORY = "history.parquet"
 OVERLAY = "overlay.png"
+KEPT = ("predictions_regress.parquet", "predictions_test.parquet", HISTORY, OVERLAY, ERRORS)  # with their digests
 
 
 class Store:
@@ -93,9 +96,15 @@ class Store:
             shutil.rmtree(filling, ignore_errors=True)
 
 
-def write_record(folder: Path, record: ResultRecord) -> None:
-    """Write ``result.json``; a cell exists once it has this file."""
+def write_record(folder: Path, record: ResultRecord) -> ResultRecord:
+    """Write ``result.json`` with the digests of the folder's files and its own; a cell exists once it has this file.
+
+    Returns the record as it was written.
+    """
+    digests = (record.digests or Digests()).model_copy(update={"files": file_digests(folder, KEPT)})
+    record = sealed(record.model_copy(update={"digests": digests}))
     write_atomically(folder / RESULT, record.model_dump_json(indent=1) + "\n")
+    return record
 
 
 def predictions_path(folder: Path, split: str) -> Path:
@@ -125,11 +134,14 @@ def keypoint_column(keypoints: NDArray[np.float64]) -> pa.FixedSizeListArray:
 
 
 def read_keypoints(path: Path) -> tuple[pa.Table, NDArray[np.float64]]:
-    """Read a parquet table, and its column ``keypoints`` as an array (N, K, 2)."""
+    """Read a parquet table, and its column ``keypoints`` as an array (N, K, 2).
+
+    Raises OSError if a page differs from the checksum that ``write_table`` gave it; files of older versions have none.
+    """
     import numpy as np
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    table = pq.read_table(path, page_checksum_verification=True)
     flat = table["keypoints"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return table, np.asarray(flat, dtype=np.float64).reshape(len(table), -1, 2)
 
@@ -140,7 +152,7 @@ def write_table(path: Path, columns: dict[str, Any]) -> None:
     import pyarrow.parquet as pq
 
     with replacing(path) as partial:
-        pq.write_table(pa.table(columns), partial)
+        pq.write_table(pa.table(columns), partial, write_page_checksum=True)
 
 
 def read_columns(path: Path) -> dict[str, list[Any]]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from benchmarks.registry import is_custom
 from benchmarks.tasks import SUITES, Profile, Task, plain_name
-from leaderboard.records import Failure, ResultRecord, ScoreRecord, Variant
+from leaderboard.records import Digests, Failure, ResultRecord, ScoreRecord, Variant
 from leaderboard.tables import TABLES
 
 CHOICES = "choices"  # provenance key of the user's choices for custom data
@@ -53,8 +53,8 @@ class Cell(BaseModel):
     the user's. ``by_dataset`` has the changed settings with their values on other datasets. ``saw_landmarks`` says
     whether the method saw landmarks in training. ``variant`` describes an ablation, None for the full method.
     ``of_predict`` names settings that do not affect fitting. ``made_by`` describes the source of keypoints that another
-    system made; it is None for a method that runs here. Protocols are not part of a cell's identity, so scoring again
-    never runs a model.
+    system made; it is None for a method that runs here. ``source`` has the sha256 of the method's source files.
+    Neither these nor protocols are part of a cell's identity, so scoring again never runs a model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -72,6 +72,7 @@ class Cell(BaseModel):
     by_dataset: dict[str, Any] = {}
     of_predict: tuple[str, ...] = ()
     made_by: dict[str, Any] | None = None
+    source: dict[str, str] = {}
     task: Task
     profile: Profile
     seed: int
@@ -156,6 +157,7 @@ class Cell(BaseModel):
             peak_memory_mb=peak_memory_mb,
             provenance=(provenance or {}) | ({"kind": SCORED, **self.made_by} if self.made_by else {}),
             failure=failure,
+            digests=Digests(source=self.source),
         )
 
     def _suites(self) -> tuple[str, ...]:

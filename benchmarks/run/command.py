@@ -25,6 +25,7 @@ from benchmarks.run.plan import Plan, Request, make_plan
 from benchmarks.run.runner import Outcome, drive
 from benchmarks.run.summary import (
     print_files,
+    print_outdated,
     print_plan,
     print_remarks,
     print_skipped,
@@ -150,6 +151,7 @@ def _nothing_to_run(plan: Plan) -> str:
 def _report(console: Console, store: Store, request: Request, outcome: Outcome, mlflow: str) -> int:
     tasks = [task.id for task in request.tasks]
     print_table(console, outcome.records.values(), tasks, request.profile)
+    print_outdated(console, outcome.outdated)
     leaderboards = write_leaderboards(store, tasks, request.profile)
     print_files(console, store, outcome, leaderboards, mlflow)
     failures = _failures(outcome.records.values())

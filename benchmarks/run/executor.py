@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 import traceback
@@ -13,19 +12,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from benchmarks.errors import first_line
 from benchmarks.progress import Progress
+from benchmarks.records.digests import fit_digest, fit_fault, read_fit, write_fit
 from benchmarks.records.provenance import peak_memory_mb, provenance, reset_peak_memory
 from benchmarks.records.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
 from benchmarks.registry import method_class
 from benchmarks.run.cells import Cell
 from benchmarks.run.distributed import Coordinator, fit_images
 from benchmarks.run.images import DatasetImages, ImageCache
+from benchmarks.run.imported import kept_import
 from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, predict_all
 from benchmarks.run.scoring import remarks, score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
 from benchmarks.tasks import plain_name
-from leaderboard.files import write_atomically
-from leaderboard.records import Failure, ResultRecord
+from leaderboard.records import Digests, Failure, ResultRecord
 from methods.base import MethodError
 
 if TYPE_CHECKING:
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from methods.base import Method
 
     Made = tuple[NDArray[np.float64], float]
-
-FIT = "fit.json"
 
 
 class Executor(Protocol):
@@ -84,12 +82,11 @@ class InProcess:
         folder = self._store.cells / cell.id
         try:
             with self._store.staged(folder) as filling:
-                record = self._run(cell, filling)
-                write_record(filling, record)
+                record = write_record(filling, self._run(cell, filling))
         except Exception as error:
             record = self._failed(cell, error)
             with self._store.staged(folder) as filling:
-                write_record(filling, record)
+                record = write_record(filling, record)
         return record
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
@@ -105,8 +102,7 @@ class InProcess:
             return self.submit(cell)
         except Exception as error:
             renewed = self._failed(cell, error)
-        write_record(folder, renewed)
-        return renewed
+        return write_record(folder, renewed)
 
     def _failed(self, cell: Cell, error: Exception) -> ResultRecord:
         trace = "".join(traceback.format_exception(error))
@@ -131,7 +127,14 @@ class InProcess:
         found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._coordinator.size}
         found |= remarks(cell, dataset, scores)
         record = cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
-        return record.model_copy(update={"num_keypoints": num_keypoints})
+        return record.model_copy(update={"num_keypoints": num_keypoints, "digests": self._digests(cell)})
+
+    def _digests(self, cell: Cell) -> Digests:
+        """The digests of what a cell was made from; a fit of an earlier run has the source that it was made with."""
+        kept = self._store.fits / cell.fit_id
+        found = read_fit(kept)
+        source = found.source if found and found.source else cell.source
+        return Digests(fit=fit_digest(kept), source=source, imported=kept_import(cell, self._store.output))
 
     def _fit(self, cell: Cell, method: Method, folder: Path, seconds: dict[str, float]) -> dict[str, bool]:
         """Fit, or load a finished fit of the same identity; returns ``fit_reused`` and ``fit_resumed``.
@@ -139,9 +142,11 @@ class InProcess:
         If the fit continues from a checkpoint, ``fit_resumed`` is True, and ``seconds`` counts from that checkpoint.
         """
         kept = self._store.fits / cell.fit_id
-        may_reuse = (kept / FIT).exists() and (not self._refit or cell.fit_id in self._fitted)
-        if may_reuse and _loads(method, kept):
-            seconds["fit"] = json.loads((kept / FIT).read_text())["seconds"]
+        may_reuse = kept.is_dir() and (not self._refit or cell.fit_id in self._fitted)
+        if may_reuse and (fault := fit_fault(kept, cell.fit_id)):
+            self._progress.say(f"fits/{cell.fit_id}/{fault}: fitted again")
+        elif may_reuse and (found := read_fit(kept)) and _loads(method, kept):
+            seconds["fit"] = found.seconds
             if (kept / HISTORY).exists():
                 (folder / HISTORY).write_bytes((kept / HISTORY).read_bytes())
             return {"fit_reused": True, "fit_resumed": False}
@@ -153,16 +158,16 @@ class InProcess:
         with _timed(seconds, "fit"):
             method.fit(images, keypoints_given(cell, self._open), cell.seed, stage)
         _write_history(folder, stage.history)
-        self._keep_fit(kept, method, stage.history, seconds["fit"])
+        self._keep_fit(cell, method, stage.history, seconds["fit"])
         self._fitted.add(cell.fit_id)
         return {"fit_reused": False, "fit_resumed": resumed}
 
-    def _keep_fit(self, kept: Path, method: Method, history: list[dict[str, float]], seconds: float) -> None:
+    def _keep_fit(self, cell: Cell, method: Method, history: list[dict[str, float]], seconds: float) -> None:
         try:
-            with self._store.staged(kept) as filling:
+            with self._store.staged(self._store.fits / cell.fit_id) as filling:
                 method.save(filling)
                 _write_history(filling, history)
-                write_atomically(filling / FIT, json.dumps({"seconds": seconds}))
+                write_fit(filling, cell.fit_id, seconds, cell.source)
         except MethodError:
             return  # the method has nothing to save
 

@@ -9,9 +9,11 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
+from benchmarks.records.digests import IMPORTS, import_digests
 from benchmarks.registry import IMPORTED, NO_CHOICES, is_custom
 from benchmarks.run.cells import NOTES, Cell, without_stem
 from benchmarks.tasks import options as task_options
+from leaderboard.digests import content_digest
 from leaderboard.text import fault
 
 if TYPE_CHECKING:
@@ -60,6 +62,8 @@ class ImportedMethod:
         if record is None:
             there = ", ".join(f"{found.task} ({found.profile})" for found in self.records)
             return f"{self.folder} has imports of {there}; make this one with: {command}"
+        if record.digest is not None and record.digest != content_digest(record):
+            return f"the record of {task.id} in {self.folder} was changed after the import; {again}"
         dataset = datasets(task.dataset_id(profile))
         found, reason = dataset.annotated()
         if not found:
@@ -102,6 +106,18 @@ class ImportedMethod:
             limit=limit,
             digests={"fit": "", **{split: dataset.digest(split) for split in SPLITS}},
         )
+
+
+def kept_import(cell: Cell, output: Path) -> dict[str, str]:
+    """The sha256 of the files of a cell's import, if it is one of the run directory's own, under the task's id."""
+    folder = Path(cell.method.removeprefix(IMPORTED))
+    if (
+        cell.made_by is None
+        or cell.settings.get("task") != cell.task.id
+        or folder.parent.resolve() != (output / IMPORTS).resolve()
+    ):
+        return {}
+    return import_digests(folder, cell.task.id, cell.profile)
 
 
 def imports(names: Iterable[str]) -> list[ImportedMethod]:

@@ -37,17 +37,26 @@ def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score
     Errors of the dataset and of the metrics pass through, such as MetricError for a score that is not finite, and for a
     protocol whose needs the dataset's card does not meet.
     """
+    scores, test = scores_of(folder, dataset, cell.task.protocols)
+    write_errors(folder, scores, test)
+    return scores
+
+
+def scores_of(folder: Path, dataset: KeypointDataset, protocols: Sequence[str]) -> tuple[list[Score], Points]:
+    """The scores of the predictions in ``folder`` under some protocols, and the test images; nothing is written.
+
+    Raises as ``score_cell`` does, and OSError for predictions that cannot be read.
+    """
     fit = _points(dataset, *read_predictions(folder, "regress"))
     test = _points(dataset, *read_predictions(folder, "test"))
     scores = score_all(
-        [PROTOCOLS[name] for name in cell.task.protocols],
+        [PROTOCOLS[name] for name in protocols],
         fit,
         test,
         left_right_pairs=dataset.card.left_right_pairs,
         interocular=dataset.card.interocular,
     )
-    write_errors(folder, scores, test)
-    return scores
+    return scores, test
 
 
 def score_records(scores: Sequence[Score]) -> tuple[ScoreRecord, ...]:

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
+from benchmarks.records.checks import examine
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import OVERLAY, Store, predictions_path
 from benchmarks.registry import is_custom
 from benchmarks.run.cells import NOTES, REMARKS
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
-from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide
+from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide, outdated
 from benchmarks.tasks import SUITES, Profile, Task
 from leaderboard.files import write_atomically
-from leaderboard.load import load_records
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
 from leaderboard.suites import Suite
@@ -62,13 +62,24 @@ def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite)
     """Print each cell and the action that a run would take (``--dry-run``)."""
     names = {"run": "run", "rescore": "score again", "keep": "finished"}
     actions: list[str] = []
+    lines: dict[str, str] = {}
     for cell in plan.cells:
-        record = store.record(cell.id)
-        actions.append(names[decide(cell, record, overwrite)])
+        decision = decide(cell, store, overwrite)
+        actions.append(names[decision.action])
         variant = f"  {cell.variant.name}" if cell.variant else ""
-        console.print(Text(f"{actions[-1]:<12} {cell.id}{variant}"), soft_wrap=True)
+        reason = f"  {decision.reason}" if decision.reason else ""
+        console.print(Text(printable(f"{actions[-1]:<12} {cell.id}{variant}{reason}")), soft_wrap=True)
+        if decision.record and decision.action != "run" and (line := outdated(cell, decision.record)):
+            lines.setdefault(cell.method_id, line)
+    print_outdated(console, lines)
     total = ", ".join(f"{count} {action}" for action, count in Counter(actions).items())
     console.print(f"{len(plan.cells)} cells: {total}; nothing was run or written")
+
+
+def print_outdated(console: Console, lines: Mapping[str, str]) -> None:
+    """Print the line of each method whose source changed since its numbers were measured."""
+    for method, line in lines.items():
+        console.print(Text(printable(f"{method}: {line}"), style="yellow"), soft_wrap=True)
 
 
 def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> None:
@@ -87,7 +98,7 @@ def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> 
     Tasks of no suite, such as custom data, have a leaderboard named 'own'. A suite is left out if its table would add
     nothing to those of earlier suites.
     """
-    records = [record for record in load_records(store.output) if record.profile == profile]
+    records = [record for record in examine(store.output).records if record.profile == profile]
     members = {task for suite in SUITES.values() for task in suite.tasks}
     own = Suite(name="own", tasks=tuple(sorted({record.task for record in records} - members)))
     written, earlier, errors = [], set[str](), errors_of(store.output)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import UserError, correctable, first_line, near_match
+from benchmarks.records.checks import cell_fault, record_fault
 from benchmarks.records.store import HISTORY, RESULT
 from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_device
@@ -23,7 +24,7 @@ from benchmarks.show.curves import read_curves, write_curves
 from benchmarks.show.options import ShowOptions
 from benchmarks.show.pictures import Artist, pictures
 from benchmarks.show.rows import write_rows
-from leaderboard.load import load_records
+from leaderboard.load import CURE, load_records
 from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ def show_command(options: ShowOptions) -> int:
     show, LeaderboardError for a missing run directory.
     """
     run, names = _run_and_cells(options)
-    records = _choose(load_records(run), names, run)
     show = _Show(options, run)
+    records = _choose(load_records(run, show.left_out), names, run)
     if options.rows is not None:
         show.rows(records, options.rows)
         return 0
@@ -59,7 +60,7 @@ def show_command(options: ShowOptions) -> int:
 def _run_and_cells(options: ShowOptions) -> tuple[Path, Sequence[str]]:
     """The run directory and the names of cells; ``run`` may also be the folder of one cell."""
     path = options.run
-    if not (path / RESULT).is_file():
+    if not (path / RESULT).is_file() and path.absolute().parent.name != "cells":
         return path, options.cells
     if options.cells:
         raise UserError(f"{path} is the folder of one cell; to name further ones, give their run directory first")
@@ -73,6 +74,8 @@ def _choose(records: Sequence[ResultRecord], names: Sequence[str], run: Path) ->
     wanted: set[str] = set()
     for name in names:
         matches = {cell_id for cell_id in ids if fnmatchcase(cell_id, name)}
+        if not matches and Path(name).name == name and (fault := record_fault(run, name)):
+            raise UserError(f"cell {name} cannot be shown: {fault.text}; {CURE}")
         if not matches:
             hint = near_match(name, ids) if len(ids) <= 20 or "did you mean" in near_match(name, ids) else ""
             raise UserError(f"no cell '{name}' in {run / 'cells'}{hint}; a pattern such as '*--cub_*' is allowed too")
@@ -104,6 +107,9 @@ class _Show:
         """Draw and print everything about one cell; a failed cell has nothing to show."""
         if record.failure:
             self._lacks(f"{record.cell_id}: it failed: {record.failure.message}")
+            return
+        if fault := cell_fault(self._run, record):
+            self._lacks(f"{record.cell_id}: {fault.text}; {CURE}")
             return
         folder = (self._options.output or self._run / "cells") / record.cell_id
         try:
@@ -141,12 +147,16 @@ class _Show:
         failed = next((record for record in records if record.failure), None)
         if failed is not None:
             raise UserError(f"{failed.cell_id} failed and has no keypoints to draw; name cells that are done")
+        for record in records:
+            if fault := cell_fault(self._run, record):
+                raise UserError(f"{record.cell_id}: {fault.text}; {CURE}")
         write_rows(path, self._run, records, self._datasets)
         self._out.print(Text(str(path)), soft_wrap=True)
 
     def together(self, records: Sequence[ResultRecord]) -> None:
         """Draw the curves of all cells of a task (methods, settings, seeds) in one picture."""
-        with_curves = [record for record in records if not record.failure and self._curves_file(record).is_file()]
+        whole = [record for record in records if not record.failure and cell_fault(self._run, record) is None]
+        with_curves = [record for record in whole if self._curves_file(record).is_file()]
         with_curves.sort(key=lambda record: (record.profile, record.task, record.variant is not None, label(record)))
         for (profile, task), group in groupby(with_curves, key=lambda record: (record.profile, record.task)):
             cells = list(group)
@@ -193,6 +203,11 @@ class _Show:
         self._out.print(Text(str(path)), soft_wrap=True)
         if remark:
             self._err.print(Text(f"{record.cell_id}: {path.name}: {remark}", style="yellow"), soft_wrap=True)
+
+    def left_out(self, line: str) -> None:
+        """Print a line about a record that cannot be shown; it counts as missing unless other cells were named."""
+        self.missing += not self._options.cells
+        self._err.print(Text(line, style="yellow"), soft_wrap=True)
 
     def _lacks(self, text: str) -> None:
         self.missing += 1

@@ -77,7 +77,8 @@ def leaderboard(
         typer.Option(
             metavar="FILE|FOLDER",
             help="Rewrite the generated tables and lists of this file, or of this folder's .md files; with --runs, "
-            "merge the results of that run directory into the committed ones first; repeatable.",
+            "first score the predictions of that run directory again and merge its results into the committed ones; "
+            "repeatable.",
         ),
     ] = None,
     replace: Annotated[
@@ -93,7 +94,7 @@ def leaderboard(
     if check or update:
         if check and (update or replace):
             raise UserError(f"--check and {'--update' if update else '--replace'} together; choose one")
-        raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace))
+        raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace, data_root))
     if replace:
         raise UserError("--replace goes with --update and --runs; add them or leave it out")
     if against is not None and (audit or compare):

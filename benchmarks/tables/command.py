@@ -12,15 +12,18 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import UserError, unknown
+from benchmarks.records.checks import examine, whole_records
 from benchmarks.records.image_errors import errors_of
-from benchmarks.settings import choose_profile
+from benchmarks.registry import opener
+from benchmarks.settings import choose_data_root, choose_profile
 from benchmarks.tables.lists import LISTS
+from benchmarks.tables.recompute import recompute
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard import comparisons, readme
 from leaderboard.audit import audit, compare
 from leaderboard.committed_errors import committed_errors
 from leaderboard.image_errors import ErrorsOf
-from leaderboard.load import load_records, load_results
+from leaderboard.load import load_results
 from leaderboard.merge import Merged
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
@@ -50,10 +53,9 @@ class Board:
 
 def print_board(board: Board, runs: Path | None) -> None:
     """Print the tables of the suites and tasks on a terminal, so that they fit its width."""
-    console = Console(highlight=False)
     records, sections = _found(board, runs)
     for section in sections:
-        section.show(console, records, board.protocol)
+        section.show(Console(highlight=False), records, board.protocol)
 
 
 def board_text(board: Board, runs: Path | None, pair: tuple[str, str] | None = None, base: str | None = None) -> str:
@@ -93,7 +95,7 @@ def _found(board: Board, runs: Path | None, base: str | None = None) -> tuple[li
 def _records(runs: Path) -> list[ResultRecord]:
     """The records of a run directory or of a folder of committed results."""
     committed = not (runs / "cells").is_dir() and any(runs.glob("*.json"))
-    return load_results(runs) if committed else load_records(runs)
+    return load_results(runs) if committed else whole_records(runs)
 
 
 @dataclass(frozen=True)
@@ -126,10 +128,8 @@ class _Section:
             console.print("Nothing measured yet.\n")
         elif pairs:
             print_pairs(console, pairs)
-        elif self.kind == "ablation":
-            print_ablations(console, measured, self.profile)
         else:
-            print_measured(console, measured, self.profile)
+            (print_ablations if self.kind == "ablation" else print_measured)(console, measured, self.profile)
         if reported := [row for row in found if isinstance(row, Row) and row.kind == "reported"]:
             print_reported(console, reported)
 
@@ -232,20 +232,22 @@ def check_pages(paths: Sequence[Path]) -> int:
     return 0
 
 
-def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False) -> int:
+def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False, data_root: Path | None = None) -> int:
     """Rewrite the generated parts of the pages; with ``runs``, merge its records into the committed results first.
 
-    Results and pages change together or not at all. ``replace`` removes the committed results that the run directory
-    does not have from the lists that it has results for. A warning goes to stderr if the results do not all come from
-    one clean commit. A path is a file or a folder. Raises UserError for ``replace`` without ``runs``.
+    Results and pages change together or not at all. A cell that is not as it was recorded, and a record whose scores
+    are not those of its predictions, is not merged; the exit status is then 1. ``replace`` removes the committed
+    results that the run directory does not have from the lists that it has results for. A warning goes to stderr if the
+    results do not all come from one clean commit. A path is a file or a folder. Raises UserError for ``replace``
+    without ``runs`` or with a cell that cannot be merged, and if no cell can be.
     """
     if replace and runs is None:
         raise UserError("--replace removes results that a run directory does not have; name it with --runs DIR")
     found = pages(paths)
     new: dict[Path, Merged] = {}
+    refused = 0
     if runs is not None:
-        boards = [path for path in found if readme.has_block(path, ["leaderboard"])] or found
-        new = readme.merged_lists(boards, load_records(runs), SUITES, replace=replace)
+        new, refused = _merged(found, runs, replace, data_root)
     if unclean := readme.unclean(instead=new):
         _warn(unclean)
     errors = errors_of(runs) if runs is not None else None
@@ -255,7 +257,31 @@ def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False
         typer.echo(f"{file}: {len(merged.records)} records ({merged.counts()}){missing}")
     for path in found:
         typer.echo(f"{path}: {'tables renewed' if changed[path] else 'tables were up to date'}")
-    return 0
+    return 1 if refused else 0
+
+
+def _merged(paths: Sequence[Path], runs: Path, replace: bool, data_root: Path | None) -> tuple[dict[Path, Merged], int]:
+    """The committed lists with the records of a run directory merged in, and the number of cells that are refused."""
+    boards = [path for path in paths if readme.has_block(path, ["leaderboard"])] or paths
+    there = examine(runs)
+    wanted: set[str] = set()
+    if there.records:
+        lists = readme.merged_lists(boards, there.records, SUITES, replace=replace)
+        wanted = {record.cell_id for merged in lists.values() for record in merged.records}
+    records = [record for record in there.records if record.cell_id in wanted]
+    checked = recompute(runs, records, opener(choose_data_root(data_root)[0]))
+    for line in checked.refused.values():
+        typer.echo(line, err=True)
+    refused = len(there.left_out) + len(checked.refused)
+    kept = [record for record in records if record.cell_id not in checked.refused]
+    if refused and (replace or not kept):
+        why = "--replace would remove their committed results" if kept else "nothing is left to merge"
+        raise UserError(f"{refused} cells of {runs} are refused, as the lines above say: {why}; nothing changed")
+    for line in checked.lines():
+        typer.echo(line)
+    if old := sum(record.digest is None for record in kept):
+        typer.echo(f"{old} records are of an older version, without digests: other changes to them are not noticed")
+    return readme.merged_lists(boards, kept, SUITES, replace=replace), refused
 
 
 def _update_options(paths: Iterable[Path]) -> str:

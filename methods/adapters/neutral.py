@@ -57,7 +57,8 @@ class ImportRecord(BaseModel):
 
     ``saw_landmarks`` says whether the system saw landmarks in training. ``digests`` are those of the dataset's splits
     regress and test, so that keypoints of other images or crops are refused later; ``predictions_sha256`` is that of
-    the parquet file; ``counts`` holds the number of images per split.
+    the parquet file; ``counts`` holds the number of images per split. ``digest`` is that of the record itself, so that
+    a value changed by hand is noticed; older records lack it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,6 +77,7 @@ class ImportRecord(BaseModel):
     digests: dict[str, str]
     predictions_sha256: str
     notes: tuple[str, ...] = ()
+    digest: str | None = None
 
     @model_validator(mode="before")
     @classmethod

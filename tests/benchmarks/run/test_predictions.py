@@ -75,6 +75,17 @@ def test_a_torn_part_is_made_again_and_no_other(partial):
     assert resumed(partial) == (KEYPOINTS[:6].tobytes(), 1.5)
 
 
+def test_a_part_with_a_flipped_bit_is_made_again_or_says_the_same(partial):
+    (part,) = fill(partial, 4)
+    whole = part.read_bytes()
+    found = []
+    for place in range(0, len(whole), 3):
+        part.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        found.append(resumed(partial))
+    assert set(found) == {(b"", 0), (KEYPOINTS[:4].tobytes(), 0.5)}
+    assert found.count((b"", 0)) >= KEYPOINTS[:4].nbytes // 3
+
+
 @pytest.mark.parametrize("change", ["another method's", "a later row's", "no numbers", "another layout", "not parquet"])
 def test_a_foreign_part_is_made_again(partial, tmp_path, change):
     first, second = fill(partial, 4, 4)

@@ -1,6 +1,5 @@
 """The show command on a tiny run that the run command made: its pictures, their sources, and what is missing."""
 
-import json
 import shutil
 import sys
 
@@ -18,6 +17,7 @@ from benchmarks.run.images import DatasetImages, ImageCache
 from benchmarks.show.attention import maximum
 from leaderboard.load import load_records
 from methods.stable_keypoints import StableKeypoints, StableKeypointsConfig
+from tests.kept_records import rewrite
 
 TASK, LIMIT, SELECTED = "cub_001", 6, 5
 SETTINGS = ("steps=4", f"selection_images={SELECTED}", "predict_batch=2")
@@ -74,12 +74,6 @@ def pictures(out):
 
 def cells(output):
     return sorted(path for path in (output / "cells").iterdir())
-
-
-def edit(folder, **changes):
-    """Change fields of a record."""
-    path = folder / "result.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def method_of(output, record):
@@ -193,7 +187,7 @@ def test_a_fit_that_is_gone_is_one_line_and_leaves_the_curves(runs, show):
 )
 def test_what_is_no_longer_as_it_was_is_said_in_one_line(runs, show, changes, picture, reason):
     folder = cells(runs)[0]
-    edit(folder, **changes)
+    rewrite(folder, **changes)
     status, out, err = show(folder)
     assert status == 1
     assert str(folder / "losses.png") in out and str(folder / picture) not in out
@@ -205,13 +199,14 @@ def test_keypoints_on_record_that_are_elsewhere_are_remarked_on(runs, show):
     folder = cells(runs)[0]
     ids, keypoints = storage.read_predictions(folder, "test")
     storage.write_predictions(folder, "test", ids, (keypoints + 0.5) % 1)
+    rewrite(folder)
     status, _, err = show(folder, "--images", "2")
     assert status == 0
     assert "8 of 8 keypoints are not where the record has them" in err
 
 
 def test_failures_are_named(runs, show):
-    edit(cells(runs)[0], status="failed", failure={"type": "ValueError", "message": "it broke", "traceback": ""})
+    rewrite(cells(runs)[0], status="failed", failure={"type": "ValueError", "message": "it broke", "traceback": ""})
     status, out, err = show(runs)
     assert status == 1
     assert err.splitlines() == [f"{cells(runs)[0].name}: it failed: it broke"]

@@ -1,16 +1,19 @@
-"""The command line: every command by its name."""
+"""The command line: every command by its name, with the heading that it is listed under and an example."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Annotated
 
 import typer
 
+from benchmarks.completion import VARIABLE, Shell, answering, script
 from benchmarks.data.cli import data_app
 from benchmarks.describe.cli import describe, list_command
-from benchmarks.errors import correctable, first_line
 from benchmarks.importing.cli import import_outputs
-from benchmarks.printing import lost, protect
+from benchmarks.options import Headings, example
+from benchmarks.printing import start
 from benchmarks.records.cli import export, mirror, ui
 from benchmarks.regress.cli import regress
 from benchmarks.run.cli import run
@@ -19,47 +22,109 @@ from benchmarks.score.cli import score
 from benchmarks.show.cli import show
 from benchmarks.tables.cli import leaderboard
 
+RESULTS, ELSEWHERE = "Make and show results", "Keypoints from and for other programs"
+LOOK_UP, EXTEND = "Look up", "Extend and check"
+
+
 app = typer.Typer(
-    help="A benchmark of unsupervised keypoint discovery.",
+    cls=Headings,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    epilog=example("run --method stable_keypoints --suite wild", "COMMAND --help"),
 )
-app.command()(run)
-app.command("list")(list_command)
-app.command()(describe)
-app.command()(leaderboard)
-app.command()(show)
-app.command()(export)
-app.command()(score)
-app.command("import")(import_outputs)
-app.command()(regress)
-app.command()(new_method)
-app.command()(new_dataset)
-app.command()(mirror)
-app.command()(ui)
-app.add_typer(data_app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from benchmarks.records.provenance import release
+
+        typer.echo(release())
+        raise typer.Exit
+
+
+def _print_completion(shell: Shell | None) -> None:
+    if shell is not None:
+        typer.echo(script(shell), nl=False)
+        raise typer.Exit
+
+
+@app.callback()
+def benchmark(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+    show_completion: Annotated[
+        Shell | None,
+        typer.Option(
+            help="Print the script that completes commands, options and names in this shell, and exit. Use it with: "
+            "source <(python -m benchmarks --show-completion bash)",
+            callback=_print_completion,
+            is_eager=True,
+        ),
+    ] = None,
+) -> None:
+    """Compare methods that discover keypoints in images without labels."""
+
+
+def _add(heading: str, command: Callable[..., None], name: str, *examples: str) -> None:
+    app.command(name, rich_help_panel=heading, epilog=example(*examples))(command)
+
+
+_add(
+    RESULTS,
+    run,
+    "run",
+    "run --method stable_keypoints --suite wild",
+    "run --method autolink --task cub_001 --seeds 3",
+    "run --method imm --dataset folder:photographs --keypoints 10",
+)
+_add(
+    RESULTS,
+    leaderboard,
+    "leaderboard",
+    "leaderboard --suite wild",
+    "leaderboard --task cub_all --format csv --output rows.csv",
+    "leaderboard --audit --task taichi",
+)
+_add(RESULTS, show, "show", "show runs", "show runs 'stable_keypoints--cub_*' --images 3")
+_add(RESULTS, mirror, "mirror", "mirror --output runs")
+_add(RESULTS, ui, "ui", "ui --output runs --port 5001")
+_add(
+    ELSEWHERE,
+    score,
+    "score",
+    "score --fit-pred a.npy --fit-gt b.npy --test-pred c.npy --test-gt d.npy",
+    "score --task cub_001 --predictions keypoints.csv",
+)
+_add(
+    ELSEWHERE,
+    import_outputs,
+    "import",
+    "import neutral mine.csv --method mine --task cub_001",
+)
+_add(ELSEWHERE, export, "export", "export runs exported")
+_add(LOOK_UP, list_command, "list", "list methods", "list")
+_add(LOOK_UP, describe, "describe", "describe stable_keypoints", "describe cub_001", "describe strict")
+app.add_typer(
+    data_app,
+    name="data",
+    rich_help_panel=LOOK_UP,
+    epilog=example("data status", "data verify cub_001 --data-root /data"),
+)
+_add(EXTEND, new_method, "new-method", "new-method my_method", "new-method my_method --package my_package")
+_add(EXTEND, new_dataset, "new-dataset", "new-dataset my_dataset", "new-dataset my_dataset --package my_package")
+_add(
+    EXTEND,
+    regress,
+    "regress",
+    "regress --only protocols",
+    "regress --update --reason 'sk/side takes the official split'",
+)
 
 
 def main() -> None:
-    """Run the command line; an error that the user can mend, a full disk too, is one line on stderr and exit status 2.
-
-    Printed text that could not be written (a full log) is such an error too, except for ``run``: its records are whole.
-    """
-    output = protect()
-    status: str | int | None = 0
-    try:
-        app(prog_name="python -m benchmarks")
-    except SystemExit as ended:
-        status = ended.code
-    except Exception as error:
-        if not isinstance(error, (*correctable(), OSError)):
-            raise
-        typer.echo(f"error: {first_line(error)}", err=True)
-        status = 2
-    unwritten = lost(output)
-    if unwritten:
-        typer.echo(f"error: {unwritten}", err=True)
-        status = status or (0 if sys.argv[1:2] == ["run"] else 2)
-    sys.exit(status)
+    """Run the command line. A run whose log is full is whole, so its exit status stays."""
+    answering()
+    start(app, "python -m benchmarks", complete_var=VARIABLE, ignore_lost=sys.argv[1:2] == ["run"])

@@ -12,6 +12,9 @@ from datasets.base import DatasetError
 from leaderboard.text import printable, without_passwords
 from methods.base import MethodError
 
+FEW = 8  # known names that a message lists
+LISTED = ("method", "dataset", "task", "suite", "protocol", "format", "system")  # kinds that have a list
+
 
 class UserError(Exception):
     """A user's mistake. The message is one line: what is wrong, where, got, expected, what to do."""
@@ -25,18 +28,28 @@ def correctable() -> tuple[type[Exception], ...]:
     return (UserError, MethodError, DatasetError, MetricError, LeaderboardError)
 
 
-def near_match(name: str, known: Iterable[str]) -> str:
-    """'; did you mean X?' with the most similar known name, or a list of the known names."""
+def near_match(name: str, known: Iterable[str], see: str = "") -> str:
+    """End of a message about an unknown name: the most similar known name, and where all known names can be seen.
+
+    ``see`` is the command that prints them, without ``python -m benchmarks``. At most ``FEW`` names, and names that no
+    command prints, are listed in the message.
+    """
     names = sorted(known)
-    matches = get_close_matches(name, names, n=1, cutoff=0.6)
-    if matches:
-        return f"; did you mean '{matches[0]}'?"
-    return f"; known: {', '.join(names)}" if names else "; there are none"
+    spelled = {each.lower(): each for each in names}
+    matches = get_close_matches(name.lower(), spelled, n=1, cutoff=0.6)
+    hint = f"; did you mean '{spelled[matches[0]]}'?" if matches else ""
+    if see and len(names) > FEW:
+        return f"{hint or ';'} see python -m benchmarks {see}"
+    return hint or (f"; known: {', '.join(names)}" if names else "; there are none")
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for an unknown name, with the most similar known one."""
-    return UserError(f"unknown {kind} '{name}'{near_match(name, known)}")
+def unknown(kind: str, name: str, known: Iterable[str], see: str | None = None) -> UserError:
+    """The error for an unknown name of a kind, with the most similar known name of that kind.
+
+    ``see`` is as for ``near_match``, by default the list of the kind if there is one.
+    """
+    listed = f"list {kind}s" if kind in LISTED else ""
+    return UserError(f"unknown {kind} '{name}'{near_match(name, known, listed if see is None else see)}")
 
 
 def bad_settings(owner: str, error: ValidationError, config: type[BaseModel]) -> UserError:
@@ -47,7 +60,7 @@ def bad_settings(owner: str, error: ValidationError, config: type[BaseModel]) ->
 def _bad_setting(owner: str, detail: dict[str, Any], config: type[BaseModel]) -> str:
     name = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
-        return f"{owner} has no setting '{name}'{near_match(name, config.model_fields)}"
+        return f"{owner} has no setting '{name}'{near_match(name, config.model_fields, f'describe {owner}')}"
     where = f"setting {owner}.{name}" if name else f"settings of {owner}"
     return f"{where}: {detail['msg']}, got {detail['input']!r}"
 

@@ -1,4 +1,4 @@
-"""Options that several commands share, and a decorator that makes a command's parameters from a dataclass."""
+"""What commands share: options, parameters that are made from a dataclass, and the form of their help."""
 
 from __future__ import annotations
 
@@ -6,12 +6,24 @@ import dataclasses
 import inspect
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import wrap
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+from typer.core import TyperGroup
+
+from benchmarks import completion
 
 DataRoot = Annotated[Path | None, typer.Option(help="Folder with the datasets (default: KEYPOINTS_DATA_ROOT).")]
-ProfileName = Annotated[str | None, typer.Option(help="mini or paper (default: paper if there is a data root).")]
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="mini|paper",
+        help="mini: synthetic data and small presets. paper: real data and the papers' presets. Default: paper if "
+        "there is a data root.",
+        autocompletion=completion.profiles,
+    ),
+]
 SplitFile = Annotated[
     Path | None,
     typer.Option(
@@ -30,6 +42,8 @@ Output = Annotated[Path, typer.Option(help="The run directory.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 
 UI_PORT = 5000
+EXAMPLE_WIDTH = 74  # columns of an example, so that it fits 80 with its indent and a backslash
+MODULE = "benchmarks"
 
 Options = TypeVar("Options")
 
@@ -56,6 +70,39 @@ def from_dataclass(options: type[Options]) -> Callable[[Callable[[Options], None
         return parsed
 
     return decorate
+
+
+class Headings(TyperGroup):
+    """A group that lists its commands under headings, in the order of their registration, with whole summaries."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write each heading with its commands."""
+        for heading in dict.fromkeys(_heading(command) for command in self.commands.values()):
+            own = [command for command in self.commands.values() if _heading(command) == heading]
+            with formatter.section(heading):
+                formatter.write_dl([(str(command.name), _summary(command.help)) for command in own])
+
+
+def _heading(command: Any) -> str:
+    """The heading of a command; typer has its own object as the default."""
+    return command.rich_help_panel if isinstance(command.rich_help_panel, str) else "Commands"
+
+
+def _summary(help: str | None) -> str:
+    """The first sentences of a command's help, as one line."""
+    return " ".join((help or "").split("\n\n")[0].split())
+
+
+def example(*commands: str, module: str = MODULE) -> str:
+    """The end of a command's help: example commands, given without their beginning ``python -m MODULE``.
+
+    A long command is continued on the next line, in the way of a shell.
+    """
+    lines = []
+    for command in commands:
+        parts = wrap(f"python -m {module} {command}", EXAMPLE_WIDTH, break_long_words=False, break_on_hyphens=False)
+        lines.append("  " + " \\\n      ".join(parts))
+    return "\n".join(["\b", "Examples:" if len(lines) > 1 else "Example:", *lines])
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:

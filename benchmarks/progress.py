@@ -1,6 +1,7 @@
 """What is running, how far it is and how long it will take: one live line on a terminal, plain lines elsewhere.
 
-A line has the first scalar (the loss), images or steps a second, the peak memory of the cell so far and the time left.
+A line names the phase (fit, predict, score ...) and has its steps, the first scalar (the loss), images or steps a
+second, the peak memory of the cell so far and the time left. In a narrow terminal it loses memory and speed first.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, fields
 
 from rich.console import Console
 from rich.live import Live
@@ -15,10 +17,27 @@ from rich.text import Text
 
 from leaderboard.text import printable
 
-BAR_WIDTH = 24
+BAR_WIDTH, SHORTEST_BAR = 24, 4
+SHORTEST_ID = 9  # characters of the task's id that a narrow terminal shows
 PLAIN_INTERVAL = 5.0
 PLAIN_DELAY = 1.0  # what ends sooner needs no line on its way
 LIVE_INTERVAL = 0.1
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a line says after its title: the phase with its steps, and figures that are '' where there are none."""
+
+    phase: str
+    scalar: str = ""
+    speed: str = ""
+    memory: str = ""
+    left: str = ""
+
+    def text(self, *without: str) -> str:
+        """The figures on one line, but for the named ones."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return "  ".join(value for name, value in values.items() if value and name not in without)
 
 
 class Stage:
@@ -33,6 +52,7 @@ class Stage:
         self._unit = unit
         self._images = images
         self._first: tuple[float, int, int] | None = None
+        self._seen = False
         self.history: list[dict[str, float]] = []
 
     def __call__(self, done: int, total: int, **scalars: float) -> None:
@@ -43,19 +63,26 @@ class Stage:
         images = self._images() if self._images else None
         if self._first is None or images == 0:  # steps that needed no image were done in an earlier run
             self._first = (now, done, images or 0)
-        if self._progress.is_due():
-            parts = [f"{self._name} {done}/{total}", *(f"{name} {value:.4g}" for name, value in [*scalars.items()][:1])]
-            started, before, seen = self._first
-            if now > started and done > before:
-                seconds, steps, given = now - started, done - before, (images or 0) - seen
-                speed = f"{given / seconds:.3g} images/s" if given else f"{steps / seconds:.3g} {self._unit}/s"
-                parts += [speed, *self._progress.memory(), f"ETA {duration((total - done) * seconds / steps)}"]
-            self._progress.show("  ".join(parts), done / total if total else 1.0)
+        is_last = done >= total and (self._seen or self._progress.is_live)
+        if not (is_last or self._progress.is_due()):
+            return
+        self._seen = True
+        scalar = next((f"{name} {value:.4g}" for name, value in scalars.items()), "")
+        speed = memory = left = ""
+        started, before, seen = self._first
+        if now > started and done > before:
+            seconds, steps, given = now - started, done - before, (images or 0) - seen
+            speed = f"{given / seconds:.3g} images/s" if given else f"{steps / seconds:.3g} {self._unit}/s"
+            memory = self._progress.memory()
+            left = f"ETA {duration((total - done) * seconds / steps)}" if done < total else ""
+        figures = Figures(f"{self._name} {done}/{total}", scalar, speed, memory, left)
+        self._progress.show(figures, done / total if total else 1.0, is_last)
 
 
 class Progress:
     """Shows a run of ``cells`` cells; use as ``with progress.running(): ...``.
 
+    The title of a cell is that of ``start``, '<task> · <method and seed>', after the cell's number.
     ``peak_memory_mb`` tells the peak memory of the running cell in MB.
     """
 
@@ -72,28 +99,39 @@ class Progress:
     @contextmanager
     def running(self) -> Iterator[Progress]:
         """Keep the live line while the block runs (terminals only)."""
-        if not self.console.is_terminal:
+        if not self.console.is_terminal or self.console.is_dumb_terminal:
             yield self
             return
         with Live(console=self.console, refresh_per_second=8, transient=True) as self._live:
-            yield self
-        self._live = None
+            try:
+                yield self
+            finally:
+                self._live = None
 
     def start(self, title: str) -> None:
         """The next cell begins."""
         self._index += 1
-        self._title = f"[{self._index}/{self._cells}] {title}"
+        self._title = f"[{self._index}/{self._cells}] {printable(title)}"
         self._shown = time.monotonic() - PLAIN_INTERVAL + PLAIN_DELAY
-        self.show("starting", 0.0)
-        self._drawn = 0.0
+        self.phase("starting")
+
+    def phase(self, text: str) -> None:
+        """The running cell, or the run, enters a phase that counts no steps, such as 'score' or 'MLflow: ...'."""
+        self.show(Figures(printable(text)))
+        self._drawn = 0.0  # a count that follows is shown at once
 
     def stage(self, name: str, unit: str, images: Callable[[], int] | None = None) -> Stage:
         """A Report for a stage of the running cell."""
         return Stage(self, name, unit, images)
 
-    def memory(self) -> list[str]:
-        """The peak memory of the running cell in words, where it is measured."""
-        return [f"{self._peak_memory_mb() / 1e3:.3g} GB"] if self._peak_memory_mb else []
+    @property
+    def is_live(self) -> bool:
+        """Whether there is a live line now."""
+        return self._live is not None
+
+    def memory(self) -> str:
+        """The peak memory of the running cell in words, '' where it is not measured."""
+        return f"{self._peak_memory_mb() / 1e3:.3g} GB" if self._peak_memory_mb else ""
 
     def is_due(self) -> bool:
         """Whether what is shown now would be seen."""
@@ -102,21 +140,25 @@ class Progress:
             return now - self._drawn >= LIVE_INTERVAL
         return now - self._shown >= PLAIN_INTERVAL
 
-    def show(self, text: str, fraction: float) -> None:
+    def show(self, figures: Figures, fraction: float | None = None, is_last: bool = False) -> None:
         """Put the state of the running cell on the live line, or on a line of its own every few seconds.
 
-        In a narrow terminal the bar gives way to the text.
+        ``fraction`` of the phase is done; without it there is no bar. ``is_last`` prints a plain line at any time.
         """
         now = time.monotonic()
         if self._live is not None:
             self._drawn = now
-            width = max(0, min(BAR_WIDTH, self.console.width - len(self._title) - len(text) - 4))
-            full = min(width, int(fraction * width))
+            title, text = one_line(self._title, figures, self.console.width - 1)
+            room = min(BAR_WIDTH, self.console.width - len(title) - len(text) - 5)
+            width = room if fraction is not None and room >= SHORTEST_BAR else 0
+            full = min(width, int((fraction or 0.0) * width))
             bar = Text("━" * full, style="cyan") + Text("━" * (width - full), style="bright_black")
-            self._live.update(Text.assemble(f"{self._title}  ", bar, f"  {text}", no_wrap=True, overflow="ellipsis"))
-        elif now - self._shown >= PLAIN_INTERVAL:
+            before, after = f"{title}  " if title else "", f"{'  ' * bool(width)}{text}"
+            line = Text.assemble(before, bar, after, no_wrap=True, overflow="ellipsis")
+            self._live.update(line, refresh=fraction is None or is_last)  # what follows may keep the process busy
+        elif now - self._shown >= PLAIN_INTERVAL or is_last:
             self._shown = now
-            self.say(f"{self._title}  {text}")
+            self.say(f"{self._title}  {figures.text()}".lstrip())
 
     def finish(self, text: str, style: str = "") -> None:
         """The running cell ended: leave a line that stays."""
@@ -125,6 +167,34 @@ class Progress:
     def say(self, text: str, style: str = "") -> None:
         """Print a line above the live one."""
         self.console.print(Text(printable(text), style=style), soft_wrap=True)
+
+
+def one_line(title: str, figures: Figures, width: int) -> tuple[str, str]:
+    """The title and the text of the figures in at most ``width`` columns with two spaces between them, if possible.
+
+    Memory is left out first, then the speed; then the task's id, the title's part before ' · ', is shortened in its
+    middle, the scalar is left out, and at last the title is cut. Steps and time left always stay.
+    """
+    text = ""
+    for without in ((), ("memory",), ("memory", "speed")):
+        text = figures.text(*without)
+        if len(title) + 2 + len(text) <= width:
+            return title, text
+    number, _, rest = title.partition(" ")
+    task, dot, method = rest.partition(" · ")
+    room = width - 2 - len(text) - (len(title) - len(task))
+    title = f"{number} {shortened(task, max(room, SHORTEST_ID))}{dot}{method}"
+    if len(title) + 2 + len(text) > width:
+        text = figures.text("memory", "speed", "scalar")
+    return shortened(title, max(width - 2 - len(text), len(number) + SHORTEST_ID)), text
+
+
+def shortened(text: str, width: int) -> str:
+    """The text in at most ``width`` columns, at least 3, with an ellipsis in place of its middle."""
+    if len(text) <= width:
+        return text
+    end = (width - 1) // 2
+    return f"{text[: width - 1 - end]}…{text[-end:]}"
 
 
 def duration(seconds: float) -> str:

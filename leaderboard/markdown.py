@@ -7,18 +7,18 @@ from typing import TypeVar
 
 from leaderboard.intervals import NOTHING_VARIES
 from leaderboard.origins import table_line
+from leaderboard.ranking import DECIMALS, Column, best_rows, bold_line, comparable, ranked_labels
 from leaderboard.row_kinds import LEGEND, MEASURED, shown
 from leaderboard.rows import PairRow, Row, known
 from leaderboard.text import markdown
-from metrics.protocols import PROTOCOLS, value_text
+from metrics.protocols import value_text
 
 AnyRow = TypeVar("AnyRow", Row, PairRow)
-Column = tuple[str, str | None]  # task and protocol; task and metric in the table of published rows
+Grid = tuple[list[str], list[list[str]], list[str]]  # headings, lines and notes; cells have markdown's bold
 
 MISSING = "–"
-DECIMALS = 2
 NO_INTERVAL = f"±{MISSING}"
-_LEFT = ("method", "supervision", "protocol")  # headings of columns of text
+TEXT_COLUMNS = ("method", "supervision", "protocol")  # headings of columns of text
 _LEGEND = {
     "±": "± is half the width of the 95 % interval, over test images and, where there are several, seeds",
     NO_INTERVAL: f"{NO_INTERVAL} {NOTHING_VARIES}",
@@ -46,19 +46,31 @@ def to_markdown(rows: Sequence[Row], title: str = "") -> str:
 
 
 def _measured_table(rows: Sequence[Row]) -> str:
-    columns = _columns(rows)
-    best = {column: best_rows(rows, column) for column in columns}
+    header, lines, notes = measured_grid(rows)
+    table = grid(header, [[markdown(line[0]) if any(line[1:]) else f"*{line[0]}*", *line[1:]] for line in lines])
+    return "\n\n".join([table, "  \n".join([*notes[:1], *map(markdown, notes[1:])])])
+
+
+def measured_grid(rows: Sequence[Row]) -> Grid:
+    """The table of measured rows; a line without cells is the name of a group."""
+    across = columns(rows)
+    best = {column: best_rows(rows, column) for column in across}
     changed = any(row.variant for row in rows)
-    header = ["method", *_headings(rows, columns, changed), "seeds", "seconds a task"]
+    header = ["method", *_headings(rows, across, changed), "seeds", "seconds a task"]
     lines = []
     for name, group in groups(rows).items():
         if name and group:
-            lines.append([f"*{name}*"] + [""] * (len(header) - 1))
-        lines += [_measured_line(label, rows, best, changed) for label in _ranked_labels(group, rows, best)]
-    table = grid(header, lines)
-    notes = dict.fromkeys(markdown(row.note) for row in rows if row.note)
+            lines.append([name] + [""] * (len(header) - 1))
+        lines += [_measured_line(label, rows, best, changed) for label in ranked_labels(group, rows, best)]
+    notes = dict.fromkeys(row.note for row in rows if row.note)
     origins = [line] if (line := table_line(rows)) else []
-    return "\n\n".join([table, "  \n".join([_bold(rows, best), *legend(table), *_compared(rows), *notes, *origins])])
+    explained = [bold_line(best), *legend(as_text(lines, header)), *_compared(rows)]
+    return header, lines, [*explained, *notes, *origins]
+
+
+def as_text(lines: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
+    """The cells one after the other, each followed by a bar, as ``legend`` reads them."""
+    return "".join(f"{cell} | " for line in [header, *lines] for cell in line)
 
 
 def groups(rows: Sequence[AnyRow]) -> dict[str, list[AnyRow]]:
@@ -78,12 +90,12 @@ def _headings(rows: Sequence[Row], columns: Sequence[Column], changed: bool) -> 
     """The headings of the columns; each is followed by 'change' in a table of ablations, 'difference' if asked."""
     found = []
     for column in columns:
-        found += [_heading(rows, column), "change"][: 1 + changed]
+        found += [heading(rows, column), "change"][: 1 + changed]
         found += ["difference"] * any(row.against is not None for row in rows)
     return found
 
 
-def _columns(rows: Sequence[Row]) -> list[Column]:
+def columns(rows: Sequence[Row]) -> list[Column]:
     """(task, protocol) in the order of the rows; a task without any finished row has the protocol None."""
     done = dict.fromkeys((row.task, row.protocol) for row in rows if row.status == "done")
     scored = {task for task, _ in done}
@@ -94,12 +106,12 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
     ]
 
 
-def _cell_of(rows: Sequence[Row], column: Column) -> Row | None:
+def cell_of(rows: Sequence[Row], column: Column) -> Row | None:
     """The row of one method in a column; a failed row stands under every protocol of its task."""
     return next((row for row in rows if row.task == column[0] and row.protocol in (column[1], None)), None)
 
 
-def _heading(rows: Sequence[Row], column: Column) -> str:
+def heading(rows: Sequence[Row], column: Column) -> str:
     """Task, unit and arrow, with the protocol if the task has several."""
     task, protocol = column
     several = len({row.protocol for row in rows if row.task == task and row.status == "done"}) > 1
@@ -110,72 +122,10 @@ def _heading(rows: Sequence[Row], column: Column) -> str:
     return name
 
 
-def _ordered(rows: Sequence[Row], column: Column) -> list[Row]:
-    """The comparable rows of a column, best first."""
-    ranked = [row for row in rows if (row.task, row.protocol) == column and comparable(row) and row.status == "done"]
-    return sorted(ranked, key=lambda row: -known(row.value) if row.higher_is_better else known(row.value))
-
-
-def comparable(row: Row) -> bool:
-    """Whether a row takes part in the ranking.
-
-    Floors do not under a backward protocol, which predicts keypoints from landmarks: keypoints that never move would
-    win.
-    """
-    protocol = PROTOCOLS.get(row.protocol or "")
-    constant = row.is_floor and protocol is not None and protocol.direction == "backward"
-    return row.limit is None and not row.outdated and not row.supervised and not constant
-
-
-def best_rows(rows: Sequence[Row], column: Column) -> dict[str, bool]:
-    """The rows of a column that are bold, by their labels; the value says whether the row ties with the best by test.
-
-    These are the best one, all that print the same value, and all that cannot be told from it image by image.
-    """
-    ranked = _ordered(rows, column)
-    printed = {shown(row): value_text(row.protocol, known(row.value), DECIMALS) for row in ranked}
-    bold = {label: False for label, value in printed.items() if value == printed[shown(ranked[0])]}
-    found = [(row, row.images()) for row in ranked if row.images is not None] if len(ranked) > 1 else []
-    paired = [(row, images) for row, images in found if images is not None]
-    if len(paired) > 1 and paired[0][0] is ranked[0]:
-        from leaderboard.paired import best_and_ties, same_images
-
-        alike = [(row, images) for row, images in paired if same_images(images, paired[0][1])]
-        values = [known(row.value) for row, _ in alike]
-        ties = best_and_ties([images for _, images in alike], values, bool(ranked[0].higher_is_better))
-        bold |= {shown(alike[index][0]): True for index in ties}
-    return bold
-
-
-def _bold(rows: Sequence[Row], best: Mapping[Column, Mapping[str, bool]]) -> str:
-    """The line that explains bold values."""
-    if not any(any(found.values()) for found in best.values()):
-        return "Best measured value in bold."
-    return (
-        "In bold: the best measured value of a column, and all that cannot be told from it on the same images (paired "
-        "by image, 5 % of false differences per column by Holm's method); these share the first rank."
-    )
-
-
 def _compared(rows: Sequence[Row]) -> list[str]:
     """The line that explains the columns of differences, if there are any."""
     labels = dict.fromkeys(row.against_method for row in rows if row.against_method is not None)
-    return [f"difference: from {markdown(label)} on the same test images, with its 95 % interval" for label in labels]
-
-
-def _ranked_labels(group: Sequence[Row], rows: Sequence[Row], best: Mapping[Column, Mapping[str, bool]]) -> list[str]:
-    """Labels of a group, sorted by mean rank over the columns of all rows; a missing value has the last rank.
-
-    Rows that tie with the best share its rank.
-    """
-    labels = list(dict.fromkeys(shown(row) for row in group))
-    places, last = dict.fromkeys(labels, 0), len({shown(row) for row in rows})
-    for column, bold in best.items():
-        ordered = [shown(row) for row in _ordered(rows, column)]
-        for label in labels:
-            place = ordered.index(label) if label in ordered else last
-            places[label] += 0 if bold.get(label) else place
-    return sorted(labels, key=lambda label: (places[label], label))
+    return [f"difference: from {label} on the same test images, with its 95 % interval" for label in labels]
 
 
 def _measured_line(
@@ -185,11 +135,11 @@ def _measured_line(
     compared = any(row.against is not None for row in rows)
     values = []
     for column in best:
-        row = _cell_of(own, column)
-        values += [_measured_cell(row, best[column]), change_text(row)][: 1 + changed]
+        row = cell_of(own, column)
+        values += [measured_cell(row, best[column]), change_text(row)][: 1 + changed]
         values += [against_text(row)] * compared
     seconds = [row.seconds for row in own if row.seconds is not None]
-    return [markdown(label), *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
+    return [label, *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
 
 
 def seeds_text(rows: Sequence[Row] | Sequence[PairRow]) -> str:
@@ -198,7 +148,8 @@ def seeds_text(rows: Sequence[Row] | Sequence[PairRow]) -> str:
     return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
-def _measured_cell(row: Row | None, best: Mapping[str, bool]) -> str:
+def measured_cell(row: Row | None, best: Mapping[str, bool]) -> str:
+    """A value with its interval and marks, bold if its label is one of ``best`` (see ``best_rows``)."""
     if row is None:
         return MISSING
     if row.status == "failed":
@@ -243,31 +194,44 @@ def against_text(row: Row | None) -> str:
 
 def _reported_table(rows: Sequence[Row]) -> str:
     """Values as printed, one column for each task and metric, with numbered footnotes."""
+    header, lines, notes = reported_grid(rows)
+    table = grid(header, [[*map(markdown, line[:2]), *line[2:]] for line in lines])
+    return "\n\n".join(part for part in (table, "  \n".join(notes)) if part)
+
+
+def reported_grid(rows: Sequence[Row]) -> Grid:
+    """The table of published rows; a line begins with label and supervision."""
     cells: dict[tuple[str, str], dict[Column, Row]] = {}
     for row in rows:
         cells.setdefault((shown(row), row.supervision), {})[row.task, row.metric] = row
     notes = list(dict.fromkeys(row.note for row in rows if row.note))
-    columns = list(dict.fromkeys((row.task, row.metric) for row in rows))
-    header = ["method", "supervision", *(_reported_heading(rows, column) for column in columns)]
+    across = {column: _units(rows, column) for column in dict.fromkeys((row.task, row.metric) for row in rows)}
+    header = ["method", "supervision", *(_reported_heading(rows, column, units) for column, units in across.items())]
     lines = [
-        [*map(markdown, key), *(_reported_cell(line.get(column), notes) for column in columns)]
+        [*key, *(_reported_cell(line.get(column), notes, len(units) > 1) for column, units in across.items())]
         for key, line in cells.items()
     ]
-    table = grid(header, lines)
+    without = ["% without more: the paper does not say of what."] * any(row.unit == "%" for row in rows)
     footnotes = [f"({number}) {note}" for number, note in enumerate(notes, start=1)]
-    return "\n\n".join(part for part in (table, "  \n".join([*legend(table), *footnotes])) if part)
+    return header, lines, [*legend(as_text(lines)), *without, *footnotes]
 
 
-def _reported_heading(rows: Sequence[Row], column: Column) -> str:
-    own = [row for row in rows if (row.task, row.metric) == column]
-    units = " or ".join(dict.fromkeys(str(row.unit) for row in own))
-    return f"{column[0]} ({units}) {'↑' if own[0].higher_is_better else '↓'}"
+def _units(rows: Sequence[Row], column: Column) -> list[str]:
+    return list(dict.fromkeys(str(row.unit) for row in rows if (row.task, row.metric) == column))
 
 
-def _reported_cell(row: Row | None, notes: Sequence[str]) -> str:
+def _reported_heading(rows: Sequence[Row], column: Column, units: Sequence[str]) -> str:
+    """Task, unit and arrow; where the values of a column have several units, the unit stands beside each value."""
+    higher = any(row.higher_is_better for row in rows if (row.task, row.metric) == column)
+    unit = f" ({units[0]})" if len(units) == 1 else ""
+    return f"{column[0]}{unit} {'↑' if higher else '↓'}"
+
+
+def _reported_cell(row: Row | None, notes: Sequence[str], with_unit: bool) -> str:
     if row is None:
         return MISSING
-    return f"{row.printed} ({notes.index(row.note) + 1})" if row.note else str(row.printed)
+    value = f"{row.printed} {row.unit}" if with_unit else str(row.printed)
+    return f"{value} ({notes.index(row.note) + 1})" if row.note else value
 
 
 def grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
@@ -277,7 +241,7 @@ def grid(header: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """
     from tabulate import tabulate
 
-    alignment = ["left" if name in _LEFT else "right" for name in header]
+    alignment = ["left" if name in TEXT_COLUMNS else "right" for name in header]
     return tabulate(
         lines, [markdown(name) for name in header], tablefmt="pipe", disable_numparse=True, colalign=alignment
     )

@@ -14,7 +14,7 @@ from typing import Any
 
 from leaderboard.aggregate import measured_rows
 from leaderboard.intervals import half_width, range_of_two
-from leaderboard.markdown import MISSING, NO_INTERVAL, grid, groups, interval_text, legend, seeds_text
+from leaderboard.markdown import MISSING, NO_INTERVAL, Grid, as_text, grid, groups, interval_text, legend, seeds_text
 from leaderboard.origins import pair_line
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import shown
@@ -149,6 +149,13 @@ def to_markdown(rows: Sequence[PairRow], title: str = "") -> str:
 
 
 def _table(rows: Sequence[PairRow]) -> str:
+    header, lines, notes = grid_of(rows)
+    table = grid(header, [[markdown(line[0]) if any(line[1:]) else f"*{line[0]}*", *line[1:]] for line in lines])
+    return "\n\n".join([table, "  \n".join(notes)])
+
+
+def grid_of(rows: Sequence[PairRow]) -> Grid:
+    """The table of pairs; a line without cells is the name of a group."""
     columns = list(dict.fromkeys(_column(row) for row in rows if row.aligned_task != ALL))
     whole = [(ALL, ALL, "")] if any(row.aligned_task == ALL for row in rows) else []
     header = ["method", *(name for column in columns for name in _headings(column, columns))]
@@ -156,21 +163,20 @@ def _table(rows: Sequence[PairRow]) -> str:
     lines = []
     for name, group in groups(rows).items():
         if name and group:
-            lines.append([f"*{name}*"] + [""] * (len(header) - 1))
+            lines.append([name] + [""] * (len(header) - 1))
         for label in sorted({shown(row) for row in group}, key=lambda label: _place(group, label)):
             own = {_column(row): row for row in group if shown(row) == label}
-            lines.append([markdown(label), *_cells(own, columns, whole), seeds_text(list(own.values()))])
-    table = grid(header, lines)
+            lines.append([label, *_cells(own, columns, whole), seeds_text(list(own.values()))])
     origins = pair_line(row for row in rows if row.aligned_task != ALL)
     notes = [
         "Errors in percent of the mean pose's, whose own interval is left out. Loss: the error in the wild over the "
         "aligned one, seed by seed, with its 95 % interval over seeds and test images.",
         "What is far off on aligned images already has little left to lose: read a loss beside the errors.",
         *(["Loss, all: the geometric mean over the pairs."] * len(whole)),
-        *legend(table),
+        *legend(as_text(lines)),
         *([origins] if origins else []),
     ]
-    return "\n\n".join([table, "  \n".join(notes)])
+    return header, lines, notes
 
 
 def _column(row: PairRow) -> Column:

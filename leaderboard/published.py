@@ -22,25 +22,33 @@ _REFERENCE = re.compile(r"\[\d+\]$")
 _COMPARISON_TABLES = ("1", "2", "3", "5", "text")
 _ABLATION_TABLES = ("4",)
 _HIGHER_IS_BETTER = ("PCK%",)
+_REFERENCE = re.compile(r" \[[^\]]*\]$")
 
 
 def published_facts() -> list[dict[str, str]]:
     """The lines of ``published.csv`` as dictionaries.
 
-    table, supervision, K, metric, value and note are as in the papers. system is the id of a card in
-    ``literature.toml``, label the method's name in tables, with the year in place of a number of the paper's
-    bibliography, and task a task's id. protocol is the one that made the value
-    (or 'as printed') and unit its unit. basis says how that is known: code (the code that made it was read), reproduced
-    (its formula gives the printed digits), inferred or unknown. differs says what makes the value not comparable.
+    table, supervision, K, metric, value and note are as in the papers; table is 'later' for a value of a later paper
+    than Stable Keypoints, and K is '' where the paper does not state it. system is the id of a card in
+    ``literature.toml``, label the method's name in tables with the year of the cited paper, task a task's id. protocol
+    is the one that made the value (or 'as printed') and unit its unit. basis says how that is known: code (the code
+    that made it was read), reproduced (its formula gives the printed digits), inferred or unknown. differs says what
+    makes the value not comparable.
     """
     with PUBLISHED.open(encoding="utf-8", newline="") as file:
-        return [{**fact, "label": _with_year(fact)} for fact in csv.DictReader(file)]
+        return [{**fact, "label": _label(fact)} for fact in csv.DictReader(file)]
 
 
-def _with_year(fact: dict[str, str]) -> str:
-    """The label with the year of the system in place of a number such as [13]."""
+def printed_in(fact: dict[str, str]) -> str:
+    """Where a value is printed: 'table 2', 'text' or 'a later paper'."""
+    table = fact["table"]
+    return f"table {table}" if table.isdigit() else "a later paper" if table == "later" else table
+
+
+def _label(fact: dict[str, str]) -> str:
+    """The label with the year of the paper in place of a reference to the bibliography of Stable Keypoints."""
     year = systems()[fact["system"]].year
-    return _REFERENCE.sub("" if year == UNKNOWN else f"({year})", fact["label"]).rstrip()
+    return _REFERENCE.sub("" if year == UNKNOWN else f" ({year})", fact["label"])
 
 
 def saw_landmarks(fact: dict[str, str]) -> bool:

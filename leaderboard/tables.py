@@ -1,4 +1,4 @@
-"""The tables of a leaderboard: their rows, and their text as markdown, csv or json, for each kind of table."""
+"""The tables of a leaderboard: their rows, and their text as markdown, csv, json or LaTeX, for each kind of table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from leaderboard.ablations import with_ablations, without_ablations
 from leaderboard.aggregate import measured_rows
 from leaderboard.errors import LeaderboardError
 from leaderboard.image_errors import ErrorsOf
+from leaderboard.latex import pairs_to_latex, to_latex
 from leaderboard.markdown import to_markdown
 from leaderboard.misalignment import misalignment_rows
 from leaderboard.misalignment import to_markdown as pairs_to_markdown
@@ -18,7 +19,7 @@ from leaderboard.records import ResultRecord
 from leaderboard.rows import FIELDS, PAIR_FIELDS, PairRow, Row, plain
 from leaderboard.suites import TableKind
 
-Format = Literal["md", "csv", "json"]
+Format = Literal["md", "csv", "json", "latex"]
 
 
 def rows(
@@ -40,10 +41,11 @@ def rows(
     return table + reported_rows(suite_tasks, protocol, ablations) if profile == "paper" else table
 
 
-def render(rows: Sequence[Row | PairRow], format: Format = "md", title: str = "") -> str:
-    """The rows as markdown, csv or a json list; ``title`` is the heading in markdown.
+def render(rows: Sequence[Row | PairRow], format: Format = "md", title: str = "", columns: Sequence[str] = ()) -> str:
+    """The rows as markdown, csv, a json list or LaTeX; ``title`` is the heading in markdown and the caption in LaTeX.
 
-    Raises LeaderboardError for rows of several profiles and for an unknown format.
+    ``columns`` chooses the columns of LaTeX (see ``to_latex``). Raises LeaderboardError for rows of several profiles,
+    for an unknown format and for a column that there is not.
     """
     profiles = sorted({row.profile for row in rows})
     if len(profiles) > 1:
@@ -53,6 +55,10 @@ def render(rows: Sequence[Row | PairRow], format: Format = "md", title: str = ""
         if of_pairs:
             return pairs_to_markdown(of_pairs, title)
         return to_markdown([row for row in rows if isinstance(row, Row)], title)
+    if format == "latex":
+        if of_pairs:
+            return pairs_to_latex(of_pairs, title, columns)
+        return to_latex([row for row in rows if isinstance(row, Row)], title, columns)
     if format == "csv":
         return to_csv([plain(row) for row in rows], PAIR_FIELDS if of_pairs else FIELDS)
     if format == "json":
@@ -82,9 +88,9 @@ class Table:
         """The rows of the table; the arguments are those of the function ``rows``."""
         return rows(records, tasks, profile, protocol, self.ablations, errors)
 
-    def render(self, rows: Sequence[Any], format: Format = "md", title: str = "") -> str:
+    def render(self, rows: Sequence[Any], format: Format = "md", title: str = "", columns: Sequence[str] = ()) -> str:
         """The text of the table; see the function ``render``."""
-        return render(rows, format, title)
+        return render(rows, format, title, columns)
 
     def is_new(self, records: Sequence[ResultRecord], tasks: Sequence[str], earlier: Collection[str]) -> bool:
         """Whether the table adds anything to tables of the tasks ``earlier``; ``records`` are those of ``tasks``."""
@@ -122,10 +128,12 @@ class PairTable(Table):
         """One row per method, pair of tasks and protocol."""
         return misalignment_rows(records, tasks, profile, protocol)
 
-    def render(self, rows: Sequence[PairRow], format: Format = "md", title: str = "") -> str:
+    def render(
+        self, rows: Sequence[PairRow], format: Format = "md", title: str = "", columns: Sequence[str] = ()
+    ) -> str:
         """The text of the table."""
-        if rows or format == "json":
-            return render(rows, format, title)
+        if rows or format not in ("md", "csv"):
+            return render(rows, format, title, columns)
         return pairs_to_markdown(rows, title) if format == "md" else to_csv([], PAIR_FIELDS)
 
     def is_new(self, records: Sequence[ResultRecord], tasks: Sequence[str], earlier: Collection[str]) -> bool:

@@ -20,7 +20,7 @@ METHODS: dict[str, tuple[str, str]] = {
     ),
     "supervised": ("methods.supervised:Supervised", "a heatmap regressor that learns from landmarks: the ceiling"),
     "centre": ("methods.floors:Centre", "every keypoint at the image centre"),
-    "grid": ("methods.floors:Grid", "a constant grid of points: the mean-pose baseline"),
+    "grid": ("methods.floors:Grid", "a constant grid of points, so that regression predicts the mean pose"),
     "random_points": ("methods.floors:RandomPoints", "points sampled at random for every image"),
     "random_tokens": ("methods.stable_keypoints.random_tokens:RandomTokens", "Stable Keypoints without optimisation"),
 }

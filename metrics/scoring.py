@@ -116,7 +116,7 @@ def _known(protocol: Protocol | str) -> Protocol:
     if isinstance(protocol, Protocol):
         return protocol
     if protocol not in PROTOCOLS:
-        raise MetricError(f"unknown protocol '{protocol}', expected one of {', '.join(PROTOCOLS)}")
+        raise MetricError(f"unknown protocol '{protocol}'; see python -m benchmarks list protocols")
     return PROTOCOLS[protocol]
 
 

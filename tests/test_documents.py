@@ -170,6 +170,14 @@ def test_commands_without_a_mark_run(page: Path, folder: Path) -> None:
 
 
 @every_page
+def test_python_examples_run(page: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for block in blocks(page):
+        if block.language == "python":
+            exec(compile(block.text, place(block), "exec"), {"__name__": "example"})
+            assert capsys.readouterr().out.strip(), "an example shows something"
+
+
+@every_page
 def test_options_and_settings_named_in_the_text_exist(page: Path) -> None:
     known = {"--help", "--nproc-per-node"}
     waiting = [command_of(module) for module in ("benchmarks", *APPS)]

@@ -8,6 +8,7 @@ from textwrap import indent
 
 from benchmarks.data.status import find
 from benchmarks.errors import UserError
+from benchmarks.printing import columns, paragraphs
 from benchmarks.registry import dataset_origin, full_name, open_dataset
 from benchmarks.settings import choose_data_root
 from benchmarks.tasks import protocols_of
@@ -20,10 +21,9 @@ def description(name: str, data_root: Path | None) -> str:
     dataset = open_dataset(full_name(name), root)
     card = dataset.card
     fields = [*_fields(dataset), ("code", dataset_origin(name))]
-    width = max(len(key) for key, _ in fields)
-    text = f"dataset {name}\n" + "\n".join(f"  {key:<{width}}  {value}" for key, value in fields)
+    text = f"dataset {name}\n{columns(fields)}"
     if card.remarks:
-        text += "\n\nremarks\n" + "\n".join(f"  - {remark}" for remark in card.remarks)
+        text += "\n\nremarks\n" + "\n".join(paragraphs(f"- {remark}", indent=2) for remark in card.remarks)
     return f"{text}\n\n{expected_tree(dataset)}" if card.tree else text
 
 

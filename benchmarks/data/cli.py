@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.options import DataRoot
+from benchmarks import completion
+from benchmarks.options import DataRoot, Headings, example
 
 data_app = typer.Typer(
+    cls=Headings,
     help="Report, verify and download datasets.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -25,10 +27,13 @@ class StatusFormat(StrEnum):
     json = "json"
 
 
-@data_app.command()
+@data_app.command(epilog=example("data status", "data status cub_001 --data-root /data"))
 def status(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="NAME", help="Names of datasets (default: all that need files).")
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME", help="Names of datasets (default: all that need files).", autocompletion=completion.datasets
+        ),
     ] = None,
     data_root: DataRoot = None,
     format: Annotated[
@@ -41,9 +46,9 @@ def status(
     typer.echo(status(names or [], data_root, format.value))
 
 
-@data_app.command()
+@data_app.command(epilog=example("data describe cub_001"))
 def describe(
-    name: Annotated[str, typer.Argument(help="A dataset.")],
+    name: Annotated[str, typer.Argument(help="A dataset.", autocompletion=completion.datasets)],
     data_root: DataRoot = None,
 ) -> None:
     """Describe a dataset: its card, remarks, how to get it, and the files that it expects."""
@@ -52,9 +57,11 @@ def describe(
     typer.echo(description(name, data_root))
 
 
-@data_app.command()
+@data_app.command(epilog=example("data verify cub_001 --data-root /data"))
 def verify(
-    names: Annotated[list[str], typer.Argument(metavar="NAME", help="Names of datasets.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="Names of datasets.", autocompletion=completion.datasets)
+    ],
     data_root: DataRoot = None,
     annotations_only: Annotated[bool, typer.Option("--annotations-only", help="Do not check the images.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads (default: one for each CPU).")] = None,
@@ -75,9 +82,9 @@ def verify(
     raise typer.Exit(verify(names, data_root, Verification(annotations_only, workers, cache, output)))
 
 
-@data_app.command()
+@data_app.command(epilog=example("data fetch cub_001 --data-root /data"))
 def fetch(
-    name: Annotated[str, typer.Argument(help="A dataset.")],
+    name: Annotated[str, typer.Argument(help="A dataset.", autocompletion=completion.datasets)],
     data_root: DataRoot = None,
     source: Annotated[
         Path | None, typer.Option("--from", metavar="FILE", help="Unpack this archive instead of downloading it.")

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from benchmarks.data.card import description as dataset_description
 from benchmarks.describe.method import format_card, imported_card, method_card, system_card
-from benchmarks.describe.protocol import protocol_card, protocol_error
+from benchmarks.describe.protocol import family_card, protocol_card, protocol_error
 from benchmarks.describe.task import suite_card, suite_summary, task_card, task_summary
-from benchmarks.describe.text import Pairs, columns
 from benchmarks.errors import UserError, unknown
+from benchmarks.printing import Pairs, columns
 from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Registry, full_name, is_custom, is_imported
 from benchmarks.settings import choose_data_root
 from benchmarks.tasks import SUITES, TASKS, made_with_dataset
 from leaderboard.literature import systems
-from metrics.protocols import PROTOCOLS
+from metrics.protocols import FAMILIES, PROTOCOLS
 
 
 def listing(kind: str | None) -> str:
@@ -25,6 +25,7 @@ def listing(kind: str | None) -> str:
         "datasets": lambda: [*_entries(DATASETS), *((f"{name}:", text) for name, text in _entries(SOURCES))],
         "tasks": lambda: ((task.id, task_summary(task)) for task in TASKS.values()),
         "suites": lambda: ((name, suite_summary(name)) for name in SUITES),
+        "families": lambda: ((family.id, family.summary) for family in FAMILIES.values()),
         "protocols": lambda: ((name, protocol_error(name)) for name in PROTOCOLS),
         "formats": lambda: _entries(FORMATS),
         "systems": lambda: ((card.id, card.summary) for card in systems().values()),
@@ -36,7 +37,7 @@ def listing(kind: str | None) -> str:
 
 
 def description(name: str, data_root: Path | None) -> str:
-    """Descriptions of everything that has this name, such as a method and the format of the same name.
+    """Descriptions of everything that has this name, such as a method and the family of protocols of the same name.
 
     Raises UserError for an unknown name, with the nearest known one.
     """
@@ -54,6 +55,8 @@ def description(name: str, data_root: Path | None) -> str:
         parts.append(suite_card(name, root))
     if name in PROTOCOLS:
         parts.append(protocol_card(PROTOCOLS[name]))
+    if name in FAMILIES:
+        parts.append(family_card(FAMILIES[name]))
     if name in FORMATS.entries:
         parts.append(format_card(name))
     if name in systems():
@@ -61,9 +64,16 @@ def description(name: str, data_root: Path | None) -> str:
     if not parts and (made := made_with_dataset(name)):
         raise UserError(f"'{name}' is the task of K={made[1]} keypoints on {made[0]}; describe that")
     if not parts:
-        registered = [*METHODS.entries, *DATASETS.entries, *FORMATS.entries]
-        raise unknown("name", name, [*registered, *TASKS, *SUITES, *PROTOCOLS, *systems()])
-    return "\n\n".join(parts)
+        raise unknown("name", name, known_names(), see="list")
+    kinds = [part.partition(f" {name}")[0] for part in parts]
+    several = f"'{name}' is the name of a {', a '.join(kinds[:-1])} and a {kinds[-1]}\n\n" if len(parts) > 1 else ""
+    return several + "\n\n".join(parts)
+
+
+def known_names() -> list[str]:
+    """Every name that ``description`` describes, each once; custom data and imported keypoints aside."""
+    registered = [*METHODS.entries, *DATASETS.entries, *FORMATS.entries]
+    return list(dict.fromkeys([*registered, *TASKS, *SUITES, *FAMILIES, *PROTOCOLS, *systems()]))
 
 
 def _entries(registry: Registry) -> Pairs:

@@ -6,18 +6,32 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.completion import starting
 from benchmarks.options import DataRoot
+
+KINDS = ("methods", "datasets", "tasks", "suites", "families", "protocols", "formats", "systems")
+
+
+def _described() -> list[str]:
+    from benchmarks.describe.catalogue import known_names
+
+    return known_names()
 
 
 def list_command(
     kind: Annotated[
         str | None,
-        typer.Argument(help="methods, datasets, tasks, suites, protocols, formats or systems (default: all)."),
+        typer.Argument(
+            metavar="KIND",
+            help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]} (default: all).",
+            autocompletion=starting(lambda: KINDS),
+        ),
     ] = None,
 ) -> None:
-    """List all names that ``describe`` accepts, each with a summary.
+    """List all names that the command describe accepts, each with a summary.
 
-    A format is a file format of another system's keypoints. A system is a published method of the literature.
+    A family is a group of protocols. A format is a file format of another system's keypoints. A system is a published
+    method of the literature.
     """
     from benchmarks.describe.catalogue import listing
 
@@ -26,11 +40,15 @@ def list_command(
 
 def describe(
     name: Annotated[
-        str, typer.Argument(help="A method, dataset, task, suite, protocol, format, or system of the literature.")
+        str,
+        typer.Argument(
+            help="A method, dataset, task, suite, protocol, family of protocols, format, or system of the literature.",
+            autocompletion=starting(_described),
+        ),
     ],
     data_root: DataRoot = None,
 ) -> None:
-    """Describe a method with its settings, or a dataset, task, suite, protocol, format or system."""
+    """Print everything known about a method, dataset, task, suite, protocol, format or published system."""
     from benchmarks.describe.catalogue import description
 
     typer.echo(description(name, data_root))

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.describe.settings_table import settings_text
-from benchmarks.describe.text import columns
+from benchmarks.printing import columns
 from benchmarks.registry import FORMATS, IMPORTED, METHODS, method_class
 from leaderboard.literature import UNKNOWN, systems
-from leaderboard.published import AS_PRINTED, published_facts
+from leaderboard.published import AS_PRINTED, printed_in, published_facts
 
 if TYPE_CHECKING:
     from leaderboard.literature import SystemCard
@@ -80,12 +80,11 @@ def _rows(card: SystemCard) -> Iterator[tuple[str, str]]:
     facts = [fact for fact in published_facts() if fact["system"] == card.id]
     notes = list(dict.fromkeys(fact["differs"] for fact in facts))
     for fact in facts:
-        where = f"table {fact['table']}" if fact["table"].isdigit() else fact["table"]
         known = "" if fact["protocol"] == AS_PRINTED else f", {fact['protocol']}"
-        task = f"{fact['task']} K={fact['K']}" if fact["K"] else fact["task"]
+        task = f"{fact['task']} K={fact['K']}" if fact["K"] else f"{fact['task']}, K not stated"
         value = f"{fact['value']} {fact['unit']}{known}"
         yield (
-            where,
+            printed_in(fact),
             f"{fact['label']}, {fact['supervision']}, {task}: {value} ({notes.index(fact['differs']) + 1})",
         )
     for number, note in enumerate(notes, start=1):

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.describe.text import columns
+from benchmarks.printing import columns
 from benchmarks.tasks import TASKS
-from metrics.protocols import PROTOCOLS
+from metrics.protocols import FAMILIES, PROTOCOLS, RECOMMENDED
 
 if TYPE_CHECKING:
-    from metrics.protocols import Protocol
+    from metrics.protocols import Family, Protocol
+
+RECOMMENDED_MARK = "; cite this one"
+
+
+def family_card(family: Family) -> str:
+    """What a family of protocols is, when to cite its numbers, and its protocols."""
+    lines = [("what it is", family.summary), ("cite it", family.cite)]
+    protocols = [
+        (protocol.id, protocol_error(protocol.id) + (RECOMMENDED_MARK if protocol.id in RECOMMENDED else ""))
+        for protocol in family.protocols
+    ]
+    return f"family of protocols {family.id}\n{columns(lines)}\n\nprotocols\n{columns(protocols)}"
 
 
 def protocol_error(name: str) -> str:
@@ -40,6 +52,8 @@ def protocol_card(protocol: Protocol) -> str:
         ("needs", ", ".join(sorted(protocol.needs)) or "landmarks only"),
         ("tasks", ", ".join(task.id for task in TASKS.values() if protocol.id in task.protocols) or "none"),
         *([] if protocol.digits is None else [("digits", f"{protocol.digits} significant digits in tables")]),
+        ("family", f"{protocol.family}: {FAMILIES[protocol.family].summary}"),
+        ("cite it", FAMILIES[protocol.family].cite),
         ("version", str(protocol.version)),
         ("source", protocol.source),
     ]

@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.describe.task import PROFILES
+from benchmarks.printing import paragraphs, terminal_width
 
 if TYPE_CHECKING:
     from methods.base import Method, MethodConfig
 
-WIDTH = 120  # columns of a terminal
+WIDTH, NARROWEST = 120, 72  # columns of a table
 LONGEST_VALUE = 16  # characters of a value on one line
 PREDICTION_ONLY, NO_KEYPOINT = "[prediction only]", "[changes no keypoint]"
 
@@ -47,8 +48,9 @@ def settings_text(method: str, cls: type[Method]) -> str:
     differing = [row for row in rows if row.outer in differ]
     equal = [replace(row, values=row.values[:1]) for row in rows if row.outer not in differ]
     parts = [f"settings (--set {method}.NAME=VALUE)"]
-    if about := vars(cls.Config).get("__doc__"):
-        parts.append(indent(inspect.cleandoc(about).replace("``", ""), "  "))
+    inherited = any(vars(base).get("Config") is cls.Config for base in cls.__mro__[1:])
+    if (about := vars(cls.Config).get("__doc__")) and not inherited:
+        parts.append(paragraphs(inspect.cleandoc(about).replace("``", ""), 2))
     if differing:
         kind = "preset" if "preset" in cls.Config.model_fields else "profile"
         parts.append(_table([f"differs by {kind}", *configs, "meaning"], differing))
@@ -104,7 +106,7 @@ def _text(value: Any) -> str:
 
 
 def _table(header: Sequence[str], rows: Sequence[Row]) -> str:
-    """Rows below a header; long values and meanings are wrapped to fit ``WIDTH``."""
+    """Rows below a header; long values and meanings are wrapped to fit the terminal, or ``WIDTH``."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(header[0], no_wrap=True)
     for name in header[1:-1]:
@@ -112,7 +114,8 @@ def _table(header: Sequence[str], rows: Sequence[Row]) -> str:
     table.add_column(header[-1], ratio=1)
     for row in rows:
         table.add_row(row.name, *row.values, row.meaning)
-    console = Console(file=StringIO(), width=WIDTH - 2, color_system=None, markup=False, highlight=False, emoji=False)
+    width = min(WIDTH, max(NARROWEST, terminal_width(WIDTH))) - 2
+    console = Console(file=StringIO(), width=width, color_system=None, markup=False, highlight=False, emoji=False)
     with console.capture() as capture:
         console.print(table)
     return indent("\n".join(line.rstrip() for line in capture.get().rstrip().splitlines()), "  ")

@@ -7,7 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, get_args
 
 from benchmarks.describe.protocol import protocol_error
-from benchmarks.describe.text import columns
+from benchmarks.printing import columns
 from benchmarks.registry import METHODS, method_class, open_dataset, opener
 from benchmarks.run.plan import lack
 from benchmarks.tasks import SUITES, TASKS, Profile, Task

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks import completion
 from benchmarks.options import DataRoot, Interocular, ProfileName, SplitFile
 
 
@@ -16,19 +17,26 @@ class ImportOptions:
     """Values of the options of ``import``."""
 
     format: Annotated[
-        str, typer.Argument(help="Format of the files: neutral, stable_keypoints, ... (see list formats).")
+        str,
+        typer.Argument(
+            help="Format of the files: neutral, stable_keypoints, ... (see list formats).",
+            autocompletion=completion.formats,
+        ),
     ]
     paths: Annotated[
         list[str],
         typer.Argument(metavar="PATH...", help="Files or folders; regress:PATH or test:PATH names the split."),
     ]
     method: Annotated[str, typer.Option(metavar="NAME", help="Name of the method in tables.")]
-    task: Annotated[str | None, typer.Option(help="Task whose images the keypoints belong to.")] = None
+    task: Annotated[
+        str | None, typer.Option(help="Task whose images the keypoints belong to.", autocompletion=completion.tasks)
+    ] = None
     dataset: Annotated[
         str | None,
         typer.Option(
             metavar="NAME|KIND:PATH",
             help="Dataset instead of a task, registered or custom (coco:FILE.json); needs --keypoints.",
+            autocompletion=completion.datasets,
         ),
     ] = None
     keypoints: Annotated[int | None, typer.Option(min=1, help="Keypoints per image, with --dataset.")] = None

@@ -8,13 +8,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from benchmarks.options import Headings, example
+from benchmarks.printing import start
+from benchmarks.settings import choose_device
+
 if TYPE_CHECKING:
     from benchmarks.pretrain.pool import Pool
 
-app = typer.Typer(add_completion=False, help=__doc__)
+PROGRAM = "benchmarks.pretrain"
+app = typer.Typer(
+    cls=Headings,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Train the mini diffusion model and measure it.",
+    epilog=example("train --output runs/pretrain", "report runs/pretrain/pipeline", module=PROGRAM),
+)
 
 
-@app.command()
+@app.command(epilog=example("train --output runs/pretrain --minutes 60", module=PROGRAM))
 def train(
     output: Annotated[Path, typer.Option(help="Folder for checkpoints, loss.csv and the exported pipeline.")] = Path(
         "runs/pretrain"
@@ -30,7 +42,7 @@ def train(
     batch_size: Annotated[int, typer.Option(help="Drawings in an update of the UNet.", min=1)] = 256,
     learning_rate: Annotated[float, typer.Option(help="Peak learning rate of the UNet.", min=0)] = 1.5e-3,
     seed: Annotated[int, typer.Option(help="Seed of drawings, weights and all random numbers.")] = 0,
-    device: Annotated[str, typer.Option(help="cpu, cuda or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     graph: Annotated[bool, typer.Option(help="Replay updates as a CUDA graph on a GPU.")] = True,
     compile: Annotated[bool, typer.Option("--compile", help="Compile the UNet on a GPU, which takes minutes.")] = False,
 ) -> None:
@@ -38,27 +50,19 @@ def train(
 
     A run that was stopped continues from its last checkpoint in --output.
     """
-    import torch
-
-    from benchmarks.errors import UserError
     from benchmarks.pretrain.drawings import Drawings
     from benchmarks.pretrain.loop import Budget
     from benchmarks.pretrain.pipeline import IMAGE_SIZE, build_pipeline
     from benchmarks.pretrain.train import Settings, Trainer
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(device)
     settings = Settings(batch_size=batch_size, learning_rate=learning_rate, seed=seed)
     budget = Budget(1500 if steps is None and minutes is None else steps, minutes)
     pipeline = build_pipeline(seed)
     trainer = Trainer(pipeline, settings, output, device, say, graph, compile)
     drawings = Drawings(_rendered(images, IMAGE_SIZE, seed), pipeline.tokenizer, device)
-    try:
-        trainer.train_vae(drawings, Budget(vae_steps))
-        trainer.train_unet(drawings, budget)
-    except UserError as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from None
+    trainer.train_vae(drawings, Budget(vae_steps))
+    trainer.train_unet(drawings, budget)
 
 
 def say(line: str) -> None:
@@ -78,7 +82,7 @@ def _rendered(count: int, size: int, seed: int) -> Pool:
     return join(chunks)
 
 
-@app.command()
+@app.command(epilog=example("report runs/pretrain/pipeline", module=PROGRAM))
 def report(
     folder: Annotated[Path, typer.Argument(help="Folder of the exported pipeline.")],
     timestep: Annotated[int, typer.Option(help="Timestep of the noise at which attention is read.")] = 150,
@@ -90,8 +94,8 @@ def report(
 
     from benchmarks.pretrain.report import write_report
 
-    print(json.dumps(write_report(folder, device, timestep, count), indent=2))
+    print(json.dumps(write_report(folder, choose_device(device), timestep, count), indent=2))
 
 
 if __name__ == "__main__":
-    app()
+    start(app, f"python -m {PROGRAM}")

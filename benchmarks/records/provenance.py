@@ -45,6 +45,18 @@ def git_state() -> dict[str, Any]:
     return {"git_sha": _git("rev-parse", "HEAD"), "git_dirty": bool(changed)}
 
 
+def release() -> str:
+    """Name and version of the benchmark, with the commit of the code where git tracks it."""
+    try:
+        number = version("keypoint-benchmarks")
+    except PackageNotFoundError:
+        number = "(not installed)"
+    state = git_state()
+    changes = ", with uncommitted changes" if state["git_dirty"] else ""
+    commit = f" (commit {state['git_sha'][:8]}{changes})" if state["git_sha"] else ""
+    return f"keypoint-benchmarks {number}{commit}"
+
+
 def changed_files() -> list[str] | None:
     """Paths, relative to the repository's root, in which the working tree differs from its commit.
 

@@ -24,7 +24,9 @@ def regress(
     ] = False,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Reason for --update, kept in log.json.")] = None,
     every_row: Annotated[bool, typer.Option("--all", help="Print every value that moved, not only 40.")] = False,
-    references: Annotated[Path, typer.Option(help="Folder of the references.")] = _REFERENCES,
+    references: Annotated[
+        Path, typer.Option(help="Folder of the references.", show_default="leaderboard/reference")
+    ] = _REFERENCES,
 ) -> None:
     """Measure a small fixed grid and compare it with committed references.
 

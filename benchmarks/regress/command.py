@@ -80,7 +80,9 @@ def choose(grid: Grid, references: References, patterns: Sequence[str]) -> list[
     for pattern in patterns:
         if not any(_matches(cell, pattern) for cell in known):
             parts = dict.fromkeys(map(part_of, known))
-            raise UserError(f"--only {pattern}: no cell of that name{near_match(pattern, [*parts, *known])}")
+            raise UserError(
+                f"--only {pattern}: no cell of that name{near_match(pattern, [*parts, *known], 'regress --help')}"
+            )
     return [cell for cell in known if not patterns or any(_matches(cell, pattern) for pattern in patterns)]
 
 

@@ -24,6 +24,6 @@ def run(options: RunOptions) -> None:
         with terminable():
             status = run_command(options)
     except KeyboardInterrupt as stop:  # before the first cell, or in the report after the last
-        typer.echo("interrupted: finished cells are kept; run the same command again to continue", err=True)
+        typer.echo("interrupted while no cell ran; finished cells are kept, the same command continues", err=True)
         status = exit_status(stop)
     raise typer.Exit(status)

@@ -163,8 +163,7 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
     print_files(console, store, outcome, leaderboards, mlflow)
     failures = _failures(outcome.records.values())
     if outcome.interrupted:
-        done = len(outcome.records) - sum(map(len, failures.values()))
-        console.print(f"interrupted: {done} finished cells are kept; run the same command again to continue")
+        console.print(interrupted(outcome))
     for reason, cells in failures.items():
         others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
         errors.append(f"failed: {cells[0]}{others}: {reason}")
@@ -174,6 +173,18 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
     for text in errors:
         Console(stderr=True).print(Text(printable(text), style="red"), soft_wrap=True)
     return outcome.exit_status or (2 if errors else 0)
+
+
+def interrupted(outcome: Outcome) -> str:
+    """What an interrupted run keeps, and how to continue it."""
+    done = sum(record.status == "done" for record in outcome.records.values())
+    if not done:
+        return (
+            "interrupted: no cell was finished; the same command begins again, or continues from the last checkpoint "
+            "of the fit or the last part of the predictions, if there is one"
+        )
+    kept = "1 finished cell is" if done == 1 else f"{done} finished cells are"
+    return f"interrupted: {kept} kept; run the same command again to continue"
 
 
 def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
@@ -194,8 +205,8 @@ class _Mirror:
         self._tracker = Tracker(output, sys.argv[1:], self._warn) if output else None
 
     def log(self, record: ResultRecord) -> None:
-        if self._output and self._tracker and self._progress.console.is_terminal:
-            self._progress.show(next_step(self._output), 1.0)
+        if self._output and self._tracker and self._progress.is_live:
+            self._progress.phase(next_step(self._output))
         else:
             self._announce()
         self._attempt(lambda tracker: tracker.log(record.cell_id))

@@ -96,6 +96,7 @@ class InProcess:
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
         """Score the cached predictions again and replace the record; run the cell if they cannot be read."""
         folder = self._store.cells / cell.id
+        self._progress.phase("score")
         if not has_predictions(folder):
             return self.submit(cell)
         try:
@@ -132,9 +133,11 @@ class InProcess:
         fit = self._fit(cell, method, folder, seconds)
         dataset = self._open(cell.dataset)
         seconds["predict"] = self._predict_splits(cell, method, dataset, folder)
+        self._progress.phase("score")
         with _timed(seconds, "score"):
             scores = score_cell(cell, folder, dataset) if cell.task.protocols else []
         if not cell.is_floor and dataset.available()[0]:
+            self._progress.phase("picture")
             write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
         found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._coordinator.size}
         found |= remarks(cell, dataset, scores)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from benchmarks import completion
 from benchmarks.options import DataRoot, Device, Interocular, Output, ProfileName, SplitFile
 
 Overwrite = Literal["never", "failed", "all"]
@@ -18,11 +19,15 @@ Memory = Literal["auto", "low"]
 class RunOptions:
     """Values of the options of ``run``."""
 
-    methods: Annotated[list[str], typer.Option("--method", help="Method to run; repeatable.")]
-    suites: Annotated[list[str], typer.Option("--suite", help="Suite of tasks; repeatable.")] = field(
-        default_factory=list
-    )
-    tasks: Annotated[list[str], typer.Option("--task", help="Single task; repeatable.")] = field(default_factory=list)
+    methods: Annotated[
+        list[str], typer.Option("--method", help="Method to run; repeatable.", autocompletion=completion.methods)
+    ]
+    suites: Annotated[
+        list[str], typer.Option("--suite", help="Suite of tasks; repeatable.", autocompletion=completion.suites)
+    ] = field(default_factory=list)
+    tasks: Annotated[
+        list[str], typer.Option("--task", help="Single task; repeatable.", autocompletion=completion.tasks)
+    ] = field(default_factory=list)
     datasets: Annotated[
         list[str],
         typer.Option(
@@ -32,6 +37,7 @@ class RunOptions:
             "folder:DIR (images without landmarks, so no scores). Needs --keypoints; repeatable. Custom data alone "
             "runs under the paper profile and needs no data root. --profile mini replaces a dataset by its synthetic "
             "counterpart mini_NAME if it has one, and gives methods their small preset.",
+            autocompletion=completion.datasets,
         ),
     ] = field(default_factory=list)
     keypoints: Annotated[int | None, typer.Option(min=1, help="Keypoints to discover on each --dataset.")] = None

@@ -16,7 +16,7 @@ from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.scoring import is_current
 from benchmarks.signals import exit_status
-from leaderboard.markdown import DECIMALS
+from leaderboard.ranking import DECIMALS
 from leaderboard.records import ResultRecord
 from metrics.protocols import value_text
 
@@ -114,7 +114,7 @@ def drive(
 
     As soon as nothing can be written to the run directory, no further cell is tried.
     """
-    outcome = Outcome()
+    outcome, seeds = Outcome(), len({cell.seed for cell in plan.cells})
     try:
         with progress.running():
             for cell in plan.cells:
@@ -122,7 +122,7 @@ def drive(
                     outcome.left += 1
                     continue
                 try:
-                    record, is_new = _one(cell, store, executor, progress, overwrite)
+                    record, is_new = _one(cell, store, executor, progress, overwrite, seeds)
                 except NotRecorded as error:
                     outcome.unwritable, record, is_new = str(error), error.record, False
                     progress.finish(_verdict(record), "red")
@@ -147,12 +147,12 @@ def _is_kept(record: ResultRecord, store: Store) -> bool:
 
 
 def _one(
-    cell: Cell, store: Store, executor: Executor, progress: Progress, overwrite: Overwrite
+    cell: Cell, store: Store, executor: Executor, progress: Progress, overwrite: Overwrite, seeds: int
 ) -> tuple[ResultRecord, bool]:
-    """The record of a cell, and whether it is new."""
+    """The record of a cell, and whether it is new; of a run of several ``seeds`` the seed is shown."""
     decision = decide(cell, store, overwrite)
     record, action = decision.record, decision.action
-    seed = f" seed {cell.seed}" if cell.seed else ""
+    seed = f" seed {cell.seed}" if seeds > 1 else ""
     variant = f", {cell.variant.name}" if cell.variant else ""
     progress.start(f"{cell.task.id} · {cell.method_id}{variant}{seed}")
     if decision.reason:

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from benchmarks.records.checks import examine
@@ -23,23 +21,18 @@ from benchmarks.run.plan import Plan
 from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide, outdated
 from benchmarks.tasks import SUITES, Profile, Task
 from leaderboard.files import write_atomically
-from leaderboard.markdown import DECIMALS, change_text, comparable
-from leaderboard.origins import table_line
 from leaderboard.records import ResultRecord
-from leaderboard.row_kinds import LEGEND, MEASURED, marks, shown
-from leaderboard.rows import Row, known
+from leaderboard.row_kinds import MEASURED
 from leaderboard.suites import Suite
 from leaderboard.tables import TABLES, rows
+from leaderboard.terminal import print_ablations, print_measured
 from leaderboard.text import markdown, printable
-from metrics.protocols import value_text
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
     from datasets.base import DatasetCard
 
-HEADING_WIDTH = 11
 _EYE = re.compile(r"(left|right|l|r)?[ _.-]?(eye|pupil)([ _.-]?cent(er|re))?[ _.-]?(left|right|l|r)?", re.IGNORECASE)
-_LIMIT = re.compile(r" \(limit \d+\)")  # in labels; the caption has it once
 
 
 def print_skipped(console: Console, skipped: dict[str, str]) -> None:
@@ -90,54 +83,13 @@ def print_outdated(console: Console, lines: Mapping[str, str]) -> None:
 
 
 def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> None:
-    """Print the results of the run, tasks down and methods across, the best value of a task in bold, then ablations.
-
-    Baselines (floors) come first, then methods, then supervised methods.
-    """
+    """Print the results of the run, tasks down and methods across, then its ablations."""
     records = list(records)
     found = [row for row in rows(records, tasks, profile) if row.kind in MEASURED]
-    labels = sorted({(not row.is_floor, row.supervised, shown(row)) for row in found})
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("task", overflow="fold")
-    for is_method, _, label in labels:
-        style = "" if is_method else "bright_black"
-        table.add_column(Text(_heading(label)), justify="right", no_wrap=True, style=style)
-    for task, protocol in _lines(found):
-        line = {shown(row): row for row in found if row.task == task and row.protocol in (protocol, None)}
-        table.add_row(Text(_task_heading(task, line.values())), *(_value(line, label) for *_, label in labels))
-    if table.row_count:
+    if found:
         console.print()
-        console.print(table)
-        _print_below(console, _caption(found, profile), found)
-    _print_ablations(console, rows(records, tasks, profile, ablations=True), profile)
-
-
-def _print_ablations(console: Console, found: Sequence[Row], profile: Profile) -> None:
-    """Print the ablations of a run, one per line, each with the change that it makes."""
-    measured = [row for row in found if row.kind in MEASURED and not row.is_floor]
-    if not measured:
-        return
-    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("task", no_wrap=True)
-    table.add_column("method", overflow="fold")
-    for name in ("value", "change"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in measured:
-        line = {shown(other): other for other in measured if other.task == row.task}
-        label = _LIMIT.sub("", shown(row))
-        value = _value(line, shown(row))
-        table.add_row(Text(_task_heading(row.task, [row])), Text(label), value, change_text(row))
-    console.print(table)
-    text = f"ablations, {_caption(measured, profile)}; change: difference from the full method"
-    _print_below(console, text, measured)
-
-
-def _print_below(console: Console, caption: str, found: Sequence[Row]) -> None:
-    """Print the caption of a table, and a line if its results are not all of one clean commit."""
-    console.print(caption, style="italic", soft_wrap=True)
-    if origins := table_line(found):
-        console.print(Text(origins, style="yellow"), soft_wrap=True)
-    console.print()
+        print_measured(console, found, profile)
+    print_ablations(console, rows(records, tasks, profile, ablations=True), profile)
 
 
 def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> list[Path]:
@@ -192,58 +144,21 @@ def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: 
     for cell_id, record in outcome.records.items():
         if is_unscored(record):
             lines.append(f"keypoints    {predictions_path(store.cells / cell_id, 'test')}  ({NO_LANDMARKS})")
-    pictures = [store.cells / cell_id / OVERLAY for cell_id in outcome.records]
-    lines += [f"picture      {path}" for path in pictures if path.exists()]
+    lines += _pictures([store.cells / cell_id / OVERLAY for cell_id in outcome.records])
     if mlflow:
         lines.append(f"MLflow       {mlflow}")
     for line in lines:
-        console.print(Text(line), soft_wrap=True)
+        console.print(Text(printable(line)), soft_wrap=True)
+
+
+def _pictures(paths: Iterable[Path]) -> list[str]:
+    """A line that names the pictures that exist: one by its path, several by their folder and number."""
+    found = [path for path in paths if path.exists()]
+    if len(found) <= 1:
+        return [f"picture      {path}" for path in found]
+    return [f"pictures     {found[0].parent.parent}/*/{OVERLAY} ({len(found)} of this run)"]
 
 
 def is_unscored(record: ResultRecord) -> bool:
     """Whether a record has keypoints on images without landmarks."""
     return record.status == "done" and not record.scores
-
-
-def _lines(found: Sequence[Row]) -> list[tuple[str, str | None]]:
-    """Task and protocol of each line; the protocol is None for a task that failed for every method."""
-    scored = {row.task for row in found if row.protocol}
-    pairs = ((row.task, row.protocol) for row in found if row.protocol or row.task not in scored)
-    return list(dict.fromkeys(pairs))
-
-
-def _heading(label: str) -> str:
-    """A label, broken after spaces, = and _ into lines of at most HEADING_WIDTH characters where possible."""
-    lines: list[str] = []
-    for word in re.findall(r"[^\s=_]+[\s=_]?", _LIMIT.sub("", label)):
-        if lines and len(lines[-1] + word.rstrip()) <= HEADING_WIDTH:
-            lines[-1] += word
-        else:
-            lines.append(word)
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _task_heading(task: str, line: Iterable[Row]) -> str:
-    for row in line:
-        if row.protocol:
-            return f"{task} ({row.unit}) {'↑' if row.higher_is_better else '↓'}"
-    return task
-
-
-def _value(line: dict[str, Row], label: str) -> Text:
-    row = line.get(label)
-    if row is None:
-        return Text("–")
-    if row.value is None:
-        return Text("failed", style="red")
-    ranked = [known(other.value) for other in line.values() if other.value is not None and comparable(other)]
-    best = (max if row.higher_is_better else min)(ranked, default=None)
-    style = "bold green" if row.value == best and comparable(row) else ""
-    return Text(value_text(row.protocol, row.value, DECIMALS), style=style)
-
-
-def _caption(found: Sequence[Row], profile: Profile) -> str:
-    limits = {row.limit for row in found if row.limit is not None}
-    cut = f"; every split cut to {max(limits)} images by --limit: not comparable" if limits else ""
-    legend = "".join(f"; {text}" for mark, text in LEGEND.items() if any(mark in marks(row) for row in found))
-    return f"{profile} profile, best in bold{cut}{legend}"

@@ -56,7 +56,7 @@ METHOD = Kind(
     tests="tests/methods",
     conformance="tests/test_conformance.py",
     run="--profile mini --task cub_001 --method {id}",
-    to_fill_in="paper, year, licence, trained_on",
+    to_fill_in="summary (as in METHODS), paper, year, licence, trained_on",
 )
 DATASET = Kind(
     registry=DATASETS,

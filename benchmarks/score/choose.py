@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError, unknown
-from metrics.protocols import PROTOCOLS
+from metrics.protocols import FAMILIES, PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.score.inputs import Inputs
@@ -29,7 +29,6 @@ def choose_protocols(wanted: Sequence[str], inputs: Inputs, of_task: Iterable[st
     for a protocol whose needs are not met, with the option that meets them.
     """
     known = list(PROTOCOLS) if of_task is None else list(of_task)
-    families = list(dict.fromkeys(protocol.family for protocol in PROTOCOLS.values()))
     applicable = [
         PROTOCOLS[name]
         for name in known
@@ -41,13 +40,13 @@ def choose_protocols(wanted: Sequence[str], inputs: Inputs, of_task: Iterable[st
             if lacking := _hindrance(PROTOCOLS[name], inputs):
                 raise UserError(f"protocol {name} needs {lacking}")
             chosen.append(PROTOCOLS[name])
-        elif name in families or name == ALL:
+        elif name in FAMILIES or name == ALL:
             found = [protocol for protocol in applicable if name in (ALL, protocol.family)]
             if not found:
                 raise UserError(_none_applies(name, known, inputs))
             chosen += found
         else:
-            raise unknown("protocol", name, [*PROTOCOLS, *families, ALL])
+            raise unknown("protocol", name, [*PROTOCOLS, *FAMILIES, ALL])
     return list(dict.fromkeys(chosen))
 
 

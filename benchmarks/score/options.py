@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from benchmarks import completion
 from benchmarks.options import DataRoot, Interocular, ProfileName, SplitFile
 
 Source = "FILE[:KEY]"
@@ -64,11 +65,16 @@ class ScoreOptions:
     groups: Annotated[
         str | None, typer.Option(metavar="FILE", help="Person or video of each test image, one per line.")
     ] = None
-    task: Annotated[str | None, typer.Option(help="Task that supplies landmarks, their names and protocols.")] = None
+    task: Annotated[
+        str | None,
+        typer.Option(help="Task that supplies landmarks, their names and protocols.", autocompletion=completion.tasks),
+    ] = None
     dataset: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|KIND:PATH", help="Dataset instead of a task, registered or custom (coco:FILE.json)."
+            metavar="NAME|KIND:PATH",
+            help="Dataset instead of a task, registered or custom (coco:FILE.json).",
+            autocompletion=completion.datasets,
         ),
     ] = None
     split: SplitFile = None
@@ -79,7 +85,12 @@ class ScoreOptions:
     profile: ProfileName = None
     data_root: DataRoot = None
     protocol: Annotated[
-        list[str], typer.Option(metavar="ID|FAMILY|all", help="Protocol; repeatable (default: all that apply).")
+        list[str],
+        typer.Option(
+            metavar="ID|FAMILY|all",
+            help="Protocol; repeatable (default: all that apply).",
+            autocompletion=completion.protocols,
+        ),
     ] = field(default_factory=list)
     resamples: Annotated[int, typer.Option(min=1, help="Bootstrap resamples of printed intervals.")] = 10_000
     seed: Annotated[int, typer.Option(min=0, help="Seed of the bootstrap.")] = 0

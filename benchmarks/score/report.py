@@ -16,7 +16,7 @@ from benchmarks.run.scoring import left_out_notes
 from leaderboard.intervals import NOTHING_VARIES
 from leaderboard.markdown import MISSING
 from leaderboard.text import printable
-from metrics.protocols import PROTOCOLS, value_text
+from metrics.protocols import PROTOCOLS, RECOMMENDED, value_text
 
 if TYPE_CHECKING:
     from benchmarks.importing.tasks import TaskData
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from benchmarks.score.options import ScoreOptions
     from metrics.scoring import Score
 
-_WIDTH = 120
-_DECIMALS = 3
+_WIDTH, _DECIMALS = 80, 3
+_CITE = "* recommended: cite this, beside the protocol of the paper that you compare with"
 _DEFICIENT = "† the regression is rank deficient: of all least-squares solutions the one of least norm is used"
 
 
@@ -63,48 +63,68 @@ def as_json(result: Result) -> str:
 
 
 def as_table(result: Result) -> str:
-    """Plain-text tables of the scores, of the headline's landmarks, and of errors by number of labelled images."""
-    inputs = result.inputs
+    """Plain-text tables of the scores, of one protocol's landmarks, and of errors by number of labelled images."""
+    inputs, scores = result.inputs, result.scores
     console = Console(file=io.StringIO(), width=_WIDTH, highlight=False, markup=False, color_system=None)
     counts = f"{len(inputs.fit.ids):,} images to fit on, {len(inputs.test.ids):,} to test"
     points = f"K={inputs.test.keypoints.shape[1]}, L={len(inputs.landmark_names)}"
     where = [f"task {result.data.task.id}, {result.data.remark}"] if result.data else []
-    for line in [*where, f"{counts}; {points}", *inputs.notes, *left_out_notes(result.scores)]:
+    for line in [*where, f"{counts}; {points}", *inputs.notes, *left_out_notes(scores)]:
         console.print(line, soft_wrap=True)
-    console.print()
-    console.print(_scores(result.scores))
-    if any(score.rank_deficient for score in result.scores):
-        console.print(_DEFICIENT, soft_wrap=True)
-    if any(score.ci_low is None for score in result.scores):
-        console.print(f"{MISSING} {NOTHING_VARIES}", soft_wrap=True)
-    console.print()
-    console.print(_landmarks(result.scores[0], inputs.landmark_names))
-    curves = [score for score in result.scores if score.curve]
-    if curves:
-        console.print()
-        console.print(_curves(curves))
+    console.print("", _scores(scores))
+    for line in _legend(scores):
+        console.print(line)
+    cited = next((score for score in scores if score.protocol in RECOMMENDED), scores[0])
+    curves = [score for score in scores if score.curve]
+    tables = [_landmarks(cited, inputs.landmark_names), *([_curves(curves)] if curves else []), _regressions(scores)]
+    for table in tables:
+        console.print("", table)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return "".join(printable(line).rstrip() + "\n" for line in text.split("\n")[:-1])
+
+
+def _legend(scores: Sequence[Score]) -> list[str]:
+    """What the marks of the table mean, and what its reader must not compare."""
+    lines = [_CITE] * any(score.protocol in RECOMMENDED for score in scores)
+    biased = [score.protocol for score in scores if PROTOCOLS[score.protocol].intercept]
+    if biased and len(biased) < len(scores):
+        have = "have" if len(biased) > 1 else "has"
+        lines.append(
+            f"{', '.join(biased)} {have} a bias in the regression, the others have none: the same points can differ by "
+            "a factor of 2, so compare numbers of one protocol alone."
+        )
+    lines += [_DEFICIENT] * any(score.rank_deficient for score in scores)
+    return lines + [f"{MISSING} {NOTHING_VARIES}"] * any(score.ci_low is None for score in scores)
 
 
 def _grid(*columns: str) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 2, 0, 0), pad_edge=False)
     for column in columns:
-        left = column in ("protocol", "unit") or column.startswith(("landmark (", "keypoint ("))
-        table.add_column(column, justify="left" if left else "right", no_wrap=True)
+        left = column in ("protocol", "regression", "unit") or column.startswith(("landmark (", "keypoint ("))
+        table.add_column(column, justify="left" if left else "right", no_wrap=column != "unit")
     return table
 
 
 def _scores(scores: Sequence[Score]) -> Table:
-    table = _grid("protocol", "value", "95 % interval", "unit", "rank", "condition", "rows")
+    table = _grid("protocol", "value", "95 % interval", "unit")
+    for score in scores:
+        table.add_row(
+            f"{score.protocol}{' *' if score.protocol in RECOMMENDED else ''}",
+            f"{_text(score, score.value)}{'†' if score.rank_deficient else ''}",
+            _interval(score),
+            f"{score.unit} {'↑' if score.higher_is_better else '↓'}",
+        )
+    return table
+
+
+def _regressions(scores: Sequence[Score]) -> Table:
+    """Rank, condition number and number of rows of each regression."""
+    table = _grid("regression", "rank", "condition", "rows")
     for score in scores:
         kept = PROTOCOLS[score.protocol].landmarks
         rows = [int(count) for count in (score.rows if kept is None else score.rows[list(kept)])]
         table.add_row(
-            f"{score.protocol} {'↑' if score.higher_is_better else '↓'}",
-            f"{_text(score, score.value)}{'†' if score.rank_deficient else ''}",
-            _interval(score),
-            score.unit,
+            score.protocol,
             str(score.rank),
             MISSING if score.condition is None else f"{score.condition:.3g}",
             f"{rows[0]:,}" if len(set(rows)) == 1 else f"{min(rows):,} to {max(rows):,}",

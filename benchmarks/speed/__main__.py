@@ -1,9 +1,4 @@
-"""Compare the speed of Stable Keypoints with that of the released code, whose structure is rebuilt here.
-
-``python -m benchmarks.speed`` runs both implementations in turns, on the same UNet and autoencoder of Stable Diffusion
-1.5's size with random weights, and with the same images, tokens and random numbers. It downloads nothing. On a GPU:
-``python -m benchmarks.speed --device cuda --dtype float16 --batch 4 --steps 10``.
-"""
+"""Compare the speed of Stable Keypoints with that of the released code: ``python -m benchmarks.speed``."""
 
 from __future__ import annotations
 
@@ -13,17 +8,22 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-app = typer.Typer(add_completion=False, help=__doc__)
+from benchmarks.options import example
+from benchmarks.printing import start
+from benchmarks.settings import choose_device
+
+PROGRAM = "benchmarks.speed"
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 GIB = 2**30
 
 
-@app.command(help=__doc__)
+@app.command(epilog=example("--size tiny", "--device cuda --dtype float16 --batch 4 --steps 10", module=PROGRAM))
 def speed(
     size: Annotated[
         Literal["full", "tiny"],
         typer.Option(help="Size of the model: that of Stable Diffusion 1.5, or tiny for tests."),
     ] = "full",
-    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[
         Literal["float32", "bfloat16", "float16"],
         typer.Option(help="Number type of this implementation; the released code uses float32."),
@@ -42,13 +42,14 @@ def speed(
     ] = False,
     output: Annotated[Path | None, typer.Option(help="JSON file for all measurements.")] = None,
 ) -> None:
-    """Run the comparison; the help text is the module's docstring."""
-    import torch
+    """Compare the speed of Stable Keypoints with that of the released code, whose structure is rebuilt here.
 
+    Both run in turns on the same UNet and autoencoder of Stable Diffusion 1.5's size with random weights, and with the
+    same images, tokens and random numbers. Nothing is downloaded.
+    """
     from benchmarks.speed.compare import Bench, Options
 
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = choose_device(device)
     if warm_up < 0:
         warm_up = 0 if device == "cpu" else 3
     options = Options(size, device, dtype, steps, warm_up, batch, views, memory, compile, predict, alone)
@@ -91,4 +92,4 @@ def show(found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    app()
+    start(app, f"python -m {PROGRAM}")

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from benchmarks import completion
 from benchmarks.errors import UserError
 from benchmarks.options import DataRoot, ProfileName
 
-Format = Literal["md", "csv", "json"]
+Format = Literal["md", "csv", "json", "latex"]
 
 
 def leaderboard(
-    suite: Annotated[list[str] | None, typer.Option(help="Suite; repeatable (default: all).")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="Task, also of a custom dataset; repeatable.")] = None,
+    suite: Annotated[
+        list[str] | None, typer.Option(help="Suite; repeatable (default: all).", autocompletion=completion.suites)
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="Task, also of a custom dataset; repeatable.", autocompletion=completion.tasks),
+    ] = None,
     protocol: Annotated[
-        str | None, typer.Option(help="Protocol, family (sk, strict, autolink ...) or all (default: each headline).")
+        str | None,
+        typer.Option(
+            help="Protocol, family (sk, strict, autolink ...) or all (default: each headline).",
+            autocompletion=completion.protocols,
+        ),
     ] = None,
     audit: Annotated[
         bool, typer.Option("--audit", help="Say how each published row was computed and what differs from here.")
@@ -38,7 +49,20 @@ def leaderboard(
     runs: Annotated[
         Path | None, typer.Option(help="The run directory to read (default: runs), or a folder of committed results.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="Markdown, CSV, or a JSON list of rows.")] = "md",
+    format: Annotated[
+        Format | None,
+        typer.Option(
+            help="Markdown, CSV, a JSON list of rows, or LaTeX (booktabs). Default: a table that fits the terminal, "
+            "and Markdown for a file or pipe."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Columns of --format latex by first words of their headings, such as cub_001,seeds (default: all).",
+        ),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
     check: Annotated[
         list[Path] | None,
@@ -63,7 +87,7 @@ def leaderboard(
     ] = False,
 ) -> None:
     """Print tables, or check and rewrite the generated tables and lists of the documents."""
-    from benchmarks.tables.command import Board, audit_text, board_text, check_pages, update_pages
+    from benchmarks.tables.command import Board, audit_text, board_text, check_pages, print_board, update_pages
     from leaderboard.files import write_atomically
     from leaderboard.text import printable
 
@@ -75,8 +99,15 @@ def leaderboard(
         raise UserError("--replace goes with --update and --runs; add them or leave it out")
     if against is not None and (audit or compare):
         raise UserError(f"--against and {'--audit' if audit else '--compare'} together; choose one")
-    board = Board(suite or [], task or [], protocol, profile, data_root, format)
-    text = printable(audit_text(board, compare) if audit else board_text(board, runs or Path("runs"), compare, against))
+    if columns is not None and format != "latex":
+        raise UserError("--columns goes with --format latex; add it or leave the columns out")
+    chosen = columns.split(",") if columns else []
+    board = Board(suite or [], task or [], protocol, profile, data_root, format or "md", chosen)
+    fitted = format is None and output is None and sys.stdout.isatty()
+    if fitted and not audit and compare is None and against is None:
+        print_board(board, runs)
+        return
+    text = printable(audit_text(board, compare) if audit else board_text(board, runs, compare, against))
     if output is None:
         typer.echo(text, nl=False)
     else:

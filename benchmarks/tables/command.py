@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import get_args
 
 import typer
+from rich.console import Console
+from rich.text import Text
 
 from benchmarks.errors import UserError, unknown
 from benchmarks.records.checks import examine, whole_records
@@ -28,15 +30,17 @@ from leaderboard.row_kinds import MEASURED
 from leaderboard.rows import PairRow, Row
 from leaderboard.suites import TableKind
 from leaderboard.tables import TABLES, Format, render
-from leaderboard.text import markdown
-from metrics.protocols import PROTOCOLS
+from leaderboard.terminal import print_ablations, print_measured, print_pairs, print_reported
+from leaderboard.text import markdown, printable
+from metrics.protocols import FAMILIES, PROTOCOLS
 
+RUNS = Path("runs")
 MISSING_SHOWN = 4  # missing cells that are named on the command line; of the others only the number is given
 
 
 @dataclass(frozen=True)
 class Board:
-    """The user's request; ``protocol`` None means each task's headline."""
+    """The user's request; ``protocol`` None means each task's headline, ``columns`` are those of LaTeX."""
 
     suites: Sequence[str]
     tasks: Sequence[str]
@@ -44,24 +48,29 @@ class Board:
     profile: str | None
     data_root: Path | None
     format: Format
+    columns: Sequence[str] = ()
 
 
-def board_text(board: Board, runs: Path, pair: tuple[str, str] | None = None, base: str | None = None) -> str:
+def print_board(board: Board, runs: Path | None) -> None:
+    """Print the tables of the suites and tasks on a terminal, so that they fit its width."""
+    records, sections = _found(board, runs)
+    for section in sections:
+        section.show(Console(highlight=False), records, board.protocol)
+
+
+def board_text(board: Board, runs: Path | None, pair: tuple[str, str] | None = None, base: str | None = None) -> str:
     """The tables of the suites and tasks (of all if none is named) as one text.
 
     For a ``pair`` of methods it is their comparison instead. With ``base``, tables have the differences from that
     method. Raises LeaderboardError for an unknown method.
     """
-    _check(board)
-    profile, _, _ = choose_profile(board.profile, board.data_root)
-    records, errors = _records(runs), errors_of(runs) or committed_errors(runs)
-    sections = [replace(each, errors=errors, base=base) for each in _sections(board, records, profile)]
+    records, sections = _found(board, runs, base)
     if pair is not None:
         own = [row for section in sections for row in section.rows(records, board.protocol) if isinstance(row, Row)]
         unique = {_key(row): row for row in own if row.kind in MEASURED}
         return comparisons.render(comparisons.compared(list(unique.values()), *pair), board.format)
-    if board.format == "md":
-        return "\n".join(section.text(records, board.protocol) for section in sections)
+    if board.format in ("md", "latex"):
+        return "\n".join(section.text(records, board) for section in sections)
     alone = [section for section in sections if TABLES[section.kind].own_fields]
     if alone and board.suites:
         if len(sections) > 1:
@@ -70,6 +79,17 @@ def board_text(board: Board, runs: Path, pair: tuple[str, str] | None = None, ba
     found = [row for section in sections if section not in alone for row in section.rows(records, board.protocol)]
     unique = {_key(row): row for row in found if isinstance(row, Row)}
     return render(list(unique.values()), board.format)
+
+
+def _found(board: Board, runs: Path | None, base: str | None = None) -> tuple[list[ResultRecord], list[_Section]]:
+    """The records to show, and the tables; the published rows of the paper profile need no run."""
+    _check(board)
+    profile, _, _ = choose_profile(board.profile, board.data_root)
+    there = runs or RUNS
+    no_run = runs is None and profile == "paper" and not (there / "cells").is_dir()
+    records = [] if no_run else _records(there)
+    errors = None if no_run else errors_of(there) or committed_errors(there)
+    return records, [replace(each, errors=errors, base=base) for each in _sections(board, records, profile)]
 
 
 def _records(runs: Path) -> list[ResultRecord]:
@@ -97,23 +117,43 @@ class _Section:
         measured = any(row.kind in MEASURED for row in plain)
         return comparisons.against(plain, self.base) if self.base is not None and measured else found
 
-    def text(self, records: Sequence[ResultRecord], protocol: str | None) -> str:
+    def show(self, console: Console, records: Sequence[ResultRecord], protocol: str | None) -> None:
+        """Print the table on a terminal."""
+        title = self.title if protocol is None else f"{self.title}, {protocol}"
+        console.print(Text(printable(title), style="bold"))
+        found = self.rows(records, protocol)
+        measured = [row for row in found if isinstance(row, Row) and row.kind in MEASURED]
+        pairs = [row for row in found if isinstance(row, PairRow)]
+        if not measured and not pairs:
+            console.print("Nothing measured yet.\n")
+        elif pairs:
+            print_pairs(console, pairs)
+        else:
+            (print_ablations if self.kind == "ablation" else print_measured)(console, measured, self.profile)
+        if reported := [row for row in found if isinstance(row, Row) and row.kind == "reported"]:
+            print_reported(console, reported)
+
+    def text(self, records: Sequence[ResultRecord], board: Board) -> str:
         """A table with tasks across; under all protocols a table per task with protocols across."""
-        table = TABLES[self.kind]
+        table, protocol = TABLES[self.kind], board.protocol
         if table.own_fields:
-            return table.render(self.rows(records, protocol), "md", self.title)
+            return table.render(self.rows(records, protocol), board.format, self.title, board.columns)
         if protocol == "all":
-            single = [replace(self, tasks=[task]) for task in self.tasks]
-            parts = [render(one.rows(records, "all"), "md", f"{one.tasks[0]}, {self.title}") for one in single]
-            return "\n".join(parts)
-        found = [row for row in self.rows(records, protocol) if isinstance(row, Row)]
-        text = render(found, "md", self.title if protocol is None else f"{self.title}, {protocol}")
-        measured = {row.task for row in found if row.kind in MEASURED}
+            single = {f"{task}, {self.title}": replace(self, tasks=[task]) for task in self.tasks}
+            found = {title: one.rows(records, "all") for title, one in single.items()}
+            return "\n".join(render(rows, board.format, title, board.columns) for title, rows in found.items())
+        shown = [row for row in self.rows(records, protocol) if isinstance(row, Row)]
+        title = self.title if protocol is None else f"{self.title}, {protocol}"
+        return render(shown, board.format, title, board.columns) + self._unscored(records, shown, board)
+
+    def _unscored(self, records: Sequence[ResultRecord], shown: Sequence[Row], board: Board) -> str:
+        """A line of markdown that names the tasks without a score under the protocol, '' for none."""
+        measured = {row.task for row in shown if row.kind in MEASURED}
         there = {record.task for record in records}
         others = [task for task in self.tasks if task not in measured and task in there]
-        return text + (
-            f"\nNot scored under {protocol}: {', '.join(map(markdown, others))}.\n" if protocol and others else ""
-        )
+        if not (board.protocol and others and board.format == "md"):
+            return ""
+        return f"\nNot scored under {board.protocol}: {', '.join(map(markdown, others))}.\n"
 
 
 def _key(row: Row) -> tuple[str, ...]:
@@ -137,9 +177,8 @@ def _check(board: Board) -> None:
     for suite in board.suites:
         if suite not in SUITES:
             raise unknown("suite", suite, SUITES)
-    families = {name.split("/")[0] for name in PROTOCOLS}
-    if board.protocol not in (None, "all", *families, *PROTOCOLS):
-        raise unknown("protocol", str(board.protocol), ["all", *families, *PROTOCOLS])
+    if board.protocol not in (None, "all", *FAMILIES, *PROTOCOLS):
+        raise unknown("protocol", str(board.protocol), ["all", *FAMILIES, *PROTOCOLS])
 
 
 def _sections(board: Board, records: Sequence[ResultRecord], profile: Profile) -> Iterable[_Section]:

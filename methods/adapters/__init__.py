@@ -16,16 +16,22 @@ FORMATS: dict[str, tuple[str, str]] = {
     ),
     "autolink": (
         "methods.adapters.autolink:AutoLinkOutputs",
-        "a checkpoint of the encoder, or det_keypoints (He et al. 2022)",
+        "a checkpoint of the encoder (model.ckpt), or det_keypoints (He et al. 2022)",
     ),
-    "lmdis": ("methods.adapters.lmdis:Lmdis", "posterior_param.mat, whole or in pieces (Zhang et al. 2018)"),
+    "lmdis": ("methods.adapters.lmdis:Lmdis", "posterior_param.mat, whole or in numbered pieces (Zhang et al. 2018)"),
     "scops": ("methods.adapters.scops:Scops", "pred_kp.npy, or {train,test}_{pred,gt}_kp.mat (Hung et al. 2019)"),
     "unsupervised_disentangling": (
         "methods.adapters.unsupervised_disentangling:UnsupervisedDisentangling",
         "keypoints_predicted.npz (Lorenz et al. 2019)",
     ),
-    "imm": ("methods.adapters.imm:Imm", "gauss_yx and future_landmarks (Jakab et al. 2018)"),
-    "ganseg": ("methods.adapters.ganseg:GanSeg", "part centroids and landmarks of test_seg.py (He et al. 2022)"),
-    "coco_results": ("methods.adapters.coco_results:CocoResults", "a json list of COCO keypoint results"),
-    "dlc": ("methods.adapters.dlc:Dlc", "csv or h5 of DeepLabCut, with likelihoods"),
+    "imm": ("methods.adapters.imm:Imm", "gauss_yx and future_landmarks of the evaluation (Jakab et al. 2018)"),
+    "ganseg": (
+        "methods.adapters.ganseg:GanSeg",
+        "part centroids and landmarks, train_X, train_y, test_X, test_y (He et al. 2022)",
+    ),
+    "coco_results": (
+        "methods.adapters.coco_results:CocoResults",
+        "a json list of image_id, keypoints [x, y, s, ...], score",
+    ),
+    "dlc": ("methods.adapters.dlc:Dlc", "csv or h5 of scorer, bodyparts, coords (x, y, likelihood)"),
 }

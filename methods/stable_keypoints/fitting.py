@@ -150,7 +150,7 @@ class TokenFit:
 
     def _record(self, losses: list[list[float]]) -> None:
         report = None if self.team.rank else self.report
-        record_steps(self.history, losses, LOSSES, self.learner.backbone.method, self.total, report)
+        record_steps(self.history, losses, LOSSES, self.learner.backbone.method, self.total, report, self.config.dtype)
 
     @torch.no_grad()
     def choose(self) -> Tensor:

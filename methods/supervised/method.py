@@ -25,7 +25,7 @@ class Supervised(TrainedMethod):
     card: ClassVar[MethodCard] = MethodCard(
         id="supervised",
         name="Supervised heatmaps",
-        summary="a small heatmap regressor that learns from landmarks: the ceiling, never ranked with the others",
+        summary="a heatmap regressor that learns from landmarks: the ceiling",
         paper="Integral Human Pose Regression, Sun et al., ECCV 2018",
         year=2018,
         licence="Apache-2.0",

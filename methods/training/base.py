@@ -142,9 +142,27 @@ class TrainedMethod(Method):
             for pixels in torch.tensor(batch.pixels).split(self.config.predict_batch):
                 found.append(self.locate(network, pixels.to(self.device)).double().cpu())
         keypoints = torch.cat(found)
-        if not torch.isfinite(keypoints).all():
-            raise MethodError(f"{self.card.id}: keypoints are not finite; fit again with a lower learning_rate")
+        finite = torch.isfinite(keypoints).flatten(1).all(dim=1)
+        if not finite.all():
+            row = int(finite.long().argmin())
+            why = self._why(batch, row)
+            raise MethodError(f"{self.card.id}: keypoints of image '{batch.ids[row]}' are not finite: {why}")
         return keypoints.clamp(0, 1).numpy()
+
+    def _why(self, batch: ImageBatch, row: int) -> str:
+        """The cause of keypoints that are not finite, and its cure."""
+        import numpy as np
+
+        from methods.training.loop import AT_FIRST
+
+        tensors = self._learned().state_dict()
+        if not np.isfinite(batch.pixels[row]).all():
+            return "so are its pixels; check the file"
+        broken = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+        if broken is None:
+            return "values overflow in the network, whose weights are finite; fit again with a lower learning_rate"
+        cure = "training went wrong: fit again with a lower learning_rate" if self.config.steps else AT_FIRST
+        return f"so is {broken} of the network; {cure}"
 
     def save(self, folder: Path) -> None:
         """Write the network as safetensors; K, seed and config as JSON. Raises MethodError before ``fit``."""

@@ -19,9 +19,10 @@ from methods.prefetch import loaded_ahead
 # On a GPU the losses are read every so many steps, since each reading waits for the GPU to finish.
 STEPS_BETWEEN_READINGS = 10
 
-# Advice for a loss that is not finite: the learning rate has no effect before the first update.
-AT_FIRST = "nothing is learned yet: check the weights that it starts from for NaN, or set dtype to float32"
+# Advice for numbers that are not finite: the learning rate has no effect before the first update.
+AT_FIRST = "nothing is learned yet: check the images and the weights that it starts from for NaN"
 AT_LATER = "lower learning_rate"
+IN_HALF = ", or set dtype to float32"  # half precision overflows sooner
 
 
 @contextmanager
@@ -54,17 +55,17 @@ def record_steps(
     method: str,
     total: int,
     report: Report | None,
+    dtype: str = "float32",
 ) -> None:
     """Append the scalars of steps to ``history`` and report them; the first of ``names`` is the loss.
 
-    Raises MethodError where a loss is not finite.
+    Raises MethodError where a loss is not finite, with a cure for its cause by the step and the ``dtype`` of the model.
     """
     for scalars in steps:
         done = len(history) + 1
         if not math.isfinite(scalars[0]):
-            raise MethodError(
-                f"{method}: the loss is {scalars[0]} at step {done}; {AT_FIRST if done == 1 else AT_LATER}"
-            )
+            cure = (AT_FIRST if done == 1 else AT_LATER) + IN_HALF * dtype.endswith("16")
+            raise MethodError(f"{method}: the loss is {scalars[0]} at step {done}; {cure}")
         history.append(scalars)
         if report is not None:
             report(done, total, **dict(zip(names, scalars, strict=True)))

@@ -9,7 +9,7 @@ from metrics.protocols.record import Protocol
 SK = "Stable Keypoints (Hedlin et al. 2024)"
 AUTOLINK = "AutoLink (He et al. 2022)"
 SCOPS = "SCOPS (Hung et al. 2019)"
-SIAROHIN = "Siarohin et al. 2021, motion co-segmentation"
+SIAROHIN = "Siarohin et al. 2020, motion co-segmentation"
 CORNER = "coordinates in [0, 1], no bias, so that a shift of a method's coordinates changes it"
 RECOMMENDED = "recommended here: exact solution about the centre, no bias"
 

@@ -26,6 +26,9 @@ def expand(names: Iterable[str]) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for name in names:
         if name not in SETS and name not in PROTOCOLS:
-            raise MetricError(f"unknown protocol or set '{name}', expected one of {', '.join([*SETS, *PROTOCOLS])}")
+            raise MetricError(
+                f"unknown protocol or set '{name}'; sets are {', '.join(SETS)}; for protocols see python -m benchmarks "
+                "list protocols"
+            )
         found.update(dict.fromkeys(SETS.get(name, (name,))))
     return tuple(found)

@@ -5,13 +5,21 @@ import re
 
 import pytest
 
+from benchmarks.registry import FORMATS, METHODS
+
 
 def test_what_must_be_quick_imports_nothing_heavy(heavy_modules):
-    names = ("stable_keypoints", "mini_cub_001", "wild", "ablation", "lorenz2019")
+    names = ("stable_keypoints", "mini_cub_001", "wild", "ablation", "lorenz2019", "strict")
     found = heavy_modules(
-        ["--help"], ["run", "--help"], ["list"], ["list", "systems"], *(["describe", name] for name in names)
+        ["--help"],
+        ["--version"],
+        ["--show-completion", "bash"],
+        ["run", "--help"],
+        ["list"],
+        ["list", "systems"],
+        *(["describe", name] for name in names),
     )
-    assert len(found) == 4 + len(names)
+    assert len(found) == 6 + len(names)
     assert [(line, heavy) for line, heavy in found if heavy] == []
 
 
@@ -46,6 +54,10 @@ def test_list_names_everything(command):
         ("hung2019", "licence of code  CC BY-NC-SA 4.0"),
         ("zhang_videos", "paper            unknown"),
         ("scops", "order"),
+        ("strict", "strict/side_micro"),
+        ("siarohin", "most methods before Stable Keypoints on Tai-Chi"),
+        ("autolink", "'autolink' is the name of a method, a family of protocols and a format"),
+        ("taichi", "'taichi' is the name of a dataset and a task"),
     ],
 )
 def test_describe(command, name, content):
@@ -57,6 +69,12 @@ def test_describe(command, name, content):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["describe", "iod"], "unknown name 'iod'; see python -m benchmarks list"),
+        (["describe", "316.10"], "unknown name '316.10'; see python -m benchmarks list"),
+        (["describe", "Siarohn"], "unknown name 'Siarohn'; did you mean 'siarohin'? see python -m benchmarks list"),
+        (["run", "--method", "xx", "--task", "taichi"], "unknown method 'xx'; see python -m benchmarks list methods"),
+        (["run", "--method", "grid", "--task", "xx"], "unknown task 'xx'; see python -m benchmarks list tasks"),
+        (["leaderboard", "--protocol", "xx"], "unknown protocol 'xx'; see python -m benchmarks list protocols"),
         (["list", "method"], "unknown kind 'method'; did you mean 'methods'?"),
         (["describe", "stable_keypoint"], "unknown name 'stable_keypoint'; did you mean 'stable_keypoints'?"),
         (["describe", "lorenz2109"], "unknown name 'lorenz2109'; did you mean 'lorenz2019'?"),
@@ -111,3 +129,10 @@ def test_a_stale_page_is_named(tmp_path, monkeypatch, capsys):
     assert boards.check_pages([page]) == 1
     renew = f"stale tables mini:wild; renew them with python -m benchmarks leaderboard --update {page}"
     assert renew in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("registry", [METHODS, FORMATS], ids=["methods", "formats"])
+def test_list_prints_the_summaries_of_the_cards(registry):
+    for name, entry in registry.entries.items():
+        if not entry.owner.startswith("package "):  # a package is not imported to be listed
+            assert entry.summary == registry.load(name).card.summary, name

@@ -81,3 +81,30 @@ def test_a_run_on_a_terminal_of_another_encoding(repository, tmp_path):
     assert (process.returncode, error) == (0, b"")
     assert b"cub_001 ? grid" in out
     assert [record.status for record in load_records(tmp_path)] == ["done"]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_output_that_is_closed_from_the_start_ends_nothing(repository, tmp_path, closed):
+    command = "-m benchmarks leaderboard --suite wild --profile mini --runs leaderboard/results"
+    for arguments in (command, "-m benchmarks list suites", f"{command} --output {tmp_path}/rows.md"):
+        done = subprocess.run(
+            ["bash", "-c", f"{sys.executable} {arguments} {closed}"], cwd=repository, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert (tmp_path / "rows.md").read_text(encoding="utf-8").startswith("### wild (mini profile)")
+
+
+@pytest.mark.parametrize("program", ["benchmarks.pretrain", "benchmarks.speed"])
+def test_the_other_programs_end_with_one_line_too(repository, program):
+    arguments = ["report", "/nowhere"] if program == "benchmarks.pretrain" else ["--device", "tpu"]
+    status, error = finished(start("-m", program, *arguments, cwd=repository, stdout=subprocess.PIPE))
+    errors = [line for line in error.splitlines() if not line.startswith("[transformers]")]
+    assert status == 2 and len(errors) == 1 and errors[0].startswith("error: ")
+
+
+@needs_full
+@pytest.mark.parametrize("program", ["benchmarks.pretrain", "benchmarks.speed"])
+def test_the_other_programs_say_that_text_is_lost(repository, program):
+    with FULL.open("wb") as log:
+        status, error = finished(start("-m", program, "--help", cwd=repository, stdout=log))
+    assert (status, error.count("No space left on device")) == (2, 1)

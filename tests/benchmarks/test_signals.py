@@ -45,7 +45,7 @@ def interrupted(
 def test_interrupt_before_the_first_cell(tmp_path, repository):
     # The first line comes before torch is imported, which Ctrl-C must not break off half-way.
     _, err = interrupted(command(tmp_path, repository, "--device", "auto"), repository, "profile paper")
-    assert err.strip() == "interrupted: finished cells are kept; run the same command again to continue"
+    assert err.strip() == "interrupted while no cell ran; finished cells are kept, the same command continues"
     assert statuses(tmp_path) == {}
 
 

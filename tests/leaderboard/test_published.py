@@ -3,7 +3,7 @@ import re
 import pytest
 
 from benchmarks.tasks import SUITES, TASKS
-from leaderboard.published import published_facts, reported_rows
+from leaderboard.published import printed_in, published_facts, reported_rows
 from metrics.protocols import PROTOCOLS
 
 ALL = reported_rows(list(TASKS))
@@ -123,3 +123,18 @@ def test_printed_relative_errors_of_tai_chi_are_the_cumulative_ones_rescaled():
     assert len(complete) == 11
     for pair in complete:
         assert pair["Cum"] / (2 * 5020 / 300) == pytest.approx(pair["Rel"], abs=0.00501)
+
+
+def test_labels_have_years_in_place_of_references_and_stay_distinct():
+    facts = published_facts()
+    assert not [fact["label"] for fact in facts if "[" in fact["label"]]
+    keys = [
+        tuple(fact[name] for name in ("system", "label", "supervision", "task", "metric", "table")) for fact in facts
+    ]
+    by_label = {(label, *rest): system for system, label, *rest in keys}
+    assert len(by_label) == len(set(keys)) == len(facts)
+
+
+def test_where_a_value_is_printed_is_said():
+    fact = next(fact for fact in published_facts() if fact["table"] == "later")
+    assert (printed_in(fact), printed_in({"table": "2"})) == ("a later paper", "table 2")

@@ -119,13 +119,13 @@ def test_a_supervised_value_that_prints_like_the_best_is_not_bold():
 
 def test_supervised_rows_of_papers_are_marked_in_the_table_and_in_the_audit():
     text = render(rows([], ["human36m"], "paper"))
-    assert [line[0] for line in lines(text) if "¶" in line[0]] == ["Newell [cited 20] ¶"]
+    assert [line[0] for line in lines(text) if "¶" in line[0]] == ["Newell (2016) ¶"]
     assert "¶ supervised" in text
     found = rows([], ["human36m"], "paper")
-    assert {row.label for row in found if row.supervised} == {"Newell [cited 20]"}
+    assert {row.label for row in found if row.supervised} == {"Newell (2016)"}
     assert {row.kind for row in found} == {"reported"}
     listed = audit(["human36m"])
-    assert "| Newell [cited 20] ¶" in listed and "¶ supervised" in listed
+    assert "| Newell (2016) ¶" in listed and "¶ supervised" in listed
     assert "¶" not in audit(["taichi"])
 
 

@@ -1,4 +1,4 @@
-"""Template: each keypoint is the centre of one of the K colours of the fit images."""
+"""Template: centres of the K colours of the fit images."""
 
 from typing import ClassVar
 

@@ -84,6 +84,34 @@ def test_a_method_without_presets_has_a_column_for_each_profile_where_they_diffe
     ]
 
 
+def test_only_a_docstring_of_its_own_config_is_shown():
+    class Undescribed(PresetConfig):
+        pass
+
+    class Child(WithPresets):
+        Config = Undescribed
+
+    class Heir(WithPresets):
+        pass
+
+    for cls in (Child, Heir):
+        text = settings_text("toy", cls)
+        assert "small is quick" not in text and "frozen" not in text and "Steps of the fit." in text
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_on_a_terminal_descriptions_fit_its_width(width, monkeypatch, command):
+    monkeypatch.setenv("COLUMNS", str(width))
+    for name in ("autolink", "strict", "sk/side", "grid", "taichi"):
+        piped = command("describe", name)[1]
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+            shown = command("describe", name)[1]
+        assert sorted(shown.split()) == sorted(piped.split())
+        long = [line for line in shown.splitlines() if len(line) > width and not line.startswith("  Settings")]
+        assert not [line for line in long if max(map(len, line.split())) < 60], name  # a digest is not broken
+
+
 def test_a_setting_without_a_description_is_found_at_every_depth():
     assert [name for name, field in settings(PresetConfig) if not field.description] == ["inner.height"]
 

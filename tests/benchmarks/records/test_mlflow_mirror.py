@@ -129,7 +129,7 @@ def test_ctrl_c_while_a_record_is_logged_leaves_the_cell_and_no_half_run(
     with monkeypatch.context() as patch:
         patch.setattr(MlflowClient, "log_artifact", press)
         assert run("toy_colours.shift=0.3") == 130
-    assert "interrupted: 1 finished cells are kept" in capsys.readouterr().out
+    assert "interrupted: 1 finished cell is kept" in capsys.readouterr().out
     (record,) = load_records(tmp_path / "runs")
 
     def children():

@@ -203,5 +203,5 @@ def test_the_terminal_has_ablations_in_lines_of_their_own():
     text = io.StringIO()
     print_table(Console(file=text, width=80), [full, moved], SUITES["wild"].tasks, "mini")
     lines = [line.split() for line in text.getvalue().splitlines()]
-    assert ["cub_001", "(%", "side)", "↓", "7.00"] in lines
-    assert ["cub_001", "(%", "side)", "↓", "Alpha,", "moved", "9.25", "+2.25"] in lines
+    assert ["cub_001", "(%", "side)", "↓", "7.00", "±0.50"] in lines
+    assert ["Alpha,", "moved", "cub_001", "(%", "side)", "↓", "9.25", "±0.50", "+2.25"] in lines

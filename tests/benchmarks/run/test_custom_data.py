@@ -87,7 +87,7 @@ def test_labelled_data_is_scored(run, folder, monkeypatch, name):
         assert f"{found['grid'].task}: {remark}" in board
     assert "(0, 0) to (1, 1) are the corners of that square" in board
     assert "strict" not in board  # the headline alone, which needs no name
-    (line,) = [line for line in out.splitlines() if re.match(rf"{found['grid'].task}.*↓", line)]
+    (line,) = [line for line in out.splitlines() if line.startswith(f"{found['grid'].task} ")]
     assert "0.00" in line
     status, out, _ = run("--method", "toy_colours", "--dataset", name, "--keypoints", "3")
     assert out.count("finished before") == 4

@@ -7,7 +7,9 @@ import pytest
 from rich.console import Console
 
 from benchmarks.records.store import Store
-from benchmarks.run.summary import print_table, write_leaderboards
+from benchmarks.run.command import interrupted
+from benchmarks.run.runner import Outcome
+from benchmarks.run.summary import print_files, print_table, write_leaderboards
 from benchmarks.tasks import SUITES
 from leaderboard.records import Variant
 from tests.leaderboard.synthetic import record
@@ -16,7 +18,7 @@ FLOORS = ("Image centre", "Mean pose (constant grid)", "Random points")
 
 
 @pytest.mark.parametrize("settings", ["", " (model=mini)", " (upsample_queries=False)"])
-def test_a_suite_with_all_floors_fits_80_columns_one_line_a_task(settings):
+def test_a_suite_with_all_floors_fits_80_columns(settings):
     labels = [*FLOORS, f"Random tokens{settings}", f"Stable Keypoints{settings}"]
     units = {"taichi": ("px@256 summed", 1134.5), "human36m_unaligned": ("px@128", 35.9)}
     records, expected = [], {}
@@ -33,8 +35,9 @@ def test_a_suite_with_all_floors_fits_80_columns_one_line_a_task(settings):
     lines = text.getvalue().splitlines()
     assert max(map(len, lines)) <= 80
     for task, numbers in expected.items():
-        (line,) = [line for line in lines if line.startswith(f"{task} (")]
-        assert line.split()[-5:] == numbers
+        (index,) = [index for index, line in enumerate(lines) if line.split()[:1] == [task]]
+        assert lines[index].split()[1:] == numbers
+        assert lines[index + 1].split()[-5:] == ["±0.50"] * 5
 
 
 def test_a_task_that_failed_everywhere_has_its_line():
@@ -42,7 +45,7 @@ def test_a_task_that_failed_everywhere_has_its_line():
     records = [record("alpha", "cub_001", 7.0), record("alpha", "cub_002", None)]
     print_table(Console(file=text, width=80), records, SUITES["wild"].tasks, "mini")
     assert [line.split() for line in text.getvalue().splitlines() if line.startswith("cub")] == [
-        ["cub_001", "(%", "side)", "↓", "7.00"],
+        ["cub_001", "(%", "side)", "↓", "7.00", "±0.50"],
         ["cub_002", "failed"],
     ]
 
@@ -65,7 +68,7 @@ def test_supervised_and_scored_methods_are_marked_and_the_marks_explained():
     lines = printed(RIVALS).splitlines()
     heading = next(line for line in lines if line.startswith("task"))
     assert heading.split() == ["task", "Grid", "Alpha", "Theirs", "◊", "Ceiling", "¶"]
-    assert next(line for line in lines if line.startswith("cub_001")).split()[-4:] == ["9.00", "7.00", "6.00", "1.00"]
+    assert next(line for line in lines if line.startswith("cub_001")).split()[-8::2] == ["9.00", "7.00", "6.00", "1.00"]
     caption = " ".join(lines)
     assert "¶ supervised: saw landmarks" in caption and "◊ scored: keypoints from elsewhere" in caption
     assert "¶" not in printed(RIVALS[:2]) and "◊" not in printed(RIVALS[:2])
@@ -92,6 +95,35 @@ def test_the_terminal_says_where_results_are_not_of_one_clean_commit():
     ablation = record("alpha", "cub_001", 8.0, provenance=late.provenance, method_config=less, variant=variant)
     assert printed([full, ablation]).count("commit") == 2  # in one line, under the table of ablations
     assert "1 of 2 results was measured with uncommitted changes" in printed([full, ablation])
+
+
+def test_one_line_for_pictures_however_many(tmp_path):
+    store = Store(tmp_path)
+    records = {each.cell_id: each for each in (record("alpha", "cub_001", 7.0, seed) for seed in range(3))}
+    for count in range(4):
+        text = io.StringIO()
+        for cell in list(records)[:count]:
+            (store.cells / cell).mkdir(parents=True, exist_ok=True)
+            (store.cells / cell / "overlay.png").write_bytes(b"")
+        print_files(Console(file=text, width=80), store, Outcome(records), [], "")
+        lines = text.getvalue().splitlines()
+        assert len(lines) == (count > 0)
+    assert lines == [f"pictures     {store.cells}/*/overlay.png (3 of this run)"]
+
+
+@pytest.mark.parametrize(
+    ("done", "failed", "text"),
+    [
+        (0, 0, "interrupted: no cell was finished; the same command begins again"),
+        (0, 2, "interrupted: no cell was finished; the same command begins again"),
+        (1, 1, "interrupted: 1 finished cell is kept; run the same command again to continue"),
+        (3, 0, "interrupted: 3 finished cells are kept; run the same command again to continue"),
+    ],
+)
+def test_what_an_interrupted_run_keeps_is_said(done, failed, text):
+    values = [1.0] * done + [None] * failed
+    records = [record(f"m{index}", "cub_001", value) for index, value in enumerate(values)]
+    assert interrupted(Outcome({each.cell_id: each for each in records}, 130)).startswith(text)
 
 
 def test_pairs_have_a_leaderboard_once_a_method_has_both_of_one(tmp_path):

@@ -166,20 +166,27 @@ def test_the_table_shows_what_a_reader_needs(score, tmp_path):
     assert status == 0
     lines = out.splitlines()
     assert lines[0] == "60 images to fit on, 25 to test; K=4, L=5"
-    (headline,) = [line.split() for line in lines if line.startswith("sk/interocular ")]
-    assert headline[1] == "↓" and headline[2].endswith("†")
-    assert headline[-3:] == ["6", "–", "60"]  # rank, condition, rows
+    assert max(map(len, lines)) <= 80
+    headline, regression = [line.split() for line in lines if line.startswith("sk/interocular ")]
+    assert headline[1].endswith("†") and headline[-3:] == ["%", "IOD", "↓"]
+    assert regression[1:] == ["6", "–", "60"]  # rank, condition, rows
     assert any(line.startswith("†") for line in lines)
-    assert "landmark (sk/interocular)" in out
+    assert "landmark (strict/interocular)" in out
+    marked = [line.split()[0] for line in lines if " * " in line and not line.startswith("*")]
+    assert marked == ["strict/interocular"]
+    text = " ".join(lines)
+    assert "scops/interocular, sanchez/forward" in text
+    assert "have a bias in the regression, the others have none" in text
     assert any(line.startswith("labelled images") and "sanchez/forward" in line for line in lines)
 
 
 def test_a_protocol_that_is_solved_in_float32_shows_three_digits(score, tmp_path):
     options = [*save(tmp_path, WORLD), *EYES, "--resamples", "200"]
-    lines = [line.split() for line in score(*options)[1].splitlines() if line.startswith("autolink")]
+    table = score(*options)[1].partition("landmark (")[0]
+    lines = [line.split() for line in table.splitlines() if line.startswith("autolink")]
     exact = {found["protocol"]: found for found in json.loads(score(*options, "--format", "json")[1])["scores"]}
     decimals = {}
-    for name, _, value, low, _, high, *_ in lines:
+    for name, value, low, _, high, *_ in lines:
         decimals[name] = {len(text.partition(".")[2]) for text in (value, low, high)}
         assert float(value) == pytest.approx(exact[name]["value"], rel=0.005)
         if name.startswith("autolink_released"):
@@ -228,8 +235,9 @@ def test_one_group_has_a_dash_and_a_footnote(score, tmp_path):
     (tmp_path / "who.txt").write_text("anna\n" * ROWS["test"])
     options = [*save(tmp_path, WORLD), "--groups", tmp_path / "who.txt", "--protocol", "sk/side", "--resamples", "20"]
     _, out, _ = score(*options)
-    (line,) = [line.split() for line in out.splitlines() if line.startswith("sk/side ")]
-    assert line[3] == "–" and "– no interval, because nothing varies: one test image, one group" in out
+    assert "bias in the regression" not in out and "recommended" not in out  # one protocol, and not one to cite
+    line, _ = [line.split() for line in out.splitlines() if line.startswith("sk/side ")]
+    assert line[2] == "–" and "– no interval, because nothing varies: one test image, one group" in out
     found = json.loads(score(*options, "--format", "json")[1], parse_constant=pytest.fail)["scores"][0]
     assert (found["ci_low"], found["ci_high"]) == (None, None)
 

@@ -12,7 +12,15 @@ import pytest
 from benchmarks.errors import UserError
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import ERRORS, write_table
-from benchmarks.tables.command import Board, audit_text, board_text, check_pages, pages, update_pages
+from benchmarks.tables.command import (
+    Board,
+    audit_text,
+    board_text,
+    check_pages,
+    pages,
+    print_board,
+    update_pages,
+)
 from benchmarks.tasks import SUITES
 from tests.leaderboard.synthetic import record, score_of
 
@@ -201,6 +209,40 @@ def test_an_update_of_one_task_keeps_the_results_of_the_others(twins, tmp_path, 
     update_pages([page], small, replace=True)
     assert "1 records (0 added, 0 replaced, 1 kept, 2 removed)" in capsys.readouterr().out
     assert "16.00" not in page.read_text(encoding="utf-8")
+
+
+def test_published_rows_need_no_run(tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    status, out, error = command("leaderboard", "--profile", "paper", "--suite", "aligned")
+    assert status == 0, error
+    assert "Nothing measured yet." in out and "| Stable Keypoints" in out and "3.60" in out
+    status, out, _ = command("leaderboard", "--profile", "paper", "--suite", "wild", "--format", "csv")
+    assert status == 0 and ",reported," in out
+    assert command("leaderboard", "--profile", "paper", "--runs", "elsewhere")[0] == 2  # named, so it must be there
+    assert "run a suite first" in command("leaderboard", "--profile", "mini")[2]
+
+
+def test_a_terminal_gets_tables_of_its_width_with_the_numbers_of_the_markdown(runs, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    for options in ({"suites": ["wild"]}, {"suites": ["misalignment"]}, {"suites": ["ablation"]}, {}):
+        print_board(board(**options), runs)
+        text = capsys.readouterr().out
+        assert max(map(len, text.splitlines())) <= 80
+        for title in ("wild (mini profile)", "custom data (paper profile)"):
+            assert (title in text) == (title in board_text(board(**options), runs))
+        assert ("7.00 ±0.50" in text) == ("7.00** ±0.50" in board_text(board(**options), runs))
+    print_board(board(suites=["wild"], protocol="all"), runs)
+    text = capsys.readouterr().out
+    assert "cub_001 sk/side (% side) ↓" in text and "cub_001 strict/side_micro (% side) ↓" in text
+
+
+def test_only_a_terminal_without_a_chosen_format_gets_them(runs, command, monkeypatch):
+    arguments = ("leaderboard", "--suite", "wild", "--profile", "mini", "--runs", runs)
+    assert "| Alpha" in command(*arguments)[1]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    text = command(*arguments)[1]
+    assert "| Alpha" not in text and "Alpha" in text
+    assert "| Alpha" in command(*arguments, "--format", "md")[1]
 
 
 @pytest.fixture

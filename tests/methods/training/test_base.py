@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from methods.base import ImageBatch, MethodCard, MethodError
 from methods.checkpoints import FILE
 from methods.training import TrainedConfig, TrainedMethod
-from methods.training.loop import rate, record_steps
+from methods.training.loop import rate
 from tests.methods.tiny_pipeline import ArrayImages, blobs
 
 K = 2
@@ -247,23 +247,6 @@ def test_a_broken_file_is_one_line(tmp_path: Path, damage: str) -> None:
     with pytest.raises(MethodError, match="fit again") as error:
         toy().load(tmp_path)
     assert "\n" not in str(error.value)
-
-
-def test_a_diverging_loss_is_told_with_its_step() -> None:
-    method = Parabola(TrainedConfig(learning_rate=1e200, steps=9, batch_size=1, image_size=16))
-    with pytest.raises(MethodError, match=r"parabola: the loss is (inf|nan) at step \d+; lower learning_rate"):
-        learn(method)
-
-
-@pytest.mark.parametrize("loss", [float("nan"), float("inf")])
-def test_only_after_the_first_step_is_the_learning_rate_to_blame(loss: float) -> None:
-    def advice(*before: list[float]) -> str:
-        with pytest.raises(MethodError) as caught:
-            record_steps([], [*before, [loss]], ["loss"], "toy", 9, None)
-        return str(caught.value)
-
-    assert "at step 1;" in advice() and "dtype" in advice() and "learning_rate" not in advice()
-    assert advice([1.0]).endswith("at step 2; lower learning_rate")
 
 
 def test_no_images_and_no_keypoints_are_refused() -> None:

@@ -11,6 +11,7 @@ from benchmarks.describe.cli import describe, list_command
 from benchmarks.errors import correctable, first_line
 from benchmarks.importing.cli import import_outputs
 from benchmarks.printing import lost, protect
+from benchmarks.publish.cli import publish
 from benchmarks.records.cli import export, mirror, ui
 from benchmarks.regress.cli import regress
 from benchmarks.run.cli import run
@@ -30,6 +31,7 @@ app.command()(run)
 app.command("list")(list_command)
 app.command()(describe)
 app.command()(leaderboard)
+app.command()(publish)
 app.command()(show)
 app.command()(export)
 app.command()(score)

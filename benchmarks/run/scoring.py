@@ -36,8 +36,8 @@ def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score
     Errors of the dataset and of the metrics pass through, such as MetricError for a score that is not finite, and for a
     protocol whose needs the dataset's card does not meet.
     """
-    fit = _points(dataset, *read_predictions(folder, "regress"))
-    test = _points(dataset, *read_predictions(folder, "test"))
+    fit = points_of(dataset, *read_predictions(folder, "regress"))
+    test = points_of(dataset, *read_predictions(folder, "test"))
     scores = score_all(
         [PROTOCOLS[name] for name in cell.task.protocols],
         fit,
@@ -71,7 +71,7 @@ def left_out_notes(scores: Sequence[Score]) -> list[str]:
     ]
 
 
-def _points(dataset: KeypointDataset, ids: Sequence[str], keypoints: NDArray[np.float64]) -> Points:
+def points_of(dataset: KeypointDataset, ids: Sequence[str], keypoints: NDArray[np.float64]) -> Points:
     annotations = [dataset.annotation(image_id) for image_id in ids]
     return Points(
         keypoints=keypoints,

@@ -13,7 +13,7 @@ from benchmarks.publish.methods import write_method
 from benchmarks.publish.pictures import picture
 from benchmarks.publish.protocols import write_protocols
 from benchmarks.publish.site import Site, replace_site
-from benchmarks.publish.suites import PROFILES, write_experiments, write_suite
+from benchmarks.publish.suites import write_experiments, write_suite
 from benchmarks.publish.tasks import Gallery, write_task
 from benchmarks.records.provenance import git_state
 from benchmarks.records.store import Store
@@ -36,10 +36,7 @@ def publish_site(output: Path, runs: Path | None, data_root: Path | None, show_i
     records = load_records(runs) if runs else load_results()
     if not records:
         raise UserError(f"no results in {runs or RESULTS}; run a suite first (python -m benchmarks run)")
-    if runs:
-        examples = [each for profile in PROFILES for each in examples_of(Store(runs), records, datasets, profile)]
-    else:
-        examples = load_examples(EXAMPLES)
+    examples = examples_of(Store(runs), records, datasets) if runs else load_examples(EXAMPLES)
     replace_site(
         output, lambda folder: _write(folder, records, examples, Gallery(folder / "images", datasets, show_images))
     )

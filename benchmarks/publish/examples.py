@@ -7,42 +7,49 @@ The median method is the trained one whose headline value is the median of all; 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.records.store import ERRORS, Store, read_columns, read_predictions
+from benchmarks.run.scoring import points_of
+from leaderboard.files import write_atomically
+from metrics.scoring import score
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from benchmarks.registry import Open
+    from datasets.base import KeypointDataset
     from leaderboard.records import ResultRecord
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 WORST = 10
 STRIP = 12  # images in a strip of crops
-DIGITS = 4
+PARTS = 1000  # coordinates are kept in thousandths of the image side
+STEPS = 50  # of the curve of errors
+
+Thousandths = list[list[list[int]]]
 
 
 @dataclass(frozen=True)
 class Shown:
     """One method on the images of a task.
 
-    ``keypoints`` (N, K, 2) and ``landmarks`` (N, L, 2), regressed from them, are in image sides, ``errors`` (N,) in the
-    protocol's unit, in the order of the task's images. ``curve`` holds the errors of all test images at the quantiles
-    0, 0.02, ..., 1.
+    ``keypoints`` (all images, K, 2) and the regressed ``landmarks`` (quantiles and worst, L, 2) are in thousandths of
+    the image side, ``errors`` (quantiles and worst) in the protocol's unit. ``curve`` holds the errors of all test
+    images at the quantiles 0, 0.02, ..., 1.
     """
 
     label: str
     method: str
     seed: int
-    keypoints: list[list[list[float]]]
-    landmarks: list[list[list[float]]]
-    errors: list[float]
+    keypoints: Thousandths
+    landmarks: Thousandths
+    errors: list[float | None]
     curve: list[float]
 
 
@@ -62,64 +69,71 @@ class Examples:
     methods: list[Shown]
 
     @property
+    def compared(self) -> list[str]:
+        """The images at the quantiles and those with the largest errors."""
+        return list(dict.fromkeys([*self.quantiles, *self.worst]))
+
+    @property
     def ids(self) -> list[str]:
-        """All images, each once."""
-        return list(dict.fromkeys([*self.quantiles, *self.worst, *self.strip]))
+        """All images: first those of ``compared``, then those of the strip alone."""
+        return list(dict.fromkeys([*self.compared, *self.strip]))
 
 
-def examples_of(store: Store, records: Iterable[ResultRecord], datasets: Open, profile: str) -> list[Examples]:
-    """The examples of every task that has whole cells of this profile in the run directory, in the order of tasks."""
-    tasks: dict[str, list[ResultRecord]] = {}
+def examples_of(
+    store: Store, records: Iterable[ResultRecord], datasets: Open, earlier: Iterable[Examples] = ()
+) -> list[Examples]:
+    """The examples of every task and profile that has whole cells in the run directory, and the ``earlier`` others.
+
+    A task that is among the earlier ones keeps its images; the methods of the run directory are added to it, or take
+    the place of methods of the same label.
+    """
+    before = {(each.task, each.profile): each for each in earlier}
+    tasks: dict[tuple[str, str], list[ResultRecord]] = {}
     for record in records:
-        if _is_shown(record) and record.profile == profile:
-            tasks.setdefault(record.task, []).append(record)
-    return [found for cells in tasks.values() if (found := _of_task(store, cells, datasets))]
+        if record.status == "done" and record.n_images_limit is None and record.scores and record.variant is None:
+            tasks.setdefault((record.task, record.profile), []).append(record)
+    found = {key: new for key, cells in tasks.items() if (new := _of_task(store, cells, datasets, before.get(key)))}
+    return [examples for _, examples in sorted((before | found).items())]
 
 
-def _is_shown(record: ResultRecord) -> bool:
-    whole = record.status == "done" and record.n_images_limit is None and bool(record.scores)
-    return whole and record.variant is None
-
-
-def _of_task(store: Store, cells: Sequence[ResultRecord], datasets: Open) -> Examples | None:
-    first_seeds = {}
+def _of_task(store: Store, cells: Sequence[ResultRecord], datasets: Open, earlier: Examples | None) -> Examples | None:
+    first_seeds: dict[str, ResultRecord] = {}
     for record in sorted(cells, key=lambda each: each.seed):
         first_seeds.setdefault(record.method_label, record)
-    ranked = [each for each in first_seeds.values() if not each.is_floor and not each.supervised]
-    if not ranked:
+    chosen = earlier or _choose(store, list(first_seeds.values()))
+    if chosen is None:
         return None
-    ranked.sort(key=lambda each: each.scores[0].value)
-    median = ranked[(len(ranked) - 1) // 2]
-    headline = median.scores[0]
-    dataset = datasets(median.dataset)
+    dataset = datasets(chosen.dataset)
     if not dataset.annotated()[0]:
         return None
-    errors = {label: _errors(store, record, headline.protocol) for label, record in first_seeds.items()}
-    own = {name: error for name, error in errors[median.method_label].items() if np.isfinite(error)}
-    worse = sorted(own, key=lambda name: (own[name], name), reverse=headline.higher_is_better)
-    places = [round(share * (len(worse) - 1)) for share in QUANTILES]
-    strip = np.unique(np.linspace(0, len(worse) - 1, STRIP).round().astype(int))
-    found = Examples(
+    methods = {each.label: each for each in chosen.methods}
+    methods |= {label: _shown(store, record, chosen, dataset) for label, record in first_seeds.items()}
+    return replace(chosen, methods=[methods[label] for label in sorted(methods)])
+
+
+def _choose(store: Store, cells: Sequence[ResultRecord]) -> Examples | None:
+    """The images of a task, as the median method's errors choose them; None without a method that learns."""
+    ranked = [each for each in cells if not each.is_floor and not each.supervised]
+    if not ranked:
+        return None
+    ranked.sort(key=lambda each: (each.scores[0].value, each.method_label))
+    median = ranked[(len(ranked) - 1) // 2]
+    headline = median.scores[0]
+    errors = {name: each for name, each in _errors(store, median, headline.protocol).items() if np.isfinite(each)}
+    worse = sorted(errors, key=lambda name: (errors[name], name), reverse=headline.higher_is_better)
+    spread = np.unique(np.linspace(0, len(worse) - 1, STRIP).round().astype(int))
+    return Examples(
         task=median.task,
         profile=median.profile,
         dataset=median.dataset,
         protocol=headline.protocol,
         unit=headline.unit,
         by=median.method_label,
-        quantiles=[worse[place] for place in places],
+        quantiles=[worse[round(share * (len(worse) - 1))] for share in QUANTILES],
         worst=worse[::-1][:WORST],
-        strip=[sorted(own)[place] for place in strip],
+        strip=[sorted(errors)[place] for place in spread],
         methods=[],
     )
-    for label, record in sorted(first_seeds.items(), key=lambda each: _place(each[1])):
-        found.methods.append(_shown(store, record, found, errors[label], dataset))
-    return found
-
-
-def _place(record: ResultRecord) -> tuple[bool, bool, float]:
-    """The methods' order: the best first, then supervised ones, then floors."""
-    headline = record.scores[0]
-    return record.is_floor, record.supervised, -headline.value if headline.higher_is_better else headline.value
 
 
 def _errors(store: Store, record: ResultRecord, protocol: str) -> dict[str, float]:
@@ -128,42 +142,45 @@ def _errors(store: Store, record: ResultRecord, protocol: str) -> dict[str, floa
     return {name: float(error) for found, name, error in chosen if found == protocol}
 
 
-def _shown(store: Store, record: ResultRecord, task: Examples, errors: Mapping[str, float], dataset: Any) -> Shown:
-    from benchmarks.run.scoring import points_of
-    from metrics.scoring import score
-
+def _shown(store: Store, record: ResultRecord, task: Examples, dataset: KeypointDataset) -> Shown:
     folder = store.cells / record.cell_id
-    fit = points_of(dataset, *read_predictions(folder, "regress"))
+    errors = _errors(store, record, task.protocol)
     ids, keypoints = read_predictions(folder, "test")
+    fit = points_of(dataset, *read_predictions(folder, "regress"))
     found = score(
         task.protocol,
         fit,
         points_of(dataset, ids, keypoints),
-        resamples=2,
+        resamples=2,  # the interval is in the record
         left_right_pairs=dataset.card.left_right_pairs,
         interocular=dataset.card.interocular,
     )
-    places = [ids.index(name) for name in task.ids]
+    place = {name: number for number, name in enumerate(ids)}
     finite = np.array([error for error in errors.values() if np.isfinite(error)])
+    own = [errors[name] for name in task.compared]
     return Shown(
         label=record.method_label,
         method=record.method,
         seed=record.seed,
-        keypoints=_rounded(keypoints[places]),
-        landmarks=_rounded(found.predicted[places]),
-        errors=_rounded(np.array([errors[name] for name in task.ids])),
-        curve=_rounded(np.quantile(finite, np.linspace(0, 1, 51))),
+        keypoints=_thousandths(keypoints[[place[name] for name in task.ids]]),
+        landmarks=_thousandths(found.predicted[[place[name] for name in task.compared]]),
+        errors=[_short(error) if np.isfinite(error) else None for error in own],
+        curve=[_short(error) for error in np.quantile(finite, np.linspace(0, 1, STEPS + 1))],
     )
 
 
-def _rounded(values: NDArray[np.float64]) -> Any:
-    return np.round(values, DIGITS).tolist()
+def _thousandths(points: NDArray[np.float64]) -> Thousandths:
+    """Points (N, K, 2) in image sides, in thousandths; far outside the image they end three sides away."""
+    found: Thousandths = np.rint(PARTS * np.clip(np.nan_to_num(points, nan=-3.0), -3.0, 4.0)).astype(int).tolist()
+    return found
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")
 
 
 def save_examples(found: Iterable[Examples], path: Path) -> None:
     """Write examples as JSON, one task a line."""
-    from leaderboard.files import write_atomically
-
     lines = [json.dumps(asdict(each), separators=(",", ":")) for each in found]
     write_atomically(path, "[\n" + ",\n".join(lines) + "\n]\n")
 

@@ -99,7 +99,7 @@ def _number(value: float | None, form: str) -> Text:
 
 
 def _strips(method: str, examples: Sequence[Examples], gallery: Gallery) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
     for example in examples:
         shown = next((each for each in example.methods if each.method == method), None)
         if shown is None or len(found) == STRIPS:

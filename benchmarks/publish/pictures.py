@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from datasets.base import KeypointDataset
 
 SIDE = 128  # pixels of a photograph
-CROP = 0.28  # side of a crop in a strip, in image sides
+CROP = 280  # side of a crop in a strip, in thousandths of the image side
 COLOURS = 20  # colours of keypoints in the style sheet; keypoints beyond that repeat them
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
-Points = Sequence[Sequence[float]]
+Points = Sequence[Sequence[float]]  # (x, y) in thousandths of the image side
 
 
 class Photos:
@@ -45,25 +45,26 @@ class Photos:
 def picture(address: str, keypoints: Points, landmarks: Points = (), truth: Points = (), label: str = "") -> Markup:
     """An image with keypoints as dots in one colour an index, regressed landmarks as rings, annotated ones as dots.
 
-    Points are (x, y) in [0, 1]; ``truth`` lacks the landmarks that are not visible. The style sheet has sizes and
-    colours.
+    Points are (x, y) in thousandths of the image side; ``truth`` lacks the landmarks that are not visible. The style
+    sheet has sizes and colours.
     """
     marks = _group("ring", landmarks) + _group("truth", truth)
     marks += "".join(_circle(point, f' class="k{number % COLOURS}"') for number, point in enumerate(keypoints))
-    return _svg("0 0 100 100", address, marks, label)
+    return _svg("0 0 1000 1000", address, marks, label)
 
 
 def crop(address: str, centre: Sequence[float], number: int) -> Markup:
     """The part of an image around a keypoint, with the keypoint in its middle."""
-    low = [100 * (value - CROP / 2) for value in centre]
-    box = f"{low[0]:.1f} {low[1]:.1f} {100 * CROP:.1f} {100 * CROP:.1f}"
+    left, top = (value - CROP / 2 for value in centre)
+    box = f"{left:.0f} {top:.0f} {CROP} {CROP}"
     return _svg(box, address, _circle(centre, f' class="k{number % COLOURS} small"'))
 
 
 def _svg(box: str, address: str, marks: str, label: str = "") -> Markup:
-    photo = f'<image href="{address}" width="100" height="100"/>' if address else ""
+    photo = f'<image href="{address}" width="1000" height="1000"/>' if address else ""
     named = f'role="img" aria-label="{Markup.escape(label)}"' if label else 'aria-hidden="true"'
-    return Markup(f'<svg class="photo" viewBox="{box}" {named}>{photo}{marks}</svg>')  # noqa: S704 - escaped
+    start = f'<svg class="photo" viewBox="{box}" {named}>'
+    return Markup(f"{start}{photo}{marks}</svg>")  # noqa: S704 - addresses and labels are escaped
 
 
 def _group(name: str, points: Points) -> str:
@@ -71,4 +72,4 @@ def _group(name: str, points: Points) -> str:
 
 
 def _circle(point: Sequence[float], style: str = "") -> str:
-    return f'<circle{style} cx="{100 * point[0]:.1f}" cy="{100 * point[1]:.1f}"/>'
+    return f'<circle{style} cx="{point[0]:.0f}" cy="{point[1]:.0f}"/>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from markupsafe import Markup
 
 from benchmarks.describe.task import task_card, task_summary
 from benchmarks.publish.charts import Curve, curves
-from benchmarks.publish.examples import Examples
+from benchmarks.publish.examples import PARTS, QUANTILES, Examples
 from benchmarks.publish.pictures import Photos, picture
 from benchmarks.publish.site import Site
 from benchmarks.publish.suites import PROFILES
@@ -107,8 +108,9 @@ class Gallery:
 
 def _shown(example: Examples, gallery: Gallery) -> dict[str, Any]:
     dataset, photos = gallery.open(example.dataset)
+    example = replace(example, methods=sorted(example.methods, key=lambda each: fmean(each.curve)))
     labels = [method.label for method in example.methods]
-    names = [f"{share} %" for share in (5, 25, 50, 75, 95)]
+    names = [f"{share:.0%}" for share in QUANTILES]
     worst = [f"worst {number}" for number in range(1, len(example.worst) + 1)]
     parts = [
         ("", "The same images, every method", example.quantiles, names),
@@ -141,11 +143,12 @@ def _rows(
     for image_id, name in zip(ids, names, strict=True):
         place = example.ids.index(image_id)
         annotation = dataset.annotation(image_id)
-        truth = annotation.landmarks[annotation.visible]
+        truth = (PARTS * annotation.landmarks[annotation.visible]).tolist()
         cells: list[tuple[Markup, float | None]] = []
         for method in example.methods:
             error = method.errors[place]
-            label = f"{method.label} on image {image_id}: error {error:.1f} {example.unit}"
+            known = "not known" if error is None else f"{error:.1f} {example.unit}"
+            label = f"{method.label} on image {image_id}: error {known}"
             drawn = picture(photos.address(image_id), method.keypoints[place], method.landmarks[place], truth, label)
             cells.append((drawn, error))
         found.append({"name": name, "cells": cells})

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from benchmarks.publish.charts import Curve, curves
 from benchmarks.publish.site import Site
-from benchmarks.publish.tables import ResultsTable, measured_table, reported_table
+from benchmarks.publish.tables import ResultsTable, measured_table, overall_table, reported_table
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
@@ -38,6 +38,7 @@ class Section:
     name: str
     title: str
     views: tuple[View, ...]
+    overall: ResultsTable | None = None
 
 
 def write_suite(site: Site, suite: Suite, records: Sequence[ResultRecord]) -> None:
@@ -63,7 +64,9 @@ def _section(suite: Suite, records: Sequence[ResultRecord], profile: Profile) ->
         if table:
             caption = f"{suite.name}, {profile} profile, {family or 'headline protocol of each task'}"
             views.append(View(family or "headline", caption, table))
-    return Section(f"{suite.name}-{profile}", f"Measured here, {profile} profile", tuple(views))
+    headline = [row for row in TABLES[suite.kind].rows(records, suite.tasks, profile) if isinstance(row, Row)]
+    overall = overall_table(headline, suite.tasks) if suite.kind == "plain" and len(suite.tasks) > 1 else None
+    return Section(f"{suite.name}-{profile}", f"Measured here, {profile} profile", tuple(views), overall)
 
 
 def families_of(records: Sequence[ResultRecord], tasks: Sequence[str], profile: str) -> list[str]:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from benchmarks.publish.charts import Scale, interval
 from leaderboard.markdown import MISSING, comparable, groups, interval_text, legend, seeds_text
+from leaderboard.overall import INTERVAL, RULE, overall_rows
 from leaderboard.row_kinds import MEASURED, shown
 from leaderboard.rows import Row, known
 
@@ -102,6 +103,26 @@ def reported_table(rows: Iterable[Row]) -> ResultsTable | None:
     headings = tuple(Heading(task, _printed_heading(found, (task, metric))) for task, metric in columns)
     footnotes = tuple(f"({number}) {note}" for number, note in enumerate(notes, start=1))
     return ResultsTable(headings, shown_lines, footnotes)
+
+
+def overall_table(rows: Sequence[Row], tasks: Sequence[str]) -> ResultsTable | None:
+    """The ranking over all tasks of a suite; None without a method that can be ranked."""
+    found = overall_rows(rows, tasks)
+    if not found:
+        return None
+    lines = []
+    for row in found:
+        first = next(each for each in rows if shown(each) == row.label)
+        skill = Cell(MISSING) if row.skill is None else _skill(row.skill, f"±{row.half:.1f}" if row.half else "")
+        wins = Cell(MISSING) if row.wins is None else Cell(f"{row.wins:.0f}", order=-row.wins)
+        cells = (skill, wins, *(Cell("missing") if each is None else _skill(each) for each in row.skills))
+        lines.append(Line(row.label, row.method, first.kind, first.supervision, "", cells))
+    headings = (Heading("", "skill (%) ↑"), Heading("", "wins (%) ↑"), *(Heading(task, task) for task in tasks))
+    return ResultsTable(headings, tuple(lines), (RULE, INTERVAL))
+
+
+def _skill(value: float, half: str = "") -> Cell:
+    return Cell(f"{value:.1f}", half, order=-value)
 
 
 def _rank(line: Line) -> tuple[int, float]:

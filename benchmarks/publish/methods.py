@@ -12,11 +12,12 @@ from benchmarks.publish.pictures import crop
 from benchmarks.publish.site import Site
 from benchmarks.publish.tasks import Gallery
 from benchmarks.registry import METHODS, method_class
-from leaderboard.markdown import MISSING
+from leaderboard.markdown import DECIMALS, MISSING
 from leaderboard.records import ResultRecord
 from leaderboard.rows import Row, known
 from leaderboard.tables import rows
 from leaderboard.text import printable
+from metrics.protocols import value_text
 
 STRIPS = 4  # tasks with strips on a page
 
@@ -54,7 +55,7 @@ def _results(found: Sequence[Row]) -> dict[str, Any]:
                 (row.task, row.task, f"../tasks/{row.task}.html"),
                 (row.profile, row.profile, ""),
                 (row.label, row.label, ""),
-                (f"{row.value:.2f} {row.unit}", row.value, ""),
+                (f"{value_text(row.protocol, known(row.value), DECIMALS)} {row.unit}", row.value, ""),
                 (interval, row.ci_low, ""),
                 (str(row.seeds), row.seeds, ""),
             ]

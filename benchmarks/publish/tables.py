@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from benchmarks.publish.charts import Scale, interval
-from leaderboard.markdown import MISSING, comparable, groups, interval_text, legend, seeds_text
+from leaderboard.markdown import DECIMALS, MISSING, comparable, groups, interval_text, legend, seeds_text
 from leaderboard.overall import INTERVAL, RULE, overall_rows
 from leaderboard.row_kinds import MEASURED, shown
 from leaderboard.rows import Row, known
+from metrics.protocols import value_text
 
 Column = tuple[str, str | None]  # task and protocol; task and metric in a table of published rows
 
@@ -157,7 +158,8 @@ def _best(rows: Sequence[Row], column: Column) -> str:
     if not ranked:
         return ""
     values = [known(row.value) for row in ranked]
-    return f"{max(values) if ranked[0].higher_is_better else min(values):.2f}"
+    best = max(values) if ranked[0].higher_is_better else min(values)
+    return value_text(column[1], best, DECIMALS)
 
 
 def _scale(rows: Sequence[Row], column: Column) -> Scale:
@@ -177,12 +179,13 @@ def _cell(own: Sequence[Row], column: Column, best: str, scale: Scale, rows: Seq
     if row.status == "failed":
         return Cell("failed", hint=row.failure or "")
     value = known(row.value)
-    text = f"{value:.2f}"
+    text = value_text(row.protocol, value, DECIMALS)
+    places = len(text.partition(".")[2])
     seeds = None if row.seeds_low is None or row.seeds_high is None else (row.seeds_low, row.seeds_high)
     floors = [known(each.value) for each in _of(rows, column) if each.is_floor]
     return Cell(
         text=text,
-        half=interval_text(row.half, seeds, 2),
+        half=interval_text(row.half, seeds, places),
         order=-value if row.higher_is_better else value,
         marks="†" * bool(row.rank_deficient) + "‡" * bool(row.failed_seeds) + "§" * bool(row.outdated),
         best=text == best and comparable(row),

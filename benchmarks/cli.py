@@ -14,6 +14,7 @@ from benchmarks.describe.cli import describe, list_command
 from benchmarks.importing.cli import import_outputs
 from benchmarks.options import Headings, example
 from benchmarks.printing import start
+from benchmarks.publish.cli import publish
 from benchmarks.records.cli import export, mirror, ui
 from benchmarks.regress.cli import regress
 from benchmarks.run.cli import run
@@ -88,6 +89,7 @@ _add(
     "leaderboard --task cub_all --format csv --output rows.csv",
     "leaderboard --audit --task taichi",
 )
+_add(RESULTS, publish, "publish", "publish --output site", "publish --runs runs --output site")
 _add(RESULTS, show, "show", "show runs", "show runs 'stable_keypoints--cub_*' --images 3")
 _add(RESULTS, mirror, "mirror", "mirror --output runs")
 _add(RESULTS, ui, "ui", "ui --output runs --port 5001")

@@ -1,0 +1,1 @@
+"""The static site: pages of suites, tasks, methods, protocols and experiments, as plain HTML files."""

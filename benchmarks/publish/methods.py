@@ -1,0 +1,114 @@
+"""The page of a method: card and settings, its results, what they cost, and crops around each keypoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+from benchmarks.describe.method import method_card
+from benchmarks.publish.examples import Examples
+from benchmarks.publish.pictures import crop
+from benchmarks.publish.results import Results
+from benchmarks.publish.site import Site
+from benchmarks.publish.tasks import Gallery
+from benchmarks.registry import METHODS, method_class
+from leaderboard.markdown import MISSING
+from leaderboard.ranking import DECIMALS
+from leaderboard.records import ResultRecord
+from leaderboard.rows import Row, known
+from leaderboard.text import printable
+from metrics.protocols import value_text
+
+STRIPS = 4  # tasks with strips on a page
+
+Text = tuple[str, float | str | None, str]  # what is shown, what it is sorted by, and the link or ''
+
+
+def write_method(site: Site, method: str, results: Results, gallery: Gallery) -> None:
+    """Write the page of a method that has results."""
+    own = [record for record in results.records if record.method == method]
+    known_here = method in METHODS.entries
+    card = method_class(method).card if known_here else None
+    tasks = list(dict.fromkeys(record.task for record in own))
+    found = [row for profile in ("mini", "paper") for row in results.rows(tasks, profile) if row.method == method]
+    site.render(
+        f"methods/{method}.html",
+        "method.html",
+        card.name if card else own[0].method_label,
+        name=card.name if card else own[0].method_label,
+        summary=card.summary if card else "",
+        sections=[_results(found), _cost(own)],
+        strips=_strips(method, results.examples, gallery),
+        description=printable(method_card(method)) if known_here else "",
+    )
+
+
+def _results(found: Sequence[Row]) -> dict[str, Any]:
+    done = [row for row in found if row.status == "done" and row.kind != "reported"]
+    lines = []
+    for row in done:
+        interval = MISSING if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.2f} to {row.ci_high:.2f}"
+        lines.append(
+            [
+                (row.task, row.task, f"../tasks/{row.task}.html"),
+                (row.profile, row.profile, ""),
+                (row.label, row.label, ""),
+                (f"{value_text(row.protocol, known(row.value), DECIMALS)} {row.unit}", row.value, ""),
+                (interval, row.ci_low, ""),
+                (str(row.seeds), row.seeds, ""),
+            ]
+        )
+    headings = ("task", "profile", "as", "value", "95 % interval", "seeds")
+    return {"title": "Results", "caption": "The headline of every task", "headings": headings, "lines": lines}
+
+
+def _cost(records: Sequence[ResultRecord]) -> dict[str, Any]:
+    cells: dict[tuple[str, str], list[ResultRecord]] = {}
+    for record in records:
+        if record.status == "done" and record.variant is None and record.seconds:
+            cells.setdefault((record.task, record.profile), []).append(record)
+    lines = []
+    for (task, profile), own in cells.items():
+        fit, predict = (_mean(own, name) for name in ("fit", "predict"))
+        images = own[0].scores[0].n_fit + own[0].scores[0].n_test if own[0].scores else 0
+        each = None if predict is None or not images else 1000 * predict / images
+        memory = [record.peak_memory_mb for record in own if record.peak_memory_mb is not None]
+        hardware = str(own[-1].provenance.get("gpu") or own[-1].provenance.get("cpu") or "")
+        lines.append(
+            [
+                (task, task, f"../tasks/{task}.html"),
+                (profile, profile, ""),
+                _number(fit, "{:.1f}"),
+                _number(each, "{:.1f}"),
+                _number(fmean(memory) if memory else None, "{:.0f}"),
+                (hardware, hardware, ""),
+            ]
+        )
+    headings = ("task", "profile", "seconds a fit", "milliseconds an image", "peak memory (MB)", "hardware")
+    return {"title": "Cost", "caption": "Mean over the seeds of a task", "headings": headings, "lines": lines}
+
+
+def _mean(records: Sequence[ResultRecord], name: str) -> float | None:
+    found = [record.seconds[name] for record in records if name in record.seconds]
+    return fmean(found) if found else None
+
+
+def _number(value: float | None, form: str) -> Text:
+    return (MISSING if value is None else form.format(known(value)), value, "")
+
+
+def _strips(method: str, examples: Sequence[Examples], gallery: Gallery) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for example in examples:
+        shown = next((each for each in example.methods if each.method == method), None)
+        if shown is None or len(found) == STRIPS:
+            continue
+        _, photos = gallery.open(example.dataset)
+        places = [example.ids.index(name) for name in example.strip]
+        rows = [
+            [crop(photos.address(example.ids[place]), shown.keypoints[place][number], number) for place in places]
+            for number in range(len(shown.keypoints[0]))
+        ]
+        found.append({"task": example.task, "label": shown.label, "seed": shown.seed, "rows": rows})
+    return found

@@ -1,0 +1,34 @@
+"""The results that a site shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from benchmarks.publish.examples import Examples
+from leaderboard.image_errors import ErrorsOf
+from leaderboard.records import ResultRecord
+from leaderboard.rows import PairRow, Row
+from leaderboard.suites import TableKind
+from leaderboard.tables import TABLES
+
+
+@dataclass(frozen=True)
+class Results:
+    """Records with the errors per image, if these are known, and the example images of their tasks."""
+
+    records: Sequence[ResultRecord]
+    errors: ErrorsOf | None
+    examples: Sequence[Examples]
+
+    def rows(
+        self, tasks: Sequence[str], profile: str, protocol: str | None = None, kind: TableKind = "plain"
+    ) -> list[Row]:
+        """The rows of a table of tasks, measured and published ones."""
+        found = TABLES[kind].rows(self.records, tasks, profile, protocol, self.errors)
+        return [row for row in found if isinstance(row, Row)]
+
+    def pairs(self, tasks: Sequence[str], profile: str) -> list[PairRow]:
+        """The rows of a table of pairs of tasks."""
+        found = TABLES["pairs"].rows(self.records, tasks, profile)
+        return [row for row in found if isinstance(row, PairRow)]

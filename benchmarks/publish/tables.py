@@ -1,0 +1,205 @@
+"""The tables of the site: what stands in each cell, as plain data for the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from benchmarks.publish.charts import Scale, interval
+from leaderboard.markdown import MISSING, groups, interval_text, legend, seeds_text
+from leaderboard.overall import INTERVAL, RULE, overall_rows
+from leaderboard.ranking import DECIMALS, best_rows, bold_line
+from leaderboard.row_kinds import MEASURED, shown
+from leaderboard.rows import Row, known
+from metrics.protocols import value_text
+
+BARS = "The bar below a number is its 95 % interval; upright dashes are the floors."
+
+Column = tuple[str, str | None]  # task and protocol; task and metric in a table of published rows
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One number: ``order`` is what the column is sorted by, ``picture`` its interval as SVG."""
+
+    text: str
+    half: str = ""
+    order: float | None = None
+    marks: str = ""
+    best: bool = False
+    picture: str | Markup = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One method: ``method`` is the id of its page, ``group`` is '', 'supervised' or 'floors'."""
+
+    label: str
+    method: str
+    kind: str
+    supervision: str
+    group: str
+    cells: tuple[Cell, ...]
+    seeds: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The head of a column: the task that it links to, and what is measured, with the unit and an arrow."""
+
+    task: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ResultsTable:
+    """A table with methods down and tasks or protocols across; ``notes`` are its legend and footnotes."""
+
+    headings: tuple[Heading, ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = ()
+    of_tasks: bool = field(default=True, kw_only=True)
+
+
+def measured_table(rows: Iterable[Row], of_tasks: bool = True) -> ResultsTable | None:
+    """The table of the rows measured here, sorted by the first column; None without any.
+
+    ``of_tasks`` says whether the columns are tasks; else they are the protocols of one task.
+    """
+    found = [row for row in rows if row.kind in MEASURED]
+    if not found:
+        return None
+    columns = _columns(found)
+    scales = {column: _scale(found, column) for column in columns}
+    best = {column: best_rows(found, column) for column in columns}
+    lines = []
+    for group, members in groups(found).items():
+        for label in dict.fromkeys(shown(row) for row in members):
+            own = [row for row in members if shown(row) == label]
+            cells = tuple(_cell(own, column, label in best[column], scales[column], found) for column in columns)
+            seconds = [row.seconds for row in own if row.seconds is not None]
+            mean = sum(seconds) / len(seconds) if seconds else None
+            first = own[0]
+            lines.append(Line(label, first.method, first.kind, first.supervision, group, cells, seeds_text(own), mean))
+    notes = dict.fromkeys([bold_line(best), BARS, *_legend(lines), *(row.note for row in found if row.note)])
+    headings = tuple(Heading(task, _heading(found, (task, protocol), of_tasks)) for task, protocol in columns)
+    return ResultsTable(headings, tuple(sorted(lines, key=_rank)), tuple(notes), of_tasks=of_tasks)
+
+
+def reported_table(rows: Iterable[Row]) -> ResultsTable | None:
+    """The table of rows that papers print, in the papers' order; None without any."""
+    found = [row for row in rows if row.kind == "reported"]
+    if not found:
+        return None
+    columns = list(dict.fromkeys((row.task, row.metric) for row in found))
+    notes = list(dict.fromkeys(row.note for row in found if row.note))
+    lines: dict[tuple[str, str], dict[Column, Row]] = {}
+    for row in found:
+        lines.setdefault((shown(row), row.supervision), {})[row.task, row.metric] = row
+    shown_lines = tuple(
+        Line(label, "", "reported", supervision, "", tuple(_printed(own.get(column), notes) for column in columns))
+        for (label, supervision), own in lines.items()
+    )
+    headings = tuple(Heading(task, _printed_heading(found, (task, metric))) for task, metric in columns)
+    footnotes = tuple(f"({number}) {note}" for number, note in enumerate(notes, start=1))
+    return ResultsTable(headings, shown_lines, footnotes)
+
+
+def overall_table(rows: Sequence[Row], tasks: Sequence[str]) -> ResultsTable | None:
+    """The ranking over all tasks of a suite; None without a method that can be ranked."""
+    found = overall_rows(rows, tasks)
+    if not found:
+        return None
+    lines = []
+    for row in found:
+        first = next(each for each in rows if shown(each) == row.label)
+        skill = Cell(MISSING) if row.skill is None else _skill(row.skill, f"±{row.half:.1f}" if row.half else "")
+        wins = Cell(MISSING) if row.wins is None else Cell(f"{row.wins:.0f}", order=-row.wins)
+        cells = (skill, wins, *(Cell("missing") if each is None else _skill(each) for each in row.skills))
+        lines.append(Line(row.label, row.method, first.kind, first.supervision, "", cells))
+    headings = (Heading("", "skill (%) ↑"), Heading("", "wins (%) ↑"), *(Heading(task, task) for task in tasks))
+    return ResultsTable(headings, tuple(lines), (RULE, INTERVAL))
+
+
+def _skill(value: float, half: str = "") -> Cell:
+    return Cell(f"{value:.1f}", half, order=-value)
+
+
+def _rank(line: Line) -> tuple[int, float]:
+    first = next((cell.order for cell in line.cells if cell.order is not None), None)
+    return ("", "supervised", "floors").index(line.group), float("inf") if first is None else first
+
+
+def _columns(rows: Sequence[Row]) -> list[Column]:
+    """(task, protocol) in the order of the rows; a task without any finished row has the protocol None."""
+    done = dict.fromkeys((row.task, row.protocol) for row in rows if row.status == "done")
+    scored = {task for task, _ in done}
+    failed = dict.fromkeys((row.task, None) for row in rows if row.task not in scored)
+    return [*done, *failed]
+
+
+def _of(rows: Sequence[Row], column: Column) -> list[Row]:
+    return [row for row in rows if (row.task, row.protocol) == column and row.status == "done"]
+
+
+def _heading(rows: Sequence[Row], column: Column, of_tasks: bool) -> str:
+    task, protocol = column
+    several = len({row.protocol for row in rows if row.task == task and row.status == "done"}) > 1
+    name = f"{task} {protocol}" if several else task
+    first = next(iter(_of(rows, column)), None)
+    arrow = f" ({first.unit}) {'↑' if first.higher_is_better else '↓'}" if first else ""
+    return (name if of_tasks else str(protocol)) + arrow
+
+
+def _scale(rows: Sequence[Row], column: Column) -> Scale:
+    """From 0 to the largest end of an interval, floors beyond one and a half times the others left out."""
+    own = _of(rows, column)
+    learned = [row for row in own if not row.is_floor] or own
+    ends = [known(row.value if row.ci_high is None else row.ci_high) for row in learned]
+    floors = [known(row.value) for row in own if row.is_floor]
+    highest = max(ends, default=1.0)
+    return Scale(0.0, max([highest, *(each for each in floors if each <= 1.5 * highest)]) or 1.0)
+
+
+def _cell(own: Sequence[Row], column: Column, best: bool, scale: Scale, rows: Sequence[Row]) -> Cell:
+    row = next((row for row in own if row.task == column[0] and row.protocol in (column[1], None)), None)
+    if row is None:
+        return Cell(MISSING)
+    if row.status == "failed":
+        return Cell("failed", hint=row.failure or "")
+    value = known(row.value)
+    text = value_text(row.protocol, value, DECIMALS)
+    places = len(text.partition(".")[2])
+    seeds = None if row.seeds_low is None or row.seeds_high is None else (row.seeds_low, row.seeds_high)
+    floors = [known(each.value) for each in _of(rows, column) if each.is_floor]
+    return Cell(
+        text=text,
+        half=interval_text(row.half, seeds, places),
+        order=-value if row.higher_is_better else value,
+        marks="†" * bool(row.rank_deficient) + "‡" * bool(row.failed_seeds) + "§" * bool(row.outdated),
+        best=best,
+        picture=interval(scale, value, row.ci_low, row.ci_high, floors),
+    )
+
+
+def _legend(lines: Sequence[Line]) -> Iterator[str]:
+    text = " ".join(f"{line.label} {cell.text} {cell.half}{cell.marks}" for line in lines for cell in line.cells)
+    yield from legend(text)
+
+
+def _printed(row: Row | None, notes: Sequence[str]) -> Cell:
+    if row is None:
+        return Cell(MISSING)
+    mark = f" ({notes.index(row.note) + 1})" if row.note else ""
+    value = known(row.value)
+    return Cell(str(row.printed), order=-value if row.higher_is_better else value, marks=mark)
+
+
+def _printed_heading(rows: Sequence[Row], column: Column) -> str:
+    own = [row for row in rows if (row.task, row.metric) == column]
+    units = " or ".join(dict.fromkeys(str(row.unit) for row in own))
+    return f"{column[0]} ({units}) {'↑' if own[0].higher_is_better else '↓'}"

@@ -1,0 +1,116 @@
+"""One ranking over the tasks of a suite, by a stated rule.
+
+*Skill* on a task is the share of the mean pose's error that a method removes, in percent: 0 for the mean pose, 100 for
+no error at all, negative for worse than the mean pose. Where higher is better, it is the share of the way from the mean
+pose's value to 100. The overall skill is the mean over the tasks. *Wins* is the share of the other methods that a
+method beats, in percent, ties counting half, also as a mean over the tasks (the Borda count, scaled). A method that
+lacks a task has neither, because both would then be over other tasks than its rivals'; the table names what it lacks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from leaderboard.intervals import half_width
+from leaderboard.markdown import MISSING, grid
+from leaderboard.ranking import comparable
+from leaderboard.row_kinds import MEASURED, shown
+from leaderboard.rows import Row, known
+from leaderboard.text import markdown
+
+MEAN_POSE = "grid"  # the method that predicts the mean pose
+BEST = 100.0  # the highest value of a metric of which more is better
+RULE = (
+    "skill: share of the mean pose's error that is removed, in percent, mean over the tasks; wins: share of the other "
+    "methods beaten, ties counting half, mean over the tasks. A method that lacks a task has neither."
+)
+INTERVAL = "± is half the width of the 95 % interval over seeds, of which there must be three."
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OverallRow:
+    """One method over all tasks; ``skill`` and ``wins`` in percent, None where a task is missing.
+
+    ``half`` is half the width of the 95 % interval of the skill over seeds, 0 with fewer than three seeds. ``skills``
+    has the skill on each task, None for a task in ``missing``.
+    """
+
+    label: str
+    method: str
+    skill: float | None
+    half: float
+    wins: float | None
+    skills: tuple[float | None, ...]
+    missing: tuple[str, ...]
+
+
+def overall_rows(rows: Sequence[Row], tasks: Sequence[str]) -> list[OverallRow]:
+    """The methods that can be ranked, best skill first, methods that lack a task last.
+
+    ``rows`` are those of the headline protocols. Supervised methods and floors take no part. A task without the mean
+    pose counts as missing for every method.
+    """
+    measured = [row for row in rows if row.kind in MEASURED and row.status == "done"]
+    floors = {row.task: row for row in measured if row.method == MEAN_POSE and row.limit is None and not row.outdated}
+    ranked = [row for row in measured if comparable(row) and not row.is_floor and row.task in floors]
+    by_label: dict[str, dict[str, Row]] = {}
+    for row in ranked:
+        by_label.setdefault(shown(row), {})[row.task] = row
+    found = [_overall(label, own, by_label, floors, tasks) for label, own in by_label.items()]
+    return sorted(found, key=lambda each: (each.skill is None, -(each.skill or 0.0), each.label))
+
+
+def _overall(
+    label: str,
+    own: dict[str, Row],
+    by_label: dict[str, dict[str, Row]],
+    floors: dict[str, Row],
+    tasks: Sequence[str],
+) -> OverallRow:
+    missing = tuple(task for task in tasks if task not in own)
+    skills = tuple(skill(known(own[task].value), floors[task]) if task in own else None for task in tasks)
+    whole = not missing
+    seeds = set.intersection(*(set(row.by_seed) for row in own.values())) if whole else set()
+    by_seed = [fmean(skill(own[task].by_seed[seed], floors[task]) for task in tasks) for seed in sorted(seeds)]
+    return OverallRow(
+        label=label,
+        method=next(iter(own.values())).method,
+        skill=fmean(each for each in skills if each is not None) if whole else None,
+        half=half_width(by_seed),
+        wins=fmean(_beaten(label, task, by_label) for task in tasks) if whole else None,
+        skills=skills,
+        missing=missing,
+    )
+
+
+def skill(value: float, floor: Row) -> float:
+    """The skill of a value on the task of ``floor``, the row of the mean pose."""
+    start = known(floor.value)
+    if floor.higher_is_better:
+        return 100 * (value - start) / (BEST - start)
+    return 100 * (1 - value / start)
+
+
+def _beaten(label: str, task: str, by_label: dict[str, dict[str, Row]]) -> float:
+    """The share of the others on a task that are worse, in percent; equal ones count half. 100 without others."""
+    own = by_label[label][task]
+    sign = -1 if own.higher_is_better else 1
+    others = [known(rows[task].value) for name, rows in by_label.items() if name != label and task in rows]
+    value = known(own.value)
+    points = [1.0 if sign * other > sign * value else 0.5 if other == value else 0.0 for other in others]
+    return 100 * fmean(points) if points else 100.0
+
+
+def to_markdown(rows: Sequence[OverallRow], tasks: Sequence[str], title: str = "") -> str:
+    """The ranking as a markdown table: skill, wins, and the skill on each task."""
+    lines = []
+    for row in rows:
+        value = MISSING if row.skill is None else f"{row.skill:.1f}" + (f" ±{row.half:.1f}" if row.half else "")
+        wins = MISSING if row.wins is None else f"{row.wins:.0f}"
+        cells = ["missing" if each is None else f"{each:.1f}" for each in row.skills]
+        lines.append([markdown(row.label), value, wins, *cells])
+    table = grid(["method", "skill (%) ↑", "wins (%) ↑", *tasks], lines)
+    parts = [f"### {markdown(title)}"] if title else []
+    return "\n\n".join([*parts, table, "  \n".join([RULE, INTERVAL])]) + "\n"

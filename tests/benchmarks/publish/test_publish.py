@@ -1,0 +1,164 @@
+"""The site: the numbers of the tables, text from outside as text, and folders that are not replaced."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from html import unescape
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+import pytest
+import typer.testing
+
+from benchmarks.cli import app
+from benchmarks.errors import UserError
+from benchmarks.publish.charts import apart, ticks
+from benchmarks.publish.command import publish_site
+from benchmarks.publish.examples import QUANTILES, examples_of, load_examples, save_examples
+from benchmarks.publish.site import replace_site
+from benchmarks.records.store import Store
+from benchmarks.registry import opener
+from benchmarks.tasks import SUITES
+from leaderboard.load import load_records, load_results
+from leaderboard.rows import known
+from leaderboard.tables import rows
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """A run directory with two floors and a small fit."""
+    folder = tmp_path_factory.mktemp("runs")
+    options = [
+        "--profile",
+        "mini",
+        "--task",
+        "cub_001",
+        "--task",
+        "celeba_wild_k4",
+        "--method",
+        "dift_kmeans",
+        "--no-mlflow",
+    ]
+    options += [f"--set=dift_kmeans.{setting}" for setting in ("ensemble=1", "fit_images=8", "iterations=2")]
+    done = typer.testing.CliRunner().invoke(app, ["run", *options, "--output", str(folder)])
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+@pytest.fixture(scope="module")
+def site(runs):
+    folder = runs.parent / "site"
+    publish_site(folder, runs, None, show_images=False)
+    return folder
+
+
+def texts(cells):
+    return [re.sub(r"<[^>]*>", "", cell) for cell in cells]
+
+
+def test_the_numbers_are_those_of_the_tables(tmp_path):
+    publish_site(tmp_path / "site", None, None, show_images=False)
+    records = load_results()
+    for suite in (suite for suite in SUITES.values() if suite.kind == "plain"):
+        page = (tmp_path / "site" / "suites" / f"{suite.name}.html").read_text()
+        table = page[page.index(f'id="{suite.name}-mini-0"') :]
+        table = table[: table.index("</table>")]
+        for row in rows(records, suite.tasks, "mini"):
+            line = next(each for each in table.split("<tr ")[1:] if f'data-order="{row.label}' in unescape(each))
+            value = f"{row.value:.2f}"
+            assert any(text.split()[:1] == [value] for text in texts(re.findall(r"<td.*?</td>", line, re.DOTALL)))
+
+
+def test_the_images_are_at_the_quantiles_of_the_median_methods_errors(runs):
+    records = load_records(runs)
+    found = {each.task: each for each in examples_of(Store(runs), records, opener(None))}
+    assert found.keys() == {"cub_001", "celeba_wild_k4"}
+    example = found["celeba_wild_k4"]
+    record = next(each for each in records if each.method == "dift_kmeans" and each.task == example.task)
+    errors = pd.read_parquet(runs / "cells" / record.cell_id / "errors.parquet")
+    own = errors[errors.protocol == example.protocol].sort_values("error")
+    assert example.by == record.method_label
+    assert example.worst == own.image_id.to_list()[::-1][:10]
+    shown = next(each for each in example.methods if each.method == "dift_kmeans")
+    ranks = [(own.error <= known(error) + 1e-3).mean() for error in shown.errors[: len(QUANTILES)]]
+    assert np.allclose(ranks, QUANTILES, atol=1.5 / len(own))
+
+
+def test_examples_are_kept_as_they_are_and_gain_methods(runs, tmp_path):
+    records = load_records(runs)
+    whole = examples_of(Store(runs), records, opener(None))
+    save_examples(whole, tmp_path / "examples.json")
+    assert load_examples(tmp_path / "examples.json") == whole
+    learned = [record for record in records if record.method == "dift_kmeans"]
+    fewer = examples_of(Store(runs), learned, opener(None))
+    assert [len(each.methods) for each in fewer] == [1, 1]
+    floors = [record for record in records if record.method != "dift_kmeans"]
+    assert examples_of(Store(runs), floors, opener(None), fewer) == whole
+
+
+def test_names_from_records_are_text(runs, site, tmp_path):
+    evil = '<script>alert(1)</script><img src=x onerror="alert(2)">'
+    copied = tmp_path / "runs"
+    shutil.copytree(runs, copied)
+    for path in copied.glob("cells/dift*/result.json"):
+        record = json.loads(path.read_text())
+        record.update(method_label=evil)
+        record.pop("sha256", None)
+        path.write_text(json.dumps(record))
+    publish_site(tmp_path / "site", copied, None, show_images=False)
+    pages = [path.read_text() for path in (tmp_path / "site").rglob("*.html")]
+    assert not any("<script>alert" in page or "<img src=x" in page for page in pages)
+
+
+def test_a_folder_with_other_files_is_refused_and_an_earlier_site_is_replaced(tmp_path):
+    output = tmp_path / "site"
+    output.mkdir()
+    (output / "thesis.txt").write_text("mine")
+    with pytest.raises(UserError, match="holds other files"):
+        replace_site(output, lambda folder: None)
+    assert (output / "thesis.txt").read_text() == "mine"
+    (output / "thesis.txt").unlink()
+    replace_site(output, lambda folder: (folder / "index.html").touch())
+    replace_site(output, lambda folder: (folder / "other.html").touch())
+    assert not (output / "index.html").exists() and (output / "other.html").exists()
+
+
+def test_an_error_while_writing_keeps_the_earlier_site(tmp_path):
+    output = tmp_path / "site"
+    replace_site(output, lambda folder: (folder / "index.html").touch())
+
+    def fail(folder):
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        replace_site(output, fail)
+    assert (output / "index.html").exists()
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_photographs_of_real_datasets_are_left_out():
+    from benchmarks.publish.tasks import Gallery
+
+    class Real:
+        def available(self):
+            return True, ""
+
+    for show, blank in ((False, True), (True, False)):
+        _, photos = Gallery(Path("images"), cast(Any, lambda name: Real()), show).open("celeba_wild")
+        assert photos._blank is blank
+
+
+@pytest.mark.parametrize("high", [0.013, 0.9, 1.0, 7.3, 25, 99, 1234.5])
+def test_ticks_are_a_few_round_numbers_up_to_the_largest(high):
+    found = ticks(high)
+    assert found[0] == 0 and found[-1] <= high < found[-1] + found[1] and 4 <= len(found) <= 11
+
+
+def test_names_stay_apart_and_inside():
+    assert apart([1, 2, 50], 17, 330) == [1, 18, 50]
+    found = apart([320, 321, 329], 17, 330)
+    assert found == [296, 313, 330]

@@ -14,7 +14,6 @@ the image's left edge; the corners of boxes are distances from the edges.
 
 from __future__ import annotations
 
-import json
 import posixpath
 from collections import Counter
 from contextlib import nullcontext
@@ -24,11 +23,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from datasets import limits
 from datasets.base import DatasetError
 from datasets.reading.custom import CustomDataset, Found, distinct_names
 from datasets.reading.lookup import advice, find_files
 from datasets.reading.questions import Labels, LeftOut
-from datasets.text import refuse_entry, shown
+from datasets.text import read_json, refuse_entry, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -172,10 +172,7 @@ def _read(path: Path) -> dict[str, Any]:
     if path.is_dir():
         there = ", ".join(sorted(file.name for file in path.glob("*.json"))[:4]) or "there is none"
         raise DatasetError(f"{path} is a folder, expected a COCO-keypoints json; name the json in it ({there})")
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetError(f"cannot read {path}: {error}; expected a COCO-keypoints json") from error
+    document = read_json(path, "a COCO-keypoints json")
     if not isinstance(document, dict):
         got, expected = f"a {type(document).__name__}", "an object with images, annotations and categories"
         refuse_entry(path, "the file", got, expected, "")
@@ -247,6 +244,8 @@ def _keypoints(path: Path, samples: list[Sample]) -> tuple[tuple[str, ...], NDAr
 def _photo(path: Path, key: Key, entry: dict[str, Any]) -> Photo:
     where = f"image {key}"
     name, stated = entry.get("file_name"), [entry.get("width"), entry.get("height")]
+    if isinstance(name, str) and len(name) > limits.NAME:
+        refuse_entry(path, f"{where}, file_name", f"{len(name)} characters", f"at most {limits.NAME}", "")
     if not isinstance(name, str) or not name:
         refuse_entry(path, f"{where}, file_name", shown(name), "the name of a file", "")
     name = posixpath.normpath(name)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from methods import limits
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, first_line
 from methods.adapters.checks import check_points
 from methods.adapters.placing import SIZE, Labels, frames_of, match, place
@@ -153,7 +154,11 @@ def _annotations(path: Path, document: dict[str, Any]) -> Annotations:
 def _load(path: Path) -> Any:
     """Read a list of detections, or an object with images."""
     try:
-        document = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        limits.check(limits.json_bytes(data), limits.JSON_BYTES, "bytes in memory, as estimated")
+        document = json.loads(data)
+    except limits.LimitError as error:
+        raise OutputError(f"{path}: {error}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise OutputError(
             f"cannot read {path}: {first_line(error)}; expected a json of COCO's results or annotations"

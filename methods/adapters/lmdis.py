@@ -22,6 +22,7 @@ from methods.adapters.arrays import reading
 from methods.adapters.base import MOVED, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
 from methods.adapters.checks import check_count, check_points
 from methods.adapters.conventions import check_range, from_middle, to_unit
+from methods.adapters.matlab import check_matlab
 from methods.adapters.requests import CENTRAL, number, split_of
 
 if TYPE_CHECKING:
@@ -146,4 +147,5 @@ def _load(path: Path, name: str) -> Any:
     from scipy.io import loadmat
 
     with reading(path, "a MATLAB file", "save it again"):
+        check_matlab(path, name)
         return loadmat(path, variable_names=[name]).get(name)

@@ -12,6 +12,8 @@ from datasets.base import DatasetError
 from leaderboard.text import printable, without_passwords
 from methods.base import MethodError
 
+LONGEST = 2000
+
 
 class UserError(Exception):
     """A user's mistake. The message is one line: what is wrong, where, got, expected, what to do."""
@@ -53,5 +55,9 @@ def _bad_setting(owner: str, detail: dict[str, Any], config: type[BaseModel]) ->
 
 
 def first_line(error: BaseException) -> str:
-    """The message of an error on one printable line, without passwords; its type if the message is empty."""
-    return printable(without_passwords(" ".join(str(error).split()))) or type(error).__name__
+    """The message of an error on one printable line, without passwords; its type if the message is empty.
+
+    The middle of a message of more than LONGEST characters is left out.
+    """
+    line = printable(without_passwords(" ".join(str(error).split()))) or type(error).__name__
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"

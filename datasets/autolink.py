@@ -84,7 +84,7 @@ class AutoLink(TableDataset):
         if reason := limits.excess(16 * rows * count, limits.BYTES, "bytes of landmarks in memory"):
             raise DatasetError(f"{self._path}, key '{images}': {reason}")
         landmarks, visible = np.zeros((rows, count, 2)), np.zeros((rows, count), dtype=bool)
-        if name != "fit" or key in self._file():
+        if name != "fit" or self._has(key):
             landmarks = self._values(key, (count, 2), np.floating).astype(float)[..., ::-1] / self._side
             visible = self._visible(f"{part}_vis", count) if self.card.has_visibility else np.ones_like(visible)
             if not len(landmarks) == len(visible) == rows:
@@ -129,14 +129,18 @@ class AutoLink(TableDataset):
         except Exception as error:  # h5py raises many types for a broken file
             raise self._error(key, f"unreadable data ({error})", "an undamaged file") from error
 
+    def _has(self, key: str) -> bool:
+        file = self._file()
+        try:
+            return key in file
+        except Exception as error:  # h5py raises many types for a broken file
+            raise self._error(key, f"unreadable data ({error})", "an undamaged file") from error
+
     def _array(self, key: str, shape: tuple[int, ...], kind: type) -> Any:
         """The array of a key, not read yet. Raises DatasetError unless its shape is (N, *shape) and its type fits."""
         file = self._file()
         expected = f"an array (N, {', '.join(map(str, shape))}) of type {kind.__name__}"
-        try:
-            array = file.get(key)
-        except Exception as error:  # h5py raises many types for a broken file
-            raise self._error(key, f"unreadable data ({error})", expected) from error
+        array = file[key] if self._has(key) else None
         if array is None:
             raise self._error(key, f"only {', '.join(file) or 'nothing'}", expected)
         if not hasattr(array, "dtype"):
@@ -154,9 +158,10 @@ class AutoLink(TableDataset):
             if process not in self._opened:
                 try:
                     file = h5py.File(self._path, "r")
+                    of_ganseg = "train_seg" in file and "train_kp" not in file
                 except Exception as error:  # h5py raises many types for a broken file
                     raise DatasetError(f"cannot read {self._path}: {error}; get or make the file again") from error
-                if "train_seg" in file and "train_kp" not in file:
+                if of_ganseg:
                     raise DatasetError(
                         f"{self._path} is GANSeg's file of the same name, with key 'train_seg' and without keypoints, "
                         f"expected AutoLink's; {self.card.how_to_get}"

@@ -42,9 +42,9 @@ def excess(got: int, limit: int, unit: str) -> str:
         return f"cannot be read: {VARIABLE} is {os.environ[VARIABLE][:40]!a}, expected a number above 0"
     if got <= limit * times:
         return ""
-    got = min(got, 1 << 62)
+    got, verb = min(got, 1 << 62), "takes" if "memory" in unit else "has"
     return (
-        f"has {got:,} {unit}, expected at most {limit * times:,.0f}; for a file that is meant to be so large, set "
+        f"{verb} {got:,} {unit}, expected at most {limit * times:,.0f}; for a file that is meant to be so large, set "
         f"{VARIABLE}={math.ceil(got / limit)}"
     )
 

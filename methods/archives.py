@@ -42,14 +42,14 @@ def members(path: Path) -> list[zipfile.ZipInfo] | None:
 def load_torch(path: Path) -> Any:
     """The tensors and plain data of a file of ``torch.save``, on the CPU; nothing in it is executed.
 
-    Raises ValueError for a file that is much larger once unpacked (``torch.save`` does not compress), and whatever
+    Raises LimitError for a file that is larger once unpacked, as ``torch.save`` does not compress, and whatever
     ``torch.load`` raises.
     """
     import torch
 
     unpacked = sum(member.file_size for member in members(path) or ())
     if unpacked > path.stat().st_size:
-        raise ValueError(f"would unpack to {unpacked:,} bytes, which torch.save does not write")
+        raise limits.LimitError(f"would unpack to {unpacked:,} bytes, but torch.save packs nothing; save it again")
     with warnings.catch_warnings(action="ignore"):
         return torch.load(path, map_location="cpu", weights_only=True)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,10 +80,7 @@ def read_labels(text: str) -> list[str]:
         return read_text(path).splitlines()
     with _opened(path) as contents:
         values, *_ = contents.load(_choose(path, contents, key))
-        if values.ndim != 1:
-            raise OutputError(f"{text}: got an array of shape {values.shape}, expected one name or number per row")
-        limits.check(_text_bytes(values.dtype, values.size), limits.BYTES, "bytes in memory")
-        return [str(value) for value in values.astype(str).tolist()]
+        return _names(text, values)
 
 
 def parse_source(text: str) -> tuple[Path, str | None]:
@@ -156,7 +154,7 @@ def _numpy(path: Path) -> _Contents:
     names = [member.filename.removesuffix(".npy") for member in found]
 
     def load(name: str | None) -> Loaded:
-        ids = _member(path, ID).astype(str).tolist() if ID in names else None
+        ids = _names(path, _member(path, ID)) if ID in names else None
         return _member(path, str(name)), ids, None
 
     return _Contents(names, [name for name in names if name != ID], load)
@@ -179,6 +177,17 @@ def _member(path: Path, name: str) -> Values:
         size = _text_bytes(dtype, count) if dtype.kind in "SU" else count * max(8, dtype.itemsize)
         limits.check(size, limits.BYTES, f"bytes in '{name}'")
         return np.asarray(file[name])
+
+
+def _names(source: str | Path, values: Values) -> list[str]:
+    """An array (N,) of names or numbers as text."""
+    if values.ndim != 1:
+        raise OutputError(f"{source}: got an array of shape {values.shape}, expected one name or number per row")
+    limits.check(_text_bytes(values.dtype, values.size), limits.BYTES, "bytes in memory")
+    text = np.ascontiguousarray(values.astype(str))
+    if text.dtype.itemsize and text.size and int(text.view(np.uint32).max()) > sys.maxunicode:
+        raise OutputError(f"{source}: has names with characters that do not exist; {_SAVE_NUMPY}")  # numpy reads them
+    return [str(value) for value in text.tolist()]
 
 
 def _text_bytes(dtype: np.dtype[Any], count: int) -> int:

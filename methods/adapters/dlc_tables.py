@@ -72,6 +72,11 @@ def _table(path: Path, columns: list[Column], index: list[str], values: NDArray[
         raise OutputError(f"{path}: has several scorers, or a bodypart twice: {', '.join((*scorers, *parts))}")
     if not len(values):
         raise OutputError(f"{path}: holds no frames")
+    if values.shape != (len(index), len(columns)):
+        shape = (len(index), len(columns))
+        raise OutputError(
+            f"{path}: has values of shape {values.shape}, expected {shape}, as named by its rows and columns"
+        )
     points = values.reshape(len(values), len(parts), len(axes))[..., :2]
     return DlcTable(path, scorers[0], parts, _names(path, index), points, predicted)
 
@@ -99,7 +104,9 @@ def _csv(path: Path) -> tuple[list[Column], list[str], NDArray[np.float64]]:
         found = ", ".join(begin)[:80]
         raise OutputError(f"{path}: its first lines begin with {found!a}, expected {', '.join(HEADING)}")
     first = next((column for column, axis in enumerate(heading[2]) if axis == "x"), len(heading[2]))
-    columns = list(zip(*(row[first:] for row in heading), strict=False))
+    if len(set(map(len, heading))) > 1:
+        raise OutputError(f"{path}: its first lines have {', '.join(str(len(row)) for row in heading)} columns")
+    columns = list(zip(*(row[first:] for row in heading), strict=True))
     _refuse(path, limits.excess(len(columns), limits.COLUMNS, "columns"))
     index: list[str] = []
     values: list[NDArray[np.float64]] = []

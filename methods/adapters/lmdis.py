@@ -136,8 +136,8 @@ def _landmarks(path: Path) -> NDArray[np.float64] | None:
     pixels, sizes = _load(path, "gt"), _load(path, "hw")
     if pixels is None or sizes is None:
         return None
-    landmarks, sizes = check_points(f"{path}:gt", np.asarray(pixels)), np.asarray(sizes, dtype=np.float64)
-    if sizes.shape != (len(landmarks), 2) or not (sizes > 0).all():
+    landmarks, sizes = check_points(f"{path}:gt", np.asarray(pixels)), np.asarray(sizes)
+    if sizes.dtype.kind not in "iuf" or sizes.shape != (len(landmarks), 2) or not (sizes > 0).all():
         raise OutputError(f"{path}: got hw of shape {sizes.shape}, expected heights and widths ({len(landmarks)}, 2)")
     return np.ascontiguousarray((landmarks / sizes[:, None])[..., ::-1])
 

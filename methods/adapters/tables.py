@@ -209,7 +209,8 @@ def _column(column: Any) -> NDArray[Any]:
 def _is_text(type: Any) -> bool:
     import pyarrow as pa
 
-    return bool(pa.types.is_string(type) or pa.types.is_large_string(type) or pa.types.is_binary(type))
+    plain = type.value_type if pa.types.is_dictionary(type) else type
+    return any(is_kind(plain) for is_kind in (pa.types.is_string, pa.types.is_large_string, pa.types.is_binary))
 
 
 def _is_number_type(type: Any) -> bool:

@@ -67,7 +67,8 @@ def _detector_state(path: Path, state: Mapping[str, Any]) -> dict[str, Tensor]:
         )
     grid = found.pop(GRID, None)
     expected = pixel_grid(CELLS)
-    if grid is None or grid.numel() != expected.numel() or not torch.allclose(grid.reshape(-1, 2), expected, atol=1e-6):
+    fits = grid is not None and grid.numel() == expected.numel()
+    if grid is None or not fits or not torch.allclose(grid.float().reshape(-1, 2), expected, atol=1e-6):
         got = "none"
         if grid is not None:
             got = f"one of shape {tuple(grid.shape)}, its second row {grid.reshape(-1)[2:4].tolist()}"
@@ -80,7 +81,7 @@ def _detector_state(path: Path, state: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def _unusual(tensor: Tensor) -> str:
-    return unusual(tensor) or ("" if tensor.is_floating_point() else f"holds {tensor.dtype}, expected floats")
+    return unusual(tensor) or (f"holds {tensor.dtype}, expected real numbers" if tensor.is_complex() else "")
 
 
 def _state_dict(path: Path) -> Mapping[str, Any]:

@@ -36,7 +36,7 @@ def _coco(rng: random.Random, folder: Path) -> Read:
     from tests.custom_data import coco, photo
 
     for number in range(5):
-        photo(folder / f"{number}.png", (20, 10))
+        photo(folder / f"{number}.png", (20 + number, 10))
     if rng.random() < 0.1:
         files.image(rng, folder / "2.png")
     return splits(Coco(files.plain_json(rng, folder / "birds.json", coco(5))))
@@ -119,20 +119,28 @@ def _cub(rng: random.Random, folder: Path) -> Read:
 @target("celeba", "datasets.celeba", "datasets.text")
 def _celeba(rng: random.Random, folder: Path) -> Read:
     from datasets.celeba import WILD
-    from tests.dataset_plugins.test_celeba import small
+    from tests.dataset_plugins.test_celeba import COLUMNS, small
 
     names = [f"{number:06d}.jpg" for number in range(1, 8)]
     tables = {
         "MAFL/training.txt": [[name] for name in names[:4]],
         "MAFL/testing.txt": [[name] for name in names[4:6]],
-        "Anno/list_landmarks_celeba.txt": [["7"], ["a b"], *([name, *map(str, range(10, 20))] for name in names)],
-        "Anno/list_bbox_celeba.txt": [["7"], ["a b"], *([name, "1", "2", "60", "80"] for name in names)],
-        "Anno/list_imsize_celeba.txt": [["7"], ["a b"], *([name, "100", "90"] for name in names)],
+        "Anno/list_landmarks_celeba.txt": [
+            ["7"],
+            COLUMNS.split(),
+            *([name, *map(str, range(10, 20))] for name in names),
+        ],
+        "Anno/list_bbox_celeba.txt": [
+            ["7"],
+            ["image_id", "x_1", "y_1", "width", "height"],
+            *([name, "1", "2", "60", "80"] for name in names),
+        ],
+        "Anno/list_imsize_celeba.txt": [*([name, "100", "90"] for name in names)],
         "Anno/identity_CelebA.txt": [[name, str(number)] for number, name in enumerate(names)],
     }
     for name, rows in tables.items():
         path = folder / "celeba" / name
-        files.text(rng, path, rows, " ") if rng.random() < 0.4 else None
+        files.text(rng, path, rows, " ") if rng.random() < 0.25 else None
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("\n".join(map(" ".join, rows)))
@@ -146,7 +154,12 @@ def _deepfashion(rng: random.Random, folder: Path) -> Read:
 
     place = folder / "deepfashion"
     for part in ("train", "test"):
+        tree.write(folder, f"data_{part}.json", tree.entries(part))
+        tree.write(folder, f"data_{part}.csv", tree.lines(part))
+    part = rng.choice(("train", "test"))
+    if rng.random() < 0.6:
         files.plain_json(rng, place / f"data_{part}.json", tree.entries(part))
+    else:
         files.text(rng, place / f"data_{part}.csv", [line.split(",") for line in tree.lines(part)])
     dataset = tree.DeepFashion(tree.CARD_HERE, folder)
     return lambda: [dataset.table(name) for name in ("regress", "test")]

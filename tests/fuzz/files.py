@@ -116,8 +116,13 @@ def mat(rng: random.Random, path: Path, values: dict[str, Any]) -> Path:
         savemat(out, {"keypoints": np.zeros((2, 4, 2))})
     data = change_bytes(rng, out.getvalue()) if sometimes(rng, 0.25) else out.getvalue()
     if not old and sometimes(rng, 0.4) and len(data) > 128:
-        packed = zlib.compress(data[128:])
-        data = data[:128] + struct.pack("<II", 15, len(packed)) + packed
+        variables, at = [], 128
+        while at + 8 <= len(data):
+            end = at + 8 + struct.unpack_from("<I", data, at + 4)[0]
+            packed = zlib.compress(data[at:end])
+            variables.append(struct.pack("<II", 15, len(packed)) + packed)
+            at = end
+        data = data[:128] + b"".join(variables)
     return finish(rng, path, data, 0.2)
 
 
@@ -204,7 +209,8 @@ def torch_file(rng: random.Random, path: Path, values: dict[str, np.ndarray] | n
     tensors: dict[str, Any] = {}
     for name, array in arrays.items():
         try:
-            tensors[name] = _tensor(rng, torch.from_numpy(np.array(array)))
+            tensor = torch.from_numpy(np.array(array))
+            tensors[name] = _tensor(rng, tensor) if sometimes(rng, 0.4 / len(arrays)) else tensor
         except (TypeError, ValueError, RuntimeError):
             tensors[name] = rng.choice((None, "text", [1, 2], torch.zeros(2)))
     thing = next(iter(tensors.values()), None) if plain and sometimes(rng, 0.9) else tensors
@@ -224,7 +230,7 @@ def torch_file(rng: random.Random, path: Path, values: dict[str, np.ndarray] | n
 def _tensor(rng: random.Random, tensor: Any) -> Any:
     import torch
 
-    match rng.randrange(14):
+    match rng.randrange(7):
         case 0:
             return torch.zeros((1,)).expand((10**9, *tensor.shape[1:]))
         case 1:

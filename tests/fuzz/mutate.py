@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -152,7 +153,7 @@ def change_array(rng: random.Random, values: np.ndarray) -> np.ndarray:
     values = np.array(values)
     match rng.randrange(9):
         case 0 | 1 | 2 if values.size and values.dtype.kind in "fiu":
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), suppress(OverflowError):
                 number = rng.choice(
                     [n for n in NUMBERS if abs(n) < 2**31] if values.dtype.kind != "f" else NUMBERS[:14]
                 )

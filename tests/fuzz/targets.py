@@ -65,8 +65,8 @@ def target(name: str, *modules: str) -> Callable[[Make], Make]:
     return register
 
 
-def scored(path: Path, rng: random.Random, key: str = "") -> Read:
-    """Read a file as each of the inputs that ``score`` takes."""
+def scored(path: Path, rng: random.Random, keys: tuple[str, str] = ("", "")) -> Read:
+    """Read a file as each of the inputs that ``score`` takes; ``keys`` are those of keypoints and landmarks."""
     from benchmarks.score.inputs import read_inputs
     from benchmarks.score.options import ScoreOptions
     from methods.adapters.arrays import read_labels
@@ -74,26 +74,22 @@ def scored(path: Path, rng: random.Random, key: str = "") -> Read:
     good, truth = path.parent / "good.npy", path.parent / "truth.npy"
     np.save(good, POINTS)
     np.save(truth, LANDMARKS)
-    name = f"{path}{key}"
     options: dict[str, Any] = {
         "fit_pred": str(good),
         "test_pred": str(good),
         "fit_gt": str(truth),
         "test_gt": str(truth),
     }
-    options[rng.choice((*["fit_pred"] * 5, *["fit_gt"] * 3, "fit_visible", "groups"))] = name
+    option = rng.choice((*["fit_pred"] * 5, *["fit_gt"] * 3, "fit_visible", "groups"))
+    key = rng.choice(("", *[keys[option == "fit_gt"]] * 9))
+    options[option] = name = f"{path}{key}"
     if rng.random() < 0.1:
         return lambda: read_labels(name)
-    if rng.random() < 0.1:
+    if rng.random() < 0.05:
         options |= {"order": "yx", "range": rng.choice(("symmetric", "centred", "pixels:64,64", "unit"))}
-    if rng.random() < 0.1:
+    if rng.random() < 0.03:
         options["boxes"] = f"{name},{name}"
     return lambda: read_inputs(ScoreOptions(**options), None)
-
-
-def key(rng: random.Random, *names: str) -> str:
-    """The key of an array, or none."""
-    return rng.choice(("", *(f":{name}" for name in names)))
 
 
 @target("score npy", *SCORE)
@@ -104,13 +100,13 @@ def _npy(rng: random.Random, folder: Path) -> Read:
 @target("score npz", *SCORE, "methods.archives")
 def _npz(rng: random.Random, folder: Path) -> Read:
     arrays = {"keypoints": POINTS, "image_id": np.array(IDS), "b": LANDMARKS}
-    return scored(files.npz(rng, folder / "a.npz", arrays), rng, key(rng, "keypoints", "keypoints", "b"))
+    return scored(files.npz(rng, folder / "a.npz", arrays), rng, (":keypoints", ":b"))
 
 
 @target("score mat", *SCORE, "methods.adapters.matlab")
 def _mat(rng: random.Random, folder: Path) -> Read:
     values = {"keypoints": POINTS, "gt": LANDMARKS, "s": {"x": POINTS, "name": "text"}}
-    return scored(files.mat(rng, folder / "a.mat", values), rng, key(rng, "keypoints", "keypoints", "gt", "s"))
+    return scored(files.mat(rng, folder / "a.mat", values), rng, (":keypoints", ":gt"))
 
 
 @target("score csv", *SCORE, "methods.adapters.tables", "methods.adapters.headings")
@@ -131,14 +127,16 @@ def _parquet(rng: random.Random, folder: Path) -> Read:
     if rng.random() < 0.6:
         columns["keypoints"] = rng.choice((flat.tolist(), POINTS.tolist()))
     else:
-        columns |= {f"x{n}" if n % 2 == 0 else f"y{n}": flat[:, n].tolist() for n in range(8)}
-    return scored(files.parquet(rng, folder / "a.parquet", columns), rng, key(rng, "keypoints", "image_id", "x0"))
+        columns |= {f"{'xy'[n % 2]}{n // 2}": flat[:, n].tolist() for n in range(8)}
+    key = ":keypoints" if "keypoints" in columns else rng.choice(("", "", ":image_id", ":x0"))
+    return scored(files.parquet(rng, folder / "a.parquet", columns), rng, (key, key))
 
 
 @target("score pt", *SCORE, "methods.archives")
 def _pt(rng: random.Random, folder: Path) -> Read:
     values: Any = POINTS if rng.random() < 0.6 else {"keypoints": POINTS, "gt": LANDMARKS}
-    return scored(files.torch_file(rng, folder / "a.pt", values), rng, key(rng, "keypoints"))
+    key = ":keypoints" if isinstance(values, dict) else ""
+    return scored(files.torch_file(rng, folder / "a.pt", values), rng, (key, key))
 
 
 def adapted(adapter: Any, splits: Any, *paths: Path, **options: str) -> Read:
@@ -288,11 +286,13 @@ def _checkpoint(rng: random.Random, folder: Path) -> Read:
 @target("autolink checkpoint", "methods.autolink.released", "methods.archives")
 def _released(rng: random.Random, folder: Path) -> Read:
     from methods.autolink.edges import pixel_grid
+    from methods.autolink.network import Detector
     from methods.autolink.released import load_detector
 
-    grid = pixel_grid(32).numpy()
-    state = {"encoder.detector.coord": grid, "encoder.detector.conv.0.net.0.weight": np.zeros((4, 3, 3, 3), np.float32)}
-    state |= {"encoder.detector.conv.6.weight": np.zeros((4, 4, 1, 1), np.float32)}
+    state = {"encoder.detector.coord": pixel_grid(32).numpy()}
+    for name, tensor in Detector(4, 2, levels=4, reach=0.0).state_dict().items():
+        theirs = name.replace("stages.", "conv.").replace(".shortcut.", ".conv_res.").replace(".path.", ".net.")
+        state[f"encoder.detector.{theirs}"] = tensor.numpy()
     path = files.torch_file(rng, folder / "model.ckpt", state)
     if rng.random() < 0.8:
         import torch

@@ -84,7 +84,7 @@ class AutoLink(TableDataset):
         if reason := limits.excess(16 * rows * count, limits.BYTES, "bytes of landmarks in memory"):
             raise DatasetError(f"{self._path}, key '{images}': {reason}")
         landmarks, visible = np.zeros((rows, count, 2)), np.zeros((rows, count), dtype=bool)
-        if name != "fit" or self._has(key):
+        if name != "fit" or self._look(key) is not None:
             landmarks = self._values(key, (count, 2), np.floating).astype(float)[..., ::-1] / self._side
             visible = self._visible(f"{part}_vis", count) if self.card.has_visibility else np.ones_like(visible)
             if not len(landmarks) == len(visible) == rows:
@@ -129,10 +129,11 @@ class AutoLink(TableDataset):
         except Exception as error:  # h5py raises many types for a broken file
             raise self._error(key, f"unreadable data ({error})", "an undamaged file") from error
 
-    def _has(self, key: str) -> bool:
+    def _look(self, key: str) -> Any:
+        """The object of a key, or None."""
         file = self._file()
         try:
-            return key in file
+            return file.get(key)
         except Exception as error:  # h5py raises many types for a broken file
             raise self._error(key, f"unreadable data ({error})", "an undamaged file") from error
 
@@ -140,7 +141,7 @@ class AutoLink(TableDataset):
         """The array of a key, not read yet. Raises DatasetError unless its shape is (N, *shape) and its type fits."""
         file = self._file()
         expected = f"an array (N, {', '.join(map(str, shape))}) of type {kind.__name__}"
-        array = file[key] if self._has(key) else None
+        array = self._look(key)
         if array is None:
             raise self._error(key, f"only {', '.join(file) or 'nothing'}", expected)
         if not hasattr(array, "dtype"):

@@ -20,6 +20,7 @@ from leaderboard.text import fault, printable
 RESULTS = Path(__file__).parent / "results"
 LABEL = 1000  # characters of a name in a record: labels hold settings, such as names of files
 NESTING = 50  # lists and objects within each other in a record
+LARGEST = 1 << 25  # bytes of a file of records
 DIGITS = 8  # significant digits in a committed list; tables print five at most
 _FOLDERS = re.compile(r"""(?<![\w.:/])~?/(?:[^\s,;()'"\]/]+/)*(?=[^\s/])""")  # the folders of an absolute path
 
@@ -42,7 +43,7 @@ def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> li
     records = []
     for path in sorted(cells.glob("*/result.json")):
         try:
-            records.append(_record(json.loads(path.read_text(encoding="utf-8")), path))
+            records.append(_record(json.loads(_text(path)), path))
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             warn(printable(f"skipped {path}: not a readable record ({_first_line(error)})"))
     return records
@@ -60,7 +61,7 @@ def load_results(
     paths = {*folder.glob(f"{name}.json"), *(path for path in texts if path.match(f"{name}.json"))}
     for path in sorted(paths):
         try:
-            for entry in json.loads(texts[path] if path in texts else path.read_text(encoding="utf-8")):
+            for entry in json.loads(texts[path] if path in texts else _text(path)):
                 record = _record(entry, path)
                 records[record.cell_id] = record
         except (OSError, TypeError, ValueError, RecursionError, MemoryError) as error:
@@ -113,6 +114,13 @@ def _shortened(plain: Any) -> Any:
     if isinstance(plain, float):
         return float(f"{plain:.{DIGITS}g}")
     return _FOLDERS.sub("", plain) if isinstance(plain, str) else plain
+
+
+def _text(path: Path) -> str:
+    """The text of a file of records. Raises ValueError if it is too large to be one."""
+    if (size := path.stat().st_size) > LARGEST:
+        raise ValueError(f"it has {size:,} bytes, expected at most {LARGEST:,}")
+    return path.read_text(encoding="utf-8")
 
 
 def _record(entry: Any, path: Path) -> ResultRecord:

@@ -74,9 +74,7 @@ def csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
             try:
                 row = next(rows, None)
             except csv.Error as error:
-                raise OutputError(
-                    f"{path}, line {rows.line_num + 1}: {error}, expected a row of short fields"
-                ) from error
+                raise OutputError(f"{path}, line {rows.line_num}: {error}; expected numbers and names") from error
             if row is None:
                 return
             yield rows.line_num, row
@@ -173,13 +171,8 @@ def _count_values(path: Path, columns: list[str]) -> int:
     import pyarrow.parquet as pq
 
     found = pq.read_metadata(path)
-    first = found.row_group(0) if found.num_row_groups else None
-    places = [
-        place
-        for place in range(first.num_columns if first else 0)
-        if first.column(place).path_in_schema.partition(".")[0] in columns
-        or first.column(place).path_in_schema in columns
-    ]
+    paths = [found.schema.column(place).path for place in range(found.num_columns)]
+    places = [place for place, each in enumerate(paths) if {each, each.partition(".")[0]} & set(columns)]
     groups = (found.row_group(number) for number in range(found.num_row_groups))
     return sum(max(group.num_rows, group.column(place).num_values) for group in groups for place in places)
 

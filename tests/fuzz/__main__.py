@@ -42,11 +42,11 @@ def batch(name: str, seed: int, start: int, count: int) -> Measured:
             limit = QUIET + SECONDS * 20 + (end - start)
             try:
                 child = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=limit, check=False)
-                status, text = child.returncode, child.stderr.decode(errors="replace").strip()[-300:]
+                status, text = str(child.returncode), child.stderr.decode(errors="replace").strip()[-300:]
             except subprocess.TimeoutExpired:
                 status, text = "hang", ""
             written = Path(file.name).read_text()
-        if status == 0:
+        if status == "0":
             return merge(total, Measured(**json.loads(written)))
         number = int(written[:12] or start)
         total.findings.append((number, f"the process ended with {status} {text!a}"))
@@ -96,18 +96,18 @@ def main() -> int:
     count = -(-options.inputs // len(names))
     heading = ("inputs", "accepted", "refused", "findings")
     print(f"{'target':24} {' '.join(f'{each:>8}' for each in heading)}  statements reached     worst      peak")
-    whole, findings = Measured(), []
+    whole = Measured()
     for name in names:
         found = Measured()
         for start in range(options.start, options.start + count, BATCH):
             found = merge(found, batch(name, options.seed, start, min(BATCH, options.start + count - start)))
         print(row(name, found), flush=True)
-        findings += [f"{name} --seed {options.seed} --start {number}: {text}" for number, text in found.findings]
+        for number, text in found.findings:
+            print(f'  --target "{name}" --seed {options.seed} --start {number} --inputs 1: {text}', flush=True)
         whole = merge(whole, found)
     if len(names) > 1:
         print(row("all", whole))
-    print("\n".join(findings))
-    return int(bool(findings))
+    return int(bool(whole.findings))
 
 
 if __name__ == "__main__":

@@ -150,6 +150,7 @@ def _celeba(rng: random.Random, folder: Path) -> Read:
 
 @target("deepfashion", "datasets.deepfashion", "datasets.text")
 def _deepfashion(rng: random.Random, folder: Path) -> Read:
+    from datasets.deepfashion import DeepFashion
     from tests.dataset_plugins import test_deepfashion as tree
 
     place = folder / "deepfashion"
@@ -161,7 +162,7 @@ def _deepfashion(rng: random.Random, folder: Path) -> Read:
         files.plain_json(rng, place / f"data_{part}.json", tree.entries(part))
     else:
         files.text(rng, place / f"data_{part}.csv", [line.split(",") for line in tree.lines(part)])
-    dataset = tree.DeepFashion(tree.CARD_HERE, folder)
+    dataset = DeepFashion(tree.CARD_HERE, folder)
     return lambda: [dataset.table(name) for name in ("regress", "test")]
 
 

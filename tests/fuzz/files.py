@@ -107,7 +107,7 @@ def mat(rng: random.Random, path: Path, values: dict[str, Any]) -> Path:
     for name in list(values):
         if sometimes(rng, 0.12):
             values[name] = _matlab_value(rng, values[name])
-    out = io.BytesIO()
+    out: Any = io.BytesIO()
     try:
         old = sometimes(rng, 0.1)
         savemat(out, values, format="4" if old else "5", oned_as=rng.choice(("row", "column")))

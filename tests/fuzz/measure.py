@@ -138,9 +138,11 @@ def main() -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MEMORY, resource.RLIM_INFINITY))
     with Path(path).open("r+b", buffering=0) as file:
-        found = run(
-            target, int(seed), int(start), int(count), lambda number: os.pwrite(file.fileno(), b"%12d" % number, 0)
-        )
+
+        def note(number: int) -> None:
+            os.pwrite(file.fileno(), b"%12d" % number, 0)
+
+        found = run(target, int(seed), int(start), int(count), note)
     Path(path).write_text(json.dumps(asdict(found)))
 
 

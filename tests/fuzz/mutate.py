@@ -117,7 +117,7 @@ def change_plain(rng: random.Random, value: Any) -> Any:
             parent[rng.choice(TEXTS)] = parent[key]
         case 5:
             number = parent[key]
-            if isinstance(number, int | float):
+            if isinstance(number, int | float) and abs(number) < 1e300:
                 parent[key] = number * rng.choice((-1, 2, 1e3, 1e-3)) + rng.choice((0, 1, 0.5))
             elif isinstance(number, str):
                 parent[key] = number + rng.choice(TEXTS)
@@ -164,7 +164,7 @@ def change_array(rng: random.Random, values: np.ndarray) -> np.ndarray:
             with np.errstate(all="ignore"):
                 try:
                     values = values.astype(dtype)
-                except (TypeError, ValueError):
+                except (TypeError, ValueError, OverflowError):
                     values = np.zeros(values.shape, dtype)
         case 4:
             values = values[: rng.randrange(len(values) + 1)] if values.ndim else values

@@ -164,7 +164,7 @@ def change_array(rng: random.Random, values: np.ndarray) -> np.ndarray:
             with np.errstate(all="ignore"):
                 try:
                     values = values.astype(dtype)
-                except (TypeError, ValueError, OverflowError):
+                except (TypeError, ValueError, OverflowError, RuntimeError):
                     values = np.zeros(values.shape, dtype)
         case 4:
             values = values[: rng.randrange(len(values) + 1)] if values.ndim else values

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -79,8 +78,8 @@ def frozen(image_id: str) -> Frame:
     text.
     """
     subject, *rest = image_id.split("/")
-    known = subject in FIT_SUBJECTS + TEST_SUBJECTS and len(rest) == 3 and rest[1] in SIZES
-    if not known or not re.fullmatch(r"\d{6,18}", rest[2]) or rest[2] != f"{int(rest[2]):06d}":
+    known = subject in FIT_SUBJECTS + TEST_SUBJECTS and len(rest) == 3 and rest[1] in SIZES and rest[2].isdecimal()
+    if not known or rest[2] != f"{int(rest[2][:18]):06d}":
         raise DatasetError(
             f"human36m_unaligned: no image '{image_id}', expected an id such as 'S1/Directions-1/54138969/000001'"
         )

@@ -129,6 +129,12 @@ class AutoLink(TableDataset):
         except Exception as error:  # h5py raises many types for a broken file
             raise self._error(key, f"unreadable data ({error})", "an undamaged file") from error
 
+    def _keys(self) -> str:
+        try:
+            return ", ".join(self._file()) or "nothing"
+        except Exception:  # h5py raises many types for a broken file
+            return "unreadable keys"
+
     def _look(self, key: str) -> Any:
         """The object of a key, or None."""
         file = self._file()
@@ -139,11 +145,10 @@ class AutoLink(TableDataset):
 
     def _array(self, key: str, shape: tuple[int, ...], kind: type) -> Any:
         """The array of a key, not read yet. Raises DatasetError unless its shape is (N, *shape) and its type fits."""
-        file = self._file()
         expected = f"an array (N, {', '.join(map(str, shape))}) of type {kind.__name__}"
         array = self._look(key)
         if array is None:
-            raise self._error(key, f"only {', '.join(file) or 'nothing'}", expected)
+            raise self._error(key, f"only {self._keys()}", expected)
         if not hasattr(array, "dtype"):
             raise self._error(key, "a group", expected)
         if array.shape[1:] != shape or not np.issubdtype(array.dtype, kind):

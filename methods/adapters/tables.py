@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
 
 ID = "image_id"
 _NO_NUMBERS = (ID, "split")
+_COUNT = """
+import sys
+import pyarrow.parquet as pq
+end = pq.read_metadata(sys.argv[1])
+groups = (end.row_group(number) for number in range(end.num_row_groups))
+print(sum(group.column(column).num_values for group in groups for column in range(group.num_columns)))
+"""
 
 
 def read_csv(path: Path) -> tuple[NDArray[np.float64], list[str] | None, list[str] | None]:
@@ -167,14 +176,30 @@ def read_parquet(path: Path, name: str | None) -> tuple[NDArray[Any], list[str] 
 
 
 def _count_values(path: Path, columns: list[str]) -> int:
-    """The number of values in these columns, of lists the number of their items, as the file's end states it."""
+    """The number of values in these columns, of lists the number of their items, as the file's end states it.
+
+    Lists of any length are counted by another process, which ends where the library finds the file's end damaged.
+    """
     import pyarrow.parquet as pq
 
-    found = pq.read_metadata(path)
-    paths = [found.schema.column(place).path for place in range(found.num_columns)]
-    places = [place for place, each in enumerate(paths) if {each, each.partition(".")[0]} & set(columns)]
-    groups = (found.row_group(number) for number in range(found.num_row_groups))
-    return sum(max(group.num_rows, group.column(place).num_values) for group in groups for place in places)
+    schema, rows = pq.read_schema(path), pq.read_metadata(path).num_rows
+    widths = [_width(schema.field(each).type) for each in columns]
+    if all(widths):
+        return rows * sum(widths)
+    command = [sys.executable, "-c", _COUNT, str(path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  (it is this Python)
+    if not found.stdout.strip().isdecimal():
+        raise ValueError("its list of columns is damaged")
+    return max(int(found.stdout), rows)
+
+
+def _width(type: Any) -> int:
+    """The number of values in a row of a column; 0 for lists of any length."""
+    import pyarrow as pa
+
+    if pa.types.is_fixed_size_list(type):
+        return int(type.list_size) * _width(type.value_type)
+    return 0 if pa.types.is_nested(type) else 1
 
 
 def _text_bytes(column: Any) -> int:

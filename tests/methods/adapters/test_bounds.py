@@ -232,7 +232,7 @@ def test_a_long_table_is_counted_before_it_is_read(tmp_path: Path, monkeypatch: 
     assert read_array(str(tmp_path / "a.csv")).values.shape == (100, 2)
 
 
-@pytest.mark.parametrize("form", ["columns", "lists", "numbers beside lists"])
+@pytest.mark.parametrize("form", ["columns", "lists", "numbers beside lists", "lists of any length"])
 def test_a_parquet_file_is_counted_before_it_is_read(
     tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -247,6 +247,14 @@ def test_a_parquet_file_is_counted_before_it_is_read(
     }
     pq.write_table(pa.table(columns[form]), tmp_path / "a.parquet")
     assert "takes 640,000 bytes in memory" in refused(tmp_path / "a.parquet")
+
+
+def test_an_end_of_a_parquet_file_that_the_library_does_not_survive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("methods.adapters.tables._COUNT", "import os; os.abort()")
+    pq.write_table(pa.table({"k": [[0.5, 0.5]]}), tmp_path / "a.parquet")
+    assert "its list of columns is damaged" in refused(tmp_path / "a.parquet")
 
 
 @pytest.mark.parametrize("as_dictionary", [True, False])

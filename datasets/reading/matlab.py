@@ -20,6 +20,7 @@ HEAD = 4096  # bytes of a variable that hold its dimensions and its name
 _MATRIX, _COMPRESSED = 14, 15
 _CELL, _STRUCT, _OBJECT, _CHARACTERS, _SPARSE, _FUNCTION, _OPAQUE = 1, 2, 3, 4, 5, 16, 17
 _COMPLEX = 1 << 11
+_NUMBERS = {1, 2, 3, 4, 5, 6, 7, 9, 12, 13, 16, 17, 18}  # the types of numbers and of text
 
 
 def check_matlab(path: Path, wanted: str | None = None) -> None:
@@ -135,6 +136,8 @@ class _Walk:
     def _element(self) -> bytes:
         """The bytes of a part, which is padded to 8 bytes; up to 4 bytes may stand within its tag."""
         kind, size = self._tag()
+        if kind & 0xFFFF not in _NUMBERS:  # SciPy looks others up beyond the end of a table
+            raise ValueError(f"has the type {kind & 0xFFFF} where numbers or text begin")
         if kind >> 16:
             size, begin = kind >> 16, self._at - 4
             if size > 4:

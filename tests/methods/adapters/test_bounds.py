@@ -115,6 +115,7 @@ def test_what_real_matlab_files_nest_is_read(tmp_path: Path) -> None:
         (head(b"a", 4, (2**16, 2**15)) + struct.pack("<II", 4, 0), "claims 2,147,483,648 numbers in 0 bytes"),
         (head(b"a", 6, (2**16, 2**15)) + element(9, b"\0" * 16), "claims 2,147,483,648 numbers in 16 bytes"),
         (head(b"a", 1, (1000, 400)) + struct.pack("<II", 14, 0) * 400_000, "400,001 values of cells and structs"),
+        (head(b"a", 6, (2, 4)) + element(11, b"\0" * 64), "has the type 11 where numbers or text begin"),
         (head(b"a", 6, (2, 4)) + struct.pack("<II", 9, 2**31), "claims to be longer than the file"),
     ],
 )
@@ -244,6 +245,7 @@ def test_a_parquet_file_is_counted_before_it_is_read(
         "columns": {"x0": zeros, "y0": zeros},
         "lists": {"k": lists},
         "numbers beside lists": {"k": lists, "n": zeros},
+        "lists of any length": {"k": lists.cast(pa.list_(pa.int8()))},
     }
     pq.write_table(pa.table(columns[form]), tmp_path / "a.parquet")
     assert "takes 640,000 bytes in memory" in refused(tmp_path / "a.parquet")

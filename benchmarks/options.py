@@ -12,6 +12,20 @@ import typer
 
 DataRoot = Annotated[Path | None, typer.Option(help="Folder with the datasets (default: KEYPOINTS_DATA_ROOT).")]
 ProfileName = Annotated[str | None, typer.Option(help="mini or paper (default: paper if there is a data root).")]
+SplitFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--split",
+        metavar="FILE",
+        help="With custom data: csv or json of images (or folders) and their split, regress or test, or their group.",
+    ),
+]
+Interocular = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME", help="With custom data: the two eye landmarks, for errors in % of their distance."
+    ),
+]
 Output = Annotated[Path, typer.Option(help="The run directory.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 

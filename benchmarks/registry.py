@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.errors import UserError, first_line, unknown
 from datasets import DATASETS as DATASET_TABLE
 from datasets import SOURCES as SOURCE_TABLE
+from datasets.base import Choices
 from methods import METHODS as METHOD_TABLE
 from methods.adapters import FORMATS as FORMAT_TABLE
 
@@ -97,6 +98,7 @@ DATASETS = Registry("dataset", DATASET_TABLE, "datasets/__init__.py")
 SOURCES = Registry("source", SOURCE_TABLE, "datasets/__init__.py")
 FORMATS = Registry("format", FORMAT_TABLE, "methods/adapters/__init__.py")
 IMPORTED = "imported:"
+NO_CHOICES = Choices()
 
 
 def method_class(name: str) -> type[Method]:
@@ -169,13 +171,18 @@ def dataset_origin(name: str) -> str:
     return SOURCES.origin(name.partition(":")[0]) if is_custom(name) else DATASETS.origin(name)
 
 
-def open_dataset(name: str, root: Path | None) -> KeypointDataset:
-    """A dataset below the user's data root, or custom data; nothing is read yet."""
+def open_dataset(name: str, root: Path | None, choices: Choices = NO_CHOICES) -> KeypointDataset:
+    """A dataset below the user's data root, or custom data with the user's choices; nothing is read yet."""
     prefix, _, path = name.partition(":")
-    dataset: KeypointDataset = SOURCES.load(prefix)(path) if is_custom(name) else DATASETS.load(name)(root)
+    if not is_custom(name):
+        registered: KeypointDataset = DATASETS.load(name)(root)
+        return registered
+    dataset: KeypointDataset = SOURCES.load(prefix)(path)
+    if choices != NO_CHOICES:
+        dataset.choose(choices)
     return dataset
 
 
-def opener(root: Path | None) -> Open:
-    """A function that opens datasets by name, each once."""
-    return cache(lambda name: open_dataset(name, root))
+def opener(root: Path | None, choices: Choices = NO_CHOICES) -> Open:
+    """A function that opens datasets by name, each once; ``choices`` are for custom data."""
+    return cache(lambda name: open_dataset(name, root, choices))

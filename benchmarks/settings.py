@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from benchmarks.errors import UserError, near_match, unknown
+from benchmarks.registry import NO_CHOICES, is_custom
 from benchmarks.signals import signals_deferred
-from benchmarks.tasks import SUITES, TASKS, Profile, Task
+from benchmarks.tasks import SUITES, TASKS, Profile, Task, not_registered
+from datasets.base import Choices
 
 DATA_ROOT = "KEYPOINTS_DATA_ROOT"
+NO_DATA_ROOT = f"no --data-root and no {DATA_ROOT}"
 
 
 def choose_data_root(option: Path | None) -> tuple[Path | None, str]:
@@ -37,7 +40,17 @@ def choose_profile(option: str | None, data_root: Path | None) -> tuple[Profile,
         return "paper", root, "chosen with --profile"
     if root is not None:
         return "paper", root, f"data root {root} from {source}"
-    return "mini", None, f"no --data-root and no {DATA_ROOT}"
+    return "mini", None, NO_DATA_ROOT
+
+
+def choose_custom(split: Path | None, interocular: str | None, datasets: Sequence[str]) -> Choices:
+    """The choices for custom data. Raises UserError unless exactly one of the datasets is custom data."""
+    if split is None and interocular is None:
+        return NO_CHOICES
+    option = "--split" if split is not None else "--interocular"
+    if len(list(filter(is_custom, datasets))) != 1:
+        raise UserError(f"{option} goes with one --dataset of custom data, such as coco:FILE.json")
+    return Choices(None if split is None else Path(os.path.abspath(split.expanduser())), interocular)  # noqa: PTH100
 
 
 def choose_tasks(tasks: Sequence[str], suites: Sequence[str]) -> list[Task]:
@@ -47,7 +60,7 @@ def choose_tasks(tasks: Sequence[str], suites: Sequence[str]) -> list[Task]:
             raise unknown("suite", suite, SUITES)
     for task in tasks:
         if task not in TASKS:
-            raise unknown("task", task, TASKS)
+            raise not_registered(task)
     names = [task for suite in suites for task in SUITES[suite].tasks] + list(tasks)
     if not names:
         raise UserError(f"nothing to run: name a --suite ({', '.join(SUITES)}), a --task or a --dataset; see list")

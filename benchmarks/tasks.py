@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.errors import UserError
-from benchmarks.registry import DATASETS, Registry, is_custom, mini_counterpart, open_dataset
+from benchmarks.errors import UserError, unknown
+from benchmarks.registry import DATASETS, SOURCES, Registry, is_custom, mini_counterpart, open_dataset
 from datasets.base import SPLITS
 from leaderboard.suites import Suite
 from metrics.errors import MetricError
 from metrics.protocols import PROTOCOLS, expand
 
 if TYPE_CHECKING:
-    from datasets.base import DatasetCard, KeypointDataset
+    from datasets.base import Choices, DatasetCard, KeypointDataset
 
 Profile = Literal["mini", "paper"]
 OWNER = "benchmarks/tasks.py"
@@ -251,11 +251,30 @@ def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
     return Task(id=id, dataset=name, num_keypoints=num_keypoints, protocols=protocols_of(dataset.card))
 
 
-def options(task: Task) -> str:
-    """The options that name a task on a command line: '--task cub_001', or dataset and K for a task without a name."""
+def options(task: Task, choices: Choices) -> str:
+    """The options that name a task on a command line: '--task cub_001', or dataset, K and choices without a name."""
     if task.id in TASKS:
         return f"--task {task.id}"
-    return f"--dataset {quote(task.dataset)} --keypoints {task.num_keypoints}"
+    split = f" --split {quote(str(choices.split))}" if choices.split else ""
+    eyes = f" --interocular {quote(choices.interocular)}" if choices.interocular else ""
+    return f"--dataset {quote(task.dataset)} --keypoints {task.num_keypoints}{split}{eyes}"
+
+
+def made_with_dataset(name: str) -> tuple[str, int] | None:
+    """The dataset and K of the id of a task that ``--dataset`` makes, such as cub_001_k5; None for any other name."""
+    found = re.fullmatch(r"((?P<custom>[A-Za-z0-9]+)_.*_[0-9a-f]{6}|.+)_k(?P<count>\d+)", name)
+    if found and found["custom"] in SOURCES.entries:
+        return f"{found['custom']}:PATH", int(found["count"])
+    return (found[1], int(found["count"])) if found and found[1] in DATASETS.entries else None
+
+
+def not_registered(name: str) -> UserError:
+    """The error for an unknown task, with the options that name a task of ``--dataset``."""
+    if made := made_with_dataset(name):
+        return UserError(
+            f"task '{name}' is named by its dataset: write --dataset {made[0]} --keypoints {made[1]} in place of --task"
+        )
+    return unknown("task", name, TASKS)
 
 
 def plain_name(name: str) -> str:

@@ -95,6 +95,14 @@ class Sample:
     annotation: Annotation
 
 
+@dataclass(frozen=True)
+class Choices:
+    """The user's choices for custom data: the file of ``--split``, and the names of the two eyes, ``'NAME,NAME'``."""
+
+    split: Path | None = None
+    interocular: str | None = None
+
+
 class KeypointDataset(ABC):
     """Images with annotated landmarks in three splits: fit (labels unused), regress and test.
 
@@ -102,9 +110,14 @@ class KeypointDataset(ABC):
     """
 
     card: DatasetCard
+    choices = Choices()
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root
+
+    def choose(self, choices: Choices) -> None:
+        """Set the user's choices before anything is read. Raises DatasetError for a dataset that knows none."""
+        raise DatasetError(f"{type(self).__name__} states its own splits and eyes; leave out --split and --interocular")
 
     @abstractmethod
     def available(self) -> tuple[bool, str]:
@@ -124,6 +137,17 @@ class KeypointDataset(ABC):
 
         Raises DatasetError if the image cannot be decoded.
         """
+
+    def seen(self, name: Split) -> NDArray[np.float64] | None:
+        """The place (N, 4) of each image of a split in its photograph; None if the dataset does not know it.
+
+        Left, top, width and height are in widths and heights of the photograph.
+        """
+        return None
+
+    def photo_sizes(self, name: Split) -> NDArray[np.float64] | None:
+        """The width and height (N, 2) of the photograph of each image of a split; None if they are unknown."""
+        return None
 
     @abstractmethod
     def annotation(self, image_id: str) -> Annotation:

@@ -16,40 +16,33 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from datasets import limits
 from datasets.base import DatasetError
-from datasets.reading.custom import CustomDataset, Found, distinct_names
+from datasets.reading.coco_entries import (
+    Category,
+    Photo,
+    as_id,
+    box_entry,
+    by_id,
+    category_entry,
+    keypoints_entry,
+    known_id,
+    photo_entry,
+    read_document,
+)
+from datasets.reading.custom import CustomDataset, Found
+from datasets.reading.labels import Labels, LeftOut
+from datasets.reading.landmark_names import distinct_names
 from datasets.reading.lookup import advice, find_files
-from datasets.reading.questions import Labels, LeftOut
-from datasets.text import read_json, refuse_entry, shown
+from datasets.text import refuse_entry, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-LARGEST = 1e9
-Key = int | str
-Entries = dict[Key, dict[str, Any]]
-
-
-class Category(NamedTuple):
-    """An object category and the names of its keypoints."""
-
-    name: str
-    keypoints: tuple[str, ...]
-
-
-class Photo(NamedTuple):
-    """An image's normalised name, and its (width, height) or None if the json does not state it."""
-
-    name: str
-    size: tuple[int, int] | None
 
 
 class Sample(NamedTuple):
@@ -71,7 +64,8 @@ class Coco(CustomDataset):
     def find(self) -> Found:
         """Read the json. Raises DatasetError, naming the entry, if it is not in COCO's format."""
         left_out = LeftOut(self.source, "annotations")
-        samples, remarks = _framed(_samples(self.source, left_out), left_out)
+        document = read_document(self.source)
+        samples, remarks = _framed(_samples(self.source, document, left_out), left_out)
         left_out.check(len(samples))
         if not samples:
             found = "; ".join(left_out.remarks()) or "there are none"
@@ -82,7 +76,7 @@ class Coco(CustomDataset):
         samples.sort(key=lambda sample: (sample.photo.name, sample.annotation_id))
         names, points = _keypoints(self.source, samples)
         images = tuple(sample.photo.name for sample in samples)
-        several = Counter(images)
+        several, videos = Counter(images), [sample.photo.video for sample in samples]
         files = find_files(several, self._folders())
         labels = Labels(
             ids=tuple(
@@ -96,11 +90,14 @@ class Coco(CustomDataset):
             visible=points[..., 2] > 0,
             boxes=None if samples[0].box is None else np.array([sample.box for sample in samples]),
             stated=tuple(sample.photo.size for sample in samples),
+            videos=() if None in videos else tuple(map(str, videos)),
         )
         outside = sorted(name for name in several if name.startswith(("/", "../")))
         if outside:
             remarks += (f"images named by paths out of the json's folder: {len(outside)} (first {outside[0]})",)
-        return Found(names, labels, left_out, remarks)
+        listed = (entry.get("file_name") for entry in document["images"] if isinstance(entry, dict))
+        listed_names = tuple(posixpath.normpath(name) for name in listed if isinstance(name, str) and name)
+        return Found(names, labels, left_out, remarks, listed_names)
 
     def how_to_find(self, name: str) -> str:
         """Advice for a missing image of this name."""
@@ -116,32 +113,35 @@ def open_coco(path: str) -> Coco:
     return Coco(path)
 
 
-def _samples(path: Path, left_out: LeftOut) -> list[Sample]:
+def _samples(path: Path, document: dict[str, Any], left_out: LeftOut) -> list[Sample]:
     """The annotations with visible keypoints; others are counted."""
-    document = _read(path)
-    images, categories = _by_id(path, document, "images"), _by_id(path, document, "categories")
+    images, categories = by_id(path, document, "images"), by_id(path, document, "categories")
     names = Counter(
         posixpath.normpath(str(entry.get("file_name"))) for entry in images.values() if entry.get("file_name")
     )
     if names and names.most_common(1)[0][1] > 1:
         refuse_entry(path, "images", shown(names.most_common(1)[0][0]), "each file_name once", "")
-    samples, used = [], set()
-    category_of = cache(lambda key: _category(path, key, categories[key]))
-    photo_of = cache(lambda key: _photo(path, key, images[key]))
-    for key, entry in _by_id(path, document, "annotations", left_out).items():
+    samples, used, seen = [], set(), set()
+    category_of = cache(lambda key: category_entry(path, key, categories[key]))
+    photo_of = cache(lambda key: photo_entry(path, key, images[key]))
+    for key, entry in by_id(path, document, "annotations", left_out).items():
         where = f"annotation {key}"
         if entry.get("iscrowd"):
             left_out.add("crowds", where)
         elif not entry.get("keypoints"):
             left_out.add("annotations without keypoints", where)
         else:
-            used.add(_as_id(entry.get("image_id")))
+            used.add(as_id(entry.get("image_id")))
             with left_out.broken():
-                category = category_of(_known(path, f"{where}, category_id", entry.get("category_id"), categories))
-                points = _points(path, f"{where}, keypoints", entry["keypoints"], category)
-                photo = photo_of(_known(path, f"{where}, image_id", entry.get("image_id"), images))
-                if (points[:, 2] > 0).any():
-                    box = _box(path, f"{where}, bbox", entry.get("bbox"))
+                category = category_of(known_id(path, f"{where}, category_id", entry.get("category_id"), categories))
+                points = keypoints_entry(path, f"{where}, keypoints", entry["keypoints"], category)
+                photo = photo_of(known_id(path, f"{where}, image_id", entry.get("image_id"), images))
+                repeated = (photo, category, points.tobytes(), str(entry.get("bbox")))
+                if repeated in seen:
+                    left_out.add("annotations that repeat another of their image", where)
+                elif (points[:, 2] > 0).any():
+                    seen.add(repeated)
+                    box = box_entry(path, f"{where}, bbox", entry.get("bbox"))
                     samples.append(Sample(photo, str(key), category, points, box))
                 else:
                     left_out.add("annotations without visible keypoints", where)
@@ -168,65 +168,6 @@ def _framed(samples: list[Sample], left_out: LeftOut) -> tuple[list[Sample], tup
     return found, (remark,) if boxed else ()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if path.is_dir():
-        there = ", ".join(sorted(file.name for file in path.glob("*.json"))[:4]) or "there is none"
-        raise DatasetError(f"{path} is a folder, expected a COCO-keypoints json; name the json in it ({there})")
-    document = read_json(path, "a COCO-keypoints json")
-    if not isinstance(document, dict):
-        got, expected = f"a {type(document).__name__}", "an object with images, annotations and categories"
-        refuse_entry(path, "the file", got, expected, "")
-    return document
-
-
-def _as_id(value: Any) -> Any:
-    """A valid id, with a whole float as integer; None for any other value."""
-    if type(value) is float and value.is_integer():
-        return int(value)
-    return value if type(value) in (int, str) else None
-
-
-def _by_id(path: Path, document: dict[str, Any], key: str, left_out: LeftOut | None = None) -> Entries:
-    """The entries of a list by id; an entry without an id is refused, or counted as broken if ``left_out`` is given."""
-    entries = document.get(key)
-    if not isinstance(entries, list):
-        refuse_entry(path, key, shown(entries), "a list", "")
-    found: Entries = {}
-    for index, entry in enumerate(entries):
-        where = f"{key}[{index}]"
-        with left_out.broken() if left_out else nullcontext():
-            if not isinstance(entry, dict):
-                refuse_entry(path, where, shown(entry), "an object", "")
-            number = _as_id(entry.get("id"))
-            if number is None:
-                refuse_entry(path, f"{where}, id", shown(entry.get("id")), "a whole number or text", "")
-            if number in found:
-                refuse_entry(path, f"{where}, id", shown(number), f"an id that no other of {key} has", "")
-            found[number] = entry
-    return found
-
-
-def _known(path: Path, where: str, value: Any, known: Entries) -> Key:
-    """The id of an existing entry. Raises DatasetError for any other value."""
-    key = _as_id(value)
-    if key is None or key not in known:
-        kinds = sorted({"numbers" if isinstance(each, int) else "text" for each in known})
-        there = (
-            f"one of the {len(known)} ids there are, which are {' and '.join(kinds)}"
-            if known
-            else "none, as there is no id"
-        )
-        refuse_entry(path, where, shown(value), there, "")
-    return key
-
-
-def _category(path: Path, key: Key, entry: dict[str, Any]) -> Category:
-    names = entry.get("keypoints") or []
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        refuse_entry(path, f"category {key}, keypoints", shown(names), "a list of names", "")
-    return Category(str(entry.get("name", key)), tuple(names))
-
-
 def _keypoints(path: Path, samples: list[Sample]) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """The names that the categories of all samples share, and keypoints (N, L, 3) in their order."""
     first, *others = sorted({sample.category for sample in samples})
@@ -239,52 +180,3 @@ def _keypoints(path: Path, samples: list[Sample]) -> tuple[tuple[str, ...], NDAr
             )
     columns = {category: [category.keypoints.index(name) for name in names] for category in (first, *others)}
     return names, np.stack([sample.points[columns[sample.category]] for sample in samples])
-
-
-def _photo(path: Path, key: Key, entry: dict[str, Any]) -> Photo:
-    where = f"image {key}"
-    name, stated = entry.get("file_name"), [entry.get("width"), entry.get("height")]
-    if isinstance(name, str) and len(name) > limits.NAME:
-        refuse_entry(path, f"{where}, file_name", f"{len(name)} characters", f"at most {limits.NAME}", "")
-    if not isinstance(name, str) or not name:
-        refuse_entry(path, f"{where}, file_name", shown(name), "the name of a file", "")
-    name = posixpath.normpath(name)
-    if stated == [None, None]:
-        return Photo(name, None)
-    width, height = _numbers(path, f"{where}, width and height", stated, 2, "width, height").tolist()
-    if min(width, height) < 1 or width % 1 or height % 1:
-        refuse_entry(path, f"{where}, width and height", shown(stated), "whole numbers above 0", "")
-    return Photo(name, (int(width), int(height)))
-
-
-def _points(path: Path, where: str, values: Any, category: Category) -> NDArray[np.float64]:
-    """Keypoints (L, 3) as x, y, v."""
-    count = len(category.keypoints)
-    if not count:
-        got = f"{len(values)} values" if isinstance(values, list) else shown(values)
-        refuse_entry(path, where, got, f"none, as category '{category.name}' names no keypoints", "")
-    numbers = _numbers(path, where, values, 3 * count, f"x, y, v for each of '{category.name}': {count} keypoints")
-    wrong = [v for v in values[2::3] if v not in (0, 1, 2)]
-    if wrong:
-        refuse_entry(path, where, f"v = {wrong[0]:g}", "v of 0, 1 or 2", "")
-    return numbers.reshape(count, 3)
-
-
-def _box(path: Path, where: str, stated: Any) -> NDArray[np.float64] | None:
-    """The box; None if it is missing or has no area."""
-    if stated in (None, []):
-        return None
-    box = _numbers(path, where, stated, 4, "x, y, width, height")
-    if min(box[2:]) < 0:
-        refuse_entry(path, where, shown(stated), "width and height of at least 0", "")
-    return box if min(box[2:]) > 0 else None
-
-
-def _numbers(path: Path, where: str, values: Any, count: int, meaning: str) -> NDArray[np.float64]:
-    if not isinstance(values, list) or len(values) != count:
-        got = f"{len(values)} values" if isinstance(values, list) else shown(values)
-        refuse_entry(path, where, got, f"{count} numbers ({meaning})", "")
-    wrong = [value for value in values if type(value) not in (int, float) or not -LARGEST < value < LARGEST]
-    if wrong:
-        refuse_entry(path, where, shown(wrong[0]), f"numbers below {LARGEST:g}", "")
-    return np.array(values, dtype=np.float64)

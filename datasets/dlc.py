@@ -23,13 +23,15 @@ import numpy as np
 
 from datasets import limits
 from datasets.base import DatasetError
-from datasets.reading.custom import CustomDataset, Found, distinct_names
-from datasets.reading.questions import Labels, LeftOut
+from datasets.reading.custom import CustomDataset, Found
+from datasets.reading.labels import Labels, LeftOut
+from datasets.reading.landmark_names import distinct_names
 from datasets.text import read_lines, refuse_entry, shown
 
 CSV = "CollectedData_*.csv"
 H5 = "CollectedData_*.h5"
 HEADING = ("scorer", "bodyparts", "coords")
+NOTHING = ("", "none", "null", "na", "n/a")  # cells of parts that are not labelled, beside nan
 _CORRECT = "correct it"
 
 
@@ -62,10 +64,12 @@ class DeepLabCut(CustomDataset):
         paths = self._csvs()
         left_out = LeftOut(self.source, "lines")
         names: list[str] = []
+        listed: list[str] = []
         frames: list[Frame] = []
         counts: Counter[str] = Counter()
         for path in paths:
-            parts, labelled = read_labels(path, left_out)
+            parts, labelled, images = read_labels(path, left_out)
+            listed += images
             if names and not set(parts) & set(names):
                 refuse_entry(path, "line 2", ", ".join(parts), f"bodyparts of {paths[0]}: {', '.join(names)}", "")
             names = list(dict.fromkeys([*names, *parts]))
@@ -94,7 +98,7 @@ class DeepLabCut(CustomDataset):
         unlabelled = sorted(folder.name for folder in self._videos() if not any(folder.glob(CSV)))
         if unlabelled:
             remarks.append(f"left out: folders without {CSV}: {len(unlabelled)} (first {unlabelled[0]})")
-        return Found(tuple(names), labels, left_out, tuple(remarks))
+        return Found(tuple(names), labels, left_out, tuple(remarks), tuple(listed))
 
     def how_to_find(self, name: str) -> str:
         """Advice for a missing frame."""
@@ -133,8 +137,8 @@ def open_dlc(path: str) -> DeepLabCut:
     return DeepLabCut(named.parent if named.is_file() and (named.match("config.y*ml") or labels) else path)
 
 
-def read_labels(path: Path, left_out: LeftOut) -> tuple[tuple[str, ...], list[Frame]]:
-    """The parts' names and the labelled frames of one csv. Raises DatasetError naming the line."""
+def read_labels(path: Path, left_out: LeftOut) -> tuple[tuple[str, ...], list[Frame], list[str]]:
+    """The parts' names, the labelled frames, and all frames' names, of one csv. Raises DatasetError naming the line."""
     try:
         rows = list(csv.reader(read_lines(path)))
     except csv.Error as error:
@@ -169,7 +173,7 @@ def read_labels(path: Path, left_out: LeftOut) -> tuple[tuple[str, ...], list[Fr
         )
         for file, place, points in found
     ]
-    return names, frames
+    return names, frames, [f"{path.parent.name}/{name}" for name in sorted(lines)]
 
 
 def _heading(path: Path, rows: list[list[str]]) -> Heading:
@@ -226,9 +230,14 @@ def _one_animal(
 def _point(path: Path, place: str, part: str, x: str, y: str) -> tuple[float, float]:
     """x and y in pixels; NaN if the cells are empty."""
     try:
-        point = float(x.strip() or "nan"), float(y.strip() or "nan")
+        point = _number(x), _number(y)
     except ValueError:
         point = math.inf, math.inf
     if any(map(math.isinf, point)) or math.isnan(point[0]) != math.isnan(point[1]):
         refuse_entry(path, place, shown(f"{part} {x}, {y}"), "two numbers, or two empty cells", _CORRECT)
     return point
+
+
+def _number(cell: str) -> float:
+    """The number in a cell; NaN if it is empty. Raises ValueError for other text."""
+    return math.nan if cell.strip().lower() in NOTHING else float(cell)

@@ -9,14 +9,16 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from datasets.base import DatasetError, Split
+from datasets.base import DatasetError
 from datasets.reading.custom import CustomDataset, Found
-from datasets.reading.questions import Labels, LeftOut
+from datasets.reading.labels import Labels, LeftOut
+from datasets.reading.splits import Sides
 
 SUFFIXES = (
     *(".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm"),
@@ -53,10 +55,12 @@ class Folder(CustomDataset):
         labels = Labels(names, names, names, paths, points, visible, boxes=None, stated=(None,) * count)
         return Found((), labels, LeftOut(self.source, "images"), tuple(remarks))
 
-    def splits(self, labels: Labels) -> tuple[tuple[str, ...], dict[Split, range], tuple[str, ...]]:  # type: ignore[override]
-        """Every image is its own group, and is in the splits fit and test."""
+    def splits(self, labels: Labels, listed: Sequence[str]) -> Sides:
+        """Every image is its own group, and is in the splits fit and test. Raises DatasetError for a split file."""
+        if self.choices.split is not None:
+            raise DatasetError(f"{self.source}: images without landmarks are not tested; leave out --split")
         everything = range(len(labels.ids))
-        return labels.ids, {"fit": everything, "regress": range(0), "test": everything}, ()
+        return Sides(labels.ids, {"fit": everything, "regress": range(0), "test": everything}, ())
 
 
 def walk(source: Path, remarks: list[str]) -> dict[str, Path]:
@@ -67,6 +71,7 @@ def walk(source: Path, remarks: list[str]) -> dict[str, Path]:
     """
     files: dict[str, Path] = {}
     seen: set[str] = set()
+    hidden: list[str] = []
     closed: list[OSError] = []
     for place, folders, names in os.walk(source, followlinks=True, onerror=closed.append):
         here, real = Path(place), os.path.realpath(place)
@@ -81,9 +86,15 @@ def walk(source: Path, remarks: list[str]) -> dict[str, Path]:
             folder, first = here.relative_to(source), min(written)
             remarks.append(f"left out: folders that runs have written in {folder}: {len(written)} (first {first})")
         folders[:] = sorted(name for name in folders if name[0] != "." and name not in written)
+        hidden += [name for name in names if name[0] == "." and name.lower().endswith(SUFFIXES)]
         files |= {(here / name).relative_to(source).as_posix(): here / name for name in names if name[0] != "."}
     if closed:
         remarks.append(f"left out: folders that cannot be opened: {len(closed)} (first {closed[0].filename})")
+    if hidden:
+        remarks.append(f"left out: hidden images: {len(hidden)} (first {min(hidden)})")
+    nowhere = sorted(name for name, path in files.items() if not path.is_file())
+    if nowhere:
+        remarks.append(f"left out: links to nothing, and what is no file: {len(nowhere)} (first {nowhere[0]})")
     return {name: path for name, path in files.items() if path.is_file()}
 
 

@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from statistics import fmean
 from typing import Any
 
 from leaderboard.ablations import change, description, full_key, with_ablations, without_ablations
+from leaderboard.image_errors import ErrorsOf, image_errors
 from leaderboard.intervals import half_width, range_of_two
 from leaderboard.origins import origin_of
 from leaderboard.published import belongs
@@ -28,6 +30,7 @@ def measured_rows(
     profile: str,
     protocol: str | None = None,
     ablations: bool = False,
+    errors: ErrorsOf | None = None,
 ) -> list[Row]:
     """Rows of the kinds 'trained' and 'scored' for the tasks, in their order; see ``leaderboard.tables.rows``.
 
@@ -56,7 +59,7 @@ def measured_rows(
             latest = [*seeds.values()][-1]
             together = [record for record in seeds.values() if _made_on(record) == _made_on(latest)]
             beside = full.get(full_key(latest), {}) if latest.variant else {}
-            table.extend(_cell_rows(labels[group], together, protocol, beside))
+            table.extend(_cell_rows(labels[group], together, protocol, beside, errors))
     return table
 
 
@@ -110,14 +113,17 @@ def _short(value: Any) -> Any:
 
 
 def _cell_rows(
-    label: str, group: Sequence[ResultRecord], protocol: str | None, full: Mapping[int, ResultRecord]
+    label: str,
+    group: Sequence[ResultRecord],
+    protocol: str | None,
+    full: Mapping[int, ResultRecord],
+    errors: ErrorsOf | None,
 ) -> list[Row]:
     """One row per chosen protocol of the finished seeds, or one row for a cell that failed.
 
-    For an ablation ``full`` has the records of the full method by seed.
+    For an ablation ``full`` has the records of the full method by seed. ``errors`` reads the errors per image.
     """
     done = [record for record in group if record.status == "done"]
-    failures = [record.failure.message for record in group if record.failure is not None]
     first = group[0]
     common = Row(
         method=first.method,
@@ -132,21 +138,32 @@ def _cell_rows(
         limit=first.n_images_limit,
         seeds=len(done),
         failed_seeds=len(group) - len(done),
-        failure=failures[0] if failures else None,
+        failure=next((record.failure.message for record in group if record.failure is not None), None),
         seconds=fmean(sum(record.seconds.values()) for record in done) if done and first.seconds else None,
         **description(first),
     )
     if not done:
         return [common]
-    by_protocol: dict[str, dict[int, ScoreRecord]] = {}
+    own = {record.seed: record for record in done}
+    return [
+        replace(
+            common,
+            **_over_seeds(scores),
+            **change(name, done, full),
+            commits=[origin_of(own[seed]) for seed in scores],
+            images=errors and partial(image_errors, {seed: own[seed] for seed in scores}, name, errors),
+        )
+        for name, scores in _by_protocol(done, protocol).items()
+    ]
+
+
+def _by_protocol(done: Sequence[ResultRecord], protocol: str | None) -> dict[str, dict[int, ScoreRecord]]:
+    """The chosen scores of finished seeds, by protocol and seed."""
+    found: dict[str, dict[int, ScoreRecord]] = {}
     for record in done:
         for score in _chosen(record.scores, protocol):
-            by_protocol.setdefault(score.protocol, {})[record.seed] = score
-    origins = {record.seed: origin_of(record) for record in done}
-    return [
-        replace(common, **_over_seeds(scores), **change(name, done, full), commits=[origins[seed] for seed in scores])
-        for name, scores in by_protocol.items()
-    ]
+            found.setdefault(score.protocol, {})[record.seed] = score
+    return found
 
 
 def _chosen(scores: Sequence[ScoreRecord], protocol: str | None) -> Sequence[ScoreRecord]:

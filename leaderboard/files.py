@@ -2,27 +2,58 @@
 
 from __future__ import annotations
 
+import errno
+import glob
+import hashlib
 import os
+import platform
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from leaderboard.errors import LeaderboardError
+
+DAY = 24 * 3600.0
+FULL = {  # reasons of a write to an open file, which OSError does not name
+    errno.ENOSPC: "make room",
+    errno.EDQUOT: "make room",
+    errno.EFBIG: "raise the limit on the size of files",
+}
+_CURES = FULL | {
+    errno.EROFS: "make it writable",
+    errno.EACCES: "make it writable",
+    errno.EPERM: "make it writable",
+}
+
+
+def cannot_write(path: Path, error: OSError) -> str:
+    """One line that names the file, the reason why it cannot be written, and the cure."""
+    reason = os.strerror(error.errno) if error.errno else str(error)  # pyarrow's own text repeats it
+    cure = _CURES.get(error.errno or 0, "name another place or mend this one")
+    return f"cannot write {path}: {reason}; {cure}, then run the same command again"
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A new path beside ``path`` to write to; on success the file is flushed to disk and takes the place of ``path``.
 
-    The folders above are made. On an exception the new file is removed and ``path`` stays as it was.
+    The folders above are made, and new files that killed processes left beside ``path`` are removed. On an exception
+    the new file is removed and ``path`` stays as it was. Raises OSError, with a file name, if writing fails.
     """
     partial = _beside(path, "partial")
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path)
         yield partial
         _flush(partial)
         partial.replace(path)
+    except OSError as error:
+        if error.filename is None and error.errno:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+        raise
     finally:
         _remove(partial)
 
@@ -33,7 +64,7 @@ def write_atomically(path: Path, text: str) -> None:
         with replacing(path) as partial:
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise LeaderboardError(f"cannot write {path}: {error.strerror or error}") from error
+        raise LeaderboardError(cannot_write(path, error)) from error
 
 
 def write_together(texts: Mapping[Path, str]) -> None:
@@ -50,6 +81,7 @@ def write_together(texts: Mapping[Path, str]) -> None:
                 for kind in ("partial", "old"):
                     leftovers.callback(_remove, _beside(path, kind))
                 path.parent.mkdir(parents=True, exist_ok=True)
+                _sweep(path)
                 _beside(path, "partial").write_text(text, encoding="utf-8")
                 _flush(_beside(path, "partial"))
                 if path.exists():
@@ -65,6 +97,58 @@ def write_together(texts: Mapping[Path, str]) -> None:
             raise
 
 
+def this_process() -> str:
+    """A name of this process without dots, for temporary files: machine, process id and start time."""
+    number = os.getpid()
+    return f"{_machine()}-{number}-{_started(number)}"
+
+
+def is_abandoned(path: Path, process: str) -> bool:
+    """Whether nobody works on a temporary file or folder any more.
+
+    ``process`` is the name that its maker had (``this_process``). On this machine the path is abandoned as soon as that
+    process has ended; elsewhere, and where the name tells nothing, once the path was not changed for a day.
+    """
+    machine, _, rest = process.partition("-")
+    number, _, started = rest.partition("-")
+    if machine == _machine() and number.isdecimal() and started:
+        return _has_ended(int(number), started)
+    try:
+        return time.time() - path.lstat().st_mtime > DAY
+    except OSError:
+        return False
+
+
+def _has_ended(number: int, started: str) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False  # another user's process, or no process id
+    return _started(number) not in (started, "")  # another process may have the same id later
+
+
+def _started(number: int) -> str:
+    """The start time of a process, in the kernel's unit; '' where it is unknown, 'ended' for a zombie."""
+    try:
+        state, *fields = Path(f"/proc/{number}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+        return "ended" if state in "ZX" else fields[18]
+    except (OSError, IndexError, ValueError):
+        return ""
+
+
+@cache
+def _machine() -> str:
+    """Eight digits for this machine since it was started, and for the container whose process ids count."""
+    parts = [platform.node()]
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
+    with suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
+
+
 def _restore(path: Path) -> None:
     """Give a file the content that it had; remove it if it was not there."""
     old = _beside(path, "old")
@@ -78,7 +162,15 @@ def _restore(path: Path) -> None:
 
 
 def _beside(path: Path, kind: str) -> Path:
-    return path.with_name(f".{path.name}.{os.getpid()}.{kind}")
+    return path.with_name(f".{path.name}.{this_process()}.{kind}")
+
+
+def _sweep(path: Path) -> None:
+    """Remove the temporary files beside a file that nobody works on any more."""
+    for kind in ("partial", "old"):
+        for each in path.parent.glob(f".{glob.escape(path.name)}.*.{kind}"):
+            if is_abandoned(each, each.name.split(".")[-2]):
+                _remove(each)
 
 
 def _flush(path: Path) -> None:

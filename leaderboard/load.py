@@ -12,12 +12,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from leaderboard.digests import ChangedError, check_digest, content_digest, sealed
 from leaderboard.errors import LeaderboardError
 from leaderboard.files import write_atomically
 from leaderboard.records import SCHEMA_VERSION, ResultRecord
 from leaderboard.text import fault, printable
 
 RESULTS = Path(__file__).parent / "results"
+CURE = "run it again with the command that made it, or remove the cell's folder"
 LABEL = 1000  # characters of a name in a record: labels hold settings, such as names of files
 NESTING = 50  # lists and objects within each other in a record
 LARGEST = 1 << 25  # bytes of a file of records
@@ -25,14 +27,16 @@ DIGITS = 8  # significant digits in a committed list; tables print five at most
 _FOLDERS = re.compile(r"""(?<![\w.:/])~?/(?:[^\s,;()'"\]/]+/)*(?=[^\s/])""")  # the folders of an absolute path
 
 
-def _to_stderr(line: str) -> None:
+def to_stderr(line: str) -> None:
+    """Print a line on stderr."""
     print(line, file=sys.stderr)
 
 
-def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> list[ResultRecord]:
-    """Records of ``runs_dir/cells/*/result.json``, sorted by path; ``warn`` gets a line for each unreadable one.
+def load_records(runs_dir: Path, warn: Callable[[str], None] = to_stderr) -> list[ResultRecord]:
+    """Records of ``runs_dir/cells/*/result.json``, sorted by path; ``warn`` gets a line for each one left out.
 
-    Raises LeaderboardError if there is no folder ``cells``, and for a record of a newer schema_version.
+    A record is left out if it is unreadable, was changed after it was written, or belongs to another cell than its
+    folder. Raises LeaderboardError if there is no folder ``cells``, and for a record of a newer schema_version.
     """
     cells = runs_dir / "cells"
     if not cells.is_dir():
@@ -43,10 +47,24 @@ def load_records(runs_dir: Path, warn: Callable[[str], None] = _to_stderr) -> li
     records = []
     for path in sorted(cells.glob("*/result.json")):
         try:
-            records.append(_record(json.loads(_text(path)), path))
+            records.append(read_record(path))
+        except ChangedError as error:
+            warn(printable(f"left out {path.parent}: {path.name} {error}; {CURE}"))
         except (OSError, ValueError, RecursionError, MemoryError) as error:
             warn(printable(f"skipped {path}: not a readable record ({_first_line(error)})"))
     return records
+
+
+def read_record(path: Path) -> ResultRecord:
+    """Read the record of a cell, ``cells/<cell id>/result.json``.
+
+    Raises ChangedError if it was changed after it was written or belongs to another cell, OSError, ValueError,
+    RecursionError or MemoryError if it cannot be read, and LeaderboardError for a newer schema_version.
+    """
+    record = _record(json.loads(_text(path)), path)
+    if record.digest is not None and record.cell_id != path.parent.name:
+        raise ChangedError(f"is the record of another cell, {record.cell_id}")
+    return record
 
 
 def load_results(
@@ -55,7 +73,8 @@ def load_results(
     """Records of the committed lists ``folder/<name>.json`` (default: of all lists), each cell once.
 
     ``texts`` holds the content of lists that are about to be written; it is read instead of these files. Raises
-    LeaderboardError for a file that is no list of records, and for a newer schema_version.
+    LeaderboardError for a file that is no list of records, a record that was changed after it was written, and a newer
+    schema_version.
     """
     records, texts = {}, texts or {}
     paths = {*folder.glob(f"{name}.json"), *(path for path in texts if path.match(f"{name}.json"))}
@@ -64,6 +83,9 @@ def load_results(
             for entry in json.loads(texts[path] if path in texts else _text(path)):
                 record = _record(entry, path)
                 records[record.cell_id] = record
+        except ChangedError as error:
+            text = f"{path}: the record of {entry['cell_id']} {error}; restore the file, such as with git checkout"
+            raise LeaderboardError(printable(text)) from error
         except (OSError, TypeError, ValueError, RecursionError, MemoryError) as error:
             raise LeaderboardError(f"{path} is not a list of records ({_first_line(error)}); write it anew") from error
     return list(records.values())
@@ -78,8 +100,9 @@ def list_text(records: Iterable[ResultRecord]) -> str:
     """The text of a committed list: one record per line, sorted by cell id.
 
     Command lines, tracebacks and the folders of absolute paths are left out, because they describe one machine. To keep
-    the lists small, numbers are rounded to ``DIGITS`` significant digits and only the first score, the headline, keeps
-    its errors per landmark. The records of the run directory stay complete.
+    the lists small, numbers are rounded to ``DIGITS`` significant digits, only the first score, the headline, keeps its
+    errors per landmark, and the digests of files are left out. A record with a digest gets that of its shorter form.
+    The records of the run directory stay complete.
     """
     found = sorted(records, key=lambda record: record.cell_id)
     lines = [
@@ -90,19 +113,23 @@ def list_text(records: Iterable[ResultRecord]) -> str:
 
 
 def as_committed(record: ResultRecord) -> ResultRecord:
-    """The record that a committed list gives back."""
-    return ResultRecord.model_validate(_committed(record))
+    """The record that a committed list gives back, with a digest."""
+    return ResultRecord.model_validate(_committed(sealed(record)))
 
 
 def _committed(record: ResultRecord) -> Any:
-    plain = record.model_dump(mode="json", exclude={"provenance": {"argv"}, "failure": {"traceback"}})
+    left_out: Any = {"provenance": {"argv"}, "failure": {"traceback"}, "digests": True, "digest": True}
+    plain = record.model_dump(mode="json", exclude=left_out)
     if plain["saw_landmarks"] is None:  # a record of an older schema stays as it is
         del plain["saw_landmarks"]
     if plain["failure"]:
         plain["failure"]["traceback"] = ""
     for score in plain["scores"][1:]:
         score["per_landmark"] = []
-    return _shortened(plain)
+    plain = _shortened(plain)
+    if record.digest is not None:
+        plain["digest"] = content_digest(ResultRecord.model_validate(plain))
+    return plain
 
 
 def _shortened(plain: Any) -> Any:
@@ -134,6 +161,7 @@ def _record(entry: Any, path: Path) -> ResultRecord:
     for name, text in _names(record):
         if text and (reason := fault(text, LABEL)):
             raise ValueError(f"{name} {reason}")
+    check_digest(record)
     return record
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from leaderboard.intervals import NOTHING_VARIES
@@ -47,18 +47,18 @@ def to_markdown(rows: Sequence[Row], title: str = "") -> str:
 
 def _measured_table(rows: Sequence[Row]) -> str:
     columns = _columns(rows)
-    best = {column: _best(rows, column) for column in columns}
+    best = {column: best_rows(rows, column) for column in columns}
     changed = any(row.variant for row in rows)
     header = ["method", *_headings(rows, columns, changed), "seeds", "seconds a task"]
     lines = []
     for name, group in groups(rows).items():
         if name and group:
             lines.append([f"*{name}*"] + [""] * (len(header) - 1))
-        lines += [_measured_line(label, rows, best, changed) for label in _ranked_labels(group, rows, columns)]
+        lines += [_measured_line(label, rows, best, changed) for label in _ranked_labels(group, rows, best)]
     table = grid(header, lines)
     notes = dict.fromkeys(markdown(row.note) for row in rows if row.note)
     origins = [line] if (line := table_line(rows)) else []
-    return "\n\n".join([table, "  \n".join(["Best measured value in bold.", *legend(table), *notes, *origins])])
+    return "\n\n".join([table, "  \n".join([_bold(rows, best), *legend(table), *_compared(rows), *notes, *origins])])
 
 
 def groups(rows: Sequence[AnyRow]) -> dict[str, list[AnyRow]]:
@@ -75,10 +75,11 @@ def legend(table: str) -> list[str]:
 
 
 def _headings(rows: Sequence[Row], columns: Sequence[Column], changed: bool) -> list[str]:
-    """The headings of the columns; in a table of ablations each is followed by 'change'."""
+    """The headings of the columns; each is followed by 'change' in a table of ablations, 'difference' if asked."""
     found = []
     for column in columns:
         found += [_heading(rows, column), "change"][: 1 + changed]
+        found += ["difference"] * any(row.against is not None for row in rows)
     return found
 
 
@@ -126,29 +127,67 @@ def comparable(row: Row) -> bool:
     return row.limit is None and not row.outdated and not row.supervised and not constant
 
 
-def _best(rows: Sequence[Row], column: Column) -> str:
-    """The best value of a column as printed, so that equal printed values are all bold."""
+def best_rows(rows: Sequence[Row], column: Column) -> dict[str, bool]:
+    """The rows of a column that are bold, by their labels; the value says whether the row ties with the best by test.
+
+    These are the best one, all that print the same value, and all that cannot be told from it image by image.
+    """
     ranked = _ordered(rows, column)
-    return value_text(ranked[0].protocol, known(ranked[0].value), DECIMALS) if ranked else ""
+    printed = {shown(row): value_text(row.protocol, known(row.value), DECIMALS) for row in ranked}
+    bold = {label: False for label, value in printed.items() if value == printed[shown(ranked[0])]}
+    found = [(row, row.images()) for row in ranked if row.images is not None] if len(ranked) > 1 else []
+    paired = [(row, images) for row, images in found if images is not None]
+    if len(paired) > 1 and paired[0][0] is ranked[0]:
+        from leaderboard.paired import best_and_ties, same_images
+
+        alike = [(row, images) for row, images in paired if same_images(images, paired[0][1])]
+        values = [known(row.value) for row, _ in alike]
+        ties = best_and_ties([images for _, images in alike], values, bool(ranked[0].higher_is_better))
+        bold |= {shown(alike[index][0]): True for index in ties}
+    return bold
 
 
-def _ranked_labels(group: Sequence[Row], rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:
-    """Labels of a group, sorted by mean rank over the columns of all rows; a missing value has the last rank."""
+def _bold(rows: Sequence[Row], best: Mapping[Column, Mapping[str, bool]]) -> str:
+    """The line that explains bold values."""
+    if not any(any(found.values()) for found in best.values()):
+        return "Best measured value in bold."
+    return (
+        "In bold: the best measured value of a column, and all that cannot be told from it on the same images (paired "
+        "by image, 5 % of false differences per column by Holm's method); these share the first rank."
+    )
+
+
+def _compared(rows: Sequence[Row]) -> list[str]:
+    """The line that explains the columns of differences, if there are any."""
+    labels = dict.fromkeys(row.against_method for row in rows if row.against_method is not None)
+    return [f"difference: from {markdown(label)} on the same test images, with its 95 % interval" for label in labels]
+
+
+def _ranked_labels(group: Sequence[Row], rows: Sequence[Row], best: Mapping[Column, Mapping[str, bool]]) -> list[str]:
+    """Labels of a group, sorted by mean rank over the columns of all rows; a missing value has the last rank.
+
+    Rows that tie with the best share its rank.
+    """
     labels = list(dict.fromkeys(shown(row) for row in group))
     places, last = dict.fromkeys(labels, 0), len({shown(row) for row in rows})
-    for column in columns:
+    for column, bold in best.items():
         ordered = [shown(row) for row in _ordered(rows, column)]
         for label in labels:
-            places[label] += ordered.index(label) if label in ordered else last
+            place = ordered.index(label) if label in ordered else last
+            places[label] += 0 if bold.get(label) else place
     return sorted(labels, key=lambda label: (places[label], label))
 
 
-def _measured_line(label: str, rows: Sequence[Row], best: dict[Column, str], changed: bool) -> list[str]:
+def _measured_line(
+    label: str, rows: Sequence[Row], best: Mapping[Column, Mapping[str, bool]], changed: bool
+) -> list[str]:
     own = [row for row in rows if shown(row) == label]
+    compared = any(row.against is not None for row in rows)
     values = []
     for column in best:
         row = _cell_of(own, column)
         values += [_measured_cell(row, best[column]), change_text(row)][: 1 + changed]
+        values += [against_text(row)] * compared
     seconds = [row.seconds for row in own if row.seconds is not None]
     return [markdown(label), *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
 
@@ -159,13 +198,13 @@ def seeds_text(rows: Sequence[Row] | Sequence[PairRow]) -> str:
     return f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
 
 
-def _measured_cell(row: Row | None, best: str) -> str:
+def _measured_cell(row: Row | None, best: Mapping[str, bool]) -> str:
     if row is None:
         return MISSING
     if row.status == "failed":
         return "failed"
     value = value_text(row.protocol, known(row.value), DECIMALS)
-    if value == best and comparable(row):
+    if shown(row) in best and comparable(row):
         value = f"**{value}**"
     marks = "†" * bool(row.rank_deficient) + "‡" * bool(row.failed_seeds) + "§" * bool(row.outdated)
     seeds = None if row.seeds_low is None or row.seeds_high is None else (row.seeds_low, row.seeds_high)
@@ -191,6 +230,15 @@ def change_text(row: Row | None) -> str:
     if row.change_low is None or row.change_high is None:
         return change
     return f"{change} ±{(row.change_high - row.change_low) / 2:.{_decimals(row)}f}"
+
+
+def against_text(row: Row | None) -> str:
+    """The paired difference of a row with its interval; '' if there is none."""
+    if row is None or row.against is None:
+        return ""
+    low, high, digits = row.against_low, row.against_high, _decimals(row)
+    interval = NO_INTERVAL if low is None or high is None else f"({low:+.{digits}f} to {high:+.{digits}f})"
+    return f"{row.against:+.{digits}f} {interval}"
 
 
 def _reported_table(rows: Sequence[Row]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaderboard.load import as_committed, list_text
-from leaderboard.records import ResultRecord
+from leaderboard.records import SCHEMA_VERSION, ResultRecord
 from leaderboard.row_kinds import kind_of
 
 
@@ -41,8 +41,8 @@ def merge(old: Sequence[ResultRecord], new: Iterable[ResultRecord], replace: boo
         latest = [*(each for each in latest if not same_cell(each, record)), record]
     matches = [_matches(record, old) for record in latest]
     gone = {record.cell_id for found in matches for record in found}
-    texts = {list_text([record]) for record in latest}
-    unchanged = sum(list_text([record]) in texts for record in old if record.cell_id in gone)
+    texts = set(map(_text, latest))
+    unchanged = sum(_text(record) in texts for record in old if record.cell_id in gone)
     others = [record for record in old if record.cell_id not in gone]
     return Merged(
         records=(*latest, *([] if replace else others)),
@@ -95,6 +95,11 @@ def _settings(record: ResultRecord) -> dict[str, Any]:
 
 def _agree(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return all(one[name] == other[name] for name in one.keys() & other.keys())
+
+
+def _text(record: ResultRecord) -> str:
+    """A record's line in a list, without the digest, which lists of older versions lack."""
+    return list_text([record.model_copy(update={"schema_version": SCHEMA_VERSION, "digest": None})])
 
 
 def _date(record: ResultRecord) -> tuple[str, str]:

@@ -8,15 +8,17 @@ and a note if it cannot be compared with a measured value.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from leaderboard.literature import systems
+from leaderboard.literature import UNKNOWN, systems
 from leaderboard.rows import Row
 
 PUBLISHED = Path(__file__).parent / "published.csv"
 AS_PRINTED = "as printed"
 
+_REFERENCE = re.compile(r"\[\d+\]$")
 _COMPARISON_TABLES = ("1", "2", "3", "5", "text")
 _ABLATION_TABLES = ("4",)
 _HIGHER_IS_BETTER = ("PCK%",)
@@ -26,12 +28,19 @@ def published_facts() -> list[dict[str, str]]:
     """The lines of ``published.csv`` as dictionaries.
 
     table, supervision, K, metric, value and note are as in the papers. system is the id of a card in
-    ``literature.toml``, label the method's name in tables, task a task's id. protocol is the one that made the value
+    ``literature.toml``, label the method's name in tables, with the year in place of a number of the paper's
+    bibliography, and task a task's id. protocol is the one that made the value
     (or 'as printed') and unit its unit. basis says how that is known: code (the code that made it was read), reproduced
     (its formula gives the printed digits), inferred or unknown. differs says what makes the value not comparable.
     """
     with PUBLISHED.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+        return [{**fact, "label": _with_year(fact)} for fact in csv.DictReader(file)]
+
+
+def _with_year(fact: dict[str, str]) -> str:
+    """The label with the year of the system in place of a number such as [13]."""
+    year = systems()[fact["system"]].year
+    return _REFERENCE.sub("" if year == UNKNOWN else f"({year})", fact["label"]).rstrip()
 
 
 def saw_landmarks(fact: dict[str, str]) -> bool:

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 
+from leaderboard.committed_errors import committed_errors, errors_text, path_beside
 from leaderboard.errors import LeaderboardError
 from leaderboard.files import write_together
+from leaderboard.image_errors import ErrorsOf
 from leaderboard.load import RESULTS, list_text, load_results
 from leaderboard.merge import Merged, merge
 from leaderboard.origins import origin_of, origins_line
@@ -99,14 +101,20 @@ def update(
     results: Path = RESULTS,
     lists: Lists | None = None,
     new: Mapping[Path, Merged] | None = None,
+    errors: ErrorsOf | None = None,
 ) -> dict[Path, bool]:
     """Rewrite the generated parts of pages, and the committed lists ``new`` with them: all of the files or none.
 
+    ``errors`` reads the errors per image of the new records, which are kept beside the lists, so that tables show ties.
     Returns whether each page changed. Every text is made before the first file is written. Raises LeaderboardError for
     a missing page, a page without a block, an unknown suite, task or list, a block without its end, a results table
     without results, and a file that cannot be written; all files then stay as they were.
     """
     texts = {file: list_text(merged.records) for file, merged in (new or {}).items()}
+    for file, merged in (new or {}).items():
+        kept = committed_errors(file.parent, file.stem)
+        if text := errors_text(merged.records, [errors, kept] if errors is not None else [kept]):
+            texts[path_beside(file)] = text
     fresh, changed = {}, {}
     for path in paths:
         old = _read(path)
@@ -196,8 +204,12 @@ def _block(path: Path, name: str, suites: Suites, results: _Results) -> str:
     """What a results table should hold."""
     profile, suite, tasks = _parts(path, name, suites)
     table = TABLES[suites[suite].kind]
-    records = load_results(results.folder, f"{'*' if table.of_all_lists else suite}.{profile}", results.texts)
-    found = table.rows(records, tasks, profile)
+    lists = f"{'*' if table.of_all_lists else suite}.{profile}"
+    records = load_results(
+        results.folder, lists, {p: t for p, t in results.texts.items() if p.parent == results.folder}
+    )
+    errors = committed_errors(results.folder, lists, results.texts)
+    found = table.rows(records, tasks, profile, errors=errors)
     if not any(row.kind in MEASURED for row in found):
         raise LeaderboardError(
             f"{path}: no results for block {name} in {results.folder}; save those of a run with --update {path} "

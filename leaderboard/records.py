@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 _SAW_LANDMARKS = {"supervised": True, "unsupervised": False, "none": False}  # by supervision, before schema 4
 
 
@@ -60,6 +60,22 @@ class Variant(BaseModel):
     note: str = ""
 
 
+class Digests(BaseModel):
+    """The sha256 of the files that a cell consists of, and of those that it was made from.
+
+    ``files`` has the files of the cell's folder by name. ``fit`` is that of the saved fit, None without one. ``source``
+    has the method's source files by path, as they were when the keypoints were learned. ``imported`` has the
+    ``keypoints`` and the ``record`` of an import in the same run directory.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    files: dict[str, str] = {}
+    fit: str | None = None
+    source: dict[str, str] = {}
+    imported: dict[str, str] = {}
+
+
 class ResultRecord(BaseModel):
     """Everything that a table needs to know about one cell.
 
@@ -68,7 +84,9 @@ class ResultRecord(BaseModel):
     ``seconds`` has the times of fit, predict and score. ``variant`` describes an ablation and is None for the full
     method (since schema_version 2). ``by_dataset`` has the settings that the method changes for its fit dataset, each
     with the value that it has on other datasets (since 3). ``saw_landmarks`` says whether the method saw landmarks in
-    training (since 4); in older records it is None, and ``supervised`` looks up ``supervision`` instead.
+    training (since 4); in older records it is None, and ``supervised`` looks up ``supervision`` instead. ``digests``
+    are those of its files, and ``digest`` is that of the record itself (since 5; see ``leaderboard.digests``). A
+    committed list leaves ``digests`` out, and its ``digest`` is that of the shorter record.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -100,6 +118,8 @@ class ResultRecord(BaseModel):
     peak_memory_mb: float | None = None
     provenance: dict[str, Any] = {}
     failure: Failure | None = None
+    digests: Digests | None = None
+    digest: str | None = None
 
     @property
     def supervised(self) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from leaderboard.row_kinds import Kind
+
+if TYPE_CHECKING:
+    from leaderboard.paired import ImageErrors
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,8 +26,11 @@ class Row:
     ``ci_low`` and ``ci_high`` are None where nothing varies, and never below 0. Of two seeds they are over test images
     alone, and ``seeds_low`` and ``seeds_high`` are the values of the seeds; these are None for other numbers of seeds.
 
+    ``against`` is the paired difference from the row with the label ``against_method``, with the ends of its interval.
+
     ``by_seed`` (value of each seed), ``half`` (half the width of the interval before it is cut off at 0; None without
-    one) and ``images_half`` (the same over test images alone, 0 without one) are not written to csv and json.
+    one), ``images_half`` (the same over test images alone, 0 without one) and ``images`` (reads the errors per image)
+    are not written to csv and json.
     """
 
     method: str
@@ -62,9 +68,14 @@ class Row:
     commits: list[str] | None = None
     seeds_low: float | None = None
     seeds_high: float | None = None
+    against_method: str | None = None
+    against: float | None = None
+    against_low: float | None = None
+    against_high: float | None = None
     by_seed: Mapping[int, float] = field(default_factory=dict)
     half: float | None = None
     images_half: float = 0.0
+    images: Callable[[], ImageErrors | None] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +123,8 @@ class PairRow:
 
 
 _ESTIMATES = ("aligned", "wild", "loss")
-FIELDS = tuple(each.name for each in fields(Row) if each.name not in ("by_seed", "half", "images_half"))
+_INTERNAL = ("by_seed", "half", "images_half", "images")
+FIELDS = tuple(each.name for each in fields(Row) if each.name not in _INTERNAL)
 PAIR_FIELDS = tuple(
     name
     for each in fields(PairRow)

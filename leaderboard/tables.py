@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 from leaderboard.ablations import with_ablations, without_ablations
 from leaderboard.aggregate import measured_rows
 from leaderboard.errors import LeaderboardError
+from leaderboard.image_errors import ErrorsOf
 from leaderboard.markdown import to_markdown
 from leaderboard.misalignment import misalignment_rows
 from leaderboard.misalignment import to_markdown as pairs_to_markdown
@@ -26,14 +27,16 @@ def rows(
     profile: str,
     protocol: str | None = None,
     ablations: bool = False,
+    errors: ErrorsOf | None = None,
 ) -> list[Row]:
     """One row per method, task and protocol, in the order of ``suite_tasks``.
 
     Records of this profile give rows of the kinds 'trained' and 'scored', averaged over seeds; the 'paper' profile also
     has 'reported' rows. ``protocol`` is None for the headline of each task, 'all', a protocol's id, or a family such as
-    'autolink'. ``ablations`` selects ablations, methods that have some, and floors instead of full methods.
+    'autolink'. ``ablations`` selects ablations, methods that have some, and floors instead of full methods. With
+    ``errors``, rows can be compared image by image, and tables show which ones tie with the best.
     """
-    table = measured_rows(records, suite_tasks, profile, protocol, ablations)
+    table = measured_rows(records, suite_tasks, profile, protocol, ablations, errors)
     return table + reported_rows(suite_tasks, protocol, ablations) if profile == "paper" else table
 
 
@@ -69,10 +72,15 @@ class Table:
         return with_ablations(records) if self.ablations else without_ablations(records)
 
     def rows(
-        self, records: Sequence[ResultRecord], tasks: Sequence[str], profile: str, protocol: str | None = None
+        self,
+        records: Sequence[ResultRecord],
+        tasks: Sequence[str],
+        profile: str,
+        protocol: str | None = None,
+        errors: ErrorsOf | None = None,
     ) -> Sequence[Row | PairRow]:
         """The rows of the table; the arguments are those of the function ``rows``."""
-        return rows(records, tasks, profile, protocol, self.ablations)
+        return rows(records, tasks, profile, protocol, self.ablations, errors)
 
     def render(self, rows: Sequence[Any], format: Format = "md", title: str = "") -> str:
         """The text of the table; see the function ``render``."""
@@ -104,7 +112,12 @@ class PairTable(Table):
     of_all_lists = True
 
     def rows(
-        self, records: Sequence[ResultRecord], tasks: Sequence[str], profile: str, protocol: str | None = None
+        self,
+        records: Sequence[ResultRecord],
+        tasks: Sequence[str],
+        profile: str,
+        protocol: str | None = None,
+        errors: ErrorsOf | None = None,
     ) -> Sequence[PairRow]:
         """One row per method, pair of tasks and protocol."""
         return misalignment_rows(records, tasks, profile, protocol)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FILE = "checkpoint.safetensors"
+SHA256 = "sha256"  # of the tensors, beside the fit's description in the header
+ATTEMPTS = 10  # to write a checkpoint
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger(__name__)
 
@@ -32,6 +34,17 @@ _log = logging.getLogger(__name__)
 def digest(names: Sequence[str]) -> str:
     """The sha256 of a sequence of names."""
     return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()
+
+
+def content_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """The sha256 of contiguous tensors on the CPU: of their names, types, shapes and values."""
+    import torch
+
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(f"{name}\0{tensors[name].dtype}\0{tuple(tensors[name].shape)}\0".encode())
+        found.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
 
 
 class CheckpointFile:
@@ -75,7 +88,8 @@ class CheckpointFile:
             return None
         try:
             with safe_open(self._path, framework="pt", device="cpu") as file:
-                fit = json.loads((file.metadata() or {})["fit"])
+                about = file.metadata() or {}
+                fit = json.loads(about["fit"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             self.refuse(type(error).__name__)
@@ -85,6 +99,9 @@ class CheckpointFile:
             _log.warning(
                 "%s belongs to another fit (it differs in %s); this fit starts from the beginning", self._path, others
             )
+            return None
+        if about.get(SHA256) not in (None, content_sha256(tensors)):  # checkpoints of older versions have none
+            self.refuse("it has changed since it was written")
             return None
         return tensors
 
@@ -97,28 +114,33 @@ class CheckpointFile:
         from safetensors.torch import save
 
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        data = save(whole, {"fit": json.dumps(self._fit)})
+        data = save(whole, {"fit": json.dumps(self._fit), SHA256: content_sha256(whole)})
         beside = self._path.with_name(f".{FILE}.{os.getpid()}")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with beside.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            beside.replace(self._path)
-        except OSError as error:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-            raise MethodError(
-                f"cannot write checkpoint {self._path}: {error.strerror or error}; free some space and run again, "
-                f"or turn checkpoints off with --set {self._fit['method']}.checkpoint_every=0"
-            ) from error
+        for last in [False] * (ATTEMPTS - 1) + [True]:
+            try:
+                self._folder.mkdir(parents=True, exist_ok=True)
+                with beside.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                beside.replace(self._path)
+                return
+            except OSError as error:
+                if isinstance(error, FileNotFoundError) and not last:
+                    continue  # another process that ends the same fit removed the folder or the file
+                with suppress(OSError):
+                    beside.unlink(missing_ok=True)
+                raise MethodError(
+                    f"cannot write checkpoint {self._path}: {error.strerror or error}; make room or make it writable "
+                    "and run the same command again, or turn checkpoints off with "
+                    f"--set {self._fit['method']}.checkpoint_every=0"
+                ) from error
 
     def remove(self) -> None:
-        """Delete the checkpoint and its folder once the fit is complete."""
-        for file in self._folder.glob(f"*{FILE}*"):
-            file.unlink(missing_ok=True)
-        if self._folder.is_dir() and not any(self._folder.iterdir()):
+        """Delete the checkpoint and its folder once the fit is complete, as far as that is possible."""
+        with suppress(OSError):  # another process may fit the same and write here
+            for file in self._folder.glob(f"*{FILE}*"):
+                file.unlink(missing_ok=True)
             self._folder.rmdir()
 
 

@@ -99,7 +99,9 @@ def records(folder: Path) -> list[ImportRecord]:
     found = [read_record(path) for path in sorted(folder.glob("*.*.json"))] if folder.is_dir() else []
     if not found:
         what = "holds no import" if folder.is_dir() else "is no folder"
-        raise MethodError(f"{folder} {what}; make one with: python -m benchmarks import FORMAT PATH --task TASK")
+        raise MethodError(
+            f"{folder} {what}; make one with: python -m benchmarks import FORMAT PATH --method NAME --task TASK"
+        )
     return found
 
 

@@ -29,15 +29,15 @@ _REGRESSION = (
 class Score:
     """The result of one protocol: a value with its 95 % interval, and the quantities that it comes from.
 
-    ``ci_low`` and ``ci_high`` are None where nothing varies: one test image, one group, or equal values. ``n_fit`` is
-    the number of images that a regression is fitted on. ``left_out`` names the test images that the protocol cannot
-    measure because an eye is not visible; ``n_test`` counts them too. ``rows`` (L,) counts the images that each
-    landmark was fitted on. ``per_landmark`` (L,) is NaN for a landmark that is never visible, ``per_image`` (N,) for an
-    image without a visible landmark. ``predicted`` (N, L, 2) holds the regressed landmarks of the test images, in image
-    sides; for a protocol that fits on random subsets, their mean. A landmark that the protocol leaves out has 0 rows
-    and NaN. For a backward protocol, K keypoints take the place of L landmarks. ``condition`` is None for a
-    rank-deficient design. ``curve`` holds (labelled images, mean, standard deviation over draws); it is empty for most
-    protocols.
+    ``ci_low`` and ``ci_high`` are None where nothing varies: one test image, one group, or equal values. ``n_fit``
+    is the number of images that a regression is fitted on. ``left_out`` names the test images that the protocol
+    cannot measure because an eye is not visible; ``n_test`` counts them too. ``rows`` (L,) counts the images that
+    each landmark was fitted on. ``per_landmark`` (L,) is NaN for a landmark that is never visible, ``per_image``
+    (N,) for an image without a visible landmark; its mean weighted by ``weights`` (N,) is the value. ``predicted``
+    (N, L, 2) holds the regressed landmarks of the test images, in image sides; for a protocol that fits on random
+    subsets, their mean. A landmark that the protocol leaves out has 0 rows and NaN. For a backward protocol, K
+    keypoints take the place of L landmarks. ``condition`` is None for a rank-deficient design. ``curve`` holds
+    (labelled images, mean, standard deviation over draws); it is empty for most protocols.
     """
 
     protocol: str
@@ -56,13 +56,14 @@ class Score:
     per_landmark: Floats
     curve: Curve
     per_image: Floats
+    weights: Floats
     predicted: Floats
     left_out: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
         """The fields of a score's record: plain data without what belongs to single images, None for NaN."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        del plain["per_image"], plain["predicted"], plain["left_out"]
+        del plain["per_image"], plain["weights"], plain["predicted"], plain["left_out"]
         plain["rows"] = tuple(int(count) for count in self.rows)
         plain["per_landmark"] = tuple(None if np.isnan(error) else float(error) for error in self.per_landmark)
         return plain
@@ -227,6 +228,7 @@ def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit:
         per_landmark=per_landmark,
         curve=found.curve,
         per_image=per_image(protocol, found.errors, found.visible, found.ratio),
+        weights=found.ratio.weights(),
         predicted=predicted,
         left_out=found.left_out,
     )

@@ -27,6 +27,11 @@ class Ratio:
     numerators: Floats
     denominators: Floats
 
+    def weights(self) -> Floats:
+        """How much each image (N,) counts in a mean of errors of images; 1 with a column per landmark."""
+        one = self.denominators.shape[1] == 1
+        return self.denominators[:, 0] if one else np.ones(len(self.denominators))
+
     def value(self) -> float:
         """The number over all images."""
         return float(_of_totals(self.numerators.sum(axis=0)[None], self.denominators.sum(axis=0)[None])[0])

@@ -10,10 +10,10 @@ from benchmarks.describe.method import format_card, imported_card, method_card, 
 from benchmarks.describe.protocol import protocol_card, protocol_error
 from benchmarks.describe.task import suite_card, suite_summary, task_card, task_summary
 from benchmarks.describe.text import Pairs, columns
-from benchmarks.errors import unknown
+from benchmarks.errors import UserError, unknown
 from benchmarks.registry import DATASETS, FORMATS, METHODS, SOURCES, Registry, full_name, is_custom, is_imported
 from benchmarks.settings import choose_data_root
-from benchmarks.tasks import SUITES, TASKS
+from benchmarks.tasks import SUITES, TASKS, made_with_dataset
 from leaderboard.literature import systems
 from metrics.protocols import PROTOCOLS
 
@@ -58,6 +58,8 @@ def description(name: str, data_root: Path | None) -> str:
         parts.append(format_card(name))
     if name in systems():
         parts.append(system_card(name))
+    if not parts and (made := made_with_dataset(name)):
+        raise UserError(f"'{name}' is the task of K={made[1]} keypoints on {made[0]}; describe that")
     if not parts:
         registered = [*METHODS.entries, *DATASETS.entries, *FORMATS.entries]
         raise unknown("name", name, [*registered, *TASKS, *SUITES, *PROTOCOLS, *systems()])

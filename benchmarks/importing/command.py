@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError, unknown
+from benchmarks.importing.frame import check_frame
 from benchmarks.importing.joining import join
 from benchmarks.importing.options import ImportOptions
 from benchmarks.importing.order import check_placement
-from benchmarks.importing.tasks import open_task, open_task_on
+from benchmarks.importing.tasks import errors_of, open_task, open_task_on
 from benchmarks.importing.writing import check_name, describe, make_record, source_files, write_import
 from benchmarks.registry import is_custom, output_format
+from benchmarks.settings import choose_custom
 from benchmarks.tasks import options as task_options
 from datasets.reading.frames import read_frame
 from methods.adapters.base import SPLITS, ImportRequest, OutputError, OutputFormat, Outputs, Split
@@ -42,28 +44,36 @@ def import_command(options: ImportOptions) -> str:
         split_of=split_of,
         options=settings,
     )
-    try:
-        joined = join(_checked(adapter.read(request), data), request.splits)
-    except OutputError as error:
-        raise UserError(str(error)) from error
+    with errors_of(data):
+        outputs = _checked(adapter.read(request), data)
+        joined = join(outputs, request.splits)
     truth = max(request.splits.values(), key=lambda found: len(found.ids))
     remedy = None if options.trust_order else SWAPPED
-    notes = check_placement(", ".join(options.paths), joined.of(truth.ids), truth, remedy)
+    source, points = ", ".join(options.paths), joined.of(truth.ids)
+    notes = check_placement(source, points, truth, remedy)
+    if any(output.frame is None for output in outputs):
+        notes += check_frame(source, points, truth, "--option frame=")
     remarks = data.dataset.card.remarks if is_custom(data.task.dataset) else ()
     files = source_files(_files(paths, request.read))
     record = make_record(data, options, options.format, files, (*remarks, *joined.notes, *notes))
     record, folder = write_import(options.output, joined, record)
-    return describe(record, folder, data.remark, task_options(data.task), options.data_root)
+    task = task_options(data.task, data.dataset.choices)
+    return describe(record, folder, data.remark, task, options.data_root)
 
 
 def _data(options: ImportOptions) -> TaskData:
     """Open the task of ``--task``, or of ``--dataset`` and ``--keypoints``. Raises UserError for neither or both."""
+    names = [options.dataset] if options.dataset else []
+    choices = choose_custom(options.split, options.interocular, names)
     on_dataset = options.dataset is not None and options.keypoints is not None
     if options.task is not None and options.dataset is None and options.keypoints is None:
         return open_task(options.task, options.profile, options.data_root)
     if options.task is None and on_dataset:
-        return open_task_on(str(options.dataset), int(options.keypoints or 0), options.profile, options.data_root)
-    raise UserError("the images of the keypoints are not given; name a --task, or a --dataset with --keypoints")
+        name, count = str(options.dataset), int(options.keypoints or 0)
+        return open_task_on(name, count, options.profile, options.data_root, choices)
+    if options.task is not None or options.dataset is None:
+        raise UserError("the images of the keypoints are not given; name a --task, or a --dataset with --keypoints")
+    raise UserError(f"--dataset {options.dataset} needs --keypoints, the number of keypoints of an image")
 
 
 def _paths(texts: Sequence[str]) -> tuple[tuple[Path, ...], dict[Path, Split]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
+from benchmarks.importing.frame import convert_photos
 from methods.adapters.base import Outputs, Split, SplitTruth
 from methods.adapters.matching import match_landmarks
 
@@ -71,10 +72,11 @@ def join(outputs: Sequence[Outputs], truths: Truths) -> Joined:
         start += len(output.keypoints)
     _check_complete(found, truths, outputs, notes)
     splits = _first_splits(truths)
+    chosen = [found[image_id][0] for image_id in splits]
     return Joined(
         ids=tuple(splits),
         splits=tuple(splits.values()),
-        keypoints=keypoints[[found[image_id][0] for image_id in splits]],
+        keypoints=convert_photos(keypoints[chosen], chosen, tuple(splits), outputs, truths),
         notes=tuple(dict.fromkeys(notes)),
     )
 

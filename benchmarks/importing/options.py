@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.options import DataRoot, ProfileName
+from benchmarks.options import DataRoot, Interocular, ProfileName, SplitFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +32,8 @@ class ImportOptions:
         ),
     ] = None
     keypoints: Annotated[int | None, typer.Option(min=1, help="Keypoints per image, with --dataset.")] = None
+    split: SplitFile = None
+    interocular: Interocular = None
     profile: ProfileName = None
     data_root: DataRoot = None
     output: Annotated[Path, typer.Option(help="Run directory; the keypoints go to its subfolder imports.")] = Path(

@@ -45,7 +45,7 @@ def check_order(keypoints: Floats, truth: SplitTruth) -> tuple[bool, str]:
     """
     step = max(1, len(keypoints) // MOST_IMAGES)
     points, landmarks, visible = keypoints[::step], truth.landmarks[::step], truth.visible[::step]
-    if len(points) < 4 * (points.shape[1] + 1):
+    if not enough(points):
         return False, ""
     as_written, swapped = (explained(found, landmarks, visible) for found in (points, points[..., ::-1]))
     measured = f"read as (y, x) they explain {swapped:.0%} of the landmarks' variance, as (x, y) {as_written:.0%}"
@@ -59,6 +59,11 @@ def check_order(keypoints: Floats, truth: SplitTruth) -> tuple[bool, str]:
             "or their rows may be in another order than the images"
         )
     return False, ""
+
+
+def enough(keypoints: Floats) -> bool:
+    """Whether keypoints (N, K, 2) are of enough images to say what they explain."""
+    return len(keypoints) >= 4 * (keypoints.shape[1] + 1)
 
 
 def check_scale(keypoints: Floats, truth: SplitTruth) -> str:

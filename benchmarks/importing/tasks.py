@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.registry import full_name, is_custom, open_dataset
-from benchmarks.settings import choose_data_root, choose_profile, choose_tasks
+from benchmarks.registry import NO_CHOICES, full_name, is_custom, open_dataset
+from benchmarks.settings import NO_DATA_ROOT, choose_data_root, choose_profile, choose_tasks
 from benchmarks.tasks import task_on
 from datasets.reading.table import Table, TableDataset
-from methods.adapters.base import SPLITS, Split, SplitTruth
+from methods.adapters.base import SPLITS, OutputError, Split, SplitTruth
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.tasks import Profile, Task
-    from datasets.base import KeypointDataset
+    from datasets.base import Choices, KeypointDataset
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,29 @@ class TaskData:
     def truths(self) -> dict[Split, SplitTruth]:
         """The images of both splits with their landmarks."""
         tables = {split: self.table(split) for split in SPLITS}
-        return {split: SplitTruth(table.ids, table.landmarks, table.visible) for split, table in tables.items()}
+        return {
+            split: SplitTruth(
+                *(table.ids, table.landmarks, table.visible),
+                seen=self.dataset.seen(split),
+                photos=self.dataset.photo_sizes(split),
+            )
+            for split, table in tables.items()
+        }
+
+
+@contextmanager
+def errors_of(data: TaskData | None) -> Iterator[None]:
+    """Turn an OutputError into a UserError, and name the profile if the mini profile was taken for want of a choice."""
+    try:
+        yield
+    except (OutputError, UserError) as error:
+        unchosen = data is not None and data.remark == _remark("mini", NO_DATA_ROOT)
+        hint = f"; the task's images are those of the profile mini ({NO_DATA_ROOT}): name --data-root or --profile"
+        raise UserError(f"{error}{hint if unchosen else ''}") from error
+
+
+def _remark(profile: Profile, why: str) -> str:
+    return f"profile {profile}: {why}"
 
 
 def open_task(name: str, profile_option: str | None, data_root: Path | None) -> TaskData:
@@ -59,10 +83,13 @@ def open_task(name: str, profile_option: str | None, data_root: Path | None) -> 
     return _with_annotations(task, profile, root, why)
 
 
-def open_task_on(name: str, num_keypoints: int, profile_option: str | None, data_root: Path | None) -> TaskData:
+def open_task_on(
+    name: str, num_keypoints: int, profile_option: str | None, data_root: Path | None, choices: Choices = NO_CHOICES
+) -> TaskData:
     """Open the task of K keypoints on a dataset or on custom data such as coco:FILE; custom data has the paper profile.
 
-    Raises UserError for an unknown dataset and without annotations, DatasetError for broken custom data.
+    ``choices`` are those for custom data. Raises UserError for an unknown dataset and without annotations, DatasetError
+    for broken custom data.
     """
     name = full_name(name)
     profile, root, why = choose_profile(profile_option, data_root)
@@ -70,14 +97,17 @@ def open_task_on(name: str, num_keypoints: int, profile_option: str | None, data
         profile, why = "paper", "custom data"
     elif profile == "mini":
         root, _ = choose_data_root(data_root)  # for a dataset without a synthetic counterpart
-    return _with_annotations(task_on(name, num_keypoints, open_dataset(name, root)), profile, root, why)
+    task = task_on(name, num_keypoints, open_dataset(name, root, choices))
+    return _with_annotations(task, profile, root, why, choices)
 
 
-def _with_annotations(task: Task, profile: Profile, root: Path | None, why: str) -> TaskData:
-    dataset = open_dataset(task.dataset_id(profile), root)
+def _with_annotations(
+    task: Task, profile: Profile, root: Path | None, why: str, choices: Choices = NO_CHOICES
+) -> TaskData:
+    dataset = open_dataset(task.dataset_id(profile), root, choices)
     found, reason = dataset.annotated()
     if not found:
         raise UserError(f"task {task.id} has no annotations here: {reason}")
     if not dataset.card.landmark_names:
         raise UserError(f"{dataset.card.id} has no landmarks, expected landmarks to measure keypoints with")
-    return TaskData(task, profile, root, dataset, f"profile {profile}: {why}")
+    return TaskData(task, profile, root, dataset, _remark(profile, why))

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from benchmarks.errors import UserError
+from benchmarks.records.digests import IMPORTS
 from benchmarks.records.store import write_table
 from benchmarks.registry import IMPORTED
 from benchmarks.run.supervision import stated_landmarks
+from leaderboard.digests import content_digest
 from leaderboard.files import write_atomically
 from leaderboard.text import fault
 from methods.adapters.base import SPLITS
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from benchmarks.importing.joining import Joined
     from benchmarks.importing.tasks import TaskData
 
-FOLDER = "imports"
 SHOWN = 60  # characters of a refused name in the message
 
 
@@ -89,7 +90,7 @@ def write_import(output: Path, joined: Joined, record: ImportRecord) -> tuple[Im
     """
     import pyarrow as pa
 
-    folder = output / FOLDER / slug(record.method)
+    folder = output / IMPORTS / slug(record.method)
     keypoints_path, record_path = paths(folder, record.task, record.profile)
     _check_folder(folder, record)
     flat = np.ascontiguousarray(joined.keypoints, dtype=np.float64)
@@ -103,6 +104,7 @@ def write_import(output: Path, joined: Joined, record: ImportRecord) -> tuple[Im
         record_path.unlink(missing_ok=True)  # so that it never describes other keypoints
         write_table(keypoints_path, columns)
         record = record.model_copy(update={"predictions_sha256": file_sha256(keypoints_path)})
+        record = record.model_copy(update={"digest": content_digest(ImportRecord(**record.model_dump()))})
         write_atomically(record_path, record.model_dump_json(indent=1) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror or error}; choose another run directory") from error

@@ -11,12 +11,15 @@ from benchmarks.options import UI_PORT, Output
 
 
 def mirror(output: Output = Path("runs")) -> None:
-    """Update MLflow from the records of a run directory."""
+    """Update MLflow from the records of a run directory; exit status 1 if some cells are left out."""
     from benchmarks.records.mlflow_mirror import mirror
-    from benchmarks.records.mlflow_store import store_uri
-    from leaderboard.text import without_passwords
+    from benchmarks.records.mlflow_store import store_uri, without_secrets
 
-    typer.echo(f"{mirror(output)} records written to {without_passwords(store_uri(output))}")
+    written, left_out = mirror(output)
+    typer.echo(f"{written} records written to {without_secrets(store_uri(output))}")
+    if left_out:
+        typer.echo(f"cells left out: {left_out}; the lines above say why", err=True)
+        raise typer.Exit(1)
 
 
 def ui(
@@ -24,9 +27,9 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = UI_PORT,
 ) -> None:
     """Serve MLflow's pages on this machine only (127.0.0.1)."""
-    from benchmarks.records.mlflow_mirror import serve
+    from benchmarks.records.mlflow_server import serve
 
-    serve(output, port)
+    raise typer.Exit(serve(output, port))
 
 
 def export(

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
+from benchmarks.records.checks import record_fault
+from benchmarks.records.digests import FIT, fit_fault
 from benchmarks.records.store import RESULT, Store
 from benchmarks.registry import METHODS, method_class
+from leaderboard.load import CURE
 
 if TYPE_CHECKING:
     from methods.base import Method
@@ -18,11 +21,21 @@ def export(source: Path, destination: Path) -> str:
     """Write a fit into ``destination`` in the format of another program; returns a line that names the files.
 
     ``source`` is the folder of a fit or of a cell, or a run directory with one fit. Raises UserError if it is none of
-    these, and MethodError if the method cannot export the fit.
+    these or was changed after it was written, and MethodError if the method cannot export the fit.
     """
     folder, cls = _fit(source)
+    if fault := _fault(source.resolve(), folder):
+        raise UserError(f"{folder} is not exported: {fault}; {CURE}")
     written = cls.export(folder, destination)
     return f"wrote {' and '.join(map(str, written))} from {folder}"
+
+
+def _fault(source: Path, folder: Path) -> str:
+    """What is wrong with a fit of a run directory, and with the cell that was named, or ''."""
+    if (source / RESULT).is_file() and (found := record_fault(source.parent.parent, source.name)):
+        return found.text
+    kept = (folder / FIT).exists() or folder.resolve().parent.name == Store(source).fits.name
+    return fit_fault(folder) if kept else ""
 
 
 def _fit(source: Path) -> tuple[Path, type[Method]]:

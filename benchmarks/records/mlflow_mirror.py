@@ -1,256 +1,286 @@
 """The MLflow mirror of the records: only the main process writes it, and it can be rebuilt from the records.
 
-The store is ``mlflow.db`` in the run directory, or the server that MLFLOW_TRACKING_URI names.
+The store is ``mlflow.db`` in the run directory, or the server that MLFLOW_TRACKING_URI names. Each command has a parent
+run with the table of its results, and each record a child run of the command that mirrored it. A cell is known by the
+name of its folder; a cell at fault is named and left out, and the others are mirrored.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import os
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+import time
+from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from textwrap import shorten
+from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError, first_line
-from benchmarks.options import UI_PORT
+from benchmarks.records.checks import record_fault
+from benchmarks.records.mlflow_runs import (
+    NOTE,
+    PICTURES,
+    TABLE,
+    Cell,
+    Content,
+    content,
+    note,
+    origin,
+    pictures,
+    pictures_sha256,
+    read_cell,
+    table,
+)
+from benchmarks.records.mlflow_server import how_to_open
 from benchmarks.records.mlflow_store import (
     CELL,
-    DATABASE,
     RECORD,
-    SERVER,
     all_runs,
-    artifacts,
-    cure,
+    has_store,
     open_store,
-    patience,
+    problem,
     store_uri,
+    without_secrets,
+    writing,
 )
-from benchmarks.records.store import HISTORY, OVERLAY, RESULT, read_columns
-from leaderboard.load import load_records
+from benchmarks.records.process import has_ended, this_process
+from benchmarks.records.provenance import git_state
+from leaderboard.errors import LeaderboardError
+from leaderboard.load import CURE
 from leaderboard.records import ResultRecord
-from leaderboard.text import without_passwords
-from metrics.protocols import significant
+from leaderboard.text import printable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-PICTURES = "pictures_sha256"
-CURVE_POINTS = 400
-BATCH = 900  # MLflow takes 1000 entries a call, 100 of them params
-PARAMS, PARAM_LENGTH = 100, 6000
-DIGEST_LENGTH = 36
+PROCESS = "process"  # tag of a parent run
+NAME_LENGTH = 100
+BATCH = 900  # MLflow takes 1000 entries a call
+WEEK = 7 * 24 * 3600.0
+
+
+def _to_stderr(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 class Tracker:
-    """Mirrors the records of one command: a parent run for the command, a child run for each record."""
+    """Mirrors the records of one command; ``warn`` gets a line for each cell that is left out.
 
-    def __init__(self, output: Path, command: str) -> None:
+    Everything but the cells' own faults is raised, such as what MLflow raises if its store cannot be used.
+    """
+
+    def __init__(self, output: Path, argv: list[str], warn: Callable[[str], None] = _to_stderr) -> None:
         self._output = output
-        self._command = command
+        self._argv = argv
+        self._warn = warn
         self._client: MlflowClient | None = None
         self._experiment = ""
         self._parent = ""
+        self._records: dict[str, ResultRecord] = {}
+        self.left_out: set[str] = set()
 
-    def log(self, record: ResultRecord) -> None:
-        """Mirror one record with its curves and files."""
-        client = self._connect()
-        folder = self._output / "cells" / record.cell_id
-        end = _milliseconds(record)
-        start = end - round(1000 * sum(record.seconds.values()))
-        tags = {"mlflow.parentRunId": self._parent, CELL: record.cell_id, "status": record.status}
-        tags |= {f"digest.{split}": digest for split, digest in record.dataset_digests.items()}
-        variant = f", {record.variant.name}" if record.variant else ""
-        name = f"{record.method}{variant} {record.task} s{record.seed}"
-        run = client.create_run(self._experiment, start_time=start, tags=tags, run_name=name).info.run_id
-        try:
-            self._log_numbers(client, run, record, folder, end)
-            client.log_inputs(run, datasets=_inputs(record))
-            client.log_artifacts(run, str(folder))
-            client.set_tag(run, PICTURES, _pictures_sha256(folder))
-            client.set_tag(run, RECORD, _sha256(folder))
-            client.set_terminated(run, "FAILED" if record.failure else "FINISHED", end_time=end)
-        except BaseException:  # Ctrl-C too: half a run must not stand beside the whole one that mirror() makes
-            client.delete_run(run)
-            raise
+    def add(self, names: Iterable[str]) -> int:
+        """Mirror those cells that the store lacks, or has in another version; returns how many were added."""
+        cells = [cell for name in names if (cell := self._read(name))]
+        if not cells:
+            return 0
+        with writing(self._output):
+            known = {run.data.tags.get(RECORD, "") for run in all_runs(self._connect(), self._experiment)}
+        return sum(self._add(cell) for cell in cells if cell.sha256 not in known)
 
-    def missing(self, records: Sequence[ResultRecord]) -> list[ResultRecord]:
-        """The records that the store lacks, or has in another version."""
-        known = {run.data.tags.get(RECORD, "") for run in self._runs()}
-        return [record for record in records if _sha256(self._output / "cells" / record.cell_id) not in known]
+    def log(self, name: str) -> None:
+        """Mirror a cell that was just recorded."""
+        if cell := self._read(name):
+            self._add(cell)
 
-    def log_pictures(self, records: Sequence[ResultRecord]) -> list[str]:
-        """Log pictures that were made after their record was mirrored; gives the ids of their cells."""
-        folders = {_sha256(folder): folder for folder in (self._output / "cells" / each.cell_id for each in records)}
-        client = self._connect(parent=False)
+    def log_pictures(self, names: Iterable[str]) -> list[str]:
+        """Log pictures that were made after their record was mirrored; returns the names of their cells."""
+        cells = {cell.sha256: cell for name in names if (cell := self._read(name))}
         found = []
-        for run in self._runs():
-            folder = folders.get(run.data.tags.get(RECORD, ""))
-            if folder and run.data.tags.get(PICTURES, "") != _pictures_sha256(folder):
-                for path in _pictures(folder):
-                    client.log_artifact(run.info.run_id, str(path))
-                client.set_tag(run.info.run_id, PICTURES, _pictures_sha256(folder))
-                found.append(folder.name)
+        with writing(self._output):
+            client = self._connect()
+            for run in all_runs(client, self._experiment):
+                cell = cells.get(run.data.tags.get(RECORD, ""))
+                if cell and self._log_pictures(client, run, cell):
+                    found.append(cell.folder.name)
         return found
 
-    def _runs(self) -> list[Run]:
-        """All runs of the store."""
-        return all_runs(self._connect(parent=False), self._experiment)
+    def finish(self, status: str, names: Collection[str] = ()) -> None:
+        """Mirror those cells that an earlier command did not; then close the parent run, if there is one.
 
-    def finish(self, status: str, records: Sequence[ResultRecord] = ()) -> None:
-        """Close the parent run, if anything was logged, as FINISHED, FAILED or KILLED.
-
-        Before that, log those of ``records`` that an earlier command did not (interrupted, or without MLflow).
+        ``status`` is FINISHED, FAILED or KILLED. Without cells no store is made.
         """
-        if self._client is not None and self._parent:
-            for record in self.missing(records):
-                self.log(record)
-            self._client.set_terminated(self._parent, status)
+        if not names and not has_store(self._output):
+            return
+        self.add(names)
+        with writing(self._output):
+            client = self._connect()
+            if self._parent:
+                self._log_table(client)
+                client.set_terminated(self._parent, status)
 
     def how_to_open(self) -> str:
-        """The command that serves the pages, and the address of the parent run's page; '' if there is no store."""
-        page = f"/#/experiments/{self._experiment}/runs/{self._parent}" if self._parent else ""
-        server = os.environ.get(SERVER)
-        if server:
-            return without_passwords(server) + page
-        if not (self._output / DATABASE).exists():
-            return ""
-        return f"python -m benchmarks ui --output {self._output}  then  http://127.0.0.1:{UI_PORT}{page}"
+        """The command that serves the pages, and the address of the parent run's page, else that of all runs.
 
-    def _connect(self, parent: bool = True) -> MlflowClient:
-        """The client; the first call makes the store."""
+        It is '' if there is no store.
+        """
+        return how_to_open(self._output, self._experiment, self._parent)
+
+    def _log_table(self, client: MlflowClient) -> None:
+        if text := table(list(self._records.values())):
+            client.set_tag(self._parent, NOTE, note(text))
+            client.log_text(self._parent, text, TABLE)
+
+    def _read(self, name: str) -> Cell | None:
+        try:
+            cell = read_cell(self._output / "cells" / name)
+            if fault := record_fault(self._output, name):
+                raise UserError(f"{fault.text}; {CURE}")
+        except UserError as error:
+            self._leave_out(name, error)
+            return None
+        self._records[name] = cell.record
+        return cell
+
+    def _leave_out(self, name: str, error: BaseException) -> None:
+        if name not in self.left_out:
+            self.left_out.add(name)
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            text = f"{self._output / 'cells' / name} is not mirrored: {kind}{first_line(error)}"
+            self._warn(printable(without_secrets(text)))
+
+    def _add(self, cell: Cell) -> bool:
+        """Mirror a cell unless another process did meanwhile; returns whether it was added."""
+        try:
+            found = content(cell)
+        except Exception as error:  # whatever a file from elsewhere holds
+            self._leave_out(cell.folder.name, error)
+            return False
+        with writing(self._output):
+            client = self._connect()
+            if client.search_runs([self._experiment], f"tags.{RECORD} = '{cell.sha256}'", max_results=1):
+                return False
+            return self._write(client, cell, found)
+
+    def _write(self, client: MlflowClient, cell: Cell, found: Content) -> bool:
+        tags = found.tags | {"mlflow.parentRunId": self._start(client)}
+        run = client.create_run(self._experiment, found.start, tags, found.name).info.run_id
+        try:
+            _fill(client, run, found)
+            client.set_tag(run, RECORD, cell.sha256)
+            client.set_terminated(run, "FAILED" if cell.record.failure else "FINISHED", end_time=found.end)
+        except Exception as error:
+            try:
+                _remove(client, run)
+            except Exception:  # the store is at fault, and not the cell
+                raise error from None
+            self._leave_out(cell.folder.name, error)
+            return False
+        except BaseException:  # Ctrl-C
+            with suppress(Exception):
+                _remove(client, run)
+            raise
+        return True
+
+    def _log_pictures(self, client: MlflowClient, run: Run, cell: Cell) -> bool:
+        try:
+            digest = pictures_sha256(cell.folder)
+        except OSError as error:
+            self._leave_out(cell.folder.name, error)
+            return False
+        if run.data.tags.get(PICTURES, "") == digest:
+            return False
+        for path in pictures(cell.folder):
+            client.log_artifact(run.info.run_id, str(path))
+        client.set_tag(run.info.run_id, PICTURES, digest)
+        return True
+
+    def _connect(self) -> MlflowClient:
+        """The client; the first call makes the store, and removes what killed processes left in it."""
         if self._client is None:
-            self._client, self._experiment = open_store(self._output)
-        if parent and not self._parent:
-            tags = {"command": self._command}
-            self._parent = self._client.create_run(
-                self._experiment, tags=tags, run_name=self._command[:100]
-            ).info.run_id
+            client, self._experiment = open_store(self._output)
+            _clean(client, self._experiment)
+            self._client = client
         return self._client
 
-    def _log_numbers(self, client: MlflowClient, run: str, record: ResultRecord, folder: Path, time: int) -> None:
-        from mlflow.entities import Metric, Param
+    def _start(self, client: MlflowClient) -> str:
+        """The parent run; the first call makes it."""
+        if not self._parent:
+            state = git_state()
+            tags = origin(self._argv, state["git_sha"], state["git_dirty"]) | {PROCESS: this_process()}
+            name = shorten(tags.get("command", ""), NAME_LENGTH, placeholder=" ...")
+            self._parent = client.create_run(self._experiment, tags=tags, run_name=name or None).info.run_id
+        return self._parent
 
-        params = [Param(key, value[:PARAM_LENGTH]) for key, value in _params(record).items()]
-        client.log_batch(run, params=params[:PARAMS])
-        metrics = [Metric(key, value, time, 0) for key, value in _metrics(record).items()]
-        metrics += [Metric(key, value, time, step) for key, step, value in _curves(folder / HISTORY)]
-        for start in range(0, len(metrics), BATCH):
-            client.log_batch(run, metrics=metrics[start : start + BATCH])
 
+def mirror(output: Path, warn: Callable[[str], None] = _to_stderr) -> tuple[int, int]:
+    """Bring the store up to date with the records and pictures of a run directory.
 
-def mirror(output: Path) -> int:
-    """Bring the store up to date with the records and pictures of a run directory; gives the number of runs written.
-
-    Raises UserError if the store cannot be reached, LeaderboardError if there are no records.
+    Returns the number of runs written and the number of cells left out, each of which ``warn`` got a line about. Raises
+    UserError if the store cannot be used, LeaderboardError if there are no cells.
     """
-    records = load_records(output)
-    tracker = Tracker(output, f"mirror of {output.resolve().name}")
+    cells = output / "cells"
+    if not cells.is_dir():
+        raise LeaderboardError(f"no folder {cells}; run a suite first (python -m benchmarks run)")
+    names = sorted(path.name for path in cells.iterdir() if path.is_dir() and not path.name.startswith("."))
+    tracker = Tracker(output, sys.argv[1:], warn)
     try:
-        with patience():
-            missing = tracker.missing(records)
-            for record in missing:
-                tracker.log(record)
-            pictured = tracker.log_pictures(records)
-            tracker.finish("FINISHED")
+        added = tracker.add(names)
+        pictured = tracker.log_pictures(set(names) - tracker.left_out)
+        tracker.finish("FINISHED")
+    except KeyboardInterrupt:
+        with suppress(Exception):
+            tracker.finish("KILLED")
+        raise
     except Exception as error:  # MLflow raises many kinds
-        raise UserError(
-            f"MLflow's store {without_passwords(store_uri(output))} cannot be used: {first_line(error)}; {cure(output)}"
-        ) from error
-    return len(missing) + len(pictured)
+        text = f"MLflow's store {without_secrets(store_uri(output))} cannot be used: {problem(output, error)}"
+        raise UserError(text) from error
+    return added + len(pictured), len(tracker.left_out)
 
 
-def has_store(output: Path) -> bool:
-    """Whether a run directory has a mirror, on a server or in its own store."""
-    return bool(os.environ.get(SERVER)) or (output / DATABASE).exists()
+def _fill(client: MlflowClient, run: str, found: Content) -> None:
+    from mlflow.entities import Param
+
+    client.log_batch(run, params=[Param(name, value) for name, value in found.params.items()])
+    for start in range(0, len(found.metrics), BATCH):
+        client.log_batch(run, metrics=found.metrics[start : start + BATCH])
+    client.log_inputs(run, datasets=found.inputs)
+    for path in found.files:
+        client.log_artifact(run, str(path))
 
 
-def serve(output: Path, port: int) -> NoReturn:
-    """Replace this process by MLflow's server, on this machine alone. Raises UserError if there is no store."""
-    database = output / DATABASE
-    if not database.exists():
-        raise UserError(
-            f"no {database} to show; python -m benchmarks mirror --output {output} makes it from the records"
-        )
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{database.resolve()}"]
-    command += ["--default-artifact-root", artifacts(output)]
-    quiet = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    os.execve(sys.executable, command, os.environ | quiet)  # noqa: S606  (a signal to us must reach the server)
+def _clean(client: MlflowClient, experiment: str) -> None:
+    """End the runs that killed commands, or commands that lost their server, have left as RUNNING.
+
+    A parent run is tagged with the process that made it. It is ended as KILLED once that process has ended. A process
+    of another machine or container cannot be asked; its runs are ended a week after their start. A child run without
+    its whole record is deleted if its parent does not run any more, and is then mirrored again. A child run with its
+    whole record gets the status of its record. Runs that are not of this benchmark are left alone.
+    """
+    running = {run.info.run_id: run for run in all_runs(client, experiment, "attributes.status = 'RUNNING'")}
+    live = {name for name, run in running.items() if CELL not in run.data.tags and _may_live(run)}
+    for name, run in running.items():
+        tags = run.data.tags
+        if RECORD in tags:
+            client.set_terminated(name, "FAILED" if tags.get("status") == "failed" else "FINISHED", _end(run))
+        elif CELL in tags and tags.get("mlflow.parentRunId") not in live:
+            _remove(client, name)
+        elif CELL not in tags and "command" in tags and name not in live:
+            client.set_terminated(name, "KILLED")
 
 
-def _params(record: ResultRecord) -> dict[str, str]:
-    about = {
-        "method": record.method,
-        "method_version": record.method_version,
-        "task": record.task,
-        "profile": record.profile,
-        "dataset": record.dataset,
-        "fit_dataset": record.fit_dataset,
-        "num_keypoints": record.num_keypoints,
-        "seed": record.seed,
-        "limit": record.n_images_limit,
-    }
-    config = {f"config.{name}": value for name, value in record.method_config.items()}
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in (about | config).items()}
+def _may_live(run: Run) -> bool:
+    ended = has_ended(run.data.tags.get(PROCESS, ""))
+    return time.time() - run.info.start_time / 1000 < WEEK if ended is None else not ended
 
 
-def _metrics(record: ResultRecord) -> dict[str, float]:
-    """The finite numbers of a record; MLflow's stores would turn infinity into 1.8e308."""
-    found: dict[str, float | None] = {f"seconds/{name}": value for name, value in record.seconds.items()}
-    found["peak_memory_mb"] = record.peak_memory_mb
-    for score in record.scores:
-        found[score.protocol] = significant(score.protocol, score.value)
-        found[f"{score.protocol}/ci_low"] = score.ci_low
-        found[f"{score.protocol}/ci_high"] = score.ci_high
-    return {name: value for name, value in found.items() if value is not None and math.isfinite(value)}
+def _end(run: Run) -> int:
+    """The end of a run by its measured seconds, in milliseconds."""
+    seconds = [value for name, value in run.data.metrics.items() if name.startswith("seconds/")]
+    return int(run.info.start_time + round(1000 * sum(seconds)))
 
 
-def _curves(path: Path) -> Iterator[tuple[str, int, float]]:
-    """Yield (metric, step, value) of a fit's scalars, about CURVE_POINTS steps of each."""
-    if not path.exists():
-        return
-    columns = read_columns(path)
-    steps = columns.pop("step")
-    stride = -(-len(steps) // CURVE_POINTS)
-    for name, values in columns.items():
-        for step, value in list(zip(steps, values, strict=True))[::stride]:
-            if math.isfinite(value):
-                yield f"fit/{name}", int(step), value
-
-
-def _inputs(record: ResultRecord) -> list[Any]:
-    """The datasets as MLflow's inputs: name and digest, no data."""
-    from mlflow.data.code_dataset_source import CodeDatasetSource
-    from mlflow.data.meta_dataset import MetaDataset
-    from mlflow.entities import DatasetInput, InputTag
-
-    inputs = []
-    for split, digest in record.dataset_digests.items():
-        name = record.fit_dataset if split == "fit" else record.dataset
-        entity = MetaDataset(CodeDatasetSource(tags={}), name=name, digest=digest[:DIGEST_LENGTH])._to_mlflow_entity()
-        inputs.append(DatasetInput(entity, [InputTag("mlflow.data.context", split)]))
-    return inputs
-
-
-def _milliseconds(record: ResultRecord) -> int:
-    return round(datetime.fromisoformat(record.provenance["date"]).timestamp() * 1000)
-
-
-def _sha256(folder: Path) -> str:
-    return hashlib.sha256((folder / RESULT).read_bytes()).hexdigest()
-
-
-def _pictures(folder: Path) -> list[Path]:
-    """The pictures that ``show`` made of a cell, without the one that was made with its record."""
-    return sorted(path for path in folder.glob("*.png") if path.name != OVERLAY)
-
-
-def _pictures_sha256(folder: Path) -> str:
-    """sha256 of all pictures; '' if there are none."""
-    pictures = _pictures(folder)
-    return hashlib.sha256(b"".join(path.read_bytes() for path in pictures)).hexdigest() if pictures else ""
+def _remove(client: MlflowClient, run: str) -> None:
+    client.set_terminated(run, "KILLED")
+    client.delete_run(run)

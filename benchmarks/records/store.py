@@ -4,23 +4,27 @@
 * ``fits/<fit id>/``: a saved fit, shared by all cells with the same fit id
 * ``fits/<fit id>.partial/``: checkpoints of an unfinished fit
 * ``partial/<fit id>/``: predictions of unfinished cells, removed when all cells of the fit are finished
+* ``staging/``: folders that are being filled (``benchmarks.records.staging``)
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from pydantic import ValidationError
 
 from benchmarks.errors import UserError
-from leaderboard.files import replacing, write_atomically
-from leaderboard.records import ResultRecord
+from benchmarks.records.digests import file_digests
+from benchmarks.records.staging import Staging, remove
+from leaderboard.digests import sealed
+from leaderboard.files import FULL, cannot_write, replacing
+from leaderboard.records import Digests, ResultRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +35,7 @@ RESULT = "result.json"
 ERRORS = "errors.parquet"
 HISTORY = "history.parquet"
 OVERLAY = "overlay.png"
+KEPT = ("predictions_regress.parquet", "predictions_test.parquet", HISTORY, OVERLAY, ERRORS)  # with their digests
 
 
 class Store:
@@ -42,14 +47,15 @@ class Store:
         self.fits = output / "fits"
         self.leaderboard = output / "leaderboard"
         self._partial = output / "partial"
-        self._staging = output / "staging"
+        self._staging = Staging(output)
 
     def prepare(self) -> None:
-        """Make the folders. Raises UserError if they are not writable."""
+        """Make the folders and remove what killed runs left in ``staging/``. Raises UserError if that is impossible."""
         try:
-            for folder in (self.cells, self.fits, self.leaderboard, self._staging):
+            for folder in (self.cells, self.fits, self.leaderboard, self._staging.folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=self._staging).close()
+            tempfile.TemporaryFile(dir=self._staging.folder).close()
+            self._staging.sweep()
         except OSError as error:
             raise UserError(
                 f"cannot write to output folder {self.output}: {error.strerror or error}; name another with --output"
@@ -57,11 +63,7 @@ class Store:
 
     def record(self, cell_id: str) -> ResultRecord | None:
         """The record of a cell; None if there is none that this version can read."""
-        path = self.cells / cell_id / RESULT
-        try:
-            return ResultRecord.model_validate_json(path.read_bytes())
-        except (OSError, ValidationError):
-            return None
+        return _record(self.cells / cell_id)
 
     def checkpoints(self, fit_id: str) -> Path:
         """The folder for the checkpoints of a fit."""
@@ -73,29 +75,76 @@ class Store:
 
     def drop_partial(self, fit_id: str) -> None:
         """Remove the unfinished predictions of a fit."""
-        shutil.rmtree(self.partial(fit_id), ignore_errors=True)
+        remove(self.partial(fit_id))
         with suppress(OSError):
             self._partial.rmdir()
 
+    def drop_checkpoints(self, fit_id: str) -> None:
+        """Remove the checkpoints of a fit."""
+        remove(self.checkpoints(fit_id))
+
     @contextmanager
-    def staged(self, folder: Path) -> Iterator[Path]:
-        """Yield an empty folder to fill; at the end it replaces ``folder``, on an exception it is removed."""
-        filling = self._staging / f"{folder.name}.{uuid4().hex[:8]}"
-        filling.mkdir()
+    def staged(self, folder: Path, keeps: Callable[[Path], bool] = lambda old: False) -> Iterator[Path]:
+        """Yield an empty folder to fill; at the end it replaces ``folder``, on an exception it is removed.
+
+        ``keeps(old)`` says whether the folder that is in place stays there. Raises UserError, naming the file in
+        ``folder``, if the run directory cannot be written.
+        """
+        filling = None
         try:
-            yield filling
-            replaced = filling.with_name(filling.name + ".old")
-            if folder.exists():
-                folder.rename(replaced)
-            filling.rename(folder)
-            shutil.rmtree(replaced, ignore_errors=True)
-        finally:
-            shutil.rmtree(filling, ignore_errors=True)
+            with self._staging.filled(folder, keeps) as filling:
+                yield filling
+        except OSError as error:
+            path = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else None
+            if path is None:
+                path = folder if error.errno in FULL else Path()
+            elif path.is_relative_to(self._staging.folder):
+                path = folder / path.relative_to(filling) if filling and path.is_relative_to(filling) else folder
+            if not path.is_relative_to(self.cells) and not path.is_relative_to(self.fits):
+                raise  # of another file, such as an image that cannot be read
+            raise UserError(cannot_write(path, error)) from error
+
+    def record_failure(self, record: ResultRecord) -> bool:
+        """Write the record of a failed cell, unless a finished record is there; returns whether it was written.
+
+        Raises UserError, naming the file, if the run directory cannot be written.
+        """
+        folder = self.cells / record.cell_id
+        with self.staged(folder, _is_done) as filling:
+            write_record(filling, record)
+        return not _is_done(folder)
 
 
-def write_record(folder: Path, record: ResultRecord) -> None:
-    """Write ``result.json``; a cell exists once it has this file."""
-    write_atomically(folder / RESULT, record.model_dump_json(indent=1) + "\n")
+def _record(folder: Path) -> ResultRecord | None:
+    try:
+        return ResultRecord.model_validate_json((folder / RESULT).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def _is_done(folder: Path) -> bool:
+    """Whether a folder has the record of a finished cell."""
+    record = _record(folder)
+    return record is not None and record.status == "done"
+
+
+def write_record(folder: Path, record: ResultRecord) -> ResultRecord:
+    """Write ``result.json`` with the digests of the folder's files and its own; a cell exists once it has this file.
+
+    Returns the record as it was written. Raises OSError if that fails.
+    """
+    digests = (record.digests or Digests()).model_copy(update={"files": file_digests(folder, KEPT)})
+    record = sealed(record.model_copy(update={"digests": digests}))
+    with replacing(folder / RESULT) as partial:
+        partial.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return record
+
+
+def copy_files(folder: Path, to: Path) -> None:
+    """Copy the files of a cell's folder, not what is in folders below it."""
+    for path in folder.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, to / path.name)
 
 
 def predictions_path(folder: Path, split: str) -> Path:
@@ -115,6 +164,14 @@ def read_predictions(folder: Path, split: str) -> tuple[tuple[str, ...], NDArray
     return tuple(table["image_id"].to_pylist()), keypoints
 
 
+def has_predictions(folder: Path) -> bool:
+    """Whether the keypoints of both splits of a finished cell can be read."""
+    try:
+        return all(read_predictions(folder, split) for split in ("regress", "test"))
+    except Exception:  # pyarrow raises many kinds for files that are damaged
+        return False
+
+
 def keypoint_column(keypoints: NDArray[np.float64]) -> pa.FixedSizeListArray:
     """Keypoints (N, K, 2) as a parquet column of 2K float64 a row."""
     import numpy as np
@@ -125,11 +182,14 @@ def keypoint_column(keypoints: NDArray[np.float64]) -> pa.FixedSizeListArray:
 
 
 def read_keypoints(path: Path) -> tuple[pa.Table, NDArray[np.float64]]:
-    """Read a parquet table, and its column ``keypoints`` as an array (N, K, 2)."""
+    """Read a parquet table, and its column ``keypoints`` as an array (N, K, 2).
+
+    Raises OSError if a page differs from the checksum that ``write_table`` gave it; files of older versions have none.
+    """
     import numpy as np
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path)
+    table = pq.read_table(path, page_checksum_verification=True)
     flat = table["keypoints"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
     return table, np.asarray(flat, dtype=np.float64).reshape(len(table), -1, 2)
 
@@ -140,7 +200,7 @@ def write_table(path: Path, columns: dict[str, Any]) -> None:
     import pyarrow.parquet as pq
 
     with replacing(path) as partial:
-        pq.write_table(pa.table(columns), partial)
+        pq.write_table(pa.table(columns), partial, write_page_checksum=True)
 
 
 def read_columns(path: Path) -> dict[str, list[Any]]:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from benchmarks.registry import is_custom
 from benchmarks.tasks import SUITES, Profile, Task, plain_name
-from leaderboard.records import Failure, ResultRecord, ScoreRecord, Variant
+from leaderboard.records import Digests, Failure, ResultRecord, ScoreRecord, Variant
 from leaderboard.tables import TABLES
 
+CHOICES = "choices"  # provenance key of the user's choices for custom data
+NOTES = "notes"  # provenance key of what import has said of keypoints that were made elsewhere
 REMARKS = "remarks"  # provenance key of the remarks on custom data
 SCORED = "scored"  # provenance kind of a record whose keypoints were made elsewhere
 
@@ -22,6 +27,25 @@ def content_hash(content: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def as_before(task: Task, cells: Path) -> Task:
+    """The task under the name that the folder of cells has for the same custom data, whose file was renamed since."""
+    if not is_custom(task.dataset):
+        return task
+    parts = [name for path in cells.glob("*--*") for name in path.name.split("--")]
+    names = {name for name in parts if without_stem(name) == without_stem(task.id)}
+    return task if task.id in names or not names else task.model_copy(update={"id": min(names)})
+
+
+def without_stem(task: str) -> str:
+    """The id of a task of custom data without the name of its file, which leaves a hash of the contents."""
+    return re.sub(r"^([A-Za-z0-9]+)_.*(_[0-9a-f]{6}_k\d+)$", r"\1\2", task)
+
+
+def _without_path(dataset: str) -> str:
+    """The name of a dataset; of custom data only its kind, such as 'coco'."""
+    return dataset.partition(":")[0]
+
+
 class Cell(BaseModel):
     """One run of a method. ``config`` is the profile's default config with ``settings`` applied.
 
@@ -29,8 +53,8 @@ class Cell(BaseModel):
     the user's. ``by_dataset`` has the changed settings with their values on other datasets. ``saw_landmarks`` says
     whether the method saw landmarks in training. ``variant`` describes an ablation, None for the full method.
     ``of_predict`` names settings that do not affect fitting. ``made_by`` describes the source of keypoints that another
-    system made; it is None for a method that runs here. Protocols are not part of a cell's identity, so scoring again
-    never runs a model.
+    system made; it is None for a method that runs here. ``source`` has the sha256 of the method's source files.
+    Neither these nor protocols are part of a cell's identity, so scoring again never runs a model.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +72,7 @@ class Cell(BaseModel):
     by_dataset: dict[str, Any] = {}
     of_predict: tuple[str, ...] = ()
     made_by: dict[str, Any] | None = None
+    source: dict[str, str] = {}
     task: Task
     profile: Profile
     seed: int
@@ -80,7 +105,7 @@ class Cell(BaseModel):
         """``<method>--<task>--<profile>--s<seed>--<8 hex digits of its content>``."""
         content = self._content() | {
             "task": self.task.id,
-            "dataset": plain_name(self.dataset),  # without the path of custom data; the digests identify its contents
+            "dataset": _without_path(self.dataset),  # the digests identify the contents of custom data
             "digests": self.digests,
             "profile": self.profile,
         }
@@ -93,7 +118,7 @@ class Cell(BaseModel):
         """Id of the fit: equal for all tasks that learn on the same images with the same K."""
         config = {name: value for name, value in self.config.items() if name not in self.of_predict}
         learned = content_hash(self._content() | {"config": config})[:8]
-        fit_on = f"{plain_name(self.fit_dataset)}--k{self.task.num_keypoints}--s{self.seed}"
+        fit_on = f"{_without_path(self.fit_dataset)}--k{self.task.num_keypoints}--s{self.seed}"
         return f"{self.method_id}--{fit_on}--{learned}"
 
     def record(
@@ -132,6 +157,7 @@ class Cell(BaseModel):
             peak_memory_mb=peak_memory_mb,
             provenance=(provenance or {}) | ({"kind": SCORED, **self.made_by} if self.made_by else {}),
             failure=failure,
+            digests=Digests(source=self.source),
         )
 
     def _suites(self) -> tuple[str, ...]:
@@ -148,7 +174,7 @@ class Cell(BaseModel):
             "version": self.version,
             "config": self.config,
             "identity": self.identity,
-            "fit_dataset": plain_name(self.fit_dataset),
+            "fit_dataset": _without_path(self.fit_dataset),
             "fit_digest": self.digests["fit"],
             "num_keypoints": self.task.num_keypoints,
             "seed": self.seed,

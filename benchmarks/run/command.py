@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,10 +13,11 @@ from rich.text import Text
 from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
 from benchmarks.records.mlflow_mirror import Tracker
-from benchmarks.records.mlflow_store import cure, patience
+from benchmarks.records.mlflow_store import has_store, next_step, problem
 from benchmarks.records.provenance import git_state, peak_memory_mb
 from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_custom, method_class, opener
+from benchmarks.run.cells import as_before
 from benchmarks.run.distributed import Coordinator, is_worker, run_worker
 from benchmarks.run.executor import InProcess
 from benchmarks.run.options import RunOptions
@@ -25,14 +25,16 @@ from benchmarks.run.plan import Plan, Request, make_plan
 from benchmarks.run.runner import Outcome, drive
 from benchmarks.run.summary import (
     print_files,
+    print_outdated,
     print_plan,
     print_remarks,
     print_skipped,
     print_table,
     write_leaderboards,
 )
-from benchmarks.settings import DATA_ROOT, choose_data_root, choose_device, choose_profile, choose_tasks
+from benchmarks.settings import DATA_ROOT, choose_custom, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
+from leaderboard.errors import LeaderboardError
 from leaderboard.records import ResultRecord
 from leaderboard.text import printable
 
@@ -62,8 +64,7 @@ def run_command(options: RunOptions) -> int:
     progress = Progress(console, len(plan.cells), lambda: peak_memory_mb(device))
     coordinator = Coordinator(device)
     executor = InProcess(store, request.datasets, device, progress, coordinator, refit=options.overwrite == "all")
-    tracker = Tracker(options.output, shlex.join(sys.argv[1:])) if options.mlflow else None
-    mirror = _Mirror(tracker, console, cure(options.output))
+    mirror = _Mirror(options.output if options.mlflow else None, progress)
     outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
     coordinator.dismiss()
     _drop_partial(store, plan, outcome)
@@ -76,9 +77,10 @@ def _request(options: RunOptions, console: Console) -> Request:
     console.print(Text(f"profile {profile}: {why}"), soft_wrap=True)
     if profile == "paper" and root is None and not any(map(is_custom, names)):
         raise UserError(f"profile 'paper' needs data: name its folder with --data-root or {DATA_ROOT}")
-    datasets = opener(root)
+    datasets = opener(root, choose_custom(options.split, options.interocular, names))
     tasks = choose_tasks(options.tasks, options.suites) if options.tasks or options.suites or not names else []
-    tasks += _tasks_on(names, options.keypoints, datasets)
+    cells = Store(options.output).cells
+    tasks += [as_before(task, cells) for task in _tasks_on(names, options.keypoints, datasets)]
     return Request(
         methods=options.methods,
         tasks=list({task.id: task for task in tasks}.values()),
@@ -133,11 +135,12 @@ def _tasks_on(names: Sequence[str], keypoints: int | None, datasets: Open) -> li
 
 
 def _drop_partial(store: Store, plan: Plan, outcome: Outcome) -> None:
-    """Remove the partial predictions of fits whose cells are all done."""
+    """Remove the partial predictions and the checkpoints of fits whose cells are all done."""
     done = {cell_id for cell_id, record in outcome.records.items() if record.status == "done"}
     needed = {cell.fit_id for cell in plan.cells if cell.id not in done}
     for fit_id in {cell.fit_id for cell in plan.cells} - needed:
         store.drop_partial(fit_id)
+        store.drop_checkpoints(fit_id)
 
 
 def _nothing_to_run(plan: Plan) -> str:
@@ -150,7 +153,13 @@ def _nothing_to_run(plan: Plan) -> str:
 def _report(console: Console, store: Store, request: Request, outcome: Outcome, mlflow: str) -> int:
     tasks = [task.id for task in request.tasks]
     print_table(console, outcome.records.values(), tasks, request.profile)
-    leaderboards = write_leaderboards(store, tasks, request.profile)
+    print_outdated(console, outcome.outdated)
+    errors: list[str] = []
+    leaderboards: list[Path] = []
+    try:
+        leaderboards += [] if outcome.unwritable else write_leaderboards(store, tasks, request.profile)
+    except LeaderboardError as error:
+        errors.append(f"error: {first_line(error)}")
     print_files(console, store, outcome, leaderboards, mlflow)
     failures = _failures(outcome.records.values())
     if outcome.interrupted:
@@ -158,9 +167,13 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
         console.print(f"interrupted: {done} finished cells are kept; run the same command again to continue")
     for reason, cells in failures.items():
         others = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        text = printable(f"failed: {cells[0]}{others}: {reason}")
-        Console(stderr=True).print(Text(text, style="red"), soft_wrap=True)
-    return outcome.exit_status
+        errors.append(f"failed: {cells[0]}{others}: {reason}")
+    if outcome.unwritable:
+        left = f"; {outcome.left} not tried" if outcome.left else ""
+        errors.append(f"error: {outcome.unwritable}, which goes on where this one stopped{left}")
+    for text in errors:
+        Console(stderr=True).print(Text(printable(text), style="red"), soft_wrap=True)
+    return outcome.exit_status or (2 if errors else 0)
 
 
 def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
@@ -175,28 +188,41 @@ def _failures(records: Iterable[ResultRecord]) -> dict[str, list[str]]:
 class _Mirror:
     """Passes records to MLflow; after an error it prints a warning and passes no more, and the run continues."""
 
-    def __init__(self, tracker: Tracker | None, console: Console, cure: str) -> None:
-        self._tracker = tracker
-        self._console = console
-        self._cure = cure
+    def __init__(self, output: Path | None, progress: Progress) -> None:
+        self._output = output
+        self._progress = progress
+        self._tracker = Tracker(output, sys.argv[1:], self._warn) if output else None
 
     def log(self, record: ResultRecord) -> None:
-        self._attempt(lambda tracker: tracker.log(record))
+        if self._output and self._tracker and self._progress.console.is_terminal:
+            self._progress.show(next_step(self._output), 1.0)
+        else:
+            self._announce()
+        self._attempt(lambda tracker: tracker.log(record.cell_id))
 
     def finish(self, outcome: Outcome) -> str:
         """Close the MLflow run, and add records that it lacks; returns the command or address that opens its page."""
-        records = [] if outcome.interrupted else list(outcome.records.values())
+        kept = [cell_id for cell_id in outcome.records if cell_id not in outcome.unrecorded]
+        cells = [] if outcome.interrupted else kept
         status = "KILLED" if outcome.interrupted else "FAILED" if outcome.exit_status else "FINISHED"
-        self._attempt(lambda tracker: tracker.finish(status, records))
+        if cells:
+            self._announce()
+        self._attempt(lambda tracker: tracker.finish(status, cells))
         return self._tracker.how_to_open() if self._tracker else ""
 
+    def _announce(self) -> None:
+        """Say that the store is made, which takes a while."""
+        if self._output and self._tracker and not has_store(self._output):
+            self._progress.say(next_step(self._output))
+
     def _attempt(self, action: Callable[[Tracker], None]) -> None:
-        if self._tracker is None:
+        if self._output is None or self._tracker is None:
             return
         try:
-            with patience():
-                action(self._tracker)
-        except Exception as error:
+            action(self._tracker)
+        except Exception as error:  # MLflow raises many kinds
             self._tracker = None
-            text = f"MLflow is not updated: {first_line(error)}; {self._cure}"
-            self._console.print(Text(text, style="yellow"), soft_wrap=True)
+            self._warn(f"MLflow is not updated: {problem(self._output, error)}")
+
+    def _warn(self, text: str) -> None:
+        self._progress.say(text, "yellow")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -11,22 +9,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from benchmarks.errors import first_line
+from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
+from benchmarks.records.digests import fit_digest, read_fit
 from benchmarks.records.provenance import peak_memory_mb, provenance, reset_peak_memory
-from benchmarks.records.store import HISTORY, OVERLAY, Store, write_predictions, write_record, write_table
+from benchmarks.records.store import OVERLAY, Store, copy_files, has_predictions, write_predictions, write_record
 from benchmarks.registry import method_class
 from benchmarks.run.cells import Cell
 from benchmarks.run.distributed import Coordinator, fit_images
+from benchmarks.run.fits import BrokenFit, keep_fit, load_fit, stamp, write_history
 from benchmarks.run.images import DatasetImages, ImageCache
+from benchmarks.run.imported import kept_import
 from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, predict_all
 from benchmarks.run.scoring import remarks, score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
 from benchmarks.tasks import plain_name
-from leaderboard.files import write_atomically
-from leaderboard.records import Failure, ResultRecord
-from methods.base import MethodError
+from leaderboard.records import Digests, Failure, ResultRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,18 +37,24 @@ if TYPE_CHECKING:
 
     Made = tuple[NDArray[np.float64], float]
 
-FIT = "fit.json"
+
+class NotRecorded(UserError):
+    """The failure of a cell cannot be recorded, because nothing can be written to the run directory."""
+
+    def __init__(self, record: ResultRecord, reason: str) -> None:
+        super().__init__(reason)
+        self.record = record
 
 
 class Executor(Protocol):
     """Runs cells and keeps their records in the run directory."""
 
     def submit(self, cell: Cell) -> ResultRecord:
-        """Run a cell; if it fails, the record says so."""
+        """Run a cell; if it fails, the record says so. Raises NotRecorded if no record can be written."""
         ...
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
-        """Score the cached predictions of a finished cell again."""
+        """Score the cached predictions of a finished cell again. Raises NotRecorded as ``submit`` does."""
         ...
 
 
@@ -81,36 +86,42 @@ class InProcess:
 
     def submit(self, cell: Cell) -> ResultRecord:
         """Run a cell; its folder appears when it is complete, or with a record of the failure."""
-        folder = self._store.cells / cell.id
         try:
-            with self._store.staged(folder) as filling:
-                record = self._run(cell, filling)
-                write_record(filling, record)
+            with self._store.staged(self._store.cells / cell.id) as filling:
+                record = write_record(filling, self._run(cell, filling))
         except Exception as error:
-            record = self._failed(cell, error)
-            with self._store.staged(folder) as filling:
-                write_record(filling, record)
+            return self._failed(cell, error)
         return record
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
-        """Score the cached predictions again and replace the record; without predictions, run the cell."""
+        """Score the cached predictions again and replace the record; run the cell if they cannot be read."""
         folder = self._store.cells / cell.id
-        try:
-            dataset = self._open(cell.dataset)
-            scores = score_cell(cell, folder, dataset)
-            found = record.provenance | remarks(cell, dataset, scores)
-            renewed = record.model_copy(update={"scores": score_records(scores), "provenance": found})
-        except FileNotFoundError:
+        if not has_predictions(folder):
             return self.submit(cell)
+        try:
+            with self._store.staged(folder) as filling:
+                copy_files(folder, filling)  # the pictures stay
+                dataset = self._open(cell.dataset)
+                scores = score_cell(cell, filling, dataset)
+                found = record.provenance | remarks(cell, dataset, scores)
+                renewed = record.model_copy(update={"scores": score_records(scores), "provenance": found})
+                renewed = write_record(filling, renewed)
         except Exception as error:
-            renewed = self._failed(cell, error)
-        write_record(folder, renewed)
+            return self._failed(cell, error)
         return renewed
 
     def _failed(self, cell: Cell, error: Exception) -> ResultRecord:
+        """Record a failure. Raises NotRecorded if that is impossible."""
         trace = "".join(traceback.format_exception(error))
         failure = Failure(type=type(error).__name__, message=first_line(error), traceback=trace)
-        return cell.record(provenance=provenance(self._device), failure=failure)
+        record = cell.record(provenance=provenance(self._device), failure=failure)
+        try:
+            written = self._store.record_failure(record)
+        except Exception as unwritten:
+            raise NotRecorded(record, first_line(unwritten)) from error
+        if not written:
+            self._progress.say(f"the record of an earlier run of {cell.id} is kept")
+        return record
 
     def _run(self, cell: Cell, folder: Path) -> ResultRecord:
         reset_peak_memory(self._device)
@@ -128,19 +139,25 @@ class InProcess:
         found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._coordinator.size}
         found |= remarks(cell, dataset, scores)
         record = cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
-        return record.model_copy(update={"num_keypoints": num_keypoints})
+        return record.model_copy(update={"num_keypoints": num_keypoints, "digests": self._digests(cell)})
+
+    def _digests(self, cell: Cell) -> Digests:
+        """The digests of what a cell was made from; a fit of an earlier run has the source that it was made with."""
+        kept = self._store.fits / cell.fit_id
+        found = read_fit(kept)
+        source = found.source if found and found.source else cell.source
+        return Digests(fit=fit_digest(kept), source=source, imported=kept_import(cell, self._store.output))
 
     def _fit(self, cell: Cell, method: Method, folder: Path, seconds: dict[str, float]) -> dict[str, bool]:
         """Fit, or load a finished fit of the same identity; returns ``fit_reused`` and ``fit_resumed``.
 
-        If the fit continues from a checkpoint, ``fit_resumed`` is True, and ``seconds`` counts from that checkpoint.
+        If the fit continues from a checkpoint, ``fit_resumed`` is True, and ``seconds`` counts from that checkpoint. If
+        another run has kept the same fit in the meantime, that one is loaded, so that the cells of both share it.
         """
         kept = self._store.fits / cell.fit_id
-        may_reuse = (kept / FIT).exists() and (not self._refit or cell.fit_id in self._fitted)
-        if may_reuse and _loads(method, kept):
-            seconds["fit"] = json.loads((kept / FIT).read_text())["seconds"]
-            if (kept / HISTORY).exists():
-                (folder / HISTORY).write_bytes((kept / HISTORY).read_bytes())
+        before = stamp(kept)
+        may_reuse = kept.is_dir() and (not self._refit or cell.fit_id in self._fitted)
+        if may_reuse and self._loads(method, kept, folder, seconds):
             return {"fit_reused": True, "fit_resumed": False}
         self._store.drop_partial(cell.fit_id)  # predictions of an earlier fit are not continued with this one
         resumed = self._give_checkpoints(cell, method)
@@ -149,25 +166,27 @@ class InProcess:
         stage = self._progress.stage("fit", "steps", lambda: images.given)
         with _timed(seconds, "fit"):
             method.fit(images, keypoints_given(cell, self._open), cell.seed, stage)
-        _write_history(folder, stage.history)
-        self._keep_fit(kept, method, stage.history, seconds["fit"])
+        write_history(folder, stage.history)
+        is_kept = keep_fit(self._store, kept, method, stage.history, seconds["fit"], cell.source, before)
         self._fitted.add(cell.fit_id)
+        if not is_kept and self._loads(method, kept, folder, seconds):
+            return {"fit_reused": True, "fit_resumed": False}
         return {"fit_reused": False, "fit_resumed": resumed}
 
-    def _keep_fit(self, kept: Path, method: Method, history: list[dict[str, float]], seconds: float) -> None:
+    def _loads(self, method: Method, kept: Path, folder: Path, seconds: dict[str, float]) -> bool:
+        """Load a kept fit with its seconds and curves; False, with a line that says why, if any of it is broken."""
         try:
-            with self._store.staged(kept) as filling:
-                method.save(filling)
-                _write_history(filling, history)
-                write_atomically(filling / FIT, json.dumps({"seconds": seconds}))
-        except MethodError:
-            return  # the method has nothing to save
+            seconds["fit"] = load_fit(method, kept, folder)
+        except BrokenFit as broken:
+            self._progress.say(f"{broken}: fitted again", "yellow")
+            return False
+        return True
 
     def _give_checkpoints(self, cell: Cell, method: Method) -> bool:
         """Set the folder for the method's checkpoints; returns whether the folder exists already."""
         method.checkpoints = self._store.checkpoints(cell.fit_id)
-        if self._refit:
-            shutil.rmtree(method.checkpoints, ignore_errors=True)
+        if self._refit or not method.checkpoints.is_dir():
+            self._store.drop_checkpoints(cell.fit_id)
         return method.checkpoints.exists()
 
     def _predict_splits(self, cell: Cell, method: Method, dataset: KeypointDataset, folder: Path) -> float:
@@ -203,19 +222,3 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     seconds[name] = time.perf_counter() - started
-
-
-def _loads(method: Method, folder: Path) -> bool:
-    try:
-        method.load(folder)
-    except MethodError:
-        return False  # the kept fit is broken: fit again
-    return True
-
-
-def _write_history(folder: Path, history: list[dict[str, float]]) -> None:
-    if not history:
-        return
-    names = list(dict.fromkeys(name for row in history for name in row))
-    columns = {name: [float(row.get(name, "nan")) for row in history] for name in names}
-    write_table(folder / HISTORY, columns)

@@ -9,10 +9,11 @@ from shlex import quote
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
-from benchmarks.registry import IMPORTED
-from benchmarks.run.cells import Cell
+from benchmarks.records.digests import IMPORTS, import_digests
+from benchmarks.registry import IMPORTED, NO_CHOICES, is_custom
+from benchmarks.run.cells import NOTES, Cell, without_stem
 from benchmarks.tasks import options as task_options
-from benchmarks.tasks import plain_name
+from leaderboard.digests import content_digest
 from leaderboard.text import fault
 
 if TYPE_CHECKING:
@@ -43,30 +44,38 @@ class ImportedMethod:
 
     def record(self, task: Task, profile: Profile) -> ImportRecord | None:
         """The record of a task's import, None without one."""
-        return next((found for found in self.records if (found.task, found.profile) == (task.id, profile)), None)
+        known = [found for found in self.records if found.profile == profile]
+        same = [found for found in known if found.task == task.id]
+        if is_custom(task.dataset) and not same:  # a file that was renamed since
+            same = [found for found in known if without_stem(found.task) == without_stem(task.id)]
+        return same[0] if same else None
 
     def lack(self, task: Task, profile: Profile, datasets: Open) -> str:
         """The reason why a task's keypoints cannot be scored, or ''. Raises MethodError if they cannot be read."""
         from methods.imported import predictions_sha256
 
         record = self.record(task, profile)
-        options = f"{task_options(task)} --profile {profile} --method {quote(self.label)}"
+        choices = datasets(task.dataset).choices if is_custom(task.dataset) else NO_CHOICES
+        options = f"{task_options(task, choices)} --profile {profile} --method {quote(self.label)}"
         command = f"python -m benchmarks import FORMAT PATH {options}"
         again = f"import again: {command}"
         if record is None:
             there = ", ".join(f"{found.task} ({found.profile})" for found in self.records)
             return f"{self.folder} has imports of {there}; make this one with: {command}"
+        if record.digest is not None and record.digest != content_digest(record):
+            return f"the record of {task.id} in {self.folder} was changed after the import; {again}"
         dataset = datasets(task.dataset_id(profile))
         found, reason = dataset.annotated()
         if not found:
             return reason
         changed = [split for split in SPLITS if record.digests.get(split) != dataset.digest(split)]
-        other = plain_name(record.dataset) != plain_name(dataset.card.id)
+        kinds = {name.partition(":")[0] for name in (record.dataset, dataset.card.id)}
+        other = len(kinds) > 1
         if other or changed:
             what = f"images of {record.dataset}" if other else f"another split '{changed[0]}'"
             return f"the keypoints in {self.folder} are for {what}, not those of {dataset.card.id} today; {again}"
-        if record.predictions_sha256 != predictions_sha256(self.folder, task.id, profile):
-            return f"the keypoints of {task.id} in {self.folder} have changed since they were imported; {again}"
+        if record.predictions_sha256 != predictions_sha256(self.folder, record.task, profile):
+            return f"the keypoints of {record.task} in {self.folder} have changed since they were imported; {again}"
         return ""
 
     def cell(self, task: Task, profile: Profile, limit: int | None, dataset: KeypointDataset) -> Cell:
@@ -80,19 +89,35 @@ class ImportedMethod:
             method=self.name,
             label=self.label,
             version=Imported.version,
-            settings={"task": task.id},
+            settings={"task": record.task},
             config={},
             identity={"predictions": record.predictions_sha256},
             is_floor=False,
             supervision=record.supervision,
             saw_landmarks=record.saw_landmarks,
-            made_by={"format": record.format, "files": [file.model_dump() for file in record.files]},
+            made_by={
+                "format": record.format,
+                "files": [file.model_dump() for file in record.files],
+                NOTES: [note for note in record.notes if note not in dataset.card.remarks],
+            },
             task=task,
             profile=profile,
             seed=0,
             limit=limit,
             digests={"fit": "", **{split: dataset.digest(split) for split in SPLITS}},
         )
+
+
+def kept_import(cell: Cell, output: Path) -> dict[str, str]:
+    """The sha256 of the files of a cell's import, if it is one of the run directory's own, under the task's id."""
+    folder = Path(cell.method.removeprefix(IMPORTED))
+    if (
+        cell.made_by is None
+        or cell.settings.get("task") != cell.task.id
+        or folder.parent.resolve() != (output / IMPORTS).resolve()
+    ):
+        return {}
+    return import_digests(folder, cell.task.id, cell.profile)
 
 
 def imports(names: Iterable[str]) -> list[ImportedMethod]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmarks.options import DataRoot, Device, Output, ProfileName
+from benchmarks.options import DataRoot, Device, Interocular, Output, ProfileName, SplitFile
 
 Overwrite = Literal["never", "failed", "all"]
 Memory = Literal["auto", "low"]
@@ -35,6 +35,8 @@ class RunOptions:
         ),
     ] = field(default_factory=list)
     keypoints: Annotated[int | None, typer.Option(min=1, help="Keypoints to discover on each --dataset.")] = None
+    split: SplitFile = None
+    interocular: Interocular = None
     profile: ProfileName = None
     data_root: DataRoot = None
     seeds: Annotated[int, typer.Option(min=1, help="Run seeds 0 to N-1.")] = 1

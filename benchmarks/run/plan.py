@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from benchmarks.errors import UserError, bad_settings
+from benchmarks.records.digests import source_digests
 from benchmarks.registry import DATASETS, full_method_name, is_custom, is_imported, method_class, opener
 from benchmarks.run.cells import Cell, content_hash
 from benchmarks.run.imported import imports
@@ -192,6 +193,7 @@ def _template(
         "supervision": cls.card.supervision,
         "saw_landmarks": cls.card.saw_landmarks,
         "of_predict": tuple(sorted(cls.Config.of_predict)),
+        "source": source_digests(name),
     }
 
 

@@ -6,7 +6,6 @@ that each took, and their keypoints. Parts are written atomically.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from benchmarks.errors import UserError
 from benchmarks.records.store import keypoint_column, read_keypoints, write_table
 from benchmarks.run.cells import content_hash
+from leaderboard.files import cannot_write
 from methods.base import MethodError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PART_IMAGES = 256  # a part is written when it has this many images
 PART_SECONDS = 60.0  # or when they took this long, whichever comes first
+ATTEMPTS = 10  # to write a part
 
 
 class PartialPredictions:
@@ -76,14 +77,15 @@ class PartialPredictions:
             "seconds": [seconds / len(keypoints)] * len(keypoints),
             "keypoints": keypoint_column(keypoints),
         }
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)  # another run of the same cell may have removed it
-            write_table(path, columns)
-        except OSError as error:
-            reason = os.strerror(error.errno) if error.errno else error  # pyarrow's own text repeats it
-            raise UserError(
-                f"cannot keep predictions in {path}: {reason}; make room, then run the same command again to continue"
-            ) from error
+        for attempt in range(ATTEMPTS):
+            try:
+                write_table(path, columns)
+                break
+            except FileNotFoundError as error:  # another run of the same cell removes the folder when it ends
+                if attempt == ATTEMPTS - 1:
+                    raise UserError(cannot_write(path, error)) from error
+            except OSError as error:
+                raise UserError(cannot_write(path, error)) from error
         self._written += len(keypoints)
 
     def _path(self, first: int) -> Path:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.errors import UserError
 from benchmarks.records.store import ERRORS, read_predictions, write_table
 from benchmarks.registry import is_custom
-from benchmarks.run.cells import REMARKS, Cell
+from benchmarks.run.cells import CHOICES, REMARKS, Cell
 from leaderboard.records import ResultRecord, ScoreRecord
 from metrics.points import Points
 from metrics.protocols import PROTOCOLS
@@ -36,17 +37,26 @@ def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score
     Errors of the dataset and of the metrics pass through, such as MetricError for a score that is not finite, and for a
     protocol whose needs the dataset's card does not meet.
     """
+    scores, test = scores_of(folder, dataset, cell.task.protocols)
+    write_errors(folder, scores, test)
+    return scores
+
+
+def scores_of(folder: Path, dataset: KeypointDataset, protocols: Sequence[str]) -> tuple[list[Score], Points]:
+    """The scores of the predictions in ``folder`` under some protocols, and the test images; nothing is written.
+
+    Raises as ``score_cell`` does, and OSError for predictions that cannot be read.
+    """
     fit = _points(dataset, *read_predictions(folder, "regress"))
     test = _points(dataset, *read_predictions(folder, "test"))
     scores = score_all(
-        [PROTOCOLS[name] for name in cell.task.protocols],
+        [PROTOCOLS[name] for name in protocols],
         fit,
         test,
         left_right_pairs=dataset.card.left_right_pairs,
         interocular=dataset.card.interocular,
     )
-    write_errors(folder, scores, test)
-    return scores
+    return scores, test
 
 
 def score_records(scores: Sequence[Score]) -> tuple[ScoreRecord, ...]:
@@ -54,11 +64,12 @@ def score_records(scores: Sequence[Score]) -> tuple[ScoreRecord, ...]:
     return tuple(ScoreRecord(**found.summary()) for found in scores)
 
 
-def remarks(cell: Cell, dataset: KeypointDataset, scores: Sequence[Score]) -> dict[str, list[str]]:
-    """The provenance entry with the remarks on custom data and on images left out; empty for data with neither."""
+def remarks(cell: Cell, dataset: KeypointDataset, scores: Sequence[Score]) -> dict[str, Any]:
+    """Provenance entries: the remarks on custom data and on images left out, and the user's choices; often none."""
     own = is_custom(cell.dataset)
     found = [*(dataset.card.remarks if own else ()), *left_out_notes(scores)]
-    return {REMARKS: found} if found or own else {}
+    plain = {name: str(value) for name, value in asdict(dataset.choices).items() if value is not None}
+    return ({REMARKS: found} if found or own else {}) | ({CHOICES: plain} if plain else {})
 
 
 def left_out_notes(scores: Sequence[Score]) -> list[str]:
@@ -91,11 +102,12 @@ def _boxes(dataset: KeypointDataset, ids: Sequence[str], annotations: Sequence[A
 
 
 def write_errors(folder: Path, scores: Sequence[Score], test: Points) -> None:
-    """Write the error of every test image under every protocol."""
+    """Write the error of every test image under every protocol, and its weight in the value."""
     columns = {
         "protocol": [found.protocol for found in scores for _ in test.ids],
         "image_id": [image_id for _ in scores for image_id in test.ids],
         "group": [group for _ in scores for group in test.groups],
         "error": np.concatenate([found.per_image for found in scores]),
+        "weight": np.concatenate([found.weights for found in scores]),
     }
     write_table(folder / ERRORS, columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,15 +13,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from benchmarks.records.checks import examine
+from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import OVERLAY, Store, predictions_path
 from benchmarks.registry import is_custom
-from benchmarks.run.cells import REMARKS
+from benchmarks.run.cells import NOTES, REMARKS
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
-from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide
+from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide, outdated
 from benchmarks.tasks import SUITES, Profile, Task
 from leaderboard.files import write_atomically
-from leaderboard.load import load_records
 from leaderboard.markdown import DECIMALS, change_text, comparable
 from leaderboard.origins import table_line
 from leaderboard.records import ResultRecord
@@ -34,8 +35,10 @@ from metrics.protocols import value_text
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
+    from datasets.base import DatasetCard
 
 HEADING_WIDTH = 11
+_EYE = re.compile(r"(left|right|l|r)?[ _.-]?(eye|pupil)([ _.-]?cent(er|re))?[ _.-]?(left|right|l|r)?", re.IGNORECASE)
 _LIMIT = re.compile(r" \(limit \d+\)")  # in labels; the caption has it once
 
 
@@ -49,21 +52,41 @@ def print_remarks(console: Console, tasks: Iterable[Task], datasets: Open) -> No
     """Print the remarks on the custom data of the tasks, each dataset once."""
     first = {task.dataset: task.id for task in reversed(list(tasks)) if is_custom(task.dataset)}
     for dataset, task in reversed(first.items()):
-        for remark in datasets(dataset).card.remarks:
+        card = datasets(dataset).card
+        for remark in (*card.remarks, *eyes_hint(card)):
             console.print(Text(printable(f"note on {task}: {remark}")), soft_wrap=True)
+
+
+def eyes_hint(card: DatasetCard) -> list[str]:
+    """A remark on landmarks whose names say that they are the two eyes, unless the card states the eyes."""
+    eyes = [name for name in card.landmark_names if _EYE.fullmatch(name)]
+    if card.interocular or len(eyes) != 2:
+        return []
+    return [f"--interocular {','.join(eyes)} would add errors in percent of the distance of these eyes"]
 
 
 def print_plan(console: Console, plan: Plan, store: Store, overwrite: Overwrite) -> None:
     """Print each cell and the action that a run would take (``--dry-run``)."""
     names = {"run": "run", "rescore": "score again", "keep": "finished"}
     actions: list[str] = []
+    lines: dict[str, str] = {}
     for cell in plan.cells:
-        record = store.record(cell.id)
-        actions.append(names[decide(cell, record, overwrite)])
+        decision = decide(cell, store, overwrite)
+        actions.append(names[decision.action])
         variant = f"  {cell.variant.name}" if cell.variant else ""
-        console.print(Text(f"{actions[-1]:<12} {cell.id}{variant}"), soft_wrap=True)
+        reason = f"  {decision.reason}" if decision.reason else ""
+        console.print(Text(printable(f"{actions[-1]:<12} {cell.id}{variant}{reason}")), soft_wrap=True)
+        if decision.record and decision.action != "run" and (line := outdated(cell, decision.record)):
+            lines.setdefault(cell.method_id, line)
+    print_outdated(console, lines)
     total = ", ".join(f"{count} {action}" for action, count in Counter(actions).items())
     console.print(f"{len(plan.cells)} cells: {total}; nothing was run or written")
+
+
+def print_outdated(console: Console, lines: Mapping[str, str]) -> None:
+    """Print the line of each method whose source changed since its numbers were measured."""
+    for method, line in lines.items():
+        console.print(Text(printable(f"{method}: {line}"), style="yellow"), soft_wrap=True)
 
 
 def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> None:
@@ -123,17 +146,17 @@ def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> 
     Tasks of no suite, such as custom data, have a leaderboard named 'own'. A suite is left out if its table would add
     nothing to those of earlier suites.
     """
-    records = [record for record in load_records(store.output) if record.profile == profile]
+    records = [record for record in examine(store.output).records if record.profile == profile]
     members = {task for suite in SUITES.values() for task in suite.tasks}
     own = Suite(name="own", tasks=tuple(sorted({record.task for record in records} - members)))
-    written, earlier = [], set[str]()
+    written, earlier, errors = [], set[str](), errors_of(store.output)
     for suite in [*SUITES.values(), own]:
         table = TABLES[suite.kind]
         there = [record for record in records if record.task in suite.tasks]
         if set(tasks) & set(suite.tasks) and table.is_new(there, suite.tasks, earlier):
             path = store.leaderboard / f"{suite.name}.{profile}.md"
             heading = f"{'custom data' if suite is own else suite.name} ({profile} profile)"
-            text = table.render(table.rows(there, suite.tasks, profile), "md", heading)
+            text = table.render(table.rows(there, suite.tasks, profile, errors=errors), "md", heading)
             if not table.own_fields:
                 text += _unscored(there, suite.tasks) + _remarks(there, suite.tasks)
             write_atomically(path, text)
@@ -149,13 +172,18 @@ def _unscored(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
 
 
 def _remarks(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
-    """Return a line for each remark on the custom data of the tasks, from its latest record."""
-    found = {
-        record.task: record.provenance[REMARKS]
-        for record in sorted(records, key=lambda record: str(record.provenance.get("date", "")))
-        if REMARKS in record.provenance
-    }
-    return "".join(f"\n{markdown(f'{task}: {remark}')}\n" for task in tasks for remark in found.get(task, ()))
+    """Return a line for each remark on the custom data of the tasks, and for each note on keypoints from elsewhere.
+
+    The remarks on a task are those of its latest record.
+    """
+    found: dict[str, list[str]] = {}
+    notes: dict[str, dict[str, None]] = {}
+    for record in sorted(records, key=lambda record: str(record.provenance.get("date", ""))):
+        found[record.task] = record.provenance.get(REMARKS, found.get(record.task, []))
+        said = (f"{record.method_label}: {note}" for note in record.provenance.get(NOTES, ()))
+        notes.setdefault(record.task, {}).update(dict.fromkeys(said))
+    lines = ((task, text) for task in tasks for text in (*found.get(task, ()), *notes.get(task, ())))
+    return "".join(f"\n{markdown(f'{task}: {text}')}\n" for task, text in lines)
 
 
 def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], mlflow: str) -> None:

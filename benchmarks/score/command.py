@@ -5,13 +5,13 @@ from __future__ import annotations
 import typer
 
 from benchmarks.errors import UserError
-from benchmarks.importing.tasks import open_task
+from benchmarks.importing.tasks import TaskData, errors_of, open_task, open_task_on
 from benchmarks.score.choose import choose_protocols
-from benchmarks.score.inputs import read_inputs
+from benchmarks.score.inputs import count_keypoints, read_inputs
 from benchmarks.score.options import ScoreOptions
 from benchmarks.score.report import Result, as_json, as_table
+from benchmarks.settings import choose_custom
 from leaderboard.files import write_atomically
-from methods.adapters.base import OutputError
 from metrics.scoring import score_all
 
 
@@ -19,17 +19,14 @@ def score_command(options: ScoreOptions) -> None:
     """Read and score the files, print the scores, and keep them with ``--record``. Raises UserError for bad input."""
     if options.record is None and options.method is not None:
         raise UserError("--method names the row that --record DIR keeps; give both or neither")
-    if options.task is None and (options.profile is not None or options.data_root is not None):
-        raise UserError("--profile and --data-root say where a --task has its landmarks; name one, or leave them out")
     if options.record is not None:
         from benchmarks.score import record
 
         record.check_recordable(options)
-    data = open_task(options.task, options.profile, options.data_root) if options.task else None
-    try:
+    with errors_of(None):
+        data = _data(options)
+    with errors_of(data):
         inputs = read_inputs(options, data)
-    except OutputError as error:
-        raise UserError(str(error)) from error
     if options.record is not None and data is not None:
         record.check_count(inputs, data)
     protocols = choose_protocols(options.protocol, inputs, data.task.protocols if data else None)
@@ -50,3 +47,18 @@ def score_command(options: ScoreOptions) -> None:
         typer.echo(text, nl=False)
     if options.record is not None and data is not None:
         typer.echo(f"recorded {record.record_scored(options.record, options, inputs, data)}", err=True)
+
+
+def _data(options: ScoreOptions) -> TaskData | None:
+    """Open the task of ``--task``, or that of ``--dataset`` with the K of the keypoints; None without either."""
+    if options.task is not None and options.dataset is not None:
+        raise UserError("--task beside --dataset; name the landmarks one way")
+    choices = choose_custom(options.split, options.interocular, [options.dataset] if options.dataset else [])
+    if options.dataset is not None:
+        count = count_keypoints(options)
+        return open_task_on(options.dataset, count, options.profile, options.data_root, choices)
+    if options.task is not None:
+        return open_task(options.task, options.profile, options.data_root)
+    if options.profile is not None or options.data_root is not None:
+        raise UserError("--profile and --data-root say where a --task has its landmarks; name one, or leave them out")
+    return None

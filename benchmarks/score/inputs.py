@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
+from benchmarks.importing.frame import check_frame
 from benchmarks.importing.order import check_placement
+from benchmarks.registry import is_custom
 from benchmarks.score.options import ScoreOptions
 from benchmarks.score.parsing import Normaliser, parse_normaliser, parse_pairs, two_files
-from benchmarks.score.sources import Files, Reader
+from benchmarks.score.sources import SPLIT_OF, Files, Reader
+from methods.adapters.arrays import read_array
 from methods.adapters.base import SplitTruth
+from methods.adapters.checks import as_points
 
 if TYPE_CHECKING:
     from benchmarks.importing.tasks import TaskData
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 class Inputs:
     """The two sides of a regression, and facts about the landmarks; ``notes`` say how the files were read.
 
-    ``some_missing`` is true if landmarks that the user brought are not all visible.
+    ``some_missing`` is true if landmarks that the user brought, or those of custom data, are not all visible.
     """
 
     fit: Points
@@ -48,7 +52,9 @@ def read_inputs(options: ScoreOptions, data: TaskData | None) -> Inputs:
         held = f"{fit.landmarks.shape[1]} in {options.fit_gt or 'the task'}, {count} in {options.test_gt or 'the task'}"
         raise UserError(f"the files differ in landmarks per image: {held}; expected the same number in both")
     larger = (fit_files, fit) if len(fit.ids) >= len(test.ids) else (test_files, test)
-    notes = [*reader.notes, *_placement(options, *larger)]
+    custom = data is not None and is_custom(data.task.dataset)
+    remarks = data.dataset.card.remarks if data is not None and custom else ()
+    notes = [*remarks, *reader.notes, *_placement(options, *larger, data if custom else None)]
     names: tuple[str, ...] = tuple(map(str, range(count)))
     if data is not None:
         card = data.dataset.card
@@ -61,17 +67,29 @@ def read_inputs(options: ScoreOptions, data: TaskData | None) -> Inputs:
         interocular=eyes,
         left_right_pairs=pairs,
         landmark_names=names,
-        some_missing=own and not (fit.visible.all() and test.visible.all()),
+        some_missing=(own or custom) and not (fit.visible.all() and test.visible.all()),
         files=tuple(dict.fromkeys([*fit_files.pred, *test_files.pred])),
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
-def _placement(options: ScoreOptions, files: Files, points: Points) -> list[str]:
-    """Notes on the order and scale of keypoints; a row with y before x is not recorded, as ``import`` keeps none."""
-    truth = SplitTruth(tuple(points.ids), points.landmarks, points.visible)
+def count_keypoints(options: ScoreOptions) -> int:
+    """K of the first file of keypoints. Raises UserError or OutputError for options or a file that are wrong."""
+    array = read_array(_files(options)[0].pred[0])
+    return int(as_points(array.name, array.values, array.headings, options.order).shape[1])
+
+
+def _placement(options: ScoreOptions, files: Files, points: Points, data: TaskData | None) -> list[str]:
+    """Notes on the order, scale and frame of keypoints; ``data`` is custom data.
+
+    A row with y before x is not recorded, as ``import`` keeps none.
+    """
+    seen = data.dataset.seen(SPLIT_OF[files.side]) if data and options.frame is None and not files.gt else None
+    truth = SplitTruth(tuple(points.ids), points.landmarks, points.visible, seen=seen)
     remedy = "give the other --order, or keep them with import --trust-order" if options.record else None
-    return check_placement(", ".join(files.pred), points.keypoints, truth, remedy)
+    source = ", ".join(files.pred)
+    notes = check_placement(source, points.keypoints, truth, remedy)
+    return [*notes, *check_frame(source, points.keypoints, truth, "--frame ")]
 
 
 def _files(options: ScoreOptions) -> tuple[Files, Files]:
@@ -90,11 +108,15 @@ def _check_combination(options: ScoreOptions) -> None:
     pair = (options.fit_pred, options.test_pred)
     if options.predictions and any(pair):
         raise UserError("--predictions beside --fit-pred or --test-pred; name the keypoints one way")
-    if options.predictions and not options.task:
-        raise UserError("--predictions are for the images of a --task: name it, or use --fit-pred and --test-pred")
+    if options.predictions and not (options.task or options.dataset):
+        raise UserError(
+            "--predictions are for the images of a --task or --dataset: name it, or use --fit-pred and --test-pred"
+        )
     if not options.predictions and not all(pair):
         missing = "--test-pred" if options.fit_pred else "--fit-pred"
         raise UserError(f"no {missing}: name keypoints with --fit-pred and --test-pred, or --task and --predictions")
+    if options.frame and (not is_custom(options.dataset or "") or options.fit_gt or options.test_gt):
+        raise UserError("--frame says what keypoints of a --dataset of custom data refer to; leave it out")
     if options.visible and (options.fit_visible or options.test_visible):
         raise UserError("--visible beside --fit-visible or --test-visible; give it one way")
     visible = (options.visible or options.fit_visible, options.visible or options.test_visible)

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from benchmarks.options import DataRoot, ProfileName
+from benchmarks.options import DataRoot, Interocular, ProfileName, SplitFile
 
 Source = "FILE[:KEY]"
 
@@ -37,6 +37,13 @@ class ScoreOptions:
     range: Annotated[
         str, typer.Option(metavar="unit|centred|symmetric|pixels:W,H", help="0 to 1, ±0.5, ±1, or pixels.")
     ] = "unit"
+    frame: Annotated[
+        Literal["seen", "photo"] | None,
+        typer.Option(
+            help="With a --dataset of custom data: keypoints are positions in the image as methods see it (its crop), "
+            "or in the whole photograph (default: seen, checked)."
+        ),
+    ] = None
     gt_order: Annotated[str | None, typer.Option(metavar="xy|yx", help="Order for landmarks (default: --order).")] = (
         None
     )
@@ -58,8 +65,16 @@ class ScoreOptions:
         str | None, typer.Option(metavar="FILE", help="Person or video of each test image, one per line.")
     ] = None
     task: Annotated[str | None, typer.Option(help="Task that supplies landmarks, their names and protocols.")] = None
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|KIND:PATH", help="Dataset instead of a task, registered or custom (coco:FILE.json)."
+        ),
+    ] = None
+    split: SplitFile = None
+    interocular: Interocular = None
     predictions: Annotated[
-        list[str], typer.Option(metavar="FILE", help="Keypoints by image_id for a --task; repeatable.")
+        list[str], typer.Option(metavar="FILE", help="Keypoints by image_id for a --task or --dataset; repeatable.")
     ] = field(default_factory=list)
     profile: ProfileName = None
     data_root: DataRoot = None

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 def check_recordable(options: ScoreOptions) -> None:
     """Raise UserError unless the options make a row that can be compared with others."""
-    if options.task is None:
-        raise UserError("--record needs a --task: a row is comparable only if it is scored on the task's own landmarks")
+    if options.task is None and options.dataset is None:
+        raise UserError(
+            "--record needs a --task or a --dataset: a row is comparable only if it is scored on their own landmarks"
+        )
     if options.method is None:
         raise UserError("--record needs --method NAME, the name of the row in the leaderboard")
     check_name("--method", options.method)
@@ -66,7 +68,7 @@ def record_scored(output: Path, options: ScoreOptions, inputs: Inputs, data: Tas
     store = Store(output)
     store.prepare()
     _, folder = write_import(output, joined, record)
-    datasets = opener(data.root)
+    datasets = opener(data.root, data.dataset.choices)
     name = full_method_name(f"{IMPORTED}{folder}")
     plan = make_plan(Request([name], [data.task], data.profile, datasets, floors=False))
     if not plan.cells:

@@ -43,7 +43,7 @@ def as_json(result: Result) -> str:
     """Strict JSON with conventions, counts, notes and all of each score except the errors of single images."""
     options, inputs = result.options, result.inputs
     plain = {
-        "task": options.task,
+        "task": result.data.task.id if result.data else None,
         "profile": result.data.profile if result.data else None,
         "files": list(inputs.files),
         "range": options.range,
@@ -68,7 +68,7 @@ def as_table(result: Result) -> str:
     console = Console(file=io.StringIO(), width=_WIDTH, highlight=False, markup=False, color_system=None)
     counts = f"{len(inputs.fit.ids):,} images to fit on, {len(inputs.test.ids):,} to test"
     points = f"K={inputs.test.keypoints.shape[1]}, L={len(inputs.landmark_names)}"
-    where = [f"task {result.options.task}, {result.data.remark}"] if result.data else []
+    where = [f"task {result.data.task.id}, {result.data.remark}"] if result.data else []
     for line in [*where, f"{counts}; {points}", *inputs.notes, *left_out_notes(result.scores)]:
         console.print(line, soft_wrap=True)
     console.print()

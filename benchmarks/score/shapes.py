@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.errors import UserError
-from methods.adapters.headings import box_columns, numbered_columns
+from methods.adapters.headings import Point, box_columns, visible_columns
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from methods.adapters.arrays import Array
@@ -18,16 +20,23 @@ if TYPE_CHECKING:
 _SENTINELS = (-1, 0)
 
 
-def as_mask(array: Array, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Visibility (N, L) from true and false or 1 and 0. Raises UserError for other shapes and numbers."""
+def as_mask(
+    array: Array, shape: tuple[int, ...], points: Sequence[Point] | None = None, most: int = 1
+) -> NDArray[np.bool_]:
+    """Visibility (N, L) from true and false, or 0 and the numbers 1 to ``most``.
+
+    ``points`` are the landmarks as their headings name them. Raises UserError for other shapes and numbers, OutputError
+    for headings of other landmarks.
+    """
     values = array.values
-    if (places := numbered_columns(array.headings)) is not None:
+    if (places := visible_columns(array.name, array.headings, points)) is not None:
         values = values[:, places]
     if values.shape != shape:
         raise UserError(f"{array.name}: visibility has shape {values.shape}, its landmarks need {shape}")
     mask = values != 0
-    if values.dtype.kind != "b" and not np.array_equal(values, mask):
-        other = values[values != mask].flat[0]
+    known = np.isin(values, range(most + 1))
+    if values.dtype.kind != "b" and not known.all():
+        other = values[~known].flat[0]
         raise UserError(f"{array.name}: got {other} as visibility, expected 1 for visible and 0 for not visible")
     return np.asarray(mask)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -14,7 +14,7 @@ from benchmarks.score.parsing import convention
 from benchmarks.score.shapes import as_boxes, as_mask, missing_notes
 from methods.adapters.arrays import Array, read_array, read_labels
 from methods.adapters.base import Outputs, Split, SplitTruth
-from methods.adapters.checks import as_points, check_points
+from methods.adapters.checks import as_points, check_points, stand_in_notes
 from methods.adapters.conventions import Convention, check_convention, check_landmarks
 from methods.adapters.headings import Point, point_columns
 from methods.adapters.tables import ID
@@ -52,10 +52,11 @@ class Truth:
     ids: tuple[str, ...] | None
     groups: Sequence[str] | None
     boxes: NDArray[np.float64] | None
+    seen: NDArray[np.float64] | None = None
 
     def split(self) -> SplitTruth:
         """The images to join keypoints to."""
-        return SplitTruth(self.ids or (), self.landmarks, self.visible, self.name)
+        return SplitTruth(self.ids or (), self.landmarks, self.visible, self.name, self.seen)
 
 
 class Reader:
@@ -66,6 +67,7 @@ class Reader:
         self._keypoints = convention(options.range, options.order)
         self._landmarks = convention(options.gt_range or options.range, options.gt_order or options.order, "gt-")
         self._by_id = tuple(options.predictions)
+        self._frame = options.frame
         self._named: dict[str, tuple[str, tuple[Point, ...]]] = {}  # by keypoints or landmarks: a file and its points
         self.notes: list[str] = []
 
@@ -116,8 +118,9 @@ class Reader:
             points = self._points(array, self._keypoints, "keypoints")
             points = check_points(name, points)
             check_convention(name, points, self._keypoints)
+            self.notes += stand_in_notes(name, points)
             ids = None if array.ids is None else tuple(array.ids)
-            outputs.append(Outputs(name, self._keypoints.to_unit(points), split, ids))
+            outputs.append(Outputs(name, self._keypoints.to_unit(points), split, ids, frame=self._frame))
         return outputs
 
     def _points(self, array: Array, convention: Convention, what: str) -> NDArray[Any]:
@@ -134,6 +137,9 @@ class Reader:
                     f"{array.name} and {other}: the headings name different {what}, or the same in another order; "
                     "expected the same points in the same order"
                 )
+        if named is not None:
+            left_out = named if what == "keypoints" else replace(named, visible=None)
+            self.notes += left_out.left_out(array.name)
         if named is not None and named.moved:
             self.notes.append(f"{array.name}: the columns are taken by their headings, x and y of each point")
         elif named is None and array.values.ndim == 2 and (array.ids is None or array.headings):
@@ -147,7 +153,7 @@ class Reader:
         array = read_array(files.gt)
         values = self._points(array, self._landmarks, "landmarks")
         count = len(values)
-        mask = as_mask(read_array(files.visible), values.shape[:2]) if files.visible else None
+        mask = self._visible(files, array, values.shape[:2])
         check_landmarks(array.name, values, self._landmarks, mask)
         if mask is None:
             mask = np.isfinite(values).all(axis=-1)
@@ -160,9 +166,26 @@ class Reader:
         ids = None if array.ids is None else tuple(array.ids)
         return Truth(array.name, self._landmarks.to_unit(values), mask, ids, groups, boxes)
 
+    def _visible(self, files: Files, array: Array, shape: tuple[int, ...]) -> NDArray[np.bool_] | None:
+        """Visibility (N, L) from its file or from columns of the landmarks; None without either."""
+        named = point_columns(array.name, array.headings)
+        if files.visible and named and named.visible:
+            raise UserError(f"{array.name} has columns of visibility beside {files.visible}; give it one way")
+        if files.visible:
+            return as_mask(read_array(files.visible), shape, named.points if named else None)
+        if named is None or named.visible is None:
+            return None
+        mask = as_mask(Array(array.name, array.values[:, named.visible], None), shape, None, most=2)
+        self.notes.append(
+            f"{array.name}: visibility is taken from its columns; {int((~mask).sum()):,} of {mask.size:,} landmarks "
+            "are not visible"
+        )
+        return mask
+
     def _of_task(self, side: Side) -> Truth:
         if self._data is None:
             raise UserError(f"no --{side}-gt: name landmarks with --fit-gt and --test-gt, or a --task that has them")
         table = self._data.table(SPLIT_OF[side])
         name = f"split '{SPLIT_OF[side]}' of {self._data.dataset.card.id}"
-        return Truth(name, table.landmarks, table.visible, table.ids, table.groups, table.boxes)
+        seen = self._data.dataset.seen(SPLIT_OF[side])
+        return Truth(name, table.landmarks, table.visible, table.ids, table.groups, table.boxes, seen)

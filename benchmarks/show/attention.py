@@ -7,36 +7,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
-from benchmarks.run.overlay import (
-    GAP,
-    GREY,
-    INK,
-    MARGIN,
-    PAPER,
-    TITLE_LINE,
-    WHITE,
-    Canvas,
-    heading_lines,
-    palette,
-    write_heading,
-)
+from benchmarks.drawing.canvas import Canvas
+from benchmarks.drawing.colours import GREY, INK, PAPER, WHITE, palette
+from benchmarks.drawing.page import GAP, MARGIN, NARROWEST, TITLE_LINE, font, heading_lines, shortened, write_heading
 from benchmarks.show.figures import write_whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.run.overlay import Colour
+    from benchmarks.drawing.colours import Colour
     from methods.base import Attention
 
 PAGE_WIDTH, SMALLEST, LARGEST = 2000, 116, 192
-TEXT, SMALL = 15, 12
+TEXT, LABEL, SMALL = 14, 13, 11
 HEAD, LABELS, CAPTION = 78, 26, 18  # heights in pixels: title of one line, column labels, caption of an image
 COLOURS = "turbo"
 STRENGTH = 0.85  # of the tint, where a map is at its maximum
 BAR = (150, 10)
-EXPLANATION = 700  # width in pixels of the line below the title
 
 
 def tile_side(num_keypoints: int) -> int:
@@ -85,8 +74,8 @@ def write_attention(path: Path, heading: str, photos: Sequence[tuple[str, Image.
 
 def _page(heading: str, num_keypoints: int, side: int, height: int) -> tuple[Image.Image, int]:
     """A page with its title, and the y in pixels where the column labels begin; ``height`` is that of the grid."""
-    text = ImageFont.load_default(size=TEXT)
-    width = max((num_keypoints + 1) * (side + GAP) - GAP, EXPLANATION)
+    text = font(TEXT)
+    width = max((num_keypoints + 1) * (side + GAP) - GAP, NARROWEST)
     lines = heading_lines(heading, width)
     start = MARGIN + HEAD + (len(lines) - 1) * TITLE_LINE
     page = Image.new("RGB", (width + 2 * MARGIN, start + height + LABELS + MARGIN - GAP), PAPER)
@@ -109,35 +98,34 @@ def _ramp(share: NDArray[np.float32]) -> Image.Image:
 
 
 def _label_columns(page: Image.Image, names: Sequence[str], colours: Sequence[Colour], side: int, top: int) -> None:
-    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size=TEXT - 1)
-    draw.text((MARGIN, top), "keypoints", fill=INK, font=font)
+    draw = ImageDraw.Draw(page)
+    draw.text((MARGIN, top), "keypoints", fill=INK, font=font(LABEL))
     for column, (name, colour) in enumerate(zip(names, colours, strict=True), start=1):
         left = MARGIN + column * (side + GAP)
         canvas = Canvas(Image.new("RGB", (18, 18), PAPER), 18)
-        canvas.dot(np.array([0.5, 0.5]), colour, radius=6.0)
+        canvas.dot(np.array([0.5, 0.5]), [colour], radius=6.0)
         page.paste(canvas.finished(), (left, top))
-        draw.text((left + 23, top), name, fill=INK, font=font)
+        draw.text((left + 23, top), shortened(name, side - 23, LABEL), fill=INK, font=font(LABEL))
 
 
 def _with_keypoints(
     photo: Image.Image, points: Sequence[NDArray[np.float64]], colours: Sequence[Colour]
 ) -> Image.Image:
     canvas = Canvas(photo, photo.width)
-    for point, colour in zip(points, colours, strict=True):
-        canvas.dot(point, colour, radius=max(4.5, photo.width / 32))
+    canvas.dots(np.array(points), colours, radius=max(4.5, photo.width / 32))
     return canvas.finished()
 
 
 def _text_below(draw: ImageDraw.ImageDraw, text: str, left: int, top: int) -> None:
-    draw.text((left, top + 2), text, fill=GREY, font=ImageFont.load_default(size=SMALL))
+    draw.text((left, top + 2), text, fill=GREY, font=font(SMALL))
 
 
 def _shortened(image_id: str, side: int) -> str:
     """An id, cut at its beginning where it is wider than an image."""
-    font = ImageFont.load_default(size=SMALL)
-    if font.getlength(image_id) <= side:
+    face = font(SMALL)
+    if face.getlength(image_id) <= side:
         return image_id
-    start = next(start for start in range(len(image_id)) if font.getlength("…" + image_id[start:]) <= side)
+    start = next(start for start in range(len(image_id)) if face.getlength("…" + image_id[start:]) <= side)
     return "…" + image_id[start:]
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
-from benchmarks.registry import METHODS, method_class
+from benchmarks.registry import METHODS, method_class, open_dataset
+from benchmarks.run.cells import CHOICES
+from datasets.base import Choices
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -37,9 +41,20 @@ def fit_id(record: ResultRecord) -> str:
     return str(found)
 
 
+@cache
+def _custom(name: str, choices: Choices) -> KeypointDataset:
+    """Custom data with the choices under which a cell was run, each once."""
+    return open_dataset(name, None, choices)
+
+
 def open_same(datasets: Open, record: ResultRecord, name: str, split: Split) -> KeypointDataset:
     """The dataset of that name. Raises UserError if it is missing or its split differs from the record's."""
-    dataset = datasets(name)
+    chosen = record.provenance.get(CHOICES)
+    if isinstance(chosen, dict):
+        file = chosen.get("split")
+        dataset = _custom(name, Choices(Path(file) if file else None, chosen.get("interocular")))
+    else:
+        dataset = datasets(name)
     found, reason = dataset.available()
     if not found:
         raise UserError(reason)

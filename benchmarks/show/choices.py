@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.run.overlay import GREY, INK, palette
+from benchmarks.drawing.colours import GREY, INK, palette
 from benchmarks.show.figures import RULE, new_figure, quieten, write_figure
 
 if TYPE_CHECKING:
     from methods.base import Choices
 
 MOST_BARS = 64
+BESIDE = 1.4  # inches on the left and right of the bars
+DENSITY = 11.0  # characters in an inch of the explanation, at most
 PALE = "#c9d0d8"
 
 
@@ -31,7 +34,9 @@ def write_choices(path: Path, heading: str, choices: Choices) -> None:
     shown = _shown(choices)
     share = 100 * choices.counts[shown] / choices.seen
     paint = {candidate: tuple(value / 255 for value in colour) for candidate, colour in _colours(choices).items()}
-    figure = new_figure(heading, max(6.4, 1.6 + 0.19 * len(shown)), 4.2)
+    width = max(6.4, 1.6 + 0.19 * len(shown))
+    explained = textwrap.wrap(_explained(choices, len(shown)), int((width - BESIDE) * DENSITY))
+    figure = new_figure(heading, width, 4.0 + 0.17 * len(explained))
     axes = figure.subplots()
     axes.bar(range(len(shown)), share, width=0.78, color=[paint.get(each, PALE) for each in shown])
     at_random = 100 * len(choices.chosen) / len(choices.counts)
@@ -56,7 +61,7 @@ def write_choices(path: Path, heading: str, choices: Choices) -> None:
     for label, each in zip(axes.get_xticklabels(), shown, strict=True):
         label.set_color(INK if each in paint else GREY)
         label.set_fontweight("bold" if each in paint else "normal")
-    axes.set_title(_explained(choices, len(shown)), loc="left", fontsize=10, color=GREY)
+    axes.set_title("\n".join(explained), loc="left", fontsize=10, color=GREY)
     write_figure(path, figure)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import UserError, correctable, first_line, near_match
+from benchmarks.records.checks import cell_fault, record_fault
 from benchmarks.records.store import HISTORY, RESULT
 from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_device
@@ -22,7 +24,7 @@ from benchmarks.show.curves import read_curves, write_curves
 from benchmarks.show.options import ShowOptions
 from benchmarks.show.pictures import Artist, pictures
 from benchmarks.show.rows import write_rows
-from leaderboard.load import load_records
+from leaderboard.load import CURE, load_records
 from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:
@@ -39,8 +41,8 @@ def show_command(options: ShowOptions) -> int:
     show, LeaderboardError for a missing run directory.
     """
     run, names = _run_and_cells(options)
-    records = _choose(load_records(run), names, run)
     show = _Show(options, run)
+    records = _choose(load_records(run, show.left_out), names, run)
     if options.rows is not None:
         show.rows(records, options.rows)
         return 0
@@ -58,7 +60,7 @@ def show_command(options: ShowOptions) -> int:
 def _run_and_cells(options: ShowOptions) -> tuple[Path, Sequence[str]]:
     """The run directory and the names of cells; ``run`` may also be the folder of one cell."""
     path = options.run
-    if not (path / RESULT).is_file():
+    if not (path / RESULT).is_file() and path.absolute().parent.name != "cells":
         return path, options.cells
     if options.cells:
         raise UserError(f"{path} is the folder of one cell; to name further ones, give their run directory first")
@@ -72,6 +74,8 @@ def _choose(records: Sequence[ResultRecord], names: Sequence[str], run: Path) ->
     wanted: set[str] = set()
     for name in names:
         matches = {cell_id for cell_id in ids if fnmatchcase(cell_id, name)}
+        if not matches and Path(name).name == name and (fault := record_fault(run, name)):
+            raise UserError(f"cell {name} cannot be shown: {fault.text}; {CURE}")
         if not matches:
             hint = near_match(name, ids) if len(ids) <= 20 or "did you mean" in near_match(name, ids) else ""
             raise UserError(f"no cell '{name}' in {run / 'cells'}{hint}; a pattern such as '*--cub_*' is allowed too")
@@ -103,6 +107,9 @@ class _Show:
         """Draw and print everything about one cell; a failed cell has nothing to show."""
         if record.failure:
             self._lacks(f"{record.cell_id}: it failed: {record.failure.message}")
+            return
+        if fault := cell_fault(self._run, record):
+            self._lacks(f"{record.cell_id}: {fault.text}; {CURE}")
             return
         folder = (self._options.output or self._run / "cells") / record.cell_id
         try:
@@ -140,12 +147,16 @@ class _Show:
         failed = next((record for record in records if record.failure), None)
         if failed is not None:
             raise UserError(f"{failed.cell_id} failed and has no keypoints to draw; name cells that are done")
+        for record in records:
+            if fault := cell_fault(self._run, record):
+                raise UserError(f"{record.cell_id}: {fault.text}; {CURE}")
         write_rows(path, self._run, records, self._datasets)
         self._out.print(Text(str(path)), soft_wrap=True)
 
     def together(self, records: Sequence[ResultRecord]) -> None:
         """Draw the curves of all cells of a task (methods, settings, seeds) in one picture."""
-        with_curves = [record for record in records if not record.failure and self._curves_file(record).is_file()]
+        whole = [record for record in records if not record.failure and cell_fault(self._run, record) is None]
+        with_curves = [record for record in whole if self._curves_file(record).is_file()]
         with_curves.sort(key=lambda record: (record.profile, record.task, record.variant is not None, label(record)))
         for (profile, task), group in groupby(with_curves, key=lambda record: (record.profile, record.task)):
             cells = list(group)
@@ -157,16 +168,15 @@ class _Show:
 
     def to_mlflow(self, records: Sequence[ResultRecord]) -> None:
         """Add the pictures to the MLflow runs of these cells, if the run directory has an MLflow store."""
-        from benchmarks.records.mlflow_mirror import Tracker, has_store
-        from benchmarks.records.mlflow_store import cure, patience
+        from benchmarks.records.mlflow_mirror import Tracker
+        from benchmarks.records.mlflow_store import has_store, problem
 
         if not has_store(self._run):
             return
         try:
-            with patience():
-                count = len(Tracker(self._run, "show").log_pictures(records))
+            count = len(Tracker(self._run, sys.argv[1:]).log_pictures(record.cell_id for record in records))
         except Exception as error:  # MLflow raises many kinds
-            text = f"MLflow is not updated: {first_line(error)}; {cure(self._run)}"
+            text = f"MLflow is not updated: {problem(self._run, error)}"
             self._err.print(Text(text, style="yellow"), soft_wrap=True)
             return
         if count:
@@ -193,6 +203,11 @@ class _Show:
         self._out.print(Text(str(path)), soft_wrap=True)
         if remark:
             self._err.print(Text(f"{record.cell_id}: {path.name}: {remark}", style="yellow"), soft_wrap=True)
+
+    def left_out(self, line: str) -> None:
+        """Print a line about a record that cannot be shown; it counts as missing unless other cells were named."""
+        self.missing += not self._options.cells
+        self._err.print(Text(line, style="yellow"), soft_wrap=True)
 
     def _lacks(self, text: str) -> None:
         self.missing += 1

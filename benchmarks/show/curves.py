@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from benchmarks.drawing.colours import GREY, INK
 from benchmarks.records.store import HISTORY, read_columns
-from benchmarks.run.overlay import GREY, INK
 from benchmarks.show.cells import label, method_of
 from benchmarks.show.figures import LINES, RULE, new_figure, quieten, write_figure
 from methods.base import Method
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
     from leaderboard.records import ResultRecord
 
+DECADES = 6  # most decades of a scale that also shows 0
 DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 SMOOTHED = 1 / 20  # length of the window of the moving average, in lengths of the curve
+FEWEST = 100  # steps: the average of a shorter curve would lie on the curve itself
 MOST_PALE = 6  # number of fits above which raw values would hide the averages
 
 
@@ -62,9 +64,10 @@ def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def write_curves(path: Path, heading: str, fits: Sequence[Curves]) -> None:
-    """Draw one log-scale panel for each scalar: thick lines are smoothed, thin lines (at most 6 fits) are raw values.
+    """Draw one panel for each scalar: thick lines are smoothed, thin lines (at most 6 fits) are raw values.
 
-    Fits of one label share a colour, fits of one seed a dash pattern.
+    A curve of fewer than 100 steps is drawn as it is. Fits of one label share a colour, fits of one seed a dash
+    pattern. The scale is logarithmic, with a part for 0 if a scalar becomes 0, and linear if one becomes negative.
     """
     titles = {name: title for fit in reversed(fits) for name, title in fit.titles.items()}
     names = list(dict.fromkeys(name for fit in fits for name in fit.titles))
@@ -85,7 +88,6 @@ def write_curves(path: Path, heading: str, fits: Sequence[Curves]) -> None:
 
 
 def _prepare(axes: Axes, title: str) -> None:
-    axes.set_yscale("log")
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.set_xlabel("step", color=GREY, fontsize=9)
     axes.grid(axis="y", color=RULE, linewidth=0.6)
@@ -93,36 +95,49 @@ def _prepare(axes: Axes, title: str) -> None:
 
 
 def _finish(axes: Axes) -> None:
-    """Label the scale with plain numbers, more of them on a narrow range; write '0 throughout' on an empty panel."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+    """Choose and label the scale; write '0 throughout' on an empty panel."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    axes.yaxis.set_minor_locator(NullLocator())
     if not axes.lines:
         axes.text(0.5, 0.5, "0 throughout", transform=axes.transAxes, ha="center", color=GREY)
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_major_locator(NullLocator())
         return
-    low, high = axes.get_ylim()
-    decades = math.log10(high / low)
-    narrow, wide = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]), LogLocator(subs=(1, 2, 5) if decades < 2.5 else (1,))
-    axes.yaxis.set_major_locator(narrow if decades < 1 else wide)
+    values = np.concatenate([np.asarray(line.get_ydata(), dtype=np.float64) for line in axes.lines])
+    values = values[np.isfinite(values)]
+    if (values < 0).any():
+        return  # the scale stays linear
+    least, most = float(values[values > 0].min()), float(values.max())
+    if (values == 0).any():
+        lowest = max(math.floor(math.log10(least)), math.ceil(math.log10(most)) - DECADES)
+        axes.set_yscale("symlog", linthresh=10.0**lowest, linscale=0.5)
+        axes.set_ylim(bottom=0)
+        decades = range(lowest, math.ceil(math.log10(most)) + 1)
+        axes.yaxis.set_major_locator(FixedLocator([0, *(10.0**decade for decade in decades)]))
+    else:
+        axes.set_yscale("log")
+        low, high = axes.get_ylim()
+        span = math.log10(high / low)
+        narrow, wide = MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]), LogLocator(subs=(1, 2, 5) if span < 2.5 else (1,))
+        axes.yaxis.set_major_locator(narrow if span < 1 else wide)
+    axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _draw(axes: Axes, fit: Curves, name: str, colour: str, dashes: Any, fits: int) -> None:
     values = fit.columns.get(name)
-    if values is None:
+    if values is None or not values[np.isfinite(values)].any():
         return
-    seen = np.where(values > 0, values, np.nan)  # a log scale cannot show 0
-    if not np.isfinite(seen).any():
-        return
-    if fits <= MOST_PALE:
+    seen = np.where(np.isfinite(values), values, np.nan)
+    short = len(values) < FEWEST
+    if fits <= MOST_PALE and not short:
         axes.plot(fit.steps, seen, color=colour, alpha=0.3 / fits**0.5, linewidth=0.8, zorder=1)
-    axes.plot(fit.steps, smoothed(values), color=colour, linestyle=dashes, linewidth=1.8 if fits == 1 else 1.5)
+    bold = seen if short else smoothed(values)
+    axes.plot(fit.steps, bold, color=colour, linestyle=dashes, linewidth=1.8 if fits == 1 else 1.5)
 
 
 def _entries(fits: Sequence[Curves], labels: Sequence[str], seeds: Sequence[int]) -> list[Line2D]:
-    """The entries of the legend: labels and seeds if there are several, then the thick and the thin line."""
+    """The entries of the legend: labels and seeds if there are several, then the kinds of lines."""
     from matplotlib.lines import Line2D
 
     entries = []
@@ -134,10 +149,15 @@ def _entries(fits: Sequence[Curves], labels: Sequence[str], seeds: Sequence[int]
             for seed in seeds
         ]
     paint = LINES[0] if len(labels) == 1 else GREY
-    mean = f"mean over {100 * SMOOTHED:.0f} % of the steps"
-    entries.append(Line2D([], [], color=paint, linewidth=1.8, label=mean))
-    if len(fits) <= MOST_PALE:
-        entries.append(Line2D([], [], color=paint, linewidth=0.8, alpha=0.4, label="each step"))
+    averaged = [fit for fit in fits if len(fit.steps) >= FEWEST]
+    if averaged:
+        mean = f"mean over {100 * SMOOTHED:.0f} % of the steps"
+        entries.append(Line2D([], [], color=paint, linewidth=1.8, label=mean))
+        if len(fits) <= MOST_PALE:
+            entries.append(Line2D([], [], color=paint, linewidth=0.8, alpha=0.4, label="each step"))
+    if len(averaged) < len(fits):
+        label = f"each step (fits of fewer than {FEWEST} steps)" if averaged else "each step"
+        entries.append(Line2D([], [], color=paint, linewidth=1.8, label=label))
     return entries
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.run.overlay import GREY, INK, PAPER
+from benchmarks.drawing.colours import GREY, INK, PAPER
 from leaderboard.files import replacing
 
 if TYPE_CHECKING:

@@ -22,6 +22,17 @@ def leaderboard(
     audit: Annotated[
         bool, typer.Option("--audit", help="Say how each published row was computed and what differs from here.")
     ] = False,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="A B",
+            help="Compare two methods of the run on the same test images, task by task. With --audit: say whether two "
+            "published rows rank, named by value or method, such as 316.10 234.89.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="METHOD", help="Add each method's paired difference from this one.")
+    ] = None,
     profile: ProfileName = None,
     data_root: DataRoot = None,
     runs: Annotated[
@@ -42,7 +53,8 @@ def leaderboard(
         typer.Option(
             metavar="FILE|FOLDER",
             help="Rewrite the generated tables and lists of this file, or of this folder's .md files; with --runs, "
-            "merge the results of that run directory into the committed ones first; repeatable.",
+            "first score the predictions of that run directory again and merge its results into the committed ones; "
+            "repeatable.",
         ),
     ] = None,
     replace: Annotated[
@@ -58,11 +70,13 @@ def leaderboard(
     if check or update:
         if check and (update or replace):
             raise UserError(f"--check and {'--update' if update else '--replace'} together; choose one")
-        raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace))
+        raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace, data_root))
     if replace:
         raise UserError("--replace goes with --update and --runs; add them or leave it out")
+    if against is not None and (audit or compare):
+        raise UserError(f"--against and {'--audit' if audit else '--compare'} together; choose one")
     board = Board(suite or [], task or [], protocol, profile, data_root, format)
-    text = printable(audit_text(board) if audit else board_text(board, runs or Path("runs")))
+    text = printable(audit_text(board, compare) if audit else board_text(board, runs or Path("runs"), compare, against))
     if output is None:
         typer.echo(text, nl=False)
     else:

@@ -10,12 +10,18 @@ from typing import get_args
 import typer
 
 from benchmarks.errors import UserError, unknown
-from benchmarks.settings import choose_profile
+from benchmarks.records.checks import examine, whole_records
+from benchmarks.records.image_errors import errors_of
+from benchmarks.registry import opener
+from benchmarks.settings import choose_data_root, choose_profile
 from benchmarks.tables.lists import LISTS
+from benchmarks.tables.recompute import recompute
 from benchmarks.tasks import SUITES, TASKS, Profile
-from leaderboard import readme
-from leaderboard.audit import audit
-from leaderboard.load import load_records, load_results
+from leaderboard import comparisons, readme
+from leaderboard.audit import audit, compare
+from leaderboard.committed_errors import committed_errors
+from leaderboard.image_errors import ErrorsOf
+from leaderboard.load import load_results
 from leaderboard.merge import Merged
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
@@ -40,12 +46,20 @@ class Board:
     format: Format
 
 
-def board_text(board: Board, runs: Path) -> str:
-    """The tables of the suites and tasks (of all if none is named) as one text."""
+def board_text(board: Board, runs: Path, pair: tuple[str, str] | None = None, base: str | None = None) -> str:
+    """The tables of the suites and tasks (of all if none is named) as one text.
+
+    For a ``pair`` of methods it is their comparison instead. With ``base``, tables have the differences from that
+    method. Raises LeaderboardError for an unknown method.
+    """
     _check(board)
     profile, _, _ = choose_profile(board.profile, board.data_root)
-    records = _records(runs)
-    sections = list(_sections(board, records, profile))
+    records, errors = _records(runs), errors_of(runs) or committed_errors(runs)
+    sections = [replace(each, errors=errors, base=base) for each in _sections(board, records, profile)]
+    if pair is not None:
+        own = [row for section in sections for row in section.rows(records, board.protocol) if isinstance(row, Row)]
+        unique = {_key(row): row for row in own if row.kind in MEASURED}
+        return comparisons.render(comparisons.compared(list(unique.values()), *pair), board.format)
     if board.format == "md":
         return "\n".join(section.text(records, board.protocol) for section in sections)
     alone = [section for section in sections if TABLES[section.kind].own_fields]
@@ -61,7 +75,7 @@ def board_text(board: Board, runs: Path) -> str:
 def _records(runs: Path) -> list[ResultRecord]:
     """The records of a run directory or of a folder of committed results."""
     committed = not (runs / "cells").is_dir() and any(runs.glob("*.json"))
-    return load_results(runs) if committed else load_records(runs)
+    return load_results(runs) if committed else whole_records(runs)
 
 
 @dataclass(frozen=True)
@@ -73,10 +87,15 @@ class _Section:
     tasks: Sequence[str]
     profile: Profile
     kind: TableKind = "plain"
+    errors: ErrorsOf | None = None  # reads errors per image
+    base: str | None = None  # the method that others are compared with
 
     def rows(self, records: Sequence[ResultRecord], protocol: str | None) -> Sequence[Row | PairRow]:
         """The rows of the table."""
-        return TABLES[self.kind].rows(records, self.tasks, self.profile, protocol)
+        found = TABLES[self.kind].rows(records, self.tasks, self.profile, protocol, self.errors)
+        plain = [row for row in found if isinstance(row, Row)]
+        measured = any(row.kind in MEASURED for row in plain)
+        return comparisons.against(plain, self.base) if self.base is not None and measured else found
 
     def text(self, records: Sequence[ResultRecord], protocol: str | None) -> str:
         """A table with tasks across; under all protocols a table per task with protocols across."""
@@ -102,13 +121,15 @@ def _key(row: Row) -> tuple[str, ...]:
     return tuple(str(each) for each in (row.kind, row.label, row.supervision, row.task, row.protocol, row.metric))
 
 
-def audit_text(board: Board) -> str:
-    """The audit of the published rows of the suites and tasks, or of all."""
+def audit_text(board: Board, pair: tuple[str, str] | None = None) -> str:
+    """The audit of the published rows of the suites and tasks, or of all; of a ``pair``, whether the two rank."""
     _check(board)
     for task in board.tasks:
         if task not in TASKS:
             raise unknown("task", task, TASKS)
     named = [*(task for suite in board.suites for task in SUITES[suite].tasks), *board.tasks]
+    if pair is not None:
+        return compare(*pair, named or None, board.format, board.protocol)
     return audit(named or None, board.format, board.protocol)
 
 
@@ -172,29 +193,56 @@ def check_pages(paths: Sequence[Path]) -> int:
     return 0
 
 
-def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False) -> int:
+def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False, data_root: Path | None = None) -> int:
     """Rewrite the generated parts of the pages; with ``runs``, merge its records into the committed results first.
 
-    Results and pages change together or not at all. ``replace`` removes the committed results that the run directory
-    does not have from the lists that it has results for. A warning goes to stderr if the results do not all come from
-    one clean commit. A path is a file or a folder. Raises UserError for ``replace`` without ``runs``.
+    Results and pages change together or not at all. A cell that is not as it was recorded, and a record whose scores
+    are not those of its predictions, is not merged; the exit status is then 1. ``replace`` removes the committed
+    results that the run directory does not have from the lists that it has results for. A warning goes to stderr if the
+    results do not all come from one clean commit. A path is a file or a folder. Raises UserError for ``replace``
+    without ``runs`` or with a cell that cannot be merged, and if no cell can be.
     """
     if replace and runs is None:
         raise UserError("--replace removes results that a run directory does not have; name it with --runs DIR")
     found = pages(paths)
     new: dict[Path, Merged] = {}
+    refused = 0
     if runs is not None:
-        boards = [path for path in found if readme.has_block(path, ["leaderboard"])] or found
-        new = readme.merged_lists(boards, load_records(runs), SUITES, replace=replace)
+        new, refused = _merged(found, runs, replace, data_root)
     if unclean := readme.unclean(instead=new):
         _warn(unclean)
-    changed = readme.update(found, SUITES, lists=LISTS, new=new)
+    errors = errors_of(runs) if runs is not None else None
+    changed = readme.update(found, SUITES, lists=LISTS, new=new, errors=errors)
     for file, merged in new.items():
         missing = _missing(readme.gaps(merged.records))
         typer.echo(f"{file}: {len(merged.records)} records ({merged.counts()}){missing}")
     for path in found:
         typer.echo(f"{path}: {'tables renewed' if changed[path] else 'tables were up to date'}")
-    return 0
+    return 1 if refused else 0
+
+
+def _merged(paths: Sequence[Path], runs: Path, replace: bool, data_root: Path | None) -> tuple[dict[Path, Merged], int]:
+    """The committed lists with the records of a run directory merged in, and the number of cells that are refused."""
+    boards = [path for path in paths if readme.has_block(path, ["leaderboard"])] or paths
+    there = examine(runs)
+    wanted: set[str] = set()
+    if there.records:
+        lists = readme.merged_lists(boards, there.records, SUITES, replace=replace)
+        wanted = {record.cell_id for merged in lists.values() for record in merged.records}
+    records = [record for record in there.records if record.cell_id in wanted]
+    checked = recompute(runs, records, opener(choose_data_root(data_root)[0]))
+    for line in checked.refused.values():
+        typer.echo(line, err=True)
+    refused = len(there.left_out) + len(checked.refused)
+    kept = [record for record in records if record.cell_id not in checked.refused]
+    if refused and (replace or not kept):
+        why = "--replace would remove their committed results" if kept else "nothing is left to merge"
+        raise UserError(f"{refused} cells of {runs} are refused, as the lines above say: {why}; nothing changed")
+    for line in checked.lines():
+        typer.echo(line)
+    if old := sum(record.digest is None for record in kept):
+        typer.echo(f"{old} records are of an older version, without digests: other changes to them are not noticed")
+    return readme.merged_lists(boards, kept, SUITES, replace=replace), refused
 
 
 def _update_options(paths: Iterable[Path]) -> str:

@@ -5,24 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from datasets.base import SPLITS, DatasetCard, DatasetError, Split
+import numpy as np
+
+from datasets.base import SPLITS, Choices, DatasetCard, DatasetError, Split
 from datasets.photos import Crop, Look, look, padded_square, square_about
+from datasets.reading.checks import check_eyes, check_labels, size_of, within
 from datasets.reading.image_files import FileHashes, is_upright
-from datasets.reading.questions import Labels, LeftOut, answer, within
-from datasets.reading.splits import split_images
+from datasets.reading.labels import Labels, LeftOut
+from datasets.reading.landmark_names import find_eyes, left_right_pairs
+from datasets.reading.splits import Sides, split_as_stated, split_images
 from datasets.reading.table import Table, TableDataset
-from datasets.text import one_line, refuse_entry, shown
+from datasets.text import one_line
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PADDING = 0.1  # of the box's side, added on each side
+SEEN_WHOLE = "images, seen whole, each padded to a square; (0, 0) to (1, 1) are the corners of that square"
+SEEN_BOXED = (
+    f"objects, each seen in a square about its box, padded by {PADDING:.0%} of its sides on each side and kept within "
+    "the image; (0, 0) to (1, 1) are the corners of that square"
+)
+EYES = ("strict/interocular", "strict/interocular_bias", "faces")  # the first two take visible landmarks alone
 WHOLE = "images are seen whole, padded to a square; (0, 0) to (1, 1) are the corners of that square"
 BOXED = (
     f"each object is seen in a square about its box, padded by {PADDING:.0%} of its sides on each side and kept within "
@@ -32,27 +43,32 @@ PIXELS = (
     "images upright by their EXIF orientation, unless annotated as stored; transparent parts grey; whole pixels, half "
     "to even; coordinates count pixels from 0, so half a pixel is added"
 )
-_LEFT = re.compile(r"^left|left$|^l(?=[ _.-])|(?<=[ _.-])l$")
 
 
 @dataclass(frozen=True)
 class Found:
-    """Result of a reader: landmark names, labels, entries left out, and remarks."""
+    """Result of a reader: landmark names, labels, entries left out, and remarks.
+
+    ``listed`` are the names of all images in the annotations, with those that are left out.
+    """
 
     landmark_names: tuple[str, ...]
     labels: Labels
     left_out: LeftOut
     remarks: tuple[str, ...] = ()
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Contents:
     """Custom data after all checks: the N labels that are used, and the rows of each split.
 
-    Images of one of the ``groups`` are in one split only; ``looks`` has the headers of the images that exist.
+    ``eyes`` are the landmarks that the user named as such. Images of one of the ``groups`` are in one split only;
+    ``looks`` has the headers of the images that exist.
     """
 
     landmark_names: tuple[str, ...]
+    eyes: tuple[int, int] | None
     labels: Labels
     groups: tuple[str, ...]
     rows: dict[Split, Sequence[int]]
@@ -89,14 +105,31 @@ class CustomDataset(TableDataset):
             "".join(found.labels.ids).encode()
         except UnicodeEncodeError as error:
             raise DatasetError(f"{self.source}: an image's name is no UTF-8 ({error}); rename it") from error
-        labels, looks, remarks = answer(self.source, found.labels, found.left_out, frame_of)
-        groups, rows, more = self.splits(labels)
-        remarks = tuple(map(one_line, (WHOLE if labels.boxes is None else BOXED, *found.remarks, *remarks, *more)))
-        return Contents(found.landmark_names, labels, groups, rows, looks, remarks)
+        labels, looks, remarks = check_labels(self.source, found.landmark_names, found.labels, found.left_out, frame_of)
+        labels, sides = _only_split(labels, self.splits(labels, found.listed))
+        eyes = find_eyes(self.source, found.landmark_names, self.choices.interocular)
+        scale = (
+            [f"% IOD is percent of the distance between {' and '.join(found.landmark_names[eye] for eye in eyes)}"]
+            if eyes
+            else []
+        )
+        frame = f"{len(labels.ids)} {SEEN_WHOLE if labels.boxes is None else SEEN_BOXED}"
+        remarks = tuple(map(one_line, (frame, *scale, *found.remarks, *remarks, *sides.remarks)))
+        if eyes:
+            check_eyes(self.source, labels.only(list(sides.rows["test"])), eyes)
+        return Contents(found.landmark_names, eyes, labels, sides.groups, sides.rows, looks, remarks)
 
-    def splits(self, labels: Labels) -> tuple[tuple[str, ...], dict[Split, Sequence[int]], tuple[str, ...]]:
-        """The group of each row, the rows of each split, and remarks on both."""
-        return split_images(self.source, labels.names, labels.files, self._hashes, self.are_videos)
+    def choose(self, choices: Choices) -> None:
+        """Set the user's choices, before anything is read."""
+        self.choices = choices
+
+    def splits(self, labels: Labels, listed: Sequence[str]) -> Sides:
+        """The splits of the file that the user chose, else those that the names of the images give."""
+        names, hashes = tuple(name.replace("\\", "/") for name in labels.names), self._hashes
+        if self.choices.split is None:
+            return split_images(self.source, names, labels.files, hashes, labels.videos, self.are_videos)
+        listed = [name.replace("\\", "/") for name in listed]
+        return split_as_stated(self.choices.split, names, labels.ids, listed, labels.files, hashes)
 
     @cached_property
     def card(self) -> DatasetCard:  # type: ignore[override]
@@ -108,7 +141,9 @@ class CustomDataset(TableDataset):
             id=f"{self.prefix}:{self.source}",
             title=f"{self.source.name}, {self.what}",
             landmark_names=names,
+            protocols=self._protocols(),
             left_right_pairs=left_right_pairs(names),
+            interocular=contents.eyes,
             has_visibility=bool(names),
             has_boxes=boxed,
             counts=counts,
@@ -118,6 +153,14 @@ class CustomDataset(TableDataset):
             preprocessing=f"{BOXED if boxed else WHOLE}; {PIXELS}",
             remarks=contents.remarks,
         )
+
+    def _protocols(self) -> tuple[str, ...]:
+        """Protocols in distances of the eyes, if these are known; most of them need every landmark to be visible."""
+        contents = self.contents
+        if contents.eyes is None:
+            return ()
+        scored = [*contents.rows["regress"], *contents.rows["test"]]
+        return (*(EYES if contents.labels.visible[scored].all() else EYES[:2]), "general")
 
     @property
     def folder(self) -> Path:
@@ -167,6 +210,17 @@ class CustomDataset(TableDataset):
         landmarks, boxes = within(labels, crops)
         return Table(labels.ids, landmarks, labels.visible, tuple(contents.groups[row] for row in rows), boxes, crops)
 
+    def seen(self, name: Split) -> NDArray[np.float64]:
+        """The place (N, 4) of each image of a split in its photograph, in widths and heights of the photograph."""
+        places = [(crop.left, crop.top, crop.width, crop.height) for crop in self.table(name).crops or ()]
+        return np.array(places, dtype=np.float64).reshape(-1, 4) / np.tile(self.photo_sizes(name), 2)
+
+    def photo_sizes(self, name: Split) -> NDArray[np.float64]:
+        """The width and height (N, 2) of the photograph of each image of a split."""
+        contents = self.contents
+        sizes = [size_of(contents.labels, row, contents.looks) for row in contents.rows[name]]
+        return np.array(sizes, dtype=np.float64).reshape(-1, 2)
+
     def path(self, image_id: str) -> Path:
         """The file of an image. Raises DatasetError for an unknown id."""
         return self.contents.labels.files[self._row(image_id)]
@@ -181,10 +235,11 @@ class CustomDataset(TableDataset):
         return is_upright(self.contents.labels.stated[row], self.contents.looks.get(self.contents.labels.files[row]))
 
     def digest(self, name: Split) -> str:
-        """sha256 over the table of the split, the contents of its images, and which of them are turned."""
-        ids = self.split(name)
+        """sha256 over the table of the split, the contents of its images, which of them are turned, and the eyes."""
+        ids, eyes = self.split(name), self.contents.eyes
         hashes = self._hashes(tuple(map(self.path, ids)))
-        plain = [super().digest(name), hashes, [self.is_upright(image_id) for image_id in ids]]
+        plain: list[Any] = [super().digest(name), hashes, [self.is_upright(image_id) for image_id in ids]]
+        plain += [sorted(eyes)] if eyes and name != "fit" else []
         return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
 
     @cached_property
@@ -203,28 +258,11 @@ def frame_of(labels: Labels, row: int, header: Look | None) -> Crop:
     return padded_square(*size) if labels.boxes is None else square_about(labels.boxes[row], size, PADDING)
 
 
-def left_right_pairs(names: Sequence[str]) -> tuple[tuple[int, int], ...]:
-    """Index pairs of landmarks whose names differ only at one end, by left and right or by l and r."""
-    index = {name.lower(): number for number, name in enumerate(names)}
-    left_of: dict[int, int] = {}
-    for left, name in enumerate(names):
-        right = index.get(_LEFT.sub(_right, name.lower(), count=1))
-        if right is not None and right != left:
-            left_of[right] = left
-    return tuple((left, right) for right, left in left_of.items())
-
-
-def _right(found: re.Match[str]) -> str:
-    return "right" if found[0] == "left" else "r"
-
-
-def distinct_names(path: Path, where: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The landmarks' names. Raises DatasetError if there is none, or one is blank, no text, or repeated."""
-    bad = next((name for name in names if not isinstance(name, str) or not name.strip()), None)
-    if not names or bad is not None:
-        refuse_entry(path, where, shown(bad), "the keypoints' names", "")
-    counts = Counter(names)
-    twice = next((name for name in names if counts[name] > 1), None)
-    if twice is not None:
-        refuse_entry(path, where, shown(twice), "each name once", "")
-    return tuple(names)
+def _only_split(labels: Labels, sides: Sides) -> tuple[Labels, Sides]:
+    """The labels that are in a split, and their sides."""
+    used = sorted({row for rows in sides.rows.values() for row in rows})
+    if len(used) == len(labels.ids):
+        return labels, sides
+    place = {row: number for number, row in enumerate(used)}
+    rows: dict[Split, Sequence[int]] = {split: [place[row] for row in found] for split, found in sides.rows.items()}
+    return labels.only(used), Sides(tuple(sides.groups[row] for row in used), rows, sides.remarks)

@@ -36,7 +36,7 @@ def is_upright(stated: tuple[int, int] | None, header: Look | None) -> bool:
     return header is None or stated is None or stated == header.upright or stated != header.stored
 
 
-def ask_turned(files: Sequence[Path], stated: Sizes, looks: dict[Path, Look]) -> tuple[str, ...]:
+def remarks_on_turned(files: Sequence[Path], stated: Sizes, looks: dict[Path, Look]) -> tuple[str, ...]:
     """Remarks on images with an EXIF orientation, and on files of several images."""
     turned: set[Path] = set()
     stored: set[Path] = set()
@@ -47,8 +47,8 @@ def ask_turned(files: Sequence[Path], stated: Sizes, looks: dict[Path, Look]) ->
     remarks = []
     if turned:
         remarks.append(
-            f"images turned upright by their EXIF orientation: {len(turned)}; their labels are taken to be on the "
-            "upright image (if they are on the stored pixels, remove the orientation from the files)"
+            f"images turned upright by their EXIF orientation: {len(turned)}; labels are taken to be on the upright "
+            "image (if they are on the stored pixels, remove the orientation from the files)"
         )
     if stored:
         remarks.append(
@@ -61,7 +61,7 @@ def ask_turned(files: Sequence[Path], stated: Sizes, looks: dict[Path, Look]) ->
     return tuple(remarks)
 
 
-def ask_copies(names: Sequence[str], files: Sequence[Path], hashes: FileHashes) -> tuple[dict[str, str], int]:
+def find_copies(names: Sequence[str], files: Sequence[Path], hashes: FileHashes) -> tuple[dict[str, str], int]:
     """For each name, the first name with the same contents; and the number of copies."""
     by_size: dict[int, dict[str, Path]] = {}
     for name, path in zip(names, files, strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,9 +16,9 @@ _ELSEWHERE = re.compile(r"/|[A-Za-z0-9]+:/")
 def find_files(names: Iterable[str], folders: Sequence[Path]) -> dict[str, Path]:
     """The file of each name in the first folder that has it; if none has it, its path in the first folder.
 
-    Tried in turn: the name; the name with / for \\; with %20 and the like decoded, and its suffix in lower or upper
-    case; and, for an absolute path or a URL, the longest run of its last parts that is a file. Two names never get the
-    same file by their last parts.
+    Tried in turn: the name; the name with / for \\; its suffix in lower or upper case; with %20 and the like decoded,
+    accents composed or decomposed; and, for an absolute path or a URL, the longest run of its last parts that is a
+    file. Two names never get the same file by their last parts.
     """
     names = tuple(dict.fromkeys(names))
     readings = {name: list(_readings(name)) for name in names}
@@ -40,7 +41,8 @@ def advice(name: str, folders: Sequence[Path]) -> str:
 def _readings(name: str) -> Iterable[str]:
     plain = unquote(name.replace("\\", "/"))
     stem, dot, ending = plain.rpartition(".")
-    yield from (name, name.replace("\\", "/"), f"{stem}{dot}{ending.lower()}", f"{stem}{dot}{ending.upper()}", plain)
+    yield from (name, name.replace("\\", "/"), f"{stem}{dot}{ending.lower()}", f"{stem}{dot}{ending.upper()}")
+    yield from (unicodedata.normalize("NFC", plain), unicodedata.normalize("NFD", plain), plain)
 
 
 def _first(names: Iterable[str], folders: Sequence[Path]) -> Path | None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Split = Literal["regress", "test"]
 SPLITS: tuple[Split, ...] = ("regress", "test")
+Frame = Literal["seen", "photo"]
 
 # The remark of a format whose points are scaled about the centre of the image.
 MOVED = (
@@ -69,13 +70,17 @@ class SplitTruth:
     """The images of a split of the task, in the order of the split, with their landmarks.
 
     ``landmarks`` is (N, L, 2) float64, (x, y) in [0, 1]; ``visible`` is (N, L) bool. The coordinates of an invisible
-    landmark are arbitrary. ``name`` is used in messages, in place of the name of the split.
+    landmark are arbitrary. ``name`` is used in messages, in place of the name of the split. ``seen`` (N, 4) is the
+    place of each image in its photograph, left, top, width and height in widths and heights of the photograph, and
+    ``photos`` (N, 2) are the widths and heights of these in pixels; None where they are unknown.
     """
 
     ids: tuple[str, ...]
     landmarks: NDArray[np.float64]
     visible: NDArray[np.bool_]
     name: str = ""
+    seen: NDArray[np.float64] | None = None
+    photos: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,9 @@ class Outputs:
     of the images, where it is known; ``names`` are the images' names in the file. Where a file has no names,
     ``landmarks`` (N, L, 2), (x, y) in [0, 1], and ``visible`` (N, L) of the same rows identify the images;
     ``tolerance`` is the largest distance between the same landmark in the file and in the dataset, in image sides
-    (larger than the default where the file has rounded them). ``notes`` are shown to the user.
+    (larger than the default where the file has rounded them). ``notes`` are shown to the user. ``frame`` is 'seen' for
+    keypoints in [0, 1] of the image as methods see it, 'photo' for those in [0, 1] of the whole photograph, which the
+    caller converts, and None where the user has not said which.
     """
 
     source: str
@@ -119,6 +126,7 @@ class Outputs:
     visible: NDArray[np.bool_] | None = None
     notes: tuple[str, ...] = ()
     tolerance: float = 1e-5
+    frame: Frame | None = "seen"
 
 
 class OutputFormat(ABC):

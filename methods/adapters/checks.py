@@ -30,6 +30,11 @@ def as_points(
         points = values[:, named.places].reshape(len(values), -1, 2)
         values = points[..., ::-1] if order == "yx" else points
     shape = values.shape
+    if len(shape) == 2 and named is None and shape[1] % 3 == 0 and _every_third_is_visibility(values):
+        raise OutputError(
+            f"{source}: every third of its {shape[1]} columns holds only 0, 1 and 2, as a visibility does; leave these "
+            "columns out, or write the headings x0, y0, v0, x1, ..."
+        )
     if values.dtype.kind == "b":
         raise OutputError(f"{source}: got true and false, expected coordinates")
     if len(shape) == 2 and shape[1] % 2 == 0 and values.size:
@@ -46,6 +51,13 @@ def as_points(
     elif len(shape) == 2 and shape[1] % 2:
         hint = "; the number of columns is odd (a column of names needs the heading image_id)"
     raise OutputError(f"{source}: got an array of shape {shape}, expected (N, K, 2) or (N, 2K){hint}")
+
+
+def _every_third_is_visibility(values: NDArray[Any]) -> bool:
+    """Whether every third column (N, 3K) holds only 0, 1 and 2, and the others hold further values."""
+    triples = values.reshape(len(values), -1, 3)
+    few = [bool(np.isin(triples[..., place], (0, 1, 2)).all()) for place in range(3)]
+    return values.size > 0 and few == [False, False, True]
 
 
 def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = None) -> NDArray[np.float64]:
@@ -65,6 +77,19 @@ def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = 
             "not); expected every keypoint of every image"
         )
     return found
+
+
+def stand_in_notes(source: str, points: NDArray[Any]) -> list[str]:
+    """Notes on keypoints (N, K, 2), as they are in the file, that may stand for keypoints which were not found."""
+    notes = []
+    for value in (0, -1):
+        count = int((points == value).all(axis=-1).sum())
+        if count:
+            notes.append(
+                f"{source}: {count:,} of {points.size // 2:,} keypoints lie exactly on ({value}, {value}), which "
+                "counts as a position even if it says 'not found'"
+            )
+    return notes
 
 
 def check_count(source: str, count: int, expected: int, what: str) -> None:

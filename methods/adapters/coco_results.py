@@ -21,7 +21,7 @@ import numpy as np
 
 from methods import limits
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, first_line
-from methods.adapters.checks import check_points
+from methods.adapters.checks import check_points, stand_in_notes
 from methods.adapters.placing import SIZE, Labels, frames_of, match, place
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ class CocoResults(OutputFormat):
         frame_of = frames_of(request, [each.labels for each in stated], source, keypoints, "photograph", remedy)
         placed = place(source, keypoints, frame_of)
         left = len(best) - len(placed)
-        notes = (f"{left:,} images of {source} are not of the task",) if left else ()
-        return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=notes)]
+        notes = stand_in_notes(source, np.stack(list(keypoints.values())))
+        notes += [f"{left:,} images of {source} are not of the task"] if left else []
+        return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=tuple(notes))]
 
 
 def _best(

@@ -90,6 +90,7 @@ def parse_convention(range_: str, order: Order) -> Convention | None:
 
 def check_convention(name: str, points: NDArray[Any], convention: Convention) -> None:
     """Raise OutputError if finite keypoints (N, K, 2) cannot follow the convention, and name a range that fits."""
+    refuse_absent(name, points, convention)
     found = convention.problem(points)
     if found and not convention.problem(points, landmarks=True):
         raise OutputError(
@@ -98,6 +99,16 @@ def check_convention(name: str, points: NDArray[Any], convention: Convention) ->
         )
     if found:
         raise OutputError(_not_of(name, points, convention, "range"))
+
+
+def refuse_absent(name: str, points: NDArray[Any], convention: Convention) -> None:
+    """Raise OutputError if keypoints (N, K, 2) follow the convention except for those exactly on (-1, -1)."""
+    absent = (points == -1).all(axis=-1)
+    if absent.any() and not absent.all() and convention.problem(points) and not convention.problem(points[~absent]):
+        raise OutputError(
+            f"{name}: {int(absent.sum()):,} of {absent.size:,} keypoints lie exactly on (-1, -1), as where none was "
+            "found; expected every keypoint of every image"
+        )
 
 
 def check_landmarks(name: str, values: NDArray[Any], convention: Convention, visible: NDArray[np.bool_] | None) -> None:
@@ -113,13 +124,18 @@ def check_landmarks(name: str, values: NDArray[Any], convention: Convention, vis
 
 
 def _not_of(name: str, points: NDArray[Any], convention: Convention, option: str) -> str:
-    others = [parse_convention(kind, convention.order) for kind in _SPANS if kind != convention.range]
-    fitting = [other.range for other in others if other and not other.problem(points)]
-    better = fitting[0] if fitting else "pixels:W,H, with the image's width and height,"
+    better = fitting_range(points, convention)
     return (
         f"{name}: the values run from {points.min():.4g} to {points.max():.4g}, which is not --{option} "
         f"{convention.range}; --{option} {better} would fit"
     )
+
+
+def fitting_range(points: NDArray[Any], convention: Convention) -> str:
+    """The range, as an option takes it, that fits finite points (..., 2) which do not follow the convention."""
+    others = [parse_convention(kind, convention.order) for kind in _SPANS if kind != convention.range]
+    fitting = [other.range for other in others if other and not other.problem(points)]
+    return fitting[0] if fitting else "pixels:W,H, with the image's width and height,"
 
 
 def check_range(source: str, values: Floats, low: float, high: float, meaning: str) -> None:

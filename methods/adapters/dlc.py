@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
-from methods.adapters.checks import check_points
+from methods.adapters.checks import check_points, stand_in_notes
 from methods.adapters.dlc_tables import DlcTable, read_table
 from methods.adapters.placing import SIZE, Labels, frames_of, match, place
 
@@ -49,10 +50,14 @@ class Dlc(OutputFormat):
     def read(self, request: ImportRequest) -> list[Outputs]:
         """Read keypoints by image name. Raises OutputError for labels alone, several animals, and unknown frames."""
         tables = [read_table(path) for path in _files(request.paths)]
-        labels = [table for table in tables if not table.predicted]
-        predicted = [table for table in tables if table.predicted]
+        labels = _joined([table for table in tables if not table.predicted])
+        predicted = _joined([table for table in tables if table.predicted])
+        _check_parts(predicted)
         if not predicted:
-            raise OutputError(f"{request.paths[0]}: holds labels (x, y), expected a table with x, y, likelihood")
+            raise OutputError(
+                f"{request.paths[0]}: holds labels (x, y), expected a table with x, y, likelihood, which DeepLabCut "
+                "predicts; labels are what keypoints are measured with: --dataset dlc:PROJECT reads them"
+            )
         ids = [image_id for truth in request.splits.values() for image_id in truth.ids]
         rows: dict[str, NDArray[np.float64]] = {}
         for table in predicted:
@@ -68,8 +73,9 @@ class Dlc(OutputFormat):
         stated = [_labels(table) for table in labels]
         placed = place(source, rows, frames_of(request, stated, source, rows, "frame", remedy))
         scorers = sorted({table.scorer for table in predicted})
-        notes = (f"scorer {', '.join(scorers)}; DeepLabCut's own keypoints are learned from labels",)
-        return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=notes)]
+        notes = [f"scorer {', '.join(scorers)}; DeepLabCut's own keypoints are learned from labels"]
+        notes += stand_in_notes(source, np.stack(list(rows.values())))
+        return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=tuple(notes))]
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:
@@ -83,6 +89,27 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
             raise OutputError(f"{path}: holds no {LABELS}_*.csv, expected a project, or name the table itself")
         files += below if path.is_dir() else [path]
     return files
+
+
+def _joined(tables: list[DlcTable]) -> list[DlcTable]:
+    """The tables with all their bodyparts in one order; points of a bodypart that a table lacks are NaN."""
+    parts = tuple(dict.fromkeys(part for table in tables for part in table.bodyparts))
+    found = []
+    for table in tables:
+        points = np.full((len(table.points), len(parts), 2), np.nan)
+        points[:, [parts.index(part) for part in table.bodyparts]] = table.points
+        found.append(replace(table, points=points))
+    return found
+
+
+def _check_parts(tables: list[DlcTable]) -> None:
+    """Raise OutputError for tables of keypoints with other bodyparts than the first one."""
+    for table in tables:
+        if set(table.bodyparts) != set(tables[0].bodyparts):
+            raise OutputError(
+                f"{table.path}: has the bodyparts {', '.join(table.bodyparts)}, expected those of {tables[0].path}: "
+                f"{', '.join(tables[0].bodyparts)}"
+            )
 
 
 def _by_image(table: DlcTable, ids: list[str], num_keypoints: int) -> dict[str, NDArray[np.float64]]:

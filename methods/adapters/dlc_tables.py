@@ -57,8 +57,8 @@ def read_table(path: Path) -> DlcTable:
 
 
 def _table(path: Path, columns: list[Column], index: list[str], values: NDArray[np.float64]) -> DlcTable:
-    if columns and len(columns[0]) == 4:
-        raise OutputError(f"{path}: holds several animals (individuals), expected a project of one animal")
+    if columns and all(len(column) == 4 for column in columns):
+        columns, values = _one_animal(path, columns, values)
     if not columns or any(len(column) != 3 for column in columns):
         raise OutputError(f"{path}: its columns are not named by {', '.join(HEADING)}, as DeepLabCut's are")
     predicted = any(column[2] == "likelihood" for column in columns)
@@ -81,6 +81,20 @@ def _table(path: Path, columns: list[Column], index: list[str], values: NDArray[
     return DlcTable(path, scorers[0], parts, _names(path, index), points, predicted)
 
 
+def _one_animal(
+    path: Path, columns: list[Column], values: NDArray[np.float64]
+) -> tuple[list[Column], NDArray[np.float64]]:
+    """The columns (scorer, bodypart, coord) and values of the one animal. Raises OutputError if several have values."""
+    found = {column[1] for place, column in enumerate(columns) if np.isfinite(values[:, place]).any()}
+    animals = sorted(found or {columns[0][1]})
+    if len(animals) > 1:
+        raise OutputError(
+            f"{path}: holds {len(animals)} individuals ({', '.join(animals)[:80]}), expected a project of one animal"
+        )
+    places = [place for place, column in enumerate(columns) if column[1] == animals[0]]
+    return [(columns[place][0], *columns[place][2:]) for place in places], values[:, places]
+
+
 def _names(path: Path, index: list[str]) -> tuple[str, ...] | None:
     """The names of the rows, None for the numbers of all frames."""
     if not all(name.isdecimal() for name in index):
@@ -94,25 +108,24 @@ def _csv(path: Path) -> tuple[list[Column], list[str], NDArray[np.float64]]:
     """Read the columns, the names of the rows, and values (N, columns)."""
     rows = ((line, row) for line, row in csv_rows(path) if row)
     try:
-        heading = [row for _, row in islice(rows, 3)]
+        top = [row for _, row in islice(rows, 3)]
     except OSError as error:
         raise OutputError(f"cannot read {path}: {first_line(error)}") from error
-    begin = tuple(row[0] for row in heading)
-    if begin[1:2] == ("individuals",):
-        raise OutputError(f"{path}: holds several animals (individuals), expected a project of one animal")
-    if begin != HEADING:
-        found = ", ".join(begin)[:80]
-        raise OutputError(f"{path}: its first lines begin with {found!a}, expected {', '.join(HEADING)}")
-    first = next((column for column, axis in enumerate(heading[2]) if axis == "x"), len(heading[2]))
-    if len(set(map(len, heading))) > 1:
-        raise OutputError(f"{path}: its first lines have {', '.join(str(len(row)) for row in heading)} columns")
-    columns = list(zip(*(row[first:] for row in heading), strict=True))
+    wanted = (HEADING[0], "individuals", *HEADING[1:]) if [row[0] for row in top[1:2]] == ["individuals"] else HEADING
+    top += [row for _, row in islice(rows, len(wanted) - len(top))] if len(top) == 3 else []
+    if tuple(row[0] for row in top) != wanted:
+        found = ", ".join(row[0] for row in top)[:80]
+        raise OutputError(f"{path}: its first lines begin with {found!a}, expected {', '.join(wanted)}")
+    first = next((column for column, axis in enumerate(top[-1]) if axis == "x"), len(top[-1]))
+    if len(set(map(len, top))) > 1:
+        raise OutputError(f"{path}: its first lines have {', '.join(str(len(row)) for row in top)} columns")
+    columns: list[Column] = list(zip(*(row[first:] for row in top), strict=True))
     _refuse(path, limits.excess(len(columns), limits.COLUMNS, "columns"))
     index: list[str] = []
     values: list[NDArray[np.float64]] = []
     for line, row in rows:
-        if len(row) != len(heading[0]):
-            raise OutputError(f"{path}, line {line}: got {len(row)} columns, expected {len(heading[0])}")
+        if len(row) != len(top[0]):
+            raise OutputError(f"{path}, line {line}: got {len(row)} columns, expected {len(top[0])}")
         index.append("/".join(part for part in row[:first] if part))
         values.append(np.array([_value(path, line, cell) for cell in row[first:]], dtype=np.float64))
         _refuse(path, limits.excess(len(values) * (8 * len(columns) + 256), limits.BYTES, "bytes in memory"))

@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from methods.adapters.base import OutputError
 
 Point = tuple[str, int]  # a name and a number; -1 for a point without a number
 
-_FORMS = (  # of a heading in which every run of other characters than letters and digits is one _
-    re.compile(r"(?P<name>(?:.*_)?|p)(?P<axis>[xyXY])_?(?P<number>\d+)"),  # x0, kp_x_0, px0
-    re.compile(r"(?P<name>.+)_(?P<axis>[xyXY])"),  # nose_x, 0_x
-    re.compile(r"(?P<name>.*\d)(?P<axis>[xyXY])"),  # kp0x
-    re.compile(r"(?P<name>.*[a-z])(?P<axis>[XY])"),  # noseX
-    re.compile(r"(?P<axis>[xyXY])_(?P<name>.+)"),  # x_nose
-    re.compile(r"(?P<name>)(?P<axis>[xyXY])"),  # x
-)
+_AXIS = "[xyXY]"
+_SEEN = "[vV]|(?:[vV]is|VIS)(?:ible|ibility|IBLE|IBILITY)?"
+_SURE = "(?:[lL]ikelihood|[sS]core|[cC]onf(?:idence)?|[pP]rob(?:ability)?)"
+
+
+def _forms(axis: str) -> tuple[re.Pattern[str], ...]:
+    """Forms of headings in which every run of other characters than letters and digits is one _."""
+    return (
+        re.compile(rf"(?P<name>(?:.*_)?|p)(?P<axis>{axis})_?(?P<number>\d+)"),  # x0, kp_x_0, px0
+        re.compile(rf"(?P<name>.+)_(?P<axis>{axis})"),  # nose_x, 0_x
+        re.compile(rf"(?P<name>.*\d)(?P<axis>{axis})"),  # kp0x
+        re.compile(rf"(?P<name>.*[a-z])(?P<axis>(?=[A-Z])(?:{axis}))"),  # noseX
+        re.compile(rf"(?P<axis>{axis})_(?P<name>.+)"),  # x_nose
+        re.compile(rf"(?P<name>)(?P<axis>{axis})"),  # x
+    )
+
+
+_FORMS = _forms(_AXIS)
+_MARKS = {"v": _forms(_SEEN), "s": _forms(_SURE)}  # visibility, and how sure a detector is
 _BOX = {"x": 0, "y": 1, "w": 2, "width": 2, "h": 3, "height": 3}
 
 
@@ -26,37 +37,51 @@ _BOX = {"x": 0, "y": 1, "w": 2, "width": 2, "h": 3, "height": 3}
 class PointColumns:
     """The points that headings name, and the places of their columns: x and y of each point in turn.
 
-    ``y_first`` says that the headings name y before x.
+    ``y_first`` says that the headings name y before x. ``visible`` are the places of the columns with the visibility of
+    each point, None without such columns; ``unused`` are headings of other columns, such as likelihoods.
     """
 
     points: tuple[Point, ...]
     places: tuple[int, ...]
     y_first: bool
+    visible: tuple[int, ...] | None = None
+    unused: tuple[str, ...] = ()
+
+    def left_out(self, source: str) -> list[str]:
+        """Notes on the columns of a table of keypoints that are not used."""
+        count = len(self.visible or ()) + len(self.unused)
+        return [f"{source}: columns that are not used, of visibility or likelihood: {count}"] * bool(count)
 
     @property
     def moved(self) -> bool:
         """Whether the file has the columns in another order."""
-        return self.places != tuple(range(len(self.places)))
+        return list(self.places) != sorted(self.places)
 
 
 def point_columns(source: str, headings: Sequence[str] | None) -> PointColumns | None:
     """The points that the headings of a table name, or None for headings that name none.
 
     Points with numbers are in the order of their numbers, others in the order of the file. A heading names a point with
-    x or y and a number or a name: x0, kp_x_0, nose_x, x_nose, noseX; a lone x, or y, stands for the next point. Raises
-    OutputError for headings that contradict each other: only some name points, a point has no x or no y, or two of one.
+    x or y and a number or a name: x0, kp_x_0, nose_x, x_nose, noseX; a lone x, or y, stands for the next point. Columns
+    of visibility (v0, nose_visible) and of likelihoods (nose_score) may stand beside them. Raises OutputError for
+    headings that contradict each other: only some name points, a point has no x or no y, or two of one.
     """
-    found = [_axis_and_point(heading) for heading in headings or ()]
-    named = [each for each in found if each]
-    if headings is None or not named:
+    found = [_axis_and_point(heading, _FORMS) for heading in headings or ()]
+    if headings is None or not any(found):
         return None
-    for heading, each in zip(headings, found, strict=True):
-        if each is None:
+    marks = {
+        kind: {place: _axis_and_point(heading, forms) for place, heading in enumerate(headings) if not found[place]}
+        for kind, forms in _MARKS.items()
+    }
+    seen, sure = ({place: each[1] for place, each in marks[kind].items() if each} for kind in "vs")
+    for column, (heading, each) in enumerate(zip(headings, found, strict=True)):
+        if each is None and column not in seen and column not in sure:
             raise OutputError(
                 f"{source}: column '{heading[:40]}' is neither x nor y of a point, as others are; leave it out (a "
                 "column of names needs the heading image_id)"
             )
-    columns = dict(enumerate(_numbered(named)))
+    kept = [place for place, each in enumerate(found) if each]
+    columns = dict(zip(kept, _numbered([each for each in found if each]), strict=True))
     counts = Counter(columns.values())
     for axis, point in counts:
         other = "y" if axis == "x" else "x"
@@ -69,13 +94,63 @@ def point_columns(source: str, headings: Sequence[str] | None) -> PointColumns |
         points.sort()
     place = {each: column for column, each in columns.items()}
     places = tuple(place[axis, point] for point in points for axis in "xy")
-    return PointColumns(tuple(points), places, place["y", points[0]] < place["x", points[0]])
+    return PointColumns(
+        points=tuple(points),
+        places=places,
+        y_first=place["y", points[0]] < place["x", points[0]],
+        visible=_of_points(source, headings, seen, points) if seen else None,
+        unused=tuple(headings[column] for column in sure),
+    )
 
 
-def _axis_and_point(heading: str) -> tuple[str, Point] | None:
-    """The axis and the point of a heading, or None."""
+def _of_points(
+    source: str, headings: Sequence[str], columns: Mapping[int, Point], points: Sequence[Point]
+) -> tuple[int, ...]:
+    """The place of the column of each point; lone headings such as v stand for the points in turn.
+
+    Points are compared by their names and numbers, or else by their numbers alone. Raises OutputError unless there is
+    one column for each point.
+    """
+    lone = [column for column, point in columns.items() if point == ("", -1)]
+    if len(lone) == len(columns) == len(points):
+        return tuple(lone)
+    numbered = _numbered([("v", point) for point in columns.values()])
+    numbers = [("", number) for _, number in points if number >= 0]
+    for wanted, short in ((list(points), False), (numbers, True)):
+        place = {
+            ("", point[1]) if short else point: column for column, (_, point) in zip(columns, numbered, strict=True)
+        }
+        if len(place) == len(columns) == len(points) == len(wanted) and set(place) == set(wanted):
+            return tuple(place[point] for point in wanted)
+    named = ", ".join(headings[column] for column in list(columns)[:4])
+    raise OutputError(
+        f"{source}: has {len(columns)} columns of visibility ({named}) for {len(points)} points, expected one for "
+        "each, named like its x and y"
+    )
+
+
+def visible_columns(source: str, headings: Sequence[str] | None, points: Sequence[Point] | None) -> list[int] | None:
+    """The places of a table's columns of visibility in the order of named ``points``, None if nothing says the order.
+
+    Raises OutputError for headings that name other points.
+    """
+    if headings is None or points is None or all(name == "" and number >= 0 for name, number in points):
+        return numbered_columns(headings)
+    found = [_axis_and_point(heading, _MARKS["v"]) or ("v", _point_of(heading)) for heading in headings]
+    return list(_of_points(source, headings, {place: point for place, (_, point) in enumerate(found)}, points))
+
+
+def _point_of(name: str) -> Point:
+    """The name and number of a point by a heading without x, y or visibility."""
+    plain = re.sub(r"[\W_]+", "_", name).strip("_").lower()
+    end = re.fullmatch(r"(.*?)_?(\d+)", plain)
+    return (end[1], int(end[2])) if end else (plain, -1)
+
+
+def _axis_and_point(heading: str, forms: Sequence[re.Pattern[str]]) -> tuple[str, Point] | None:
+    """The axis and the point of a heading in one of the forms, or None."""
     plain = re.sub(r"[\W_]+", "_", heading).strip("_")
-    for form in _FORMS:
+    for form in forms:
         if match := form.fullmatch(plain):
             parts = match.groupdict()
             name, number = parts["name"].strip("_").lower(), parts.get("number")

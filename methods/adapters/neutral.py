@@ -9,16 +9,21 @@ and of the record beside an import are in ``neutral.schema.json``.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
-from methods.adapters.checks import as_points, check_points
-from methods.adapters.conventions import check_range
+from methods.adapters.base import FormatCard, Frame, ImportRequest, OutputError, OutputFormat, Outputs
+from methods.adapters.checks import as_points, check_points, stand_in_notes
+from methods.adapters.conventions import Convention, fitting_range, refuse_absent
 from methods.adapters.headings import point_columns
 from methods.adapters.requests import read_array
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SCHEMA = Path(__file__).with_suffix(".schema.json")
 SUFFIXES = (".parquet", ".npz", ".csv")
@@ -52,7 +57,8 @@ class ImportRecord(BaseModel):
 
     ``saw_landmarks`` says whether the system saw landmarks in training. ``digests`` are those of the dataset's splits
     regress and test, so that keypoints of other images or crops are refused later; ``predictions_sha256`` is that of
-    the parquet file; ``counts`` holds the number of images per split.
+    the parquet file; ``counts`` holds the number of images per split. ``digest`` is that of the record itself, so that
+    a value changed by hand is noticed; older records lack it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -71,6 +77,7 @@ class ImportRecord(BaseModel):
     digests: dict[str, str]
     predictions_sha256: str
     notes: tuple[str, ...] = ()
+    digest: str | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -102,7 +109,12 @@ class Neutral(OutputFormat):
         order="xy",
         range="[0, 1]",
         pixels="pixel i of n is (i + 0.5) / n",
+        remark="0 and 1 are the edges of the image as methods see it: with coco: and boxes, of the crop about the box",
     )
+    options: ClassVar[Mapping[str, str]] = {
+        "frame": "seen: 0 and 1 are the edges of the image as methods see it; photo: of the whole photograph, which "
+        "custom data alone knows (default: seen, unless the landmarks contradict it)"
+    }
 
     def read(self, request: ImportRequest) -> list[Outputs]:
         """Keypoints and ids of each file. Raises OutputError for another suffix, missing ids, or values outside."""
@@ -113,14 +125,38 @@ class Neutral(OutputFormat):
         found = read_array(request, text if path.suffix.lower() == ".csv" else f"{text}:keypoints")
         if found.ids is None:
             raise OutputError(f"{path}: names no images, expected image_id beside the keypoints")
-        if path.suffix.lower() == ".csv" and point_columns(text, found.headings) is None:
+        named = point_columns(text, found.headings)
+        if path.suffix.lower() == ".csv" and named is None:
             columns = f"the columns {', '.join(found.headings[:8])}" if found.headings else "no headings of points"
             raise OutputError(f"{path}: has {columns}, expected image_id, x0, y0, x1, y1, ...")
         keypoints = check_points(text, as_points(text, found.values, found.headings), request.num_keypoints)
-        check_range(text, keypoints, 0.0, 1.0, self.card.range)
+        _check_unit(text, keypoints)
         if len(found.ids) != len(keypoints):
             raise OutputError(f"{path}: got {len(found.ids):,} ids, expected one for each of {len(keypoints):,} rows")
-        return Outputs(path.name, keypoints, request.split_of.get(path), tuple(found.ids))
+        frame = _frame(request.options.get("frame"))
+        notes = [f"{path.name}: positions in whole photographs, converted to what methods see"] * (frame == "photo")
+        notes += [*(named.left_out(path.name) if named else []), *stand_in_notes(path.name, keypoints)]
+        split = request.split_of.get(path)
+        return Outputs(path.name, keypoints, split, tuple(found.ids), notes=tuple(notes), frame=frame)
+
+
+def _check_unit(source: str, keypoints: NDArray[np.float64]) -> None:
+    """Raise OutputError for keypoints (N, K, 2) that are not in [0, 1], with the command that reads their range."""
+    unit = Convention("unit", "xy", 0.0, (1.0, 1.0))
+    refuse_absent(source, keypoints, unit)
+    if found := unit.problem(keypoints):
+        raise OutputError(
+            f"{source}: the values run from {keypoints.min():.4g} to {keypoints.max():.4g}, {found}; expected 0 to 1; "
+            f"score --range {fitting_range(keypoints, unit)} would fit and keeps the row with --record (pixels of "
+            "photographs of several sizes: import coco_results or import dlc)"
+        )
+
+
+def _frame(text: str | None) -> Frame | None:
+    """The frame of the option. Raises OutputError for any other text."""
+    if text is not None and text not in get_args(Frame):
+        raise OutputError(f"--option frame={text}: expected {' or '.join(get_args(Frame))}")
+    return text  # type: ignore[return-value]
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

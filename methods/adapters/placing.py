@@ -138,7 +138,7 @@ def frames(stated: Iterable[Labels], splits: Mapping[Split, SplitTruth]) -> dict
 def frames_of(
     request: ImportRequest, stated: Iterable[Labels], source: str, images: Iterable[str], whole: str, remedy: str
 ) -> dict[str, Frame]:
-    """The frame of each image: that of the option ``size``, else that of the labels.
+    """The frame of each image: that of the option ``size``, else that which the task knows, else that of the labels.
 
     Raises OutputError for an image without a frame; its message ends with the ``remedy``, and calls the original image
     ``whole`` ('photograph', 'frame').
@@ -146,7 +146,8 @@ def frames_of(
     size = size_of(request)
     if size is not None:
         return dict.fromkeys(images, size)
-    found = frames(stated, request.splits)
+    known = [_known(truth) for truth in request.splits.values()]
+    found = {name: frame for each in known for name, frame in each.items()} or frames(stated, request.splits)
     missing = next((image for image in images if image not in found), None)
     if missing is not None:
         raise OutputError(
@@ -154,6 +155,16 @@ def frames_of(
             f"--option size=WIDTH,HEIGHT if it is the whole {whole}"
         )
     return found
+
+
+def _known(truth: SplitTruth) -> dict[str, Frame]:
+    """The frames of the images whose place in their photographs is known, with pixel ``i`` at ``i + 0.5``."""
+    if truth.seen is None or truth.photos is None:
+        return {}
+    corners, sides = truth.seen[:, :2] * truth.photos, truth.seen[:, 2:] * truth.photos
+    scales, shifts = (1 / sides).tolist(), ((0.5 - corners) / sides).tolist()
+    frames = zip(truth.ids, scales, shifts, strict=True)
+    return {name: Frame((scale[0], scale[1]), (shift[0], shift[1])) for name, scale, shift in frames}
 
 
 def place(source: str, keypoints: Mapping[str, Floats], frame_of: Mapping[str, Frame]) -> dict[str, Floats]:

@@ -117,6 +117,8 @@ def _heading(path: Path) -> tuple[int, list[str], list[str] | None]:
 def _refuse_line(path: Path, names: list[str], header: int, reason: str) -> NoReturn:
     """Raise an OutputError that names the first wrong line."""
     for line, fields in csv_rows(path):
+        if len(names) == 1 and fields and (mark := next((mark for mark in ";\t" if mark in fields[0]), "")):
+            raise OutputError(f"{path}: its columns are separated by {mark!r}, expected ',' (and '.' in numbers)")
         if not fields or line <= header:
             continue
         where = f"{path}, line {line}"

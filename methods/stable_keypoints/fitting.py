@@ -220,9 +220,10 @@ class TokenFit:
         if self.checkpoint is None:
             return
         moments = self.adam.state[self.tokens] if self.steps else {}
-        none = torch.zeros_like(self.tokens)
         history = torch.tensor(self.history, dtype=torch.float64).reshape(-1, len(LOSSES))
-        mean, square = moments.get("exp_avg", none), moments.get("exp_avg_sq", none)
+        mean, square = (
+            moments[name] if name in moments else torch.zeros_like(self.tokens) for name in ("exp_avg", "exp_avg_sq")
+        )
         try:
             self.checkpoint.write_tensors(vars(State(self.tokens, mean, square, history, self.kept)))
         except MethodError as error:

@@ -54,8 +54,8 @@ class StableKeypoints(Method):
     floor: ClassVar[str | None] = "random_tokens"
     curve_labels: ClassVar[Mapping[str, str]] = {
         "loss": "loss",
-        "sharpening": "sharpening, unweighted",
-        "equivariance": "equivariance, unweighted",
+        "sharpening": "sharpening loss before its weight",
+        "equivariance": "equivariance loss before its weight",
     }
     exportable: ClassVar[tuple[str, ...]] = (official.TOKENS, official.STATE)
 

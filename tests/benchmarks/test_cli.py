@@ -41,7 +41,7 @@ def test_list_names_everything(command):
         ("ablation", "without equivariance             stable_keypoints.equivariance=False"),
         ("data_efficiency", "learned on 100 images; can be run here: mini"),
         ("celeba_wild_k8_fit10", "10 of the fit images, sampled by the seed"),
-        ("lorenz2019", "table 2  Lorenz [30], unsup, cub_aligned K=10: 3.91 % side"),
+        ("lorenz2019", "table 2  Lorenz (2019), unsup, cub_aligned K=10: 3.91 % side"),
         ("lorenz2019", "outputs read by  unsupervised_disentangling, neutral"),
         ("hung2019", "licence of code  CC BY-NC-SA 4.0"),
         ("zhang_videos", "paper            unknown"),

@@ -121,7 +121,7 @@ def test_without_boxes_whole_images_are_seen_wherever_the_keypoints_are(path: Pa
         del annotation["bbox"]
     dataset = write(path, document)
     assert not dataset.card.has_boxes and dataset.card.remarks[0].startswith(
-        "images are seen whole, padded to a square;"
+        "5 images, seen whole, each padded to a square;"
     )
     for number in range(5):
         image = dataset.image(f"{number}.png", 60)  # 60 x 40, so ten rows of padding above and below
@@ -154,7 +154,7 @@ def test_few_boxes_are_not_used_and_several_objects_need_them(path: Path) -> Non
     document = coco()
     for annotation in document["annotations"][1:]:
         del annotation["bbox"]
-    document["annotations"].append(document["annotations"][4] | {"id": 7})
+    document["annotations"].append(document["annotations"][4] | {"id": 7, "keypoints": [22, 9, 2, 31, 14, 2]})
     dataset = write(path, document)
     assert ids_of(dataset) == {"0.png", "1.png", "2.png", "3.png"} and not dataset.card.has_boxes
     assert "1 of 6 annotations have a box: too few, so boxes are not used" in dataset.card.remarks

@@ -45,6 +45,7 @@ def record(
     """A done cell with one score, or with value None a failed one."""
     fields: dict[str, Any] = {
         "status": "failed" if value is None else "done",
+        "schema_version": 4,  # of older versions, without digests
         "cell_id": f"{method}--{task}--mini--s{seed}--{len(changes):08x}",
         "method": method,
         "method_label": method.title(),

@@ -1,11 +1,15 @@
 """Files that are written whole or not at all."""
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.files import replacing, write_atomically, write_together
+from leaderboard.files import cannot_write, replacing, this_process, write_atomically, write_together
 
 
 def test_a_reader_sees_the_old_text_until_the_new_one_is_whole(tmp_path):
@@ -80,3 +84,38 @@ def test_an_error_at_any_step_leaves_all_files_as_they_were(tmp_path, three, mon
         assert content(tmp_path) == before
         if isinstance(error, OSError):
             assert str(raised.value).endswith("full; nothing changed")
+
+
+@pytest.fixture
+def ended():
+    """The name of a process of this machine that has ended."""
+    code = "from leaderboard.files import this_process; print(this_process())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.parametrize("write", [write_atomically, lambda path, text: write_together({path: text})])
+def test_what_a_killed_writer_left_beside_a_file_is_removed(tmp_path, ended, write):
+    path = tmp_path / "a[b].md"
+    left = [f".a[b].md.{ended}.partial", f".a[b].md.{ended}.old", ".a[b].md.00000000-1-1.partial"]
+    stays = [f".x.md.{this_process()}.partial", f".ab.md.{ended}.partial", ".a[b].md.00000000-1-2.partial", "old"]
+    for name in [*left, *stays]:
+        (tmp_path / name).write_text("half")
+    os.utime(tmp_path / left[-1], (0, 0))  # of another machine, long ago
+    write(path, "new")
+    assert {each.name for each in tmp_path.iterdir()} == {path.name, *stays}
+    assert path.read_text() == "new"
+
+
+def test_an_error_names_the_file_and_the_cure(tmp_path):
+    path = tmp_path / "table.md"
+
+    def full():
+        with replacing(path):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left") as error:
+        full()
+    assert error.value.filename == str(path)
+    expected = f"cannot write {path}: No space left on device; make room, then run the same command again"
+    assert cannot_write(path, error.value) == expected
+    assert "make it writable" in cannot_write(path, OSError(errno.EROFS, "x"))

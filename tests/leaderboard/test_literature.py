@@ -57,9 +57,9 @@ def test_methods_trained_here_and_systems_that_formats_name_exist():
 
 def test_a_reported_row_carries_the_id_of_its_system():
     found = {(row.label, row.method) for row in reported_rows(["human36m", "celeba_wild_k8_fit100"])}
-    assert ("Lorenz [30]", "lorenz2019") in found
+    assert ("Lorenz (2019)", "lorenz2019") in found
     assert ("Stable Keypoints", "hedlin2024") in found
-    assert ("AutoLink, thickness tuned [13]", "he2022autolink") in found
+    assert ("AutoLink, thickness tuned (2022)", "he2022autolink") in found
 
 
 def test_one_system_saw_landmarks_and_its_published_row_says_so():

@@ -63,7 +63,7 @@ def test_a_warning_goes_to_stderr_by_default(tmp_path, capsys):
 def test_a_record_of_a_newer_schema_is_refused(tmp_path):
     newer = record("alpha", "cub_001", 7.0).model_dump(mode="json") | {"schema_version": 99, "colour": "blue"}
     write_cell(tmp_path, "a", json.dumps(newer))
-    with pytest.raises(LeaderboardError, match="schema_version 99, this code reads up to 4"):
+    with pytest.raises(LeaderboardError, match="schema_version 99, this code reads up to 5"):
         load_records(tmp_path)
 
 

@@ -20,11 +20,11 @@ def test_cells_of_every_table_are_where_the_paper_has_them():
     assert value_of("Stable Keypoints", "celeba_aligned", "IOD%") == 3.60
     assert value_of("Stable Keypoints", "celeba_wild_k4", "IOD%") == 5.24
     assert value_of("Stable Keypoints", "celeba_wild_k8", "IOD%") == 4.35
-    assert value_of("AutoLink, thickness tuned [13]", "celeba_wild_k8", "IOD%") == 5.24
-    assert value_of("SCOPS [16]", "cub_001", "norm L2%", "GT silhouette") == 18.3
-    assert value_of("SCOPS [16]", "cub_001", "norm L2%", "saliency") == 18.5
+    assert value_of("AutoLink, thickness tuned (2022)", "celeba_wild_k8", "IOD%") == 5.24
+    assert value_of("SCOPS (2019)", "cub_001", "norm L2%", "GT silhouette") == 18.3
+    assert value_of("SCOPS (2019)", "cub_001", "norm L2%", "saliency") == 18.5
     assert value_of("Stable Keypoints", "cub_all", "norm L2%") == 5.4
-    assert value_of("Lorenz [30]", "human36m", "L2") == 2.79
+    assert value_of("Lorenz (2019)", "human36m", "L2") == 2.79
     assert value_of("Stable Keypoints", "deepfashion", "PCK%") == 70
     assert value_of("AutoLink", "taichi_to_human36m_unaligned", "L2") == 16.92
     assert value_of("Stable Keypoints", "cub_aligned_to_taichi", "Cum") == 317.94

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from methods.base import MethodError
-from methods.checkpoints import FILE, CheckpointFile
+from methods.checkpoints import FILE, CheckpointFile, content_sha256
 from methods.stable_keypoints import StableKeypoints, StableKeypointsConfig
 from methods.stable_keypoints.state import State
 from tests.methods.tiny_pipeline import ArrayImages, blobs
@@ -219,6 +219,25 @@ def test_a_truncated_checkpoint(pipeline: Path, tmp_path: Path, whole, caplog: p
     assert bits(learn(pipeline, tmp_path)) == whole[0]
     assert len(caplog.messages) == 1
     assert "is broken" in caplog.messages[0]
+
+
+def test_a_checkpoint_with_a_flipped_bit(pipeline: Path, tmp_path: Path, whole, caplog: pytest.LogCaptureFixture):
+    broken_off(pipeline, tmp_path)
+    data = bytearray((tmp_path / FILE).read_bytes())
+    data[-3] ^= 1  # in a number of the last tensor
+    (tmp_path / FILE).write_bytes(data)
+    assert bits(learn(pipeline, tmp_path)) == whole[0]
+    assert len(caplog.messages) == 1
+    assert "is broken (it has changed since it was written)" in caplog.messages[0]
+
+
+def test_the_sha256_of_tensors_tells_names_shapes_types_and_values_apart():
+    zeros, whole = torch.zeros(2, 3), torch.zeros(2, 3, dtype=torch.int32)
+    one = zeros.clone()
+    one[1, 2] = 1e-45
+    found = [{"a": zeros}, {"b": zeros}, {"a": zeros.reshape(3, 2)}, {"a": one}, {"a": zeros, "b": zeros}, {}]
+    found += [{"a": torch.tensor(0.0)}, {"a": torch.zeros(2, 3, dtype=torch.bfloat16)}, {"a": whole}]
+    assert len({content_sha256(tensors) for tensors in found}) == len(found)
 
 
 def test_a_full_disk(pipeline: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -86,6 +86,14 @@ def test_an_exactly_linear_world_has_no_error(protocol, n, k, seed):
     assert found.predicted.shape == (n, 32, 2)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_value_is_the_weighted_mean_of_the_errors_per_image(protocol):
+    seen = world(3, n=320, k=4, landmarks=number_of(protocol), shown=0.7, noise=0.05)
+    found = score(protocol, seen, seen, **HUMAN36M)
+    mean = (np.nan_to_num(found.per_image) * found.weights).sum() / found.weights.sum()
+    assert mean == pytest.approx(found.value, rel=1e-9)
+
+
 def test_backward_scores_are_of_keypoints():
     found = score("sanchez/backward", world(1), world(51, n=25), **CARD)
     assert found.per_landmark.shape == found.rows.shape == (3,)

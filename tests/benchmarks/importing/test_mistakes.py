@@ -15,6 +15,7 @@ def test_keypoints_of_images_that_have_changed_are_not_run(call, toys, tmp_path)
     path = tmp_path / "runs/imports/my_method/toy.paper.json"
     changed = json.loads(path.read_text())
     changed["digests"]["test"] = "0" * 64
+    del changed["digest"]  # as records of older versions
     path.write_text(json.dumps(changed))
     status, _, err = run(call, "imported:runs/imports/my_method")
     assert status == 2

@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmarks.records.mlflow_mirror import _metrics
+from benchmarks.records.mlflow_runs import numbers
 from tests.leaderboard.synthetic import record
 
 
 @pytest.mark.parametrize(("protocol", "value"), [("sk/side", 12.3456), ("autolink_released/side", 12.3)])
 def test_a_metric_has_the_digits_of_its_protocol(protocol, value):
-    assert _metrics(record("grid", "cub_001", 12.3456, score={"protocol": protocol}))[protocol] == value
+    assert numbers(record("grid", "cub_001", 12.3456, score={"protocol": protocol}))[protocol] == value

@@ -15,11 +15,12 @@ from mlflow import MlflowClient
 from benchmarks.errors import UserError
 from benchmarks.records import mlflow_store
 from benchmarks.records import store as storage
-from benchmarks.records.mlflow_mirror import mirror, serve
+from benchmarks.records.mlflow_mirror import mirror
+from benchmarks.records.mlflow_server import serve
 from benchmarks.records.mlflow_store import EXPERIMENT, TRIES
-from benchmarks.run.command import run_command
-from benchmarks.run.options import RunOptions
 from leaderboard.load import load_records
+from tests.benchmarks.records.conftest import runs
+from tests.kept_records import rewrite
 
 STARTING = 90
 
@@ -62,39 +63,6 @@ def tracking_server(tmp_path_factory):
         yield address
 
 
-@pytest.fixture
-def run(toys, tmp_path):
-    """Run the toy method; gives the exit status."""
-
-    def call(*assignments, **changes):
-        options = {
-            "methods": ["toy_colours"],
-            "suites": [],
-            "tasks": ["toy"],
-            "profile": None,
-            "data_root": tmp_path,
-            "seeds": 1,
-            "limit": None,
-            "device": "cpu",
-            "output": tmp_path / "runs",
-            "assignments": list(assignments),
-            "overwrite": "failed",
-            "floors": False,
-            "mlflow": True,
-            "dry_run": False,
-        }
-        return run_command(RunOptions(**(options | changes)))
-
-    return call
-
-
-def runs(client):
-    """Parents and children in the store."""
-    found = client.search_runs([client.get_experiment_by_name(EXPERIMENT).experiment_id])
-    parents = [one for one in found if "mlflow.parentRunId" not in one.data.tags]
-    return parents, [one for one in found if one not in parents]
-
-
 def test_a_server_gets_the_run_with_its_numbers_curves_files_and_data(run, tracking_server, monkeypatch, tmp_path):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_server)
     assert run("toy_colours.shift=0.1", "toy_colours.steps=1000") == 0
@@ -133,8 +101,8 @@ def test_the_store_is_rebuilt_from_the_records_and_served(run, tmp_path, reposit
     assert not (output / "mlflow.db").exists()
     with pytest.raises(UserError, match="mirror --output"):
         serve(output, 5000)
-    assert mirror(output) == 4
-    assert mirror(output) == 0
+    assert mirror(output) == (4, 0)
+    assert mirror(output) == (0, 0)
     assert run("toy_colours.shift=0.2", mlflow=False) == 0
     assert run("toy_colours.shift=0.2", seeds=2) == 0  # seed 0 is finished, but was not logged
     assert f"python -m benchmarks ui --output {output}" in capsys.readouterr().out
@@ -150,12 +118,16 @@ def test_the_store_is_rebuilt_from_the_records_and_served(run, tmp_path, reposit
 def test_ctrl_c_while_a_record_is_logged_leaves_the_cell_and_no_half_run(
     run, tracking_server, monkeypatch, tmp_path, capsys
 ):
+    pressed: list[bool] = []
+
     def press(*arguments):
-        raise KeyboardInterrupt
+        if not pressed:
+            pressed.append(True)
+            raise KeyboardInterrupt
 
     monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking_server)
     with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "log_artifacts", press)
+        patch.setattr(MlflowClient, "log_artifact", press)
         assert run("toy_colours.shift=0.3") == 130
     assert "interrupted: 1 finished cells are kept" in capsys.readouterr().out
     (record,) = load_records(tmp_path / "runs")
@@ -165,7 +137,7 @@ def test_ctrl_c_while_a_record_is_logged_leaves_the_cell_and_no_half_run(
         return [child.info.status for child in found if child.data.tags["cell_id"] == record.cell_id]
 
     assert children() == []
-    assert mirror(tmp_path / "runs") == 1
+    assert mirror(tmp_path / "runs") == (1, 0)
     assert children() == ["FINISHED"]
 
 
@@ -175,7 +147,8 @@ def test_infinite_and_missing_numbers_stay_out(run, tracking_server, monkeypatch
     (record,) = load_records(tmp_path / "runs")
     curve = {"step": [1.0, 2.0, 3.0], "loss": [1.0, float("nan"), float("inf")]}
     storage.write_table(tmp_path / "runs" / "cells" / record.cell_id / "history.parquet", curve)
-    assert mirror(tmp_path / "runs") == 1
+    rewrite(tmp_path / "runs" / "cells" / record.cell_id)
+    assert mirror(tmp_path / "runs") == (1, 0)
     client = MlflowClient(tracking_server)
     (child,) = [child for child in runs(client)[1] if child.data.tags["cell_id"] == record.cell_id]
     points = client.get_metric_history(child.info.run_id, "fit/loss")
@@ -203,7 +176,7 @@ def test_a_store_that_cannot_be_used_does_not_fail_the_run_and_names_a_cure_that
     with pytest.raises(UserError, match=advice):
         mirror(tmp_path / "runs")
     monkeypatch.delenv("MLFLOW_TRACKING_URI")
-    assert mirror(tmp_path / "runs") == 1
+    assert mirror(tmp_path / "runs") == (1, 0)
 
 
 def test_a_broken_store_is_cured_as_the_message_says(run, capsys, tmp_path, repository):
@@ -213,7 +186,7 @@ def test_a_broken_store_is_cured_as_the_message_says(run, capsys, tmp_path, repo
     assert run() == 0
     said = " ".join(capsys.readouterr().out.split())
     command = f"python -m benchmarks mirror --output {database.parent}"
-    assert f"once {database} can be read and written, {command} makes up for it; a broken one can be deleted" in said
+    assert f"delete {database} and {database.parent}/mlartifacts, then {command} makes them anew" in said
     database.unlink()
     done = subprocess.run([sys.executable, *command.split()[1:]], cwd=repository, capture_output=True, timeout=200)
     assert done.stdout.startswith(b"1 records written"), done.stderr
@@ -234,7 +207,7 @@ def test_a_deleted_experiment_is_restored_without_its_half_runs(run, tmp_path, c
     assert (len(parents), len(children)) == (2, 2)
     assert half not in {child.info.run_id for child in children}
     client.delete_experiment(experiment)
-    assert mirror(tmp_path / "runs") == 0
+    assert mirror(tmp_path / "runs") == (0, 0)
     assert client.get_experiment(experiment).lifecycle_stage == "active"
 
 

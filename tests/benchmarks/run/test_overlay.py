@@ -1,50 +1,83 @@
 """The picture of a cell."""
 
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
-from PIL import Image, ImageFont
+from PIL import Image
 
-from benchmarks.run.overlay import MARGIN, TITLE, Canvas, _page, heading_lines, palette
+from benchmarks.drawing.colours import landmark_colours
+from benchmarks.records.store import write_predictions
+from benchmarks.run.overlay import LARGE, LARGER, grid, spread_out, write_overlay
+from datasets.base import Annotation
+from metrics.points import Points
+from metrics.scoring import score
 
-
-def test_colours_are_distinct():
-    assert len(set(palette(20))) == 20
-    assert len(palette(32)) == 32
-
-
-@pytest.mark.parametrize("place", [(0.25, 0.75), (0.5, 0.5)])
-def test_a_dot_is_centred_where_it_belongs_and_has_a_white_rim(place):
-    canvas = Canvas(Image.new("RGB", (32, 32)), 200)
-    canvas.dot(np.array(place), (255, 0, 0), radius=8)
-    pixels = np.asarray(canvas.finished()).astype(int)
-    red = (pixels[..., 0] > 200) & (pixels[..., 1] < 60)
-    rows, columns = np.nonzero(red)
-    assert (columns.mean() + 0.5) / 200 == pytest.approx(place[0], abs=0.005)
-    assert (rows.mean() + 0.5) / 200 == pytest.approx(place[1], abs=0.005)
-    x, y = round(place[0] * 200), round(place[1] * 200)
-    assert (pixels[y, x + 6 : x + 9].min(axis=-1) > 200).any()
+NAMES = ("left eye", "right eye", "tail")
 
 
-LONG = f"Stable Keypoints ({', '.join(f'setting_{index}={index / 7:.4f}' for index in range(24))}), cub_001, seed 0"
+class Arena:
+    """White images of one small animal; landmarks in a box of a tenth of the image, the last one invisible."""
+
+    card = SimpleNamespace(landmark_names=NAMES, left_right_pairs=((0, 1),))
+
+    def annotation(self, image_id):
+        x = 0.2 + 0.05 * int(image_id)
+        landmarks = np.array([[x, 0.5], [x + 0.1, 0.5], [0.9, 0.9]])
+        return Annotation(landmarks, np.array([True, True, image_id == "0"]), "")
+
+    def image(self, image_id, size):
+        return np.full((size, size, 3), 255, np.uint8)
 
 
-@pytest.mark.parametrize("width", [300, 700, 1384])
-@pytest.mark.parametrize("heading", ["Stable Keypoints, cub_001", LONG, f"A (model={'m' * 300}), cub_001"])
-def test_a_heading_is_broken_into_lines_that_fit_and_loses_nothing(heading, width):
-    lines, font = heading_lines(heading, width), ImageFont.load_default(size=TITLE)
-    assert all(0 < font.getlength(line) <= width for line in lines)
-    assert "".join(lines).replace(" ", "") == heading.replace(" ", "")
-    assert len(lines) >= font.getlength(heading) / width
-    if "mmm" not in heading:
-        assert " ".join(lines) == heading
+@pytest.fixture
+def drawn(tmp_path):
+    """Draws the picture for so many keypoints under a protocol."""
+
+    def draw(num_keypoints, protocol="strict/side"):
+        arena: Any = Arena()
+        ids = [str(index) for index in range(13)]
+        annotations = [arena.annotation(each) for each in ids]
+        landmarks = np.stack([each.landmarks for each in annotations])
+        keypoints = np.random.default_rng(0).uniform(0, 1, (13, num_keypoints, 2))
+        write_predictions(tmp_path, "test", ids, keypoints)
+        visible = np.stack([each.visible for each in annotations])
+        points = Points(keypoints=keypoints, landmarks=landmarks, visible=visible, groups=ids, ids=ids)
+        found = score(protocol, points, points, resamples=2, interocular=(0, 1)) if protocol else None
+        cell: Any = SimpleNamespace(title="A method", task=SimpleNamespace(id="a_task"), profile="mini", seed=0)
+        write_overlay(tmp_path / "overlay.png", cell, tmp_path, arena, found)
+        return np.asarray(Image.open(tmp_path / "overlay.png").convert("RGB")).astype(int)
+
+    return draw
 
 
-@pytest.mark.parametrize("heading", ["short", LONG])
-def test_a_page_has_its_heading_inside_the_margins_and_above_the_panels(heading):
-    panel = Image.new("RGB", (700, 40), (255, 0, 0))
-    page = np.asarray(_page(heading, [("", panel)])).astype(int)
-    red = (page == (255, 0, 0)).all(axis=-1)
-    rows, columns = np.nonzero((page != 255).any(axis=-1) & ~red)
-    assert red.sum() == 700 * 40 and page.shape[1] == 700 + 2 * MARGIN
-    assert rows.max() < np.nonzero(red)[0].min() and MARGIN <= columns.min() and columns.max() < MARGIN + 700
-    assert rows.max() > 20 * len(heading_lines(heading, 700))
+def about(picture, colour):
+    """Number of pixels of about this colour."""
+    return int((np.abs(picture - colour).max(axis=-1) < 12).sum())
+
+
+@pytest.mark.parametrize("count", [4, 10, 16])
+def test_landmarks_have_their_colour_as_ring_and_dot_and_in_the_legend_with_more_room_for_more_points(drawn, count):
+    picture = drawn(count)
+    left, right, tail = landmark_colours(NAMES, ((0, 1),))
+    assert min(about(picture, left), about(picture, right)) > 6 * 12
+    assert 0 < about(picture, tail) < about(picture, left)
+    panel = (2 * (LARGE if count <= 8 else LARGER)) + LARGE
+    assert panel < picture.shape[0] < panel + 320 and picture.shape[1] == 1384 + 56
+
+
+def test_without_landmarks_there_is_one_panel(drawn):
+    alone = drawn(4, None)
+    assert about(alone, landmark_colours(NAMES, ((0, 1),))[0]) == 0
+    np.testing.assert_array_equal(drawn(4, "sanchez/backward"), alone)
+
+
+def test_the_picture_is_the_same_each_time(drawn):
+    np.testing.assert_array_equal(drawn(4), drawn(4))
+
+
+def test_images_are_spread_and_a_grid_is_as_wide_as_it_must_be():
+    assert spread_out(100, 3).tolist() == [0, 50, 99] and spread_out(2, 6).tolist() == [0, 1]
+    tile = Image.new("RGB", (20, 10))
+    assert grid([tile] * 3, 6).size == (3 * 28 - 8, 10) and grid([tile] * 7, 6).size == (6 * 28 - 8, 28)

@@ -75,6 +75,17 @@ def test_a_torn_part_is_made_again_and_no_other(partial):
     assert resumed(partial) == (KEYPOINTS[:6].tobytes(), 1.5)
 
 
+def test_a_part_with_a_flipped_bit_is_made_again_or_says_the_same(partial):
+    (part,) = fill(partial, 4)
+    whole = part.read_bytes()
+    found = []
+    for place in range(0, len(whole), 3):
+        part.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        found.append(resumed(partial))
+    assert set(found) == {(b"", 0), (KEYPOINTS[:4].tobytes(), 0.5)}
+    assert found.count((b"", 0)) >= KEYPOINTS[:4].nbytes // 3
+
+
 @pytest.mark.parametrize("change", ["another method's", "a later row's", "no numbers", "another layout", "not parquet"])
 def test_a_foreign_part_is_made_again(partial, tmp_path, change):
     first, second = fill(partial, 4, 4)
@@ -170,8 +181,8 @@ def test_a_full_disk_is_one_line_and_costs_no_part_but_the_last(partial):
     with no_file_longer_than(60), pytest.raises(UserError) as error:
         added.flush()
     assert str(error.value) == (
-        f"cannot keep predictions in {path.with_name('00000004.parquet')}: File too large; make room, "
-        "then run the same command again to continue"
+        f"cannot write {path.with_name('00000004.parquet')}: File too large; raise the limit on the size of files, "
+        "then run the same command again"
     )
     assert list(path.parent.iterdir()) == [path]
     assert resumed(partial) == (KEYPOINTS[:4].tobytes(), 0.5)
@@ -181,5 +192,5 @@ def test_a_folder_that_cannot_be_made_is_one_line(partial, tmp_path):
     (tmp_path / "partial").write_text("")
     added = partial()
     added.add(KEYPOINTS[:4], 0.5)
-    with pytest.raises(UserError, match=r"cannot keep predictions in .*/partial/.*: (File exists|Not a directory)"):
+    with pytest.raises(UserError, match=r"cannot write .*/partial/.*: (File exists|Not a directory)"):
         added.flush()

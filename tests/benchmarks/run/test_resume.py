@@ -1,6 +1,7 @@
 """A run that is killed while it predicts goes on after the last part, and ends with the same bytes."""
 
 import os
+import re
 import signal
 import subprocess
 from collections import Counter
@@ -174,7 +175,7 @@ def test_tasks_that_share_a_fit_and_a_dataset_are_predicted_once(tmp_path, run):
     assert len(files(tmp_path)) == 8
 
 
-def test_a_disk_that_is_full_for_the_record_too_is_one_line(tmp_path, run, toys, monkeypatch):
+def test_a_disk_that_is_full_for_the_record_too_ends_the_run_with_its_table(tmp_path, run, toys, monkeypatch):
     predict = toys.Colours.predict
     with ExitStack() as full:
 
@@ -183,11 +184,16 @@ def test_a_disk_that_is_full_for_the_record_too_is_one_line(tmp_path, run, toys,
             return predict(self, batch)
 
         monkeypatch.setattr(toys.Colours, "predict", fill_the_disk)
-        done = run(tmp_path, "--no-floors")
+        done = run(tmp_path, "--seeds", "2", "--no-floors")
     assert done.status == 2
-    assert done.err.startswith("error: cannot write ")
-    assert done.err.strip().endswith("File too large")
-    assert len(done.err.strip().splitlines()) == 1
+    assert re.search(r"^toy_many +failed$", done.out, re.M)
+    failed, ended = done.err.strip().splitlines()
+    assert re.match(r"failed: toy_colours--.*: cannot write .*parquet: File too large; raise the limit", failed)
+    assert re.match(r"error: cannot write .*/cells/toy_colours--.*/result.json: File too large; raise", ended)
+    assert ended.endswith("then run the same command again, which goes on where this one stopped; 1 not tried")
+    monkeypatch.setattr(toys.Colours, "predict", predict)
+    assert run(tmp_path, "--seeds", "2", "--no-floors").status == 0
+    assert not list((tmp_path / "runs" / "staging").iterdir())
 
 
 def test_what_the_disk_took_before_it_was_full_is_gone_on_from(tmp_path, run, toys, monkeypatch):
@@ -196,7 +202,7 @@ def test_what_the_disk_took_before_it_was_full_is_gone_on_from(tmp_path, run, to
         done = run(tmp_path, "--no-floors")
     assert done.status == 2
     assert len(done.err.strip().splitlines()) == 1
-    assert "cannot keep predictions in" in done.err
+    assert "/partial/" in done.err
     again = run(tmp_path, "--no-floors")
     assert again.called["predict 16"] == 3
 

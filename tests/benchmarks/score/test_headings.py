@@ -73,3 +73,50 @@ def test_visibility_boxes_and_points_follow_headings_or_contradict_each_other(sc
     options[options.index("--fit-gt") + 1] = named(tmp_path / "gt.csv", WORLD["fit-gt"], "xy")
     status, _, err = score(*options)
     assert status == 2 and "the headings name different landmarks, or the same in another order" in err
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_columns_of_visibility_beside_landmarks_are_used(score, tmp_path, turned):
+    """As with --visible; v of 0, 1 and 2 as in COCO."""
+    generator = np.random.default_rng(4)
+    options = [*save(tmp_path, WORLD), "--format", "json", "--resamples", "20", "--protocol", "strict/side"]
+    pair = []
+    for side in ROWS:
+        seen = generator.integers(0, 3, (ROWS[side], L))
+        np.save(tmp_path / f"{side}-seen.npy", seen > 0)
+        pair.append(str(tmp_path / f"{side}-seen.npy"))
+    expected = scores(score(*options, "--visible", ",".join(pair))[1])["strict/side"]["value"]
+    generator = np.random.default_rng(4)
+    for side in ROWS:
+        seen = generator.integers(0, 3, (ROWS[side], L))
+        points = WORLD[f"{side}-gt"]
+        columns = {f"{axis}{k}": points[:, k, place] for k in range(L) for place, axis in enumerate("xy")}
+        columns |= {f"v{k}": seen[:, k] for k in range(L)}
+        names = sorted(columns) if turned else list(columns)
+        lines = [",".join(map(repr, row)) for row in zip(*(columns[name].tolist() for name in names), strict=True)]
+        (tmp_path / f"{side}.csv").write_text("\n".join([",".join(names), *lines]))
+        options[options.index(f"--{side}-gt") + 1] = tmp_path / f"{side}.csv"
+    status, out, err = score(*options)
+    assert (status, err) == (0, "")
+    assert scores(out)["strict/side"]["value"] == pytest.approx(expected, rel=1e-9)
+    assert "visibility is taken from its columns" in out
+    status, _, err = score(*options, "--visible", ",".join(pair))
+    assert status == 2 and "has columns of visibility beside" in err
+
+
+def test_unused_columns_are_said_and_a_visibility_without_a_heading_is_refused(score, tmp_path):
+    options = [*save(tmp_path, WORLD), "--format", "json", "--resamples", "20", "--protocol", "strict/side"]
+    expected = scores(score(*options)[1])["strict/side"]["value"]
+    points = WORLD["test-pred"]
+    place = options.index("--test-pred") + 1
+    triples = np.concatenate([points, np.ones((*points.shape[:2], 1))], axis=2).reshape(len(points), -1)
+    names = [f"{axis}{k}" for k in range(points.shape[1]) for axis in ("x", "y", "score_")]
+    options[place] = tmp_path / "p.csv"
+    lines = [",".join(map(repr, row)) for row in triples.tolist()]
+    options[place].write_text("\n".join([",".join(names), *lines]))
+    _, out, _ = score(*options)
+    assert scores(out)["strict/side"]["value"] == pytest.approx(expected, rel=1e-12)
+    assert f"columns that are not used, of visibility or likelihood: {points.shape[1]}" in out
+    options[place].write_text("\n".join(lines))
+    status, _, err = score(*options)
+    assert status == 2 and "holds only 0, 1 and 2, as a visibility does" in err

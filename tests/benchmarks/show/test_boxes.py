@@ -10,6 +10,7 @@ from benchmarks.cli import main
 from benchmarks.records import store as storage
 from benchmarks.registry import open_dataset
 from benchmarks.show.boxes import box_lines, inside
+from tests.kept_records import rewrite
 
 TASK, LIMIT = "cub_001", 8
 
@@ -105,6 +106,7 @@ def test_show_counts_the_boxes_that_hold_the_centre_where_that_is_predicted(cent
 
 def test_kept_keypoints_that_are_gone_are_one_line(centre, capsys):
     storage.predictions_path(centre, "test").unlink()
+    rewrite(centre)
     status, out, err = call(capsys, "show", centre)
     assert (status, out) == (2, "")
     first, last = err.splitlines()

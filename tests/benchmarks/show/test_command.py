@@ -1,6 +1,5 @@
 """The show command on a tiny run that the run command made: its pictures, their sources, and what is missing."""
 
-import json
 import shutil
 import sys
 
@@ -9,6 +8,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.cli import main
+from benchmarks.drawing import page
+from benchmarks.drawing.colours import palette
 from benchmarks.records import store as storage
 from benchmarks.registry import open_dataset
 from benchmarks.run import overlay
@@ -16,6 +17,7 @@ from benchmarks.run.images import DatasetImages, ImageCache
 from benchmarks.show.attention import maximum
 from leaderboard.load import load_records
 from methods.stable_keypoints import StableKeypoints, StableKeypointsConfig
+from tests.kept_records import rewrite
 
 TASK, LIMIT, SELECTED = "cub_001", 6, 5
 SETTINGS = ("steps=4", f"selection_images={SELECTED}", "predict_batch=2")
@@ -72,12 +74,6 @@ def pictures(out):
 
 def cells(output):
     return sorted(path for path in (output / "cells").iterdir())
-
-
-def edit(folder, **changes):
-    """Change fields of a record."""
-    path = folder / "result.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
 def method_of(output, record):
@@ -145,15 +141,17 @@ def test_rows_of_images_with_their_keypoints(runs, show, tmp_path):
     path = tmp_path / "new" / "rows.png"
     assert show(runs, "--rows", path)[:2] == (0, f"{path}\n")
     picture = np.asarray(Image.open(path))
-    side, step = overlay.LARGE, overlay.LARGE + overlay.GAP
+    side, step, head = overlay.LARGE, overlay.LARGE + page.GAP, page.CAPTION_LINE + 8
     records = load_records(runs)
-    assert picture.shape == (len(records) * step - overlay.GAP, LIMIT * step - overlay.GAP, 3)
+    line = head + side + page.MARGIN
+    assert picture.shape[0] == page.MARGIN + 6 + len(records) * line
     for row, record in enumerate(records):
         _, keypoints = storage.read_predictions(runs / "cells" / record.cell_id, "test")
         for column, points in enumerate(keypoints):
             x, y = points[-1] * side  # the last keypoint lies on top of the others
-            pixel = picture[min(int(y), side - 1) + row * step, min(int(x), side - 1) + column * step]
-            assert np.abs(pixel.astype(int) - overlay.palette(len(points))[-1]).max() < 30
+            top, left = page.MARGIN + 6 + row * line + head, page.MARGIN + column * step
+            pixel = picture[min(int(y), side - 1) + top, min(int(x), side - 1) + left]
+            assert np.abs(pixel.astype(int) - palette(len(points))[-1]).max() < 30
 
 
 def test_pictures_may_go_elsewhere(runs, show, tmp_path):
@@ -189,7 +187,7 @@ def test_a_fit_that_is_gone_is_one_line_and_leaves_the_curves(runs, show):
 )
 def test_what_is_no_longer_as_it_was_is_said_in_one_line(runs, show, changes, picture, reason):
     folder = cells(runs)[0]
-    edit(folder, **changes)
+    rewrite(folder, **changes)
     status, out, err = show(folder)
     assert status == 1
     assert str(folder / "losses.png") in out and str(folder / picture) not in out
@@ -201,13 +199,14 @@ def test_keypoints_on_record_that_are_elsewhere_are_remarked_on(runs, show):
     folder = cells(runs)[0]
     ids, keypoints = storage.read_predictions(folder, "test")
     storage.write_predictions(folder, "test", ids, (keypoints + 0.5) % 1)
+    rewrite(folder)
     status, _, err = show(folder, "--images", "2")
     assert status == 0
     assert "8 of 8 keypoints are not where the record has them" in err
 
 
 def test_failures_are_named(runs, show):
-    edit(cells(runs)[0], status="failed", failure={"type": "ValueError", "message": "it broke", "traceback": ""})
+    rewrite(cells(runs)[0], status="failed", failure={"type": "ValueError", "message": "it broke", "traceback": ""})
     status, out, err = show(runs)
     assert status == 1
     assert err.splitlines() == [f"{cells(runs)[0].name}: it failed: it broke"]
@@ -239,12 +238,12 @@ def test_pictures_reach_mlflow_with_the_next_show_or_mirror(runs, show, capsys):
         return {item.path for item in client.list_artifacts(found[0].info.run_id)}
 
     first, second = cells(runs)
-    assert mirror(runs) == 2
+    assert mirror(runs) == (2, 0)
     assert "overlay.png" in kept(first.name) and not kept(first.name) & set(PICTURES)
     assert "pictures of 1 cells added to MLflow" in show(first)[1]
     assert kept(first.name) >= set(PICTURES) and not kept(second.name) & set(PICTURES)
     assert "MLflow" not in show(first)[1]
     assert "MLflow" not in show(second, "--no-mlflow")[1]
-    assert mirror(runs) == 1
+    assert mirror(runs) == (1, 0)
     assert kept(second.name) >= set(PICTURES)
-    assert mirror(runs) == 0
+    assert mirror(runs) == (0, 0)

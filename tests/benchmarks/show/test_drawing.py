@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.drawing import page as layout
+from benchmarks.drawing.colours import palette
 from benchmarks.records.store import HISTORY, write_table
-from benchmarks.run import overlay
-from benchmarks.run.overlay import palette
 from benchmarks.run.plan import Request, make_plan
 from benchmarks.show import attention, choices, curves
 from benchmarks.show.attention import maximum, tinted, write_attention
@@ -69,14 +69,14 @@ def test_the_grid_has_a_row_an_image_and_a_column_a_token(tmp_path):
     write_attention(tmp_path / "new" / "grid.png", "a heading", photos, Attention(("token 7", "token 0", "c"), maps))
     page = Image.open(tmp_path / "new" / "grid.png").convert("RGB")
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["grid.png"]
-    top = overlay.MARGIN + attention.HEAD + attention.LABELS
+    top = layout.MARGIN + attention.HEAD + attention.LABELS
     for row, marks in enumerate(places):
         for column, (y, x) in enumerate(marks, start=1):
-            left = overlay.MARGIN + column * (SIDE + overlay.GAP)
-            upper = top + row * (SIDE + attention.CAPTION + overlay.GAP)
+            left = layout.MARGIN + column * (SIDE + layout.GAP)
+            upper = top + row * (SIDE + attention.CAPTION + layout.GAP)
             tile = page.crop((left, upper, left + SIDE, upper + SIDE))
             assert coloured(tile) == pytest.approx(((x + 0.5) * SIDE / MAP, (y + 0.5) * SIDE / MAP), abs=1)
-    keypoints = np.asarray(page.crop((overlay.MARGIN, top, overlay.MARGIN + SIDE, top + SIDE)))
+    keypoints = np.asarray(page.crop((layout.MARGIN, top, layout.MARGIN + SIDE, top + SIDE)))
     for (y, x), colour in zip(places[0], palette(3), strict=True):
         at = keypoints[round((y + 0.5) * SIDE / MAP), round((x + 0.5) * SIDE / MAP)]
         np.testing.assert_allclose(at, colour, atol=12)
@@ -95,7 +95,7 @@ def test_a_smoothed_curve_is_the_mean_of_what_is_around_and_known():
 def fit(label, seed, equivariance=0.5):
     steps = np.arange(1.0, 101)
     columns = {"loss": 10 / steps, "equivariance": np.full(100, equivariance), "images_per_second": steps}
-    return Curves(label, seed, steps, columns, {"loss": "loss", "equivariance": "equivariance, unweighted"})
+    return Curves(label, seed, steps, columns, {"loss": "loss", "equivariance": "equivariance loss before its weight"})
 
 
 def test_a_panel_a_loss_a_colour_a_label_dashes_a_seed(drawn, tmp_path):
@@ -103,7 +103,7 @@ def test_a_panel_a_loss_a_colour_a_label_dashes_a_seed(drawn, tmp_path):
     write_curves(tmp_path / "curves.png", "three fits", fits)
     (figure,) = drawn
     loss, equivariance = figure.axes
-    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "equivariance, unweighted"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["loss", "equivariance loss before its weight"]
     assert {axes.get_yscale() for axes in figure.axes} == {"log"}
     pale, bold = loss.lines[::2], loss.lines[1::2]
     np.testing.assert_allclose(pale[0].get_ydata(), fits[0].columns["loss"])
@@ -127,6 +127,31 @@ def test_a_loss_that_is_nothing_throughout_says_so(drawn, tmp_path):
     assert "0 throughout" in [text.get_text() for text in drawn[0].axes[1].texts]
 
 
+def curve(values, label="full"):
+    """A fit with one scalar."""
+    return Curves(label, 0, np.arange(1.0, len(values) + 1), {"loss": np.array(values)}, {"loss": "loss"})
+
+
+@pytest.mark.parametrize(("steps", "lines"), [(99, ["each step"]), (100, ["mean over 5 % of the steps", "each step"])])
+def test_a_short_curve_is_drawn_once_as_it_is(drawn, tmp_path, steps, lines):
+    values = np.random.default_rng(0).uniform(1, 2, steps)
+    write_curves(tmp_path / "curves.png", "one fit", [curve(values)])
+    (axes,), legend = drawn[0].axes, drawn[0].legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == lines
+    assert len(axes.lines) == len(lines)
+    np.testing.assert_array_equal(axes.lines[0].get_ydata(), values)
+
+
+def test_a_scale_has_a_place_for_0_and_for_negative_values(drawn, tmp_path):
+    falls = np.concatenate([np.geomspace(10, 0.01, 60), np.zeros(20)])
+    for name, values in {"zero": falls, "negative": falls - 1, "positive": falls + 1}.items():
+        write_curves(tmp_path / f"{name}.png", name, [curve(values)])
+    zero, negative, positive = (figure.axes[0] for figure in drawn)
+    assert [axes.get_yscale() for axes in (zero, negative, positive)] == ["symlog", "linear", "log"]
+    assert zero.get_ylim()[0] == 0 and list(zero.get_yticks())[:2] == [0, 0.01]
+    np.testing.assert_array_equal(zero.lines[0].get_ydata(), falls)
+
+
 def panels(drawn, folder, methods, *scalars):
     """The titles of the panels for fits of these methods that all reported the same scalars."""
     write_table(folder / HISTORY, {"step": [1.0, 2.0], **{name: [1.0, 0.5] for name in scalars}})
@@ -137,9 +162,13 @@ def panels(drawn, folder, methods, *scalars):
 
 def test_the_method_says_which_scalars_are_drawn_and_how_they_are_called(drawn, tmp_path):
     some = ("steps_left", "equivariance", "loss")
-    assert panels(drawn, tmp_path, ["stable_keypoints"], *some) == ["loss", "equivariance, unweighted"]
+    equivariance = "equivariance loss before its weight"
+    assert panels(drawn, tmp_path, ["stable_keypoints"], *some) == ["loss", equivariance]
     assert panels(drawn, tmp_path, ["imm"], *some) == ["loss"]
-    assert panels(drawn, tmp_path, ["imm", "stable_keypoints"], *some) == ["loss", "equivariance, unweighted"]
+    assert panels(drawn, tmp_path, ["imm", "stable_keypoints"], *some) == [
+        "loss",
+        "equivariance loss before its weight",
+    ]
     assert panels(drawn, tmp_path, ["imm"], "energy", "entropy") == ["energy", "entropy"]
     assert panels(drawn, tmp_path, ["uninstalled"], "loss", "entropy") == ["loss"]
 
@@ -164,6 +193,16 @@ def test_bars_are_shares_in_order_with_the_chosen_ones_in_their_colours(drawn, t
     assert axes.lines[0].get_ydata()[0] == pytest.approx(100 * 2 / 5)
     assert "first" not in axes.get_title(loc="left")
     assert axes.get_xlabel() == "token" and "4 of 5 tokens" in axes.get_title(loc="left")
+
+
+def test_the_explanation_above_the_bars_is_inside_the_picture(drawn, tmp_path):
+    found = Choices(np.arange(480), seen=3, total=123456, chosen=(2, 4), candidate="attention head of a layer")
+    for few in (found, Choices(np.arange(9), 3, 123456, (2, 4), found.candidate)):
+        write_choices(tmp_path / "bars.png", "a fit", few)
+        figure = drawn[-1]
+        figure.draw_without_rendering()
+        box = figure.axes[0].title.get_window_extent(), figure.axes[0]._left_title.get_window_extent()
+        assert max(each.x1 for each in box) <= figure.bbox.x1
 
 
 def test_of_many_tokens_the_chosen_and_the_most_frequent_are_shown(drawn, tmp_path):

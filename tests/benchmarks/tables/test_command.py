@@ -6,9 +6,12 @@ import json
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 
 from benchmarks.errors import UserError
+from benchmarks.records.image_errors import errors_of
+from benchmarks.records.store import ERRORS, write_table
 from benchmarks.tables.command import Board, audit_text, board_text, check_pages, pages, update_pages
 from benchmarks.tasks import SUITES
 from tests.leaderboard.synthetic import record, score_of
@@ -198,3 +201,70 @@ def test_an_update_of_one_task_keeps_the_results_of_the_others(twins, tmp_path, 
     update_pages([page], small, replace=True)
     assert "1 records (0 added, 0 replaced, 1 kept, 2 removed)" in capsys.readouterr().out
     assert "16.00" not in page.read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def measured(tmp_path):
+    """A run directory with errors per image: alpha is 0.5 better than beta on every image, gamma has no errors."""
+    shared = np.random.default_rng(0).gamma(4, 1, 20)
+    for method, apart in {"alpha": 0.0, "beta": 0.5, "gamma": 1.0}.items():
+        for task in ("cub_001", "cub_002"):
+            noise = np.random.default_rng(len(method)).normal(0, 0.1, 20)
+            each = record(method, task, float((shared + noise).mean() + apart))
+            folder = tmp_path / "cells" / each.cell_id
+            folder.mkdir(parents=True)
+            (folder / "result.json").write_text(each.model_dump_json())
+            ids = [f"image {index}" for index in range(20)]
+            columns = {"protocol": ["sk/side"] * 20, "image_id": ids, "group": ids, "error": shared + noise + apart}
+            if method != "gamma":
+                write_table(folder / ERRORS, columns | ({"weight": np.ones(20)} if method == "alpha" else {}))
+    return tmp_path
+
+
+def test_methods_of_a_run_are_compared_on_the_same_images(measured, command):
+    status, out, _ = command("leaderboard", "--runs", measured, "--profile", "mini", "--compare", "alpha", "beta")
+    assert status == 0 and out.startswith("### Alpha against Beta") and out.count(" Alpha |") == 3
+    more = ("--suite", "wild", "--format", "json")
+    found = json.loads(command("leaderboard", "--runs", measured, "--compare", "beta", "alpha", *more)[1])
+    assert [each["task"] for each in found] == ["cub_001", "cub_002"]
+    assert all(each["better"] == "Alpha" and each["images"] == 20 for each in found)
+    assert "on no task" in command("leaderboard", "--runs", measured, "--compare", "gamma", "alpha")[2]
+    text = command("leaderboard", "--runs", measured, "--suite", "wild", "--against", "Alpha")[1]
+    assert "difference: from Alpha" in text and "+0.4" in text.replace("+0.5", "+0.4")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--compare", "alpha", "delta"), "no row of the name 'delta', expected one of Alpha; Beta; Gamma"),
+        (("--against", "delta"), "no row of the name 'delta'"),
+        (("--against", "alpha", "--compare", "alpha", "beta"), "--against and --compare together; choose one"),
+        (("--against", "alpha", "--audit"), "--against and --audit together; choose one"),
+    ],
+)
+def test_what_cannot_be_compared_is_one_clear_error(measured, command, options, message):
+    status, _, err = command("leaderboard", "--runs", measured, "--suite", "wild", *options)
+    assert status == 2 and message in err and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 not really", None])
+def test_broken_errors_per_image_leave_the_table_as_it_was(measured, content):
+    before = board_text(board(suites=["wild"]), measured)
+    for path in (measured / "cells").glob("*/errors.parquet"):
+        path.write_bytes(content) if content is not None else path.unlink()
+    after = board_text(board(suites=["wild"]), measured)
+    lines = [[line for line in text.splitlines() if line.startswith("|")] for text in (before, after)]
+    assert lines[0] == lines[1] and "Holm" in before and "Best measured value in bold." in after
+
+
+def test_pooled_errors_without_weights_are_not_compared(tmp_path):
+    names = ["sk/side", "strict/side_micro"]
+    columns = {"protocol": names, "image_id": ["a", "a"], "group": ["a", "a"], "error": [1.0, 1.0]}
+    path = tmp_path / "cells" / "a" / ERRORS
+    path.parent.mkdir(parents=True)
+    for weights, there in (({}, {"sk/side"}), ({"weight": [1.0, 5.0]}, set(names))):
+        write_table(path, columns | weights)
+        errors = errors_of(tmp_path)
+        assert errors is not None
+        each = record("alpha", "cub_001", 1.0, cell_id="a")
+        assert {name for name in names if errors(each, name) is not None} == there

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.reading.custom import left_right_pairs
+from datasets.base import DatasetError
+from datasets.reading.landmark_names import find_eyes, left_right_pairs
 from datasets.reading.splits import last_parts, split_by
 
 NAMES = st.text("abcdefgh", min_size=1, max_size=5)
@@ -66,3 +67,22 @@ def test_pairs_are_found_by_name(names: list[str], pair: tuple[int, int]) -> Non
 @pytest.mark.parametrize("names", [["lip", "rip"], ["tail", "trail"], ["left_eye"], ["pedal", "pedar"], ["l", "left"]])
 def test_what_only_looks_like_a_pair_is_none(names: list[str]) -> None:
     assert left_right_pairs(names) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [
+        ("left eye,Right Eye", (0, 2)),
+        (" right eye , left eye ", (2, 0)),
+        ("a,b,left eye", (3, 0)),
+        ("a,b,a,b,c", (3, 4)),
+    ],
+)
+def test_the_eyes_are_found_by_name(text: str, pair: tuple[int, int]) -> None:
+    assert find_eyes(Path("x"), ["left eye", "nose", "right eye", "a,b", "a,b,c"], text) == pair
+
+
+@pytest.mark.parametrize("text", ["", ",", "left eye", "left eye,left eye", "left eye,mouth", "0,2"])
+def test_other_eyes_are_refused_with_the_landmarks(text: str) -> None:
+    with pytest.raises(DatasetError, match="--interocular .*: got no two names .* 3 landmarks: left eye, nose, right"):
+        find_eyes(Path("x"), ["left eye", "nose", "right eye"], text)

@@ -245,7 +245,7 @@ MATLAB_7_3 = b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(124) + b"\x00\x02IM
         ("a.csv", put("1,2\n3\n"), "{path}, line 2: has 1 fields, expected 2"),
         ("a.csv", put("x,y\n1,2\n\n3,4,5\n"), "{path}, line 4: has 3 fields, expected 2"),
         ("a.csv", put("x,y\n1,2\n3,four\n"), "{path}, line 3: got 'four', expected a number"),
-        ("a.csv", put("1;2\n3;4\n"), "{path}, line 2: got '3;4', expected a number"),
+        ("a.csv", put("1;2\n3;4\n"), "{path}: its columns are separated by ';', expected ',' (and '.' in numbers)"),
         ("a.csv:k", put("1,2\n"), "holds one array without a key; leave out ':k'"),
         ("a.csv", put(b"x,y\n1,\xff\xfe\n"), "expected a number"),
         ("a.csv", lambda path: path.mkdir(), "no file {path}"),

@@ -221,8 +221,9 @@ def test_refuses_labels_that_are_not_the_tasks(tmp_path: Path) -> None:
 
 def test_refuses_several_animals_and_broken_files(tmp_path: Path) -> None:
     animals, cut, word = tmp_path / "animals.csv", tmp_path / "cut.csv", tmp_path / "word.csv"
-    animals.write_text("scorer,a\nindividuals,bird\nbodyparts,beak\ncoords,x\n")
-    assert "several animals" in refusal(Dlc(), request(animals))
+    heading = "scorer,a,a,a,a,a,a\nindividuals,m,m,m,n,n,n\nbodyparts,b,b,b,b,b,b\ncoords" + ",x,y,likelihood" * 2
+    animals.write_text(f"{heading}\n0,1,2,1,3,4,1\n")
+    assert "holds 2 individuals (m, n)" in refusal(Dlc(), request(animals))
     write_csv(cut, range(3), rows(np.ones((3, K, 2))))
     cut.write_text(cut.read_text().rsplit(",", 2)[0])
     assert "line 6: got 11 columns, expected 13" in refusal(Dlc(), request(cut))
@@ -282,3 +283,45 @@ def test_the_names_of_rows_and_parts(tmp_path: Path) -> None:
     table = read_table(path)
     assert table.names == ("labeled-data/a/img1.png",)
     assert (table.scorer, table.bodyparts, table.predicted) == (SCORER, PARTS, True)
+
+
+def video_tables(tmp_path: Path, parts: Any = PARTS) -> tuple[dict[Split, SplitTruth], list[Path]]:
+    """The predictions of two videos, of which the second has its bodyparts in the order ``parts``."""
+    made: dict[Split, SplitTruth] = {}
+    paths = []
+    videos: dict[Split, str] = {"regress": "one", "test": "two"}
+    for split, video in videos.items():
+        made[split] = task(video)[split]
+        order = PARTS if video == "one" else parts
+        points = pixels(keypoints(len(made[split].ids)))[:, [PARTS.index(part) for part in order]]
+        paths.append(write_csv(tmp_path / f"{video}.csv", made[split].ids, rows(points), columns(order)))
+    return made, paths
+
+
+def test_bodyparts_of_several_tables_are_joined_by_name(tmp_path: Path) -> None:
+    read = []
+    for parts in (PARTS, PARTS[::-1]):
+        made, paths = video_tables(tmp_path, parts)
+        (found,) = Dlc().read(request(*paths, splits=made, options={"size": "640,480"}))
+        read.append(found.keypoints)
+    np.testing.assert_array_equal(read[0], read[1])
+    other = write_csv(tmp_path / "two.csv", ["x"], rows(np.zeros((1, K, 2))), columns(("a", *PARTS[1:])))
+    assert "has the bodyparts a, left wing" in refusal(Dlc(), request(paths[0], other, splits=made))
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_one_individual_is_read_as_a_project_without_individuals(tmp_path: Path, empty: bool) -> None:
+    """With an individual of the heading that has no value, where ``empty``."""
+    made, paths = video_tables(tmp_path)
+    options = {"size": "640,480"}
+    (plain,) = Dlc().read(request(*paths, splits=made, options=options))
+    for path in paths:
+        lines = [line.split(",") for line in path.read_text().splitlines()]
+        more = len(lines[0]) - 1
+        lines.insert(1, ["individuals", *["bird"] * more])
+        if empty:
+            added = [lines[0][1:], ["ghost"] * more, *(line[1:] for line in lines[2:4])]
+            lines = [[*line, *(added[place] if place < 4 else [""] * more)] for place, line in enumerate(lines)]
+        path.write_text("\n".join(",".join(line) for line in lines))
+    (found,) = Dlc().read(request(*paths, splits=made, options=options))
+    np.testing.assert_array_equal(found.keypoints, plain.keypoints)

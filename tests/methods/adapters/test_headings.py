@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from methods.adapters.base import OutputError
-from methods.adapters.headings import box_columns, numbered_columns, point_columns
+from methods.adapters.headings import box_columns, numbered_columns, point_columns, visible_columns
 
 FORMS = [
     *("{axis}{k}", "{axis}_{k}", "{axis}.{k}", "{axis}[{k}]", "p{axis}{k}", "kp_{axis}{k}", "lm {axis} {k}"),
@@ -82,3 +82,51 @@ def test_visibility_by_the_numbers_of_its_headings():
     assert numbered_columns(["v10", "v9"]) == [1, 0]
     for unknown in (None, [], ["nose", "tail"], ["v0", "seen"], ["v0", "w1"], ["v0", "v0"]):
         assert numbered_columns(unknown) is None
+
+
+VISIBLE = ["v{k}", "v_{k}", "vis{k}", "visible_{k}", "kp_v_{k}", "kp{k}_visibility", "V{k}"]
+
+
+@given(st.sampled_from(VISIBLE), st.permutations([(axis, k) for axis in "xyv" for k in range(5)]))
+def test_visibility_beside_points_goes_by_its_heading(form, columns):
+    headings = [form.format(k=k) if axis == "v" else f"{axis}{k}" for axis, k in columns]
+    found = point_columns("a.csv", headings)
+    assert found is not None and found.visible is not None
+    assert [columns[place] for place in found.visible] == [("v", k) for k in range(5)]
+    assert [columns[place] for place in found.places] == [(axis, k) for k in range(5) for axis in "xy"]
+
+
+@pytest.mark.parametrize(
+    ("headings", "visible", "unused"),
+    [
+        ("tail_v nose_x nose_y nose_v tail_x tail_y", (3, 0), ()),
+        ("x y v x.1 y.1 v.1", (2, 5), ()),
+        ("nose_x nose_y v tail_x tail_y v", (2, 5), ()),
+        ("noseX noseY noseV tailX tailY tailV", (2, 5), ()),
+        ("nose_x nose_y nose_likelihood tail_x tail_y tail_likelihood", None, ("nose_likelihood", "tail_likelihood")),
+        ("x0 y0 c0 x1 y1 conf_1 score", None, None),
+        ("x0 y0 conf_0 x1 y1 conf_1 score", None, ("conf_0", "conf_1", "score")),
+        ("x0 y0 v0 x1 y1", "columns of visibility \\(v0\\) for 2 points", None),
+        ("x0 y0 v0 x1 y1 v2", "columns of visibility \\(v0, v2\\) for 2 points", None),
+        ("nose_x nose_y eye_v", "columns of visibility \\(eye_v\\) for 1 points", None),
+    ],
+)
+def test_columns_of_visibility_and_likelihood(headings, visible, unused):
+    if isinstance(visible, str) or unused is None:
+        with pytest.raises(OutputError, match=visible or "column 'c0' is neither"):
+            point_columns("a.csv", headings.split())
+        return
+    found = point_columns("a.csv", headings.split())
+    assert found is not None
+    assert (found.visible, found.unused, found.moved) == (visible, unused, False)
+
+
+def test_visibility_of_a_file_of_its_own_goes_by_the_names_of_the_points():
+    nose, tail = points = (("nose", -1), ("tail", -1))
+    for headings in (["tail", "nose"], ["tail_v", "nose_v"], ["Tail visible", "Nose visible"]):
+        assert visible_columns("v.csv", headings, points) == [1, 0]
+    assert visible_columns("v.csv", ["v1", "v0"], (("kp", 0), ("kp", 1))) == [1, 0]
+    assert visible_columns("v.csv", ["tail", "nose"], None) is None
+    for headings in (["tail", "eye"], ["v0", "v1"], ["tail"]):
+        with pytest.raises(OutputError, match="v.csv: has . columns of visibility"):
+            visible_columns("v.csv", headings, (nose, tail))

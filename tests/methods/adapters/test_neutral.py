@@ -78,7 +78,7 @@ def test_columns_in_another_order_are_taken_by_their_headings(tmp_path, names):
         ("image_id,a,b,c,d,e,f,g,h", "has the columns a, b, c, d"),
         ("image_id,x0,y0,x1,y1,x2,y2,x3,x4", "column 'x3' has no y beside it"),
         ("image_id,x0,y0,x1,y1,x2,y2,x2,y2", "column 'x2' stands there twice"),
-        ("image_id,x0,y0,x1,y1,x2,y2,score,z", "column 'score' is neither x nor y of a point"),
+        ("image_id,x0,y0,x1,y1,x2,y2,score,z", "column 'z' is neither x nor y of a point"),
     ],
 )
 def test_headings_that_say_nothing_or_contradict_each_other_are_refused(tmp_path, heading, says):

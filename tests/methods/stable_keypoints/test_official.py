@@ -13,12 +13,14 @@ from typer.testing import CliRunner
 
 from benchmarks.cli import app
 from benchmarks.errors import UserError
+from benchmarks.records.digests import write_fit
 from benchmarks.records.export import export
 from benchmarks.run.plan import Request, make_plan
 from benchmarks.tasks import TASKS
 from methods.base import MethodError
 from methods.stable_keypoints import StableKeypoints, official
 from methods.stable_keypoints.random_tokens import RandomTokens
+from tests.leaderboard.synthetic import record
 from tests.methods.test_checkpoints import images, learn, make
 from tests.methods.tiny_pipeline import TOKEN_WIDTH, build_pipeline
 
@@ -198,8 +200,10 @@ def test_the_command(fit: Path, tmp_path: Path):
         (runs / "fits" / name).mkdir(parents=True)
         for file in fit.iterdir():
             (runs / "fits" / name / file.name).write_bytes(file.read_bytes())
+        write_fit(runs / "fits" / name, name, 1.0, {})
+    made = record("stable_keypoints", "cub_001", 5.0, cell_id="cell", provenance={"fit_id": "two"})
     (runs / "cells" / "cell").mkdir(parents=True)
-    (runs / "cells" / "cell" / "result.json").write_text('{"provenance": {"fit_id": "two"}}')
+    (runs / "cells" / "cell" / "result.json").write_text(made.model_dump_json())
     with pytest.raises(UserError, match="has 2 fits; name one of them: .*one, two"):
         export(runs, tmp_path / "a")
     done = CliRunner().invoke(app, ["export", str(runs / "cells" / "cell"), str(tmp_path / "a")])

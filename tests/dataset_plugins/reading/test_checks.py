@@ -1,4 +1,4 @@
-"""The questions asked of all custom data: which coordinates are refused, which count as missing, what is said."""
+"""The checks of all custom data: which coordinates are refused, which count as missing, what remarks are made."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from datasets.base import DatasetError
-from datasets.reading.questions import Labels, LeftOut, ask_missing, ask_order, ask_pixels
+from datasets.reading.coordinates import check_order, hide_stand_ins, refuse_fractions
+from datasets.reading.labels import Labels, LeftOut
 
 SOURCE = Path("labels")
 SIZE = (640, 480)
@@ -36,13 +37,13 @@ def test_fractions_are_refused(largest: float) -> None:
     with pytest.raises(
         DatasetError, match="its keypoints run from .* fractions of the image; expected pixels: multiply"
     ):
-        ask_pixels(SOURCE, points, None)
+        refuse_fractions(SOURCE, points, None)
     with pytest.raises(DatasetError, match="its boxes run from .* fractions of the image"):
-        ask_pixels(SOURCE, points * 100, np.full((10, 2), largest))
+        refuse_fractions(SOURCE, points * 100, np.full((10, 2), largest))
     with pytest.raises(DatasetError, match="its keypoints run from .* fractions"):
-        ask_pixels(SOURCE, np.concatenate([points] * 10 + [[[300.0, 200.0]]]), None)
-    ask_pixels(SOURCE, points * 100, np.full((10, 2), 30.0))
-    ask_pixels(SOURCE, np.zeros((0, 2)), None)
+        refuse_fractions(SOURCE, np.concatenate([points] * 10 + [[[300.0, 200.0]]]), None)
+    refuse_fractions(SOURCE, points * 100, np.full((10, 2), 30.0))
+    refuse_fractions(SOURCE, np.zeros((0, 2)), None)
 
 
 @given(st.lists(st.sampled_from([0.0, -1.0, -999.0]), max_size=5), st.integers(0, 5))
@@ -51,7 +52,7 @@ def test_stand_ins_for_missing_are_counted(values: list[float], hidden: int) -> 
     points = np.concatenate([real, *[[[value, value]] for value in values]])[None]
     visible = np.array([[True, True, True, True, False, *[True] * len(values)]])
     visible[0, 5 : 5 + hidden] = False
-    labelled, remarks = ask_missing(points, visible)
+    labelled, remarks = hide_stand_ins(points, visible)
     assert labelled.tolist() == [[True] * 4 + [False] * (1 + len(values))]
     shown = values[hidden:]
     assert len(remarks) == len(set(shown))
@@ -63,14 +64,14 @@ def test_stand_ins_for_missing_are_counted(values: list[float], hidden: int) -> 
 def test_right_labels_are_taken_without_a_word() -> None:
     points, boxes = some_points()
     for found in (labels(points), labels(points, boxes)):
-        assert ask_order(SOURCE, found, [SIZE] * 20) == ask_order(SOURCE, found, [None] * 20) == ()
+        assert check_order(SOURCE, found, [SIZE] * 20) == check_order(SOURCE, found, [None] * 20) == ()
 
 
 def test_corners_are_no_width_and_height() -> None:
     points, boxes = some_points()
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     with pytest.raises(DatasetError, match="20 of 20 boxes reach beyond their images, and would fit as x1, y1, x2, y2"):
-        ask_order(SOURCE, labels(points, corners), [SIZE] * 20)
+        check_order(SOURCE, labels(points, corners), [SIZE] * 20)
 
 
 def test_y_before_x_is_refused_where_boxes_or_images_tell() -> None:
@@ -79,7 +80,7 @@ def test_y_before_x_is_refused_where_boxes_or_images_tell() -> None:
         with pytest.raises(
             DatasetError, match="lie outside .*, and none would with x and y exchanged; expected x before y"
         ):
-            ask_order(SOURCE, found, sizes)
+            check_order(SOURCE, found, sizes)
 
 
 def test_labels_of_another_size_of_image_are_refused_and_a_few_outside_are_said() -> None:
@@ -87,14 +88,14 @@ def test_labels_of_another_size_of_image_are_refused_and_a_few_outside_are_said(
     with pytest.raises(
         DatasetError, match="80 of 80 labelled keypoints lie outside their images, such as that of 640 x 480"
     ):
-        ask_order(SOURCE, labels(points * 2), [SIZE] * 20)
+        check_order(SOURCE, labels(points * 2), [SIZE] * 20)
     points[0, 0] = (-30, 5)
-    assert ask_order(SOURCE, labels(points), [SIZE] * 20) == ("labelled keypoints outside their images: 1 of 80",)
+    assert check_order(SOURCE, labels(points), [SIZE] * 20) == ("labelled keypoints outside their images: 1 of 80",)
 
 
 def test_percent_is_suspected() -> None:
     points, _ = some_points()
-    (remark,) = ask_order(SOURCE, labels(points / SIZE * 100), [SIZE] * 20)
+    (remark,) = check_order(SOURCE, labels(points / SIZE * 100), [SIZE] * 20)
     assert "in images of 480 pixels and more: if they are percent of the image" in remark
 
 

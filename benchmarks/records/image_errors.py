@@ -1,0 +1,69 @@
+"""Reads the errors per image that a run directory keeps beside each record."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from benchmarks.records.store import ERRORS
+from leaderboard.image_errors import CellErrors, ErrorsOf
+from metrics.protocols import PROTOCOLS
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from leaderboard.records import ResultRecord
+
+
+def errors_of(run: Path) -> ErrorsOf | None:
+    """A reader of the errors of one run directory; None for a folder of committed results."""
+    if not (run / "cells").is_dir():
+        return None
+
+    @lru_cache(maxsize=16)
+    def table_of(cell_id: str) -> pa.Table | None:
+        return _read(run / "cells" / cell_id / ERRORS)
+
+    def errors(record: ResultRecord, protocol: str) -> CellErrors | None:
+        table = table_of(record.cell_id)
+        return None if table is None else _of_protocol(table, protocol)
+
+    return errors
+
+
+def _read(path: Path) -> pa.Table | None:
+    """The table of a file; None if it is missing or broken."""
+    import pyarrow.parquet as pq
+    from pyarrow import ArrowException
+
+    try:
+        with pq.ParquetFile(path) as file:  # faster than read_table on small files
+            return file.read(use_threads=False)
+    except (OSError, ArrowException):
+        return None
+
+
+def _of_protocol(table: pa.Table, protocol: str) -> CellErrors | None:
+    """The errors under one protocol; None if there are none, or if columns are missing or of other types.
+
+    Files of older versions have no weights, which protocols that average over the landmarks of all images need.
+    """
+    import pyarrow.compute as pc
+    from pyarrow import ArrowException
+
+    try:
+        rows = table.filter(pc.equal(table["protocol"], protocol))
+        ids, groups = (tuple(map(str, rows[name].to_pylist())) for name in ("image_id", "group"))
+        errors = np.asarray(rows["error"].to_numpy(), dtype=np.float64)
+        if "weight" in rows.column_names:
+            weights = np.asarray(rows["weight"].to_numpy(), dtype=np.float64)
+        elif protocol in PROTOCOLS and PROTOCOLS[protocol].aggregate != "micro":
+            weights = np.isfinite(errors).astype(np.float64)
+        else:
+            return None
+    except (ArrowException, KeyError, ValueError, TypeError):
+        return None
+    return CellErrors(ids, groups, weights, errors) if ids else None

@@ -1,0 +1,96 @@
+"""Fits that a run directory keeps: a fit is loaded if it is whole, and kept unless another run kept the same one."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from benchmarks.errors import first_line
+from benchmarks.records.digests import FIT, fit_fault, read_fit, write_fit
+from benchmarks.records.store import HISTORY, Store, read_columns, write_table
+from leaderboard.files import replacing
+from methods.base import Method, MethodError
+
+Stamp = tuple[int, int] | None
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")  # in the text of a SafetensorError
+
+
+class BrokenFit(Exception):
+    """A kept fit cannot be used; the message names the file and the reason."""
+
+
+def load_fit(method: Method, kept: Path, folder: Path) -> float:
+    """Load a kept fit, and copy its curves to a cell's folder; returns the seconds that it took.
+
+    Raises BrokenFit if any of it is missing, broken, or has changed since it was written.
+    """
+    if fault := fit_fault(kept, kept.name):
+        raise BrokenFit(f"fits/{kept.name}/{fault}")
+    found, history = read_fit(kept), kept / HISTORY
+    try:
+        method.load(kept)
+        if found is None or not 0 <= found.seconds < math.inf:
+            raise ValueError(f"got {found and found.seconds} seconds in {FIT}")
+        curves = history.read_bytes() if history.exists() else None
+        if curves is not None:
+            read_columns(history)
+    except Exception as error:  # a damaged file can raise anything
+        raise BrokenFit(f"fits/{kept.name} cannot be read ({first_line(error)})") from error
+    if curves is not None:
+        with replacing(folder / HISTORY) as partial:
+            partial.write_bytes(curves)
+    return found.seconds
+
+
+def keep_fit(
+    store: Store,
+    kept: Path,
+    method: Method,
+    history: Sequence[Mapping[str, float]],
+    seconds: float,
+    source: Mapping[str, str],
+    before: Stamp,
+) -> bool:
+    """Keep a fit, unless the folder has another one than ``before``; returns whether this one is there now."""
+    mine = None
+    with (
+        suppress(MethodError),  # there is nothing to save
+        store.staged(kept, lambda old: stamp(old) not in (None, before, mine)) as filling,
+    ):
+        _save(method, filling)
+        write_history(filling, history)
+        write_fit(filling, kept.name, seconds, source)
+        mine = stamp(filling)
+    return mine in (None, stamp(kept))
+
+
+def stamp(folder: Path) -> Stamp:
+    """What tells the fit in a folder from another one, None without a fit."""
+    try:
+        found = (folder / FIT).stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def write_history(folder: Path, history: Sequence[Mapping[str, float]]) -> None:
+    """Write the curves of a fit, if there are any: one column for each scalar."""
+    if not history:
+        return
+    names = list(dict.fromkeys(name for row in history for name in row))
+    columns = {name: [float(row.get(name, "nan")) for row in history] for name in names}
+    write_table(folder / HISTORY, columns)
+
+
+def _save(method: Method, folder: Path) -> None:
+    """Save a fit. Raises OSError, also for that in the text of a SafetensorError."""
+    try:
+        method.save(folder)
+    except Exception as error:
+        if number := _OS_ERROR.search(str(error)):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(folder)) from error
+        raise

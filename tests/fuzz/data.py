@@ -30,7 +30,7 @@ def splits(dataset: Any) -> Read:
     return read
 
 
-@target("coco", "datasets.coco", "datasets.reading.custom", "datasets.reading.questions", "datasets.reading.lookup")
+@target("coco", "datasets.coco", "datasets.reading.custom", "datasets.reading.coco_entries", "datasets.reading.checks")
 def _coco(rng: random.Random, folder: Path) -> Read:
     from datasets.coco import Coco
     from tests.custom_data import coco, photo
@@ -42,7 +42,7 @@ def _coco(rng: random.Random, folder: Path) -> Read:
     return splits(Coco(files.plain_json(rng, folder / "birds.json", coco(5))))
 
 
-@target("dlc", "datasets.dlc", "datasets.reading.custom", "datasets.reading.questions")
+@target("dlc", "datasets.dlc", "datasets.reading.custom", "datasets.reading.checks")
 def _dlc(rng: random.Random, folder: Path) -> Read:
     from datasets.dlc import open_dlc
     from tests.custom_data import write_dlc

@@ -14,6 +14,7 @@ from methods.base import MethodError
 
 FEW = 8  # known names that a message lists
 LISTED = ("method", "dataset", "task", "suite", "protocol", "format", "system")  # kinds that have a list
+LONGEST = 2000
 
 
 class UserError(Exception):
@@ -66,5 +67,9 @@ def _bad_setting(owner: str, detail: dict[str, Any], config: type[BaseModel]) ->
 
 
 def first_line(error: BaseException) -> str:
-    """The message of an error on one printable line, without passwords; its type if the message is empty."""
-    return printable(without_passwords(" ".join(str(error).split()))) or type(error).__name__
+    """The message of an error on one printable line, without passwords; its type if the message is empty.
+
+    The middle of a message of more than LONGEST characters is left out.
+    """
+    line = printable(without_passwords(" ".join(str(error).split()))) or type(error).__name__
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"

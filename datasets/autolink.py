@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datasets import limits
 from datasets.base import DatasetCard, DatasetError, Split
 from datasets.celeba import face_card
 from datasets.photos import square
@@ -80,8 +81,10 @@ class AutoLink(TableDataset):
         part, count = self._parts[name], len(self.card.landmark_names)
         images, key = f"{part}_img", f"{part}_{self._suffix}"
         rows = len(self._array(images, IMAGE, np.uint8))
+        if reason := limits.excess(16 * rows * count, limits.BYTES, "bytes of landmarks in memory"):
+            raise DatasetError(f"{self._path}, key '{images}': {reason}")
         landmarks, visible = np.zeros((rows, count, 2)), np.zeros((rows, count), dtype=bool)
-        if name != "fit" or key in self._file():
+        if name != "fit" or self._look(key) is not None:
             landmarks = self._values(key, (count, 2), np.floating).astype(float)[..., ::-1] / self._side
             visible = self._visible(f"{part}_vis", count) if self.card.has_visibility else np.ones_like(visible)
             if not len(landmarks) == len(visible) == rows:
@@ -118,18 +121,34 @@ class AutoLink(TableDataset):
     def _values(self, key: str, shape: tuple[int, ...], kind: type, row: int | None = None) -> NDArray[Any]:
         """All rows of a key, or one."""
         array = self._array(key, shape, kind)
+        reason = "" if row is not None else limits.excess(8 * array.size, limits.BYTES, "bytes in memory")
+        if reason:
+            raise DatasetError(f"{self._path}, key '{key}': {reason}")
         try:
             return np.asarray(array[()] if row is None else array[row])
-        except OSError as error:
+        except Exception as error:  # h5py raises many types for a broken file
+            raise self._error(key, f"unreadable data ({error})", "an undamaged file") from error
+
+    def _keys(self) -> str:
+        try:
+            return ", ".join(self._file()) or "nothing"
+        except Exception:  # h5py raises many types for a broken file
+            return "unreadable keys"
+
+    def _look(self, key: str) -> Any:
+        """The object of a key, or None."""
+        file = self._file()
+        try:
+            return file.get(key)
+        except Exception as error:  # h5py raises many types for a broken file
             raise self._error(key, f"unreadable data ({error})", "an undamaged file") from error
 
     def _array(self, key: str, shape: tuple[int, ...], kind: type) -> Any:
         """The array of a key, not read yet. Raises DatasetError unless its shape is (N, *shape) and its type fits."""
-        file = self._file()
         expected = f"an array (N, {', '.join(map(str, shape))}) of type {kind.__name__}"
-        array = file.get(key)
+        array = self._look(key)
         if array is None:
-            raise self._error(key, f"only {', '.join(file) or 'nothing'}", expected)
+            raise self._error(key, f"only {self._keys()}", expected)
         if not hasattr(array, "dtype"):
             raise self._error(key, "a group", expected)
         if array.shape[1:] != shape or not np.issubdtype(array.dtype, kind):
@@ -145,9 +164,10 @@ class AutoLink(TableDataset):
             if process not in self._opened:
                 try:
                     file = h5py.File(self._path, "r")
-                except OSError as error:
+                    of_ganseg = "train_seg" in file and "train_kp" not in file
+                except Exception as error:  # h5py raises many types for a broken file
                     raise DatasetError(f"cannot read {self._path}: {error}; get or make the file again") from error
-                if "train_seg" in file and "train_kp" not in file:
+                if of_ganseg:
                     raise DatasetError(
                         f"{self._path} is GANSeg's file of the same name, with key 'train_seg' and without keypoints, "
                         f"expected AutoLink's; {self.card.how_to_get}"

@@ -25,6 +25,7 @@ from datasets.base import DatasetCard, DatasetError, Split
 from datasets.cub import BORDER, HALF_PIXEL
 from datasets.photos import FILL
 from datasets.reading.cub_files import PARTS, BirdDataset, Birds, bird_card, cut_out
+from datasets.reading.matlab import check_matlab
 from datasets.reading.table import Table
 from datasets.text import refuse_entry
 
@@ -104,6 +105,7 @@ def _read_structs(path: Path, size: int, changed: int) -> list[tuple[Any, ...]]:
     from scipy.io import loadmat
 
     try:
+        check_matlab(path, "images")
         content = loadmat(path, squeeze_me=True, variable_names=["images"])
     except NotImplementedError as error:  # SciPy raises it for MATLAB 7.3, which is HDF5
         raise DatasetError(f"{path}: a MATLAB 7.3 file, expected version 5 to 7; save it again with -v7") from error

@@ -11,7 +11,6 @@ AlphaPose was confident of every joint.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -21,7 +20,7 @@ import numpy as np
 
 from datasets.base import DatasetCard, DatasetError, Split
 from datasets.reading.table import Table, TableDataset
-from datasets.text import read_lines, refuse, refuse_entry
+from datasets.text import read_json, read_lines, refuse, refuse_entry
 
 SIDE = 256
 JOINTS = (
@@ -144,12 +143,7 @@ def _read_list(path: Path) -> tuple[str, ...]:
 
 
 def _read_entries(path: Path) -> list[Any]:
-    try:
-        entries = json.loads(path.read_bytes())
-    except OSError as error:
-        raise DatasetError(f"cannot read {path}: {error.strerror or error}") from error
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{path}: not a JSON file ({' '.join(str(error).split())}); get the file again") from error
+    entries = read_json(path, "a list of entries; get the file again")
     if not isinstance(entries, list):
         raise DatasetError(f"{path}: got a {type(entries).__name__}, expected a list of entries; get the file again")
     return entries

@@ -21,6 +21,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
+from datasets import limits
 from datasets.base import DatasetError
 from datasets.reading.custom import CustomDataset, Found
 from datasets.reading.labels import Labels, LeftOut
@@ -71,7 +72,7 @@ class DeepLabCut(CustomDataset):
             listed += images
             if names and not set(parts) & set(names):
                 refuse_entry(path, "line 2", ", ".join(parts), f"bodyparts of {paths[0]}: {', '.join(names)}", "")
-            names += [part for part in parts if part not in names]
+            names = list(dict.fromkeys([*names, *parts]))
             counts.update(parts)
             frames += labelled
         if not frames:
@@ -79,6 +80,8 @@ class DeepLabCut(CustomDataset):
             raise DatasetError(f"{paths[0]}: no frame has a labelled part, expected some")
         few = [f"{name} ({counts[name]} of {len(paths)})" for name in names if counts[name] < len(paths)]
         remarks = [f"bodyparts that not all videos have: {', '.join(few)}"] if few else []
+        if reason := limits.excess(16 * len(frames) * len(names), limits.BYTES, "bytes of labels in memory"):
+            raise DatasetError(f"{self.source}: {reason}")
         nowhere = (math.nan, math.nan)
         points = np.array([[frame.points.get(name, nowhere) for name in names] for frame in frames], dtype=np.float64)
         ids = tuple(f"{frame.video}/{frame.path.name}" for frame in frames)

@@ -29,6 +29,7 @@ import numpy as np
 
 from datasets.base import Annotation, DatasetCard, DatasetError, KeypointDataset, Split
 from datasets.photos import RESAMPLING, read_photo, square
+from datasets.reading.matlab import check_matlab
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -234,6 +235,7 @@ def read_landmarks(path: Path) -> NDArray[np.float64]:
     from scipy.io import loadmat
 
     try:
+        check_matlab(path, "keypoints_2d")
         points = loadmat(path, appendmat=False, variable_names=["keypoints_2d"]).get("keypoints_2d")
     except Exception as error:  # scipy's parser raises all kinds for broken files
         reason = " ".join(str(error).split()) or type(error).__name__

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from datasets import limits
 from datasets.base import Annotation, DatasetCard, DatasetError, Split
 from datasets.human36m import (
     CITATION,
@@ -39,6 +40,7 @@ from datasets.human36m import (
     takes,
 )
 from datasets.photos import RESAMPLING, Crop, read_photo, square
+from datasets.text import read_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +79,7 @@ def frozen(image_id: str) -> Frame:
     """
     subject, *rest = image_id.split("/")
     known = subject in FIT_SUBJECTS + TEST_SUBJECTS and len(rest) == 3 and rest[1] in SIZES and rest[2].isdecimal()
-    if not known or rest[2] != f"{int(rest[2]):06d}":
+    if not known or rest[2] != f"{int(rest[2][:18]):06d}":
         raise DatasetError(
             f"human36m_unaligned: no image '{image_id}', expected an id such as 'S1/Directions-1/54138969/000001'"
         )
@@ -214,8 +216,11 @@ def read_take(path: Path) -> Take:
             for key in _KEYS:
                 if not isinstance(file.get(key), h5py.Dataset):
                     raise DatasetError(f"{path}: no key '{key}'; process the take again")
+                limits.check(8 * file[key].size, limits.BYTES, "bytes in memory")
                 arrays[key] = np.asarray(file[key][()])
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError) as error:
+    except DatasetError:
+        raise
+    except Exception as error:  # h5py raises many types for a broken file
         reason = " ".join(str(error).split())
         raise DatasetError(f"cannot read {path}: {reason}; process the take again") from error
     count = len(arrays["pose/2d"]) if arrays["pose/2d"].ndim else 0
@@ -250,10 +255,10 @@ def _rows(path: Path, cameras: NDArray[Any], numbers: NDArray[Any]) -> dict[tupl
 
 def read_counts(path: Path) -> tuple[int, int]:
     """The numbers of fit and test images stated in a counts.json. Raises DatasetError for anything else in it."""
+    plain = read_json(path, '{"fit": number, "test": number}')
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
         fit, test = plain["fit"], plain["test"]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (TypeError, KeyError) as error:
         raise DatasetError(f'cannot read {path}: {error!r}; expected {{"fit": number, "test": number}}') from error
     if not all(type(count) is int and count > 0 for count in (fit, test)) or len(plain) != 2:
         raise DatasetError(f'{path}: got {plain}, expected {{"fit": number, "test": number}}, whole numbers')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from datasets import limits
 from datasets.base import DatasetError
 from datasets.text import one_line
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 FILL = (128, 128, 128)
 MOST = 4  # largest side of a crop, in longer sides of the photo
-MOST_PIXELS = 1 << 27  # of an image, and of the square it is padded to: 134 million, 400 MB as RGB
 RESAMPLING = (
     "converted to RGB, cropped, flipped where the crop says so, resized with Pillow's antialiased bilinear filter"
 )
@@ -75,16 +76,19 @@ class Look(NamedTuple):
 def read_photo(path: Path, upright: bool = False) -> Image.Image:
     """Decode an image file as RGB, transparent parts in the colour FILL; ``upright`` applies its EXIF orientation.
 
-    Raises DatasetError if it is missing, cannot be decoded, is larger than MOST_PIXELS, or has more than 8 bits a
-    channel and would lose them.
+    Raises DatasetError if it is missing, cannot be decoded, has more pixels than ``limits.PIXELS``, or has more than 8
+    bits a channel and would lose them.
     """
     from PIL import Image, ImageOps
 
     with _opened(path) as photo:
-        turned = ImageOps.exif_transpose(photo) if upright else photo
-        if not turned.has_transparency_data:
-            return turned.convert("RGB")
-        canvas, cut_out = Image.new("RGB", turned.size, FILL), turned.convert("RGBA")
+        if upright:
+            ImageOps.exif_transpose(photo, in_place=True)
+        if not photo.has_transparency_data:
+            return photo.convert("RGB")
+        photo.load()
+        cut_out = photo if photo.mode == "RGBA" else photo.convert("RGBA")
+        canvas = Image.new("RGB", cut_out.size, FILL)
         canvas.paste(cut_out, mask=cut_out)
         return canvas
 
@@ -111,11 +115,13 @@ def look(path: Path) -> Look:
 
 
 def refuse_large(path: Path, width: int, height: int) -> None:
-    """Raise DatasetError for an image, or a square that it is padded to, of more than MOST_PIXELS."""
-    if width * height > MOST_PIXELS:
+    """Raise DatasetError for an image, or a square that it is padded to, of more pixels than ``limits.PIXELS``."""
+    if limits.excess(width * height, limits.PIXELS, "pixels"):
+        most = limits.PIXELS * limits.factor() / 1e6
         raise DatasetError(
-            f"cannot read image {path}: got {width} x {height} pixels, expected at most {MOST_PIXELS / 1e6:.0f} "
-            "million with what it is padded to; make it smaller, with its annotations"
+            f"cannot read image {path}: got {width} x {height} pixels, expected at most {most:.0f} million with what "
+            "it is padded to; make it smaller, with its annotations, or set "
+            f"{limits.VARIABLE}={math.ceil(width * height / limits.PIXELS)}"
         )
 
 

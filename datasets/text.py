@@ -6,8 +6,9 @@ import json
 import math
 from collections.abc import Collection
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from datasets import limits
 from datasets.base import DatasetError
 
 MOST_SHOWN = 2000
@@ -16,9 +17,11 @@ MOST_SHOWN = 2000
 def read_lines(path: Path) -> list[str]:
     """The lines of a text file, CRLF or not, with or without a last line break; a byte order mark is dropped.
 
-    Raises DatasetError if it cannot be read.
+    Raises DatasetError if it cannot be read, or is too large.
     """
     try:
+        if reason := limits.excess(path.stat().st_size, limits.TEXT_BYTES, "bytes"):
+            raise DatasetError(f"{path}: {reason}")
         return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror or error}") from error
@@ -46,6 +49,19 @@ def shown(value: object) -> str:
     """A value as JSON on one line of at most 80 characters; 'nothing' for None."""
     text = " ".join(json.dumps(value, ensure_ascii=False, default=str).split())
     return "nothing" if value is None else text if len(text) <= 80 else text[:77] + "..."
+
+
+def read_json(path: Path, expected: str) -> Any:
+    """The content of a JSON file. Raises DatasetError, with what was ``expected``, if it cannot be read."""
+    try:
+        data = path.read_bytes()
+        limits.check(limits.json_bytes(data), limits.JSON_BYTES, "bytes in memory, as estimated")
+        return json.loads(data)
+    except limits.LimitError as error:
+        raise DatasetError(f"{path}: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        reason = isinstance(error, OSError) and error.strerror
+        raise DatasetError(one_line(f"cannot read {path}: {reason or error}; expected {expected}")) from error
 
 
 def read_names(path: Path) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ RESULTS = Path(__file__).parent / "results"
 CURE = "run it again with the command that made it, or remove the cell's folder"
 LABEL = 1000  # characters of a name in a record: labels hold settings, such as names of files
 NESTING = 50  # lists and objects within each other in a record
+LARGEST = 1 << 25  # bytes of a file of records
 DIGITS = 8  # significant digits in a committed list; tables print five at most
 _FOLDERS = re.compile(r"""(?<![\w.:/])~?/(?:[^\s,;()'"\]/]+/)*(?=[^\s/])""")  # the folders of an absolute path
 
@@ -60,7 +61,7 @@ def read_record(path: Path) -> ResultRecord:
     Raises ChangedError if it was changed after it was written or belongs to another cell, OSError, ValueError,
     RecursionError or MemoryError if it cannot be read, and LeaderboardError for a newer schema_version.
     """
-    record = _record(json.loads(path.read_text(encoding="utf-8")), path)
+    record = _record(json.loads(_text(path)), path)
     if record.digest is not None and record.cell_id != path.parent.name:
         raise ChangedError(f"is the record of another cell, {record.cell_id}")
     return record
@@ -79,7 +80,7 @@ def load_results(
     paths = {*folder.glob(f"{name}.json"), *(path for path in texts if path.match(f"{name}.json"))}
     for path in sorted(paths):
         try:
-            for entry in json.loads(texts[path] if path in texts else path.read_text(encoding="utf-8")):
+            for entry in json.loads(texts[path] if path in texts else _text(path)):
                 record = _record(entry, path)
                 records[record.cell_id] = record
         except ChangedError as error:
@@ -140,6 +141,13 @@ def _shortened(plain: Any) -> Any:
     if isinstance(plain, float):
         return float(f"{plain:.{DIGITS}g}")
     return _FOLDERS.sub("", plain) if isinstance(plain, str) else plain
+
+
+def _text(path: Path) -> str:
+    """The text of a file of records. Raises ValueError if it is too large to be one."""
+    if (size := path.stat().st_size) > LARGEST:
+        raise ValueError(f"it has {size:,} bytes, expected at most {LARGEST:,}")
+    return path.read_text(encoding="utf-8")
 
 
 def _record(entry: Any, path: Path) -> ResultRecord:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from methods.adapters.arrays import read_array
 from methods.adapters.base import OutputError, first_line
@@ -15,6 +15,7 @@ from methods.adapters.checks import as_points, check_points
 from methods.adapters.neutral import ImportRecord
 from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
 from methods.files import file_sha256
+from methods.limits import TEXT_BYTES, check
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,8 +88,9 @@ def paths(folder: Path, task: str, profile: str) -> tuple[Path, Path]:
 def read_record(path: Path) -> ImportRecord:
     """The record of imported keypoints. Raises MethodError if it cannot be read or is not a record."""
     try:
+        check(path.stat().st_size, TEXT_BYTES, "bytes")
         return ImportRecord.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
+    except (OSError, ValueError) as error:  # ValidationError is a ValueError
         raise MethodError(f"{path}: not the record of an import ({first_line(error)[:200]}); import again") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from datasets import limits
 from datasets.base import DatasetError
 from datasets.reading.labels import LeftOut
-from datasets.text import refuse_entry, shown
+from datasets.text import read_json, refuse_entry, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,10 +41,7 @@ def read_document(path: Path) -> dict[str, Any]:
     if path.is_dir():
         there = ", ".join(sorted(file.name for file in path.glob("*.json"))[:4]) or "there is none"
         raise DatasetError(f"{path} is a folder, expected a COCO-keypoints json; name the json in it ({there})")
-    try:
-        document = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetError(f"cannot read {path}: {error}; expected a COCO-keypoints json") from error
+    document = read_json(path, "a COCO-keypoints json")
     if not isinstance(document, dict):
         got, expected = f"a {type(document).__name__}", "an object with images, annotations and categories"
         refuse_entry(path, "the file", got, expected, "")
@@ -104,6 +101,8 @@ def photo_entry(path: Path, key: Key, entry: dict[str, Any]) -> Photo:
     """An image. Raises DatasetError for a missing name, and for a size that is not two whole numbers above 0."""
     where = f"image {key}"
     name, stated = entry.get("file_name"), [entry.get("width"), entry.get("height")]
+    if isinstance(name, str) and len(name) > limits.NAME:
+        refuse_entry(path, f"{where}, file_name", f"{len(name)} characters", f"at most {limits.NAME}", "")
     if not isinstance(name, str) or not name:
         refuse_entry(path, f"{where}, file_name", shown(name), "the name of a file", "")
     name = posixpath.normpath(name)

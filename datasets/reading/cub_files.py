@@ -130,7 +130,7 @@ def read_image_list(path: Path) -> dict[str, str]:
         fields = text.split()
         if not fields:
             continue
-        if len(fields) != 2 or not fields[0].isdecimal():
+        if len(fields) != 2 or not fields[0].isdecimal() or len(fields[0]) > 18:
             refuse(path, line, text, "a number and a name")
         if fields[0] in found or fields[1] in names:
             refuse(path, line, text, "a number and a name that no earlier line has")

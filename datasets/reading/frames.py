@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datasets import limits
 from datasets.base import DatasetError
 from datasets.reading.pickles import Call, Name, read_pickle
 
@@ -44,11 +45,13 @@ def read_frame(path: Path) -> dict[str, list[Any] | NDArray[Any]]:
     or has a name that is not admitted.
     """
     try:
+        if reason := limits.excess(path.stat().st_size, limits.PICKLE_BYTES, "bytes"):
+            raise DatasetError(f"{path}: {reason}")
         data = path.read_bytes()
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror or error}") from error
     try:
-        return _columns(read_pickle(data, _ADMITTED))
+        return _columns(read_pickle(data, _ADMITTED), len(data))
     except (ValueError, OverflowError) as error:
         raise DatasetError(
             f"{path}: {' '.join(str(error).split())}; expected a data frame of text, numbers and arrays as pandas "
@@ -56,8 +59,8 @@ def read_frame(path: Path) -> dict[str, list[Any] | NDArray[Any]]:
         ) from error
 
 
-def _columns(frame: Any) -> dict[str, list[Any] | NDArray[Any]]:
-    """The columns of a frame, in its order, from the recorded calls of the pickle."""
+def _columns(frame: Any, most: int) -> dict[str, list[Any] | NDArray[Any]]:
+    """The columns of a frame, in its order, from the recorded calls of the pickle, with at most ``most`` values."""
     match frame:
         case Call("DataFrame", (), {"_mgr": manager} | {"_data": manager}):
             names, blocks = _blocks(manager)
@@ -66,6 +69,9 @@ def _columns(frame: Any) -> dict[str, list[Any] | NDArray[Any]]:
     columns: dict[str, list[Any] | NDArray[Any]] = {}
     for values, places in blocks:
         array, indices = _array(values), _places(places, len(names))
+        most -= array.size
+        if most < 0:
+            raise ValueError("has more values than the file has bytes")
         if array.ndim != 2 or len(array) != len(indices):
             raise ValueError(f"has an array of shape {array.shape} for {len(indices)} columns")
         for row, index in zip(array, indices, strict=True):

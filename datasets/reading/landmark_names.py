@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def distinct_names(path: Path, where: str, names: Sequence[str]) -> tuple[str, .
     bad = next((name for name in names if not isinstance(name, str) or not name.strip()), None)
     if not names or bad is not None:
         refuse_entry(path, where, shown(bad), "the keypoints' names", "")
-    twice = next((name for name in names if list(names).count(name) > 1), None)
+    counts = Counter(names)
+    twice = next((name for name in names if counts[name] > 1), None)
     if twice is not None:
         refuse_entry(path, where, shown(twice), "each name once", "")
     return tuple(names)

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import math
 import pickle
-import warnings
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from methods import limits
 from methods.adapters.base import OutputError, first_line
-from methods.adapters.tables import ID, columns_of, read_csv, read_parquet
+from methods.adapters.matlab import check_matlab
+from methods.adapters.tables import ID, columns_of, read_csv, read_parquet, read_text
+from methods.archives import load_torch, members, unusual
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,8 +61,9 @@ def read_array(text: str) -> Array:
     path, key = parse_source(text)
     with _opened(path) as contents:
         values, ids, headings = contents.load(_choose(path, contents, key))
-    if values.dtype.kind not in "biuf":
-        raise OutputError(f"{text}: got an array of {values.dtype}, expected numbers")
+        if values.dtype.kind not in "biuf":
+            raise OutputError(f"{text}: got an array of {values.dtype}, expected numbers")
+        limits.check(8 * values.size, limits.BYTES, "bytes in memory")
     return Array(text, values, ids, headings)
 
 
@@ -72,15 +77,10 @@ def read_labels(text: str) -> list[str]:
     """Read one name per row: the lines of a text file (.txt, .csv), or a column (N,) of a file of arrays."""
     path, key = parse_source(text)
     if path.suffix.lower() in (".txt", ".csv"):
-        try:
-            return path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise OutputError(f"cannot read {path}: {first_line(error)}") from error
+        return read_text(path).splitlines()
     with _opened(path) as contents:
         values, *_ = contents.load(_choose(path, contents, key))
-    if values.ndim != 1:
-        raise OutputError(f"{text}: got an array of shape {values.shape}, expected one name or number per row")
-    return [str(value) for value in values.astype(str).tolist()]
+        return _names(text, values)
 
 
 def parse_source(text: str) -> tuple[Path, str | None]:
@@ -113,6 +113,8 @@ def reading(path: Path, what: str, cure: str) -> Iterator[None]:
         yield
     except OutputError:
         raise
+    except limits.LimitError as error:
+        raise OutputError(f"{path}: {error}") from error
     except pickle.UnpicklingError as error:
         raise OutputError(f"{path}: holds more than tensors, and code in a file is never run; {cure}") from error
     except NotImplementedError as error:  # SciPy raises it for MATLAB 7.3, which is HDF5
@@ -144,42 +146,81 @@ def _choose(path: Path, contents: _Contents, key: str | None) -> str | None:
 
 def _numpy(path: Path) -> _Contents:
     """An .npy file is memory-mapped, so that converting it to float64 needs no second copy in memory."""
-    loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return _Contents((), None, lambda _: (loaded, None, None))
-    with loaded:
-        names = list(loaded.files)
-        ids = loaded[ID].astype(str).tolist() if ID in names else None
+    found = members(path)
+    if found is None:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        return _Contents((), None, lambda _: (np.asanyarray(loaded), None, None))
+
+    names = [member.filename.removesuffix(".npy") for member in found]
 
     def load(name: str | None) -> Loaded:
-        with np.load(path, allow_pickle=False) as file:
-            return file[name], ids, None
+        ids = _names(path, _member(path, ID)) if ID in names else None
+        return _member(path, str(name)), ids, None
 
     return _Contents(names, [name for name in names if name != ID], load)
+
+
+def _member(path: Path, name: str) -> Values:
+    """One array of an archive. Its header says how much memory it needs before it is unpacked."""
+    from numpy.lib import format
+
+    with np.load(path, allow_pickle=False) as file:
+        inner = f"{name}.npy" if f"{name}.npy" in file.zip.namelist() else name
+        with file.zip.open(inner) as stream:
+            try:
+                version = format.read_magic(stream)
+                read = format.read_array_header_1_0 if version == (1, 0) else format.read_array_header_2_0
+                shape, _, dtype = read(stream)
+            except ValueError as error:
+                raise OutputError(f"{path}: member '{name}' is no array; {_SAVE_NUMPY}") from error
+        count = math.prod(shape)
+        size = _text_bytes(dtype, count) if dtype.kind in "SU" else count * max(8, dtype.itemsize)
+        limits.check(size, limits.BYTES, f"bytes in '{name}'")
+        return np.asarray(file[name])
+
+
+def _names(source: str | Path, values: Values) -> list[str]:
+    """An array (N,) of names or numbers as text."""
+    if values.ndim != 1:
+        raise OutputError(f"{source}: got an array of shape {values.shape}, expected one name or number per row")
+    limits.check(_text_bytes(values.dtype, values.size), limits.BYTES, "bytes in memory")
+    text = np.ascontiguousarray(values.astype(str))
+    if text.dtype.itemsize and text.size and int(text.view(np.uint32).max()) > sys.maxunicode:
+        raise OutputError(f"{source}: has names with characters that do not exist; {_SAVE_NUMPY}")  # numpy reads them
+    return [str(value) for value in text.tolist()]
+
+
+def _text_bytes(dtype: np.dtype[Any], count: int) -> int:
+    """The memory of an array of names as a list of text."""
+    return count * (64 + 8 * dtype.itemsize)
 
 
 def _matlab(path: Path) -> _Contents:
     from scipy.io import loadmat, whosmat
 
+    check_matlab(path)
     names = [name for name, _, _ in whosmat(path)]
-    return _Contents(
-        names, names, lambda name: (np.asarray(loadmat(path, variable_names=[str(name)])[str(name)]), None, None)
-    )
+
+    def load(name: str | None) -> Loaded:
+        check_matlab(path, str(name))
+        return np.asarray(loadmat(path, variable_names=[str(name)])[str(name)]), None, None
+
+    return _Contents(names, names, load)
 
 
 def _torch(path: Path) -> _Contents:
     import torch
 
-    with warnings.catch_warnings(action="ignore"):
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    loaded = load_torch(path)
     found = loaded if isinstance(loaded, dict) else {"": loaded}
     tensors = {str(name): value.detach() for name, value in found.items() if isinstance(value, torch.Tensor)}
     if not tensors:
-        raise OutputError(f"{path}: holds a {type(loaded).__name__}, expected a tensor; {_FORMATS['.pt'][2]}")
+        raise OutputError(f"{path}: holds a {type(loaded).__name__}, expected a tensor; {_SAVE_TORCH}")
 
     def load(name: str | None) -> Loaded:
         tensor = tensors[name or ""]
-        tensor = tensor.to_dense() if tensor.is_sparse else tensor
+        if reason := unusual(tensor):
+            raise OutputError(f"{path}:{name} {reason}" if name else f"{path} {reason}")
         return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(), None, None
 
     return _Contents(list(tensors), list(tensors), load) if isinstance(loaded, dict) else _Contents((), None, load)

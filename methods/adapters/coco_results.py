@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from methods import limits
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, first_line
 from methods.adapters.checks import check_points, stand_in_notes
 from methods.adapters.placing import SIZE, Labels, frames_of, match, place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+LARGEST = 1e300  # of a number: larger whole numbers have no float
 
 
 class Annotations(NamedTuple):
@@ -93,7 +96,7 @@ def _best(
                 raise OutputError(f"{where}: got {entry!a:.60}, expected an object with image_id, keypoints and score")
             name = _name(where, entry["image_id"], names)
             score = entry.get("score", 0.0)
-            if type(score) not in (int, float) or not np.isfinite(score):
+            if type(score) not in (int, float) or not -LARGEST < score < LARGEST:
                 raise OutputError(f"{where}: got the score {score!a:.60}, expected a number")
             points = _points(where, entry["keypoints"], num_keypoints)
             if name not in best or score > scores[name]:
@@ -122,7 +125,7 @@ def _points(where: str, values: Any, num_keypoints: int) -> NDArray[np.float64]:
     if not isinstance(values, list) or len(values) != 3 * num_keypoints:
         got = f"{len(values)} numbers" if isinstance(values, list) else f"{values!a:.60}"
         raise OutputError(f"{where}: got {got} for keypoints, expected x, y, score of each of K={num_keypoints}")
-    if any(type(value) not in (int, float) for value in values):
+    if any(type(value) not in (int, float) or abs(value) > LARGEST for value in values):
         raise OutputError(f"{where}: has keypoints that are not all numbers")
     points = np.array(values, dtype=np.float64).reshape(1, -1, 3)
     absent = (points == 0).all(axis=2)[0]
@@ -145,8 +148,10 @@ def _annotations(path: Path, document: dict[str, Any]) -> Annotations:
         for name, (numbers, *others) in objects.items():
             if not others:
                 values = np.array(numbers, dtype=np.float64).reshape(-1, 3)
+                if not np.isfinite(values).all():
+                    raise ValueError(f"image '{name:.200}' has keypoints that are not finite")
                 points[name] = values[:, :2], values[:, 2] > 0
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise OutputError(f"{path}: COCO annotations could not be read ({type(error).__name__}: {error})") from error
     return Annotations(path, names, Labels(str(path), points))
 
@@ -154,7 +159,11 @@ def _annotations(path: Path, document: dict[str, Any]) -> Annotations:
 def _load(path: Path) -> Any:
     """Read a list of detections, or an object with images."""
     try:
-        document = json.loads(path.read_bytes())
+        data = path.read_bytes()
+        limits.check(limits.json_bytes(data), limits.JSON_BYTES, "bytes in memory, as estimated")
+        document = json.loads(data)
+    except limits.LimitError as error:
+        raise OutputError(f"{path}: {error}") from error
     except (OSError, ValueError, RecursionError) as error:
         raise OutputError(
             f"cannot read {path}: {first_line(error)}; expected a json of COCO's results or annotations"

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LABELS = "CollectedData"
-_EXTRACTED = re.compile(r"img(\d+)\.\w+")
+_EXTRACTED = re.compile(r"img(\d{1,18})\.\w+")
 
 
 class Dlc(OutputFormat):

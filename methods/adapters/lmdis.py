@@ -22,6 +22,7 @@ from methods.adapters.arrays import reading
 from methods.adapters.base import MOVED, FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, Split
 from methods.adapters.checks import check_count, check_points
 from methods.adapters.conventions import check_range, from_middle, to_unit
+from methods.adapters.matlab import check_matlab
 from methods.adapters.requests import CENTRAL, number, split_of
 
 if TYPE_CHECKING:
@@ -135,8 +136,8 @@ def _landmarks(path: Path) -> NDArray[np.float64] | None:
     pixels, sizes = _load(path, "gt"), _load(path, "hw")
     if pixels is None or sizes is None:
         return None
-    landmarks, sizes = check_points(f"{path}:gt", np.asarray(pixels)), np.asarray(sizes, dtype=np.float64)
-    if sizes.shape != (len(landmarks), 2) or not (sizes > 0).all():
+    landmarks, sizes = check_points(f"{path}:gt", np.asarray(pixels)), np.asarray(sizes)
+    if sizes.dtype.kind not in "iuf" or sizes.shape != (len(landmarks), 2) or not (sizes > 0).all():
         raise OutputError(f"{path}: got hw of shape {sizes.shape}, expected heights and widths ({len(landmarks)}, 2)")
     return np.ascontiguousarray((landmarks / sizes[:, None])[..., ::-1])
 
@@ -146,4 +147,5 @@ def _load(path: Path, name: str) -> Any:
     from scipy.io import loadmat
 
     with reading(path, "a MATLAB file", "save it again"):
+        check_matlab(path, name)
         return loadmat(path, variable_names=[name]).get(name)

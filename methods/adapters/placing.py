@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 SIZE = "WIDTH,HEIGHT of the original images in pixels, if the task shows them whole, squashed to a square"
+DEEPEST = 64  # folders of a name that are compared
 _SPREAD = 4.0  # pixels: smallest extent of landmarks that determines a frame
 _MISFIT = 0.01  # of the image's side: largest distance between landmarks and converted annotations
 
@@ -103,10 +104,10 @@ def _best(found: Sequence[tuple[_Agreement, str]]) -> tuple[_Agreement, str] | N
 
 
 def _tails(name: str) -> list[str]:
-    """The last parts of a path without its suffix, the longest first."""
+    """The last parts of a path without its suffix, at most DEEPEST of them, the longest first."""
     path = PurePosixPath(name.replace("\\", "/"))
     parts = (*path.parts[:-1], path.stem)
-    return ["/".join(parts[-depth:]) for depth in range(len(parts), 0, -1)]
+    return ["/".join(parts[-depth:]) for depth in range(min(len(parts), DEEPEST), 0, -1)]
 
 
 def frames(stated: Iterable[Labels], splits: Mapping[Split, SplitTruth]) -> dict[str, Frame]:

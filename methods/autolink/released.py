@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import pickle
 import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from methods.archives import load_torch, unusual
 from methods.autolink.edges import pixel_grid
 from methods.autolink.network import Detector
 from methods.base import MethodError
+from methods.limits import LimitError
 
 CELLS = 32
 GRID = "coord"
@@ -57,13 +58,17 @@ def _detector_state(path: Path, state: Mapping[str, Any]) -> dict[str, Tensor]:
     """The detector's tensors under the names of ``methods.autolink.network``, without its grid of coordinates."""
     found = {match[1]: tensor for name, tensor in state.items() if (match := _DETECTOR.fullmatch(str(name)))}
     found = {name: tensor for name, tensor in found.items() if isinstance(tensor, Tensor)}
+    odd = next((f"{name} {reason}" for name, tensor in found.items() if (reason := _unusual(tensor))), None)
+    if odd is not None:
+        raise MethodError(f"{path}: {odd}")
     if not found:
         raise MethodError(
             f"{path}: holds {', '.join(map(str, list(state)[:3]))}, expected encoder.detector.* of AutoLink"
         )
     grid = found.pop(GRID, None)
     expected = pixel_grid(CELLS)
-    if grid is None or grid.numel() != expected.numel() or not torch.allclose(grid.reshape(-1, 2), expected, atol=1e-6):
+    fits = grid is not None and grid.numel() == expected.numel()
+    if grid is None or not fits or not torch.allclose(grid.float().reshape(-1, 2), expected, atol=1e-6):
         got = "none"
         if grid is not None:
             got = f"one of shape {tuple(grid.shape)}, its second row {grid.reshape(-1)[2:4].tolist()}"
@@ -75,11 +80,14 @@ def _detector_state(path: Path, state: Mapping[str, Any]) -> dict[str, Tensor]:
     return found
 
 
+def _unusual(tensor: Tensor) -> str:
+    return unusual(tensor) or (f"holds {tensor.dtype}, expected real numbers" if tensor.is_complex() else "")
+
+
 def _state_dict(path: Path) -> Mapping[str, Any]:
     """The state dict of a checkpoint. Raises MethodError for another file."""
     try:
-        with warnings.catch_warnings(action="ignore"):
-            loaded = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = load_torch(path)
     except pickle.UnpicklingError as error:
         name = re.search(r"GLOBAL ([\w.]+)", str(error))
         what = f"an object of {name[1]}" if name else "more than tensors"
@@ -87,6 +95,8 @@ def _state_dict(path: Path) -> Mapping[str, Any]:
             f"{path}: holds {what}, and code in a file is never run; where AutoLink's own code loads it as model, "
             "keep its weights alone: torch.save({'state_dict': model.state_dict()}, 'weights.ckpt')"
         ) from error
+    except LimitError as error:
+        raise MethodError(f"{path}: {error}") from error
     except Exception as error:  # torch raises half a dozen kinds for a broken file
         raise MethodError(f"{path}: a checkpoint could not be read ({type(error).__name__})") from error
     state = loaded.get("state_dict") if isinstance(loaded, dict) else None

@@ -10,8 +10,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from methods.archives import load_torch, unusual
 from methods.base import MethodError
 from methods.files import weights_sha256
+from methods.limits import LimitError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -100,11 +102,15 @@ def _tensor(path: Path) -> Tensor:
     import torch
 
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        found = load_torch(path)
+    except LimitError as error:
+        raise MethodError(f"stable_keypoints: {path} {error}") from error
     except Exception as error:  # torch raises half a dozen kinds for a broken or foreign file
         raise _bad(path, "a file that is broken or holds more than a tensor (it was not executed)", "") from error
     if not isinstance(found, torch.Tensor):
         raise _bad(path, f"a {type(found).__name__}", "")
+    if reason := unusual(found):
+        raise MethodError(f"stable_keypoints: {path} {reason}")
     return found.detach()
 
 

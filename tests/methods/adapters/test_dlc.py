@@ -242,7 +242,7 @@ def test_a_trap_among_the_names_of_columns_is_not_sprung(tmp_path: Path) -> None
     kind = pickle.dumps([Trap(sprung)], 0)
     path = write_h5_table(tmp_path / "trap.h5", list(range(80)), rows(np.ones((80, K, 2))), kind)
     message = refusal(Dlc(), request(path))
-    assert "which is never imported" in message
+    assert "which is never run" in message
     assert not sprung.exists()
 
 
@@ -273,7 +273,7 @@ def test_a_pickle_that_names_anything_is_refused_and_calls_nothing(
     hostile: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"names of columns|extension"):
+    with pytest.raises(ValueError, match="names of columns"):
         texts(hostile)
     assert not list(tmp_path.iterdir())
 

@@ -25,13 +25,16 @@ def repository() -> Path:
 
 @pytest.fixture
 def interruptible() -> Iterator[None]:
-    """Take Ctrl-C as in a terminal, in this process and its children, even where the shell has tests ignore it.
+    """Take Ctrl-C and a hangup as in a terminal, in this process and its children, even where these are ignored.
 
-    A shell without job control starts ``pytest &`` with SIGINT ignored, and every child inherits that.
+    A shell without job control starts ``pytest &`` with SIGINT ignored, nohup a program with SIGHUP ignored, and every
+    child inherits that.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

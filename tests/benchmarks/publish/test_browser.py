@@ -82,7 +82,7 @@ def test_the_switch_shows_one_protocol_at_a_time(page, site):
     switch = page.locator("[data-switch=wild-mini]")
     page.locator("#wild-mini-0").wait_for(state="visible")
     switch.get_by_label("siarohin", exact=True).check()
-    captions = [each.inner_text() for each in page.locator("section:first-of-type caption:visible").all()]
+    captions = [each.inner_text() for each in page.locator("[data-view=wild-mini] caption:visible").all()]
     assert len(captions) == 1 and "siarohin" in captions[0]
 
 

@@ -20,6 +20,7 @@ from benchmarks.submit.problems import SHOWN, Problem, short
 from benchmarks.submit.report import Scored, failed, scored
 from benchmarks.tasks import TASKS
 from leaderboard.load import load_results
+from leaderboard.origins import is_submitted
 from methods.adapters.neutral import Neutral, SourceFile
 from methods.files import file_sha256
 
@@ -49,7 +50,7 @@ def submit_command(
     folder = Path(folder.absolute())
     text = read_card(folder)
     committed = load_results()
-    others = [each.method_label for each in committed if "submission" not in each.provenance]
+    others = [each.method_label for each in committed if not is_submitted(each)]
     card, problems = parse_card(text, folder.name, [*METHODS.entries, *others])
     problems += check_folder(folder, card.sources() if card else None)
     if card is None:

@@ -11,7 +11,7 @@ from benchmarks.submit.card import Card
 from benchmarks.submit.problems import Problem, listed
 from leaderboard.plain import to_json
 from leaderboard.records import ResultRecord
-from leaderboard.rows import Row, plain
+from leaderboard.rows import plain
 from leaderboard.tables import render, rows
 
 FENCE = "````"  # nothing between two of these is a link, a mention or HTML
@@ -29,11 +29,11 @@ class Scored:
 
 
 def scored(result: Scored, format: str) -> str:
-    """The rows as markdown, or as JSON with the facts of the card."""
+    """The rows under the headline protocols as markdown, or under all protocols as JSON, with the facts of the card."""
     card = result.card
     tasks = [record.task for record in result.records]
     others = [record for record in result.committed if record.profile == card.profile]
-    found = rows([*others, *result.records], tasks, card.profile)
+    found = rows([*others, *result.records], tasks, card.profile, "all" if format == "json" else None)
     if format == "json":
         return _json(card.name, card, [plain(row) for row in found], list(result.notes), [])
     facts = [
@@ -44,11 +44,8 @@ def scored(result: Scored, format: str) -> str:
         *(f"note: {note}" for note in result.notes),
         *([f"kept in {result.output}"] if result.output else []),
     ]
-    return f"{_table(found, card.profile)}\n{_fenced(facts)}"
-
-
-def _table(found: list[Row], profile: str) -> str:
-    return render(found, "md", f"rows of this submission beside the others ({profile} profile)")
+    title = f"Rows of this submission beside the others ({card.profile} profile)"
+    return f"{render(found, 'md', title)}\n{_fenced(facts)}"
 
 
 def failed(name: str, problems: list[Problem], format: str) -> str:

@@ -12,7 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.submit.card import Card
+from benchmarks.tasks import SUITES, TASKS
 from leaderboard.load import load_records, load_results
+from metrics.protocols import PROTOCOLS
 from tests.benchmarks.importing.toys import run
 from tests.benchmarks.submit.folders import rows_of, submission, write_card, write_csv
 
@@ -146,9 +148,16 @@ def test_every_submission_of_the_repository_is_right(command, folder):
     card = Card.model_validate(tomllib.loads((folder / "card.toml").read_text()))
     if card.profile == "paper":
         pytest.skip("its datasets may not be here")
-    status, out, err = command("submit", folder)
+    status, out, err = command("submit", folder, "--format", "json")
     assert (status, err) == (0, "")
-    assert f"| {card.name} ◊" in out
+    found = {
+        (row["task"], row["protocol"]): row["value"] for row in json.loads(out)["rows"] if row["label"] == card.name
+    }
+    assert {task for task, _ in found} == set(card.predictions)
+    for record in load_results():  # a committed row is what its predictions give
+        for score in record.scores if record.method_label == card.name else ():
+            rounding = 10.0 ** -(PROTOCOLS[score.protocol].digits or 6)
+            assert score.value == pytest.approx(found[record.task, score.protocol], rel=rounding)
 
 
 def test_the_example_stands_beside_the_committed_rows(command):
@@ -156,6 +165,8 @@ def test_the_example_stands_beside_the_committed_rows(command):
     rows = json.loads(out)["rows"]
     by_label = {row["label"]: row for row in rows}
     assert status == 0
+    mine = [row for row in rows if row["label"] == "Example: colour centres"]
+    assert {row["protocol"] for row in mine} == set(TASKS["cub_001"].protocols)
     committed = {record.method_label for record in load_results() if record.task == "cub_001"}
     assert committed <= {re.sub(r" \(\w+ by dataset\)", "", label) for label in by_label}
     assert by_label["Example: colour centres"]["kind"] == "scored"
@@ -166,7 +177,6 @@ def test_the_example_stands_beside_the_committed_rows(command):
 @pytest.mark.slow
 def test_a_kept_row_is_taken_into_a_document(command, tmp_path, monkeypatch):
     """``leaderboard --update --runs`` merges it into copies of the committed results and of a page."""
-    from benchmarks.tasks import SUITES
     from leaderboard import readme
 
     results = tmp_path / "results"

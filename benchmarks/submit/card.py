@@ -105,7 +105,7 @@ class Card(BaseModel):
     model_config = _STRICT
 
     name: Annotated[str, AfterValidator(_name), Field(description="the name of the row, one line of text")]
-    authors: list[Line] = Field(min_length=1, description='a list of names, such as ["Ada Lovelace"]')
+    authors: list[Line] = Field(min_length=1, max_length=100, description='a list of names, such as ["Ada Lovelace"]')
     licence: Line = Field(description='the licence of the predictions, such as "CC-BY-4.0"')
     supervision: Line = Field(description='what the method learned from, such as "unsupervised"')
     saw_landmarks: bool = Field(description="true if the method saw landmarks in training, else false")

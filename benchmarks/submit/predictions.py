@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from benchmarks.importing.order import check_placement
 from benchmarks.submit.problems import Problem, short
 from benchmarks.submit.rows import misplaced
 from datasets.reading.frames import read_frame
-from methods.adapters.arrays import read_array, reading
+from methods.adapters.arrays import read_array
 from methods.adapters.base import ImportRequest, OutputError, Outputs
 from methods.adapters.checks import as_points
 from methods.adapters.neutral import Neutral
@@ -27,8 +26,6 @@ if TYPE_CHECKING:
 
     from methods.adapters.base import Split, SplitTruth
     from methods.base import ImageStream
-
-UNPACKED_BYTES = 500_000_000  # of the arrays in a file
 
 
 @dataclass(frozen=True)
@@ -69,12 +66,6 @@ def _read(name: str, path: Path, num_keypoints: int, problems: list[Problem]) ->
     """The keypoints of a file; None, with what is wrong added to ``problems``, if there is a mistake in it."""
     found = len(problems)
     try:
-        with reading(path, "keypoints", "save it again"):
-            size = _unpacked(path)
-        if size > UNPACKED_BYTES:
-            expected = f"at most {UNPACKED_BYTES:,}"
-            problems.append(Problem(name, f"unpacks to {size:,} bytes", expected, "leave out other arrays"))
-            return None
         array = read_array(str(path) if path.suffix == ".csv" else f"{path}:keypoints")
         points = as_points(name, array.values, array.headings)
         problems += _about_points(name, points, array.ids, num_keypoints)
@@ -84,20 +75,6 @@ def _read(name: str, path: Path, num_keypoints: int, problems: list[Problem]) ->
     except OutputError as error:
         problems.append(Problem(name, _without(path, name, str(error))))
     return None
-
-
-def _unpacked(path: Path) -> int:
-    """The bytes of the arrays in a file, with 8 bytes a value, as the file states them."""
-    if path.suffix == ".npz":
-        with zipfile.ZipFile(path) as archive:
-            return sum(member.file_size for member in archive.infolist())
-    if path.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        found = pq.read_metadata(path)
-        groups = (found.row_group(number) for number in range(found.num_row_groups))
-        return sum(8 * group.column(place).num_values for group in groups for place in range(group.num_columns))
-    return path.stat().st_size
 
 
 def _without(path: Path, name: str, text: str) -> str:

@@ -21,6 +21,7 @@ from benchmarks.run.cli import run
 from benchmarks.scaffold.cli import new_dataset, new_method
 from benchmarks.score.cli import score
 from benchmarks.show.cli import show
+from benchmarks.submit.cli import submit
 from benchmarks.tables.cli import leaderboard
 
 RESULTS, ELSEWHERE = "Make and show results", "Keypoints from and for other programs"
@@ -105,6 +106,13 @@ _add(
     import_outputs,
     "import",
     "import neutral mine.csv --method mine --task cub_001",
+)
+_add(
+    ELSEWHERE,
+    submit,
+    "submit",
+    "submit submissions/example_colour_centres",
+    "submit submissions/example_colour_centres --output runs",
 )
 _add(ELSEWHERE, export, "export", "export runs exported")
 _add(LOOK_UP, list_command, "list", "list methods", "list")

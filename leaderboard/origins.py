@@ -25,6 +25,17 @@ def origin_of(record: ResultRecord) -> str:
     return commit[:_SHORT] + DIRTY * dirty
 
 
+def is_clean(record: ResultRecord) -> bool:
+    """Whether the commit of a record is known and the code had no other changes."""
+    origin = origin_of(record)
+    return origin != UNKNOWN and not origin.endswith(DIRTY)
+
+
+def is_submitted(record: ResultRecord) -> bool:
+    """Whether a record is of a folder of ``submissions/``."""
+    return "submission" in record.provenance
+
+
 def origins_line(origins: Iterable[str]) -> str:
     """A line that says why results are not of one clean commit; '' if they are, or if there are none.
 

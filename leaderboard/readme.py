@@ -23,7 +23,7 @@ from leaderboard.files import write_together
 from leaderboard.image_errors import ErrorsOf
 from leaderboard.load import RESULTS, list_text, load_results
 from leaderboard.merge import Merged, merge
-from leaderboard.origins import origin_of, origins_line
+from leaderboard.origins import is_clean, is_submitted, origin_of, origins_line
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
 from leaderboard.suites import Suite
@@ -79,17 +79,22 @@ def merged_lists(
 def unclean(results: Path = RESULTS, instead: Mapping[Path, Merged] | None = None) -> str:
     """A line that says why the committed results are not all of one clean commit, '' if they are.
 
-    A result counts once per file that holds it. ``instead`` maps files to the lists that will replace theirs.
+    A result counts once per file that holds it. ``instead`` maps files to the lists that will replace theirs. A
+    submitted row may be of any clean commit, because its predictions are kept and ``submit`` computes it again.
     """
     lists: dict[Path, Iterable[ResultRecord]] = {file: merged.records for file, merged in (instead or {}).items()}
     others = [file for file in sorted(results.glob("*.json")) if file not in lists]
     lists |= {file: load_results(results, file.stem) for file in others}
-    return origins_line(origin_of(record) for records in lists.values() for record in records)
+    found = [record for records in lists.values() for record in records]
+    return origins_line(origin_of(record) for record in found if not (is_submitted(record) and is_clean(record)))
 
 
 def gaps(records: Iterable[ResultRecord]) -> list[str]:
-    """The cells that are missing if every method of the records should have every task with every seed."""
-    there = {(record.method_label, record.task, record.seed) for record in records}
+    """The cells that are missing if every method of the records should have every task with every seed.
+
+    A submitted row has the tasks that its contributor chose.
+    """
+    there = {(record.method_label, record.task, record.seed) for record in records if not is_submitted(record)}
     labels, tasks, seeds = (sorted({cell[place] for cell in there}) for place in range(3))
     whole = product(labels, tasks, seeds)
     return [f"{label} on {task} with seed {seed}" for label, task, seed in whole if (label, task, seed) not in there]

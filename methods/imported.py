@@ -115,13 +115,16 @@ def imported_method(folder: Path) -> type[Method]:
                 f"{folder}: its imports state the {field} {' and '.join(values)}, expected one; import again"
             )
     formats = ", ".join(sorted({record.format for record in found}))
+    stated = found[0].submission
     card = MethodCard(
         id=f"imported_{slug(found[0].method)}",
         name=found[0].method,
         summary=f"keypoints of {', '.join(record.task for record in found)}, imported from the format {formats}",
         supervision=found[0].supervision,
         saw_landmarks=found[0].saw_landmarks,
-        trained_on="unknown: the keypoints were made elsewhere",
+        paper=stated.paper if stated else None,
+        licence=stated.licence if stated else None,
+        trained_on=stated.trained_on if stated else "unknown: the keypoints were made elsewhere",
     )
     return type("Imported", (Imported,), {"folder": folder, "card": card})
 

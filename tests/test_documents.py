@@ -116,7 +116,7 @@ def test_a_mistyped_command_is_noticed(command: str) -> None:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what the pages tell of: the documents, the committed results, arrays and annotated images."""
-    for name in ("README.md", "docs", "leaderboard"):
+    for name in ("README.md", "docs", "leaderboard", "submissions"):
         (tmp_path / name).symlink_to(ROOT / name)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KEYPOINTS_DATA_ROOT", raising=False)

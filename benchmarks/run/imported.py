@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.errors import UserError
 from benchmarks.records.digests import IMPORTS, import_digests
@@ -95,11 +95,7 @@ class ImportedMethod:
             is_floor=False,
             supervision=record.supervision,
             saw_landmarks=record.saw_landmarks,
-            made_by={
-                "format": record.format,
-                "files": [file.model_dump() for file in record.files],
-                NOTES: [note for note in record.notes if note not in dataset.card.remarks],
-            },
+            made_by=_made_by(record, dataset),
             task=task,
             profile=profile,
             seed=0,
@@ -118,6 +114,16 @@ def kept_import(cell: Cell, output: Path) -> dict[str, str]:
     ):
         return {}
     return import_digests(folder, cell.task.id, cell.profile)
+
+
+def _made_by(record: ImportRecord, dataset: KeypointDataset) -> dict[str, Any]:
+    """The source of imported keypoints and the notes on it, for the provenance of a record."""
+    found: dict[str, Any] = {
+        "format": record.format,
+        "files": [file.model_dump() for file in record.files],
+        NOTES: [note for note in record.notes if note not in dataset.card.remarks],
+    }
+    return found | ({"submission": record.submission.model_dump(mode="json")} if record.submission else {})
 
 
 def imports(names: Iterable[str]) -> list[ImportedMethod]:

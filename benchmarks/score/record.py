@@ -21,9 +21,11 @@ from methods.adapters.arrays import parse_source
 from methods.adapters.base import Outputs
 
 if TYPE_CHECKING:
+    from benchmarks.importing.joining import Joined
     from benchmarks.importing.tasks import TaskData
     from benchmarks.score.inputs import Inputs
     from benchmarks.score.options import ScoreOptions
+    from methods.adapters.neutral import ImportRecord
 
 
 def check_recordable(options: ScoreOptions) -> None:
@@ -65,6 +67,14 @@ def record_scored(output: Path, options: ScoreOptions, inputs: Inputs, data: Tas
     files = source_files({path: path.name for path in (parse_source(name)[0] for name in inputs.files)})
     format = f"arrays ({options.range}, {options.order})"
     record = make_record(data, options, format, files, inputs.notes)
+    return score_import(output, joined, record, data)
+
+
+def score_import(output: Path, joined: Joined, record: ImportRecord, data: TaskData) -> Path:
+    """Keep keypoints as an import in a run directory and run them as ``run`` does; returns the folder of the cell.
+
+    Raises UserError for a folder that cannot be written, and if the keypoints cannot be scored.
+    """
     store = Store(output)
     store.prepare()
     _, folder = write_import(output, joined, record)

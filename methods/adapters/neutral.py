@@ -52,13 +52,28 @@ class SourceFile(BaseModel):
     sha256: str
 
 
+class Submission(BaseModel):
+    """What a contributor states about predictions: who submits them and when, their licence, and how they were made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: str
+    date: str
+    authors: tuple[str, ...]
+    licence: str
+    trained_on: str
+    paper: str | None = None
+    code: str | None = None
+
+
 class ImportRecord(BaseModel):
     """The record of imported keypoints, in ``<task>.<profile>.json``.
 
     ``saw_landmarks`` says whether the system saw landmarks in training. ``digests`` are those of the dataset's splits
     regress and test, so that keypoints of other images or crops are refused later; ``predictions_sha256`` is that of
     the parquet file; ``counts`` holds the number of images per split. ``digest`` is that of the record itself, so that
-    a value changed by hand is noticed; older records lack it.
+    a value changed by hand is noticed; older records lack it. ``submission`` is what the contributor of a submission
+    states.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -77,6 +92,7 @@ class ImportRecord(BaseModel):
     digests: dict[str, str]
     predictions_sha256: str
     notes: tuple[str, ...] = ()
+    submission: Submission | None = None
     digest: str | None = None
 
     @model_validator(mode="before")

@@ -117,6 +117,26 @@ def test_committed_results_are_clean_only_where_all_files_are_of_one_commit(tmp_
     assert readme.unclean(tmp_path).startswith("2 of 5 results were measured with uncommitted changes; ")
 
 
+def test_a_submitted_row_may_be_of_another_clean_commit(tmp_path):
+    """Its predictions are kept, so that anybody can compute it again."""
+    save_results(measured([git()] * 2), tmp_path / "wild.mini.json")
+    by = {"submission": {"by": "ada"}}
+    path = tmp_path / "aligned.mini.json"
+    save_results(measured([git(SECOND) | by], task="cub_aligned"), path)
+    assert readme.unclean(tmp_path) == ""
+    save_results(measured([git(SECOND, dirty=True) | by], task="cub_aligned"), path)
+    assert readme.unclean(tmp_path).startswith("1 of 3 results was measured with uncommitted changes")
+    save_results(measured([by], task="cub_aligned"), path)
+    assert readme.unclean(tmp_path).startswith("1 of 3 results was measured with code of an unknown commit")
+
+
+def test_a_submitted_row_needs_no_other_tasks():
+    own = measured([git()] * 2) + measured([git()], task="cub_002")
+    (missing,) = readme.gaps(own)
+    assert missing.endswith(" on cub_002 with seed 1")
+    assert readme.gaps([*own, *measured([{"submission": {}}], "beta")]) == [missing]
+
+
 def test_the_line_is_known_before_the_lists_are_written(tmp_path):
     page, results = tmp_path / "README.md", tmp_path / "results"
     page.write_text(PAGE, encoding="utf-8")

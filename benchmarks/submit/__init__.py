@@ -1,0 +1,1 @@
+"""The ``submit`` command: checks a folder of ``submissions/`` and computes its rows from the predictions in it."""

@@ -11,7 +11,7 @@ from statistics import fmean
 from typing import Any
 
 from leaderboard.ablations import change, description, full_key, with_ablations, without_ablations
-from leaderboard.costs import costs, labels_of
+from leaderboard.costs import costs
 from leaderboard.flags import flags_of
 from leaderboard.image_errors import ErrorsOf, image_errors
 from leaderboard.intervals import half_width, range_of_two
@@ -141,10 +141,8 @@ def _cell_rows(
         seeds=len(done),
         failed_seeds=len(group) - len(done),
         failure=next((record.failure.message for record in group if record.failure is not None), None),
-        seconds=fmean(sum(record.seconds.values()) for record in done) if done and first.seconds else None,
-        labels=labels_of(first),
         flags=flags_of(group),
-        **costs(done),
+        **costs(group),
         **description(first),
     )
     if not done:
@@ -155,13 +153,17 @@ def _cell_rows(
             common,
             **_over_seeds(scores),
             **change(name, done, full),
-            commits=[origin_of(own[seed]) for seed in scores],
-            flags=flags_of((own[seed] for seed in scores), any(map(is_outdated, scores.values()))),
-            cells=tuple(own[seed] for seed in scores),
+            **_origins([own[seed] for seed in scores], scores.values()),
             images=errors and partial(image_errors, {seed: own[seed] for seed in scores}, name, errors),
         )
         for name, scores in _by_protocol(done, protocol).items()
     ]
+
+
+def _origins(records: Sequence[ResultRecord], scores: Iterable[ScoreRecord]) -> dict[str, Any]:
+    """The records of a row's seeds, with their commits and flags, as fields of the row."""
+    flags = flags_of(records, any(map(is_outdated, scores)))
+    return {"cells": tuple(records), "commits": [origin_of(record) for record in records], "flags": flags}
 
 
 def _by_protocol(done: Sequence[ResultRecord], protocol: str | None) -> dict[str, dict[int, ScoreRecord]]:

@@ -12,16 +12,19 @@ from leaderboard.row_kinds import kind_of
 NO_LABELS = ("unsupervised", "none", "self-supervised")
 
 
-def costs(done: Sequence[ResultRecord]) -> dict[str, Any]:
-    """Fields of a row: means over the finished seeds; None for what is not known.
+def costs(group: Sequence[ResultRecord]) -> dict[str, Any]:
+    """Fields of a row: means over the finished seeds, and the labels used; None for what is not known.
 
     Fits that continued from a checkpoint do not count, because their seconds count from there. Keypoints that were made
     elsewhere have no costs here.
     """
+    done = [record for record in group if record.status == "done"]
     own = [record for record in done if kind_of(record) == "trained"]
     whole = [record for record in own if record.provenance.get("fit_resumed") is not True]
     numbers = next((found for record in reversed(own) if (found := _parameters(record))), {})
     return {
+        "labels": labels_of(group[0]),
+        "seconds": _mean(sum(record.seconds.values()) for record in done) if group[0].seconds else None,
         "fit_seconds": _mean(record.seconds.get("fit") for record in whole),
         "image_ms": _mean(_image_ms(record) for record in own),
         "hardware": " or ".join(dict.fromkeys(name for record in own if (name := _hardware(record)))) or None,

@@ -80,7 +80,7 @@ def measured_grid(rows: Sequence[Row], chosen: Sequence[str] = ()) -> Grid:
             lines.append([*line, *(extra.cell(own) or MISSING for extra in extras)])
     header, lines = named.chosen(header, lines, chosen, MISSING)
     notes = dict.fromkeys(row.note for row in rows if row.note)
-    origins = [line] if (line := table_line(rows)) else []
+    origins = [origin] if (origin := table_line(rows)) else []
     explained = [bold_line(best), *legend(as_text(lines, header)), *_compared(rows)]
     return header, lines, [*explained, *notes, *origins]
 

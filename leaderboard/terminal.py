@@ -23,7 +23,7 @@ from leaderboard.text import printable
 HEADING_WIDTH = 11
 TEXT_WIDTH = 24
 BEST, BASELINE, FAILED = "bold green", "bright_black", "red"
-_LIMIT = re.compile(r" \(limit \d+\)")  # in labels; the caption has it once
+_LIMIT = re.compile(r" \(limit \d+\)")  # in labels; if all rows have it, the caption has it once instead
 _BREAKS = re.compile(r" (?=[±(])")  # places in a cell and in the name of a line where a narrow table breaks them
 _SEEDS = re.compile(r" \(seeds (\S+) to (\S+)\)(\S*)")
 _TWO_SEEDS = "(a, b): the values of two seeds, too few for an interval; ± is over test images alone"
@@ -41,7 +41,7 @@ class Column:
     def heading(self) -> str:
         """The label, broken after spaces, = and _ into lines of at most HEADING_WIDTH characters where possible."""
         lines: list[str] = []
-        for word in re.findall(r"[^\s=_]+[\s=_]?", _LIMIT.sub("", printable(self.label))):
+        for word in re.findall(r"[^\s=_]+[\s=_]?", printable(self.label)):
             if lines and len(lines[-1] + word.rstrip()) <= HEADING_WIDTH:
                 lines[-1] += word
             else:
@@ -76,14 +76,14 @@ def print_measured(console: Console, rows: Sequence[Row], profile: str, chosen: 
         cells = [_shorter(markdown.measured_cell(markdown.cell_of(own, column), best[column])) for column in columns]
         cells += [markdown.seeds_text(own), markdown.seconds_text(own)]
         cells += [_folded(extra.cell(own) or markdown.MISSING) for extra in extras]
-        across.append(Column(markdown.flagged(own), cells, "" if is_method else BASELINE))
+        across.append(Column(_label(own, found), cells, "" if is_method else BASELINE))
     names = [*(markdown.heading(found, column) for column in columns), "seeds", "seconds a task"]
     names += [extra.heading for extra in extras]
     kept = named.places(names, chosen or [name for name in map(named.name_of, names) if name != "seconds"])
     across = [replace(column, cells=[column.cells[index] for index in kept]) for column in across]
     print_columns(console, "task", [names[index] for index in kept], across)
-    limits = {row.limit for row in found if row.limit is not None}
-    cut = f"; every split cut to {max(limits)} images by --limit: not comparable" if limits else ""
+    limit = _limit_of_all(found)
+    cut = "" if limit is None else f"; every split cut to {limit} images by --limit: not comparable"
     ties = [bold_line(best)] if any(any(labels.values()) for labels in best.values()) else []
     print_below(console, [f"{profile} profile, best in bold{cut}", *ties, *_legend(across)], found)
 
@@ -99,11 +99,21 @@ def print_ablations(console: Console, rows: Sequence[Row], profile: str) -> None
     tasks = Column("task", [markdown.heading(found, column) for _, column in lines])
     values = Column("value", [_shorter(markdown.measured_cell(row, best[column])) for row, column in lines])
     changes = Column("change", [markdown.change_text(row) for row, _ in lines])
-    print_columns(
-        console, "method", [_LIMIT.sub("", markdown.flagged([row])) for row, _ in lines], [tasks, values, changes]
-    )
+    print_columns(console, "method", [_label([row], found) for row, _ in lines], [tasks, values, changes])
     caption = f"ablations, {profile} profile, best in bold; change: difference from the full method"
     print_below(console, [caption, *_legend([values])], found)
+
+
+def _limit_of_all(rows: Sequence[Row]) -> int | None:
+    """The limit that all rows share, or None."""
+    limits = {row.limit for row in rows}
+    return limits.pop() if len(limits) == 1 else None
+
+
+def _label(own: Sequence[Row], rows: Sequence[Row]) -> str:
+    """The label of one method's rows with its marks, without a limit that all ``rows`` share."""
+    label = markdown.flagged(own)
+    return label if _limit_of_all(rows) is None else _LIMIT.sub("", label)
 
 
 def print_pairs(console: Console, rows: Sequence[PairRow]) -> None:
@@ -174,7 +184,7 @@ def _shorter(cell: str) -> str:
 
 def _legend(columns: Sequence[Column]) -> list[str]:
     """The explanations of the signs in these columns."""
-    text = " ".join(f"{_LIMIT.sub('', column.label)} | {' '.join(column.cells)}" for column in columns)
+    text = " ".join(f"{column.label} | {' '.join(column.cells)}" for column in columns)
     two_seeds = any(re.search(r"\(\S+, \S+\)", cell) for column in columns for cell in column.cells)
     return [*markdown.legend(text), *([_TWO_SEEDS] * two_seeds)]
 

@@ -122,9 +122,9 @@ def with_columns(sections: Sequence[Section], records: Sequence[ResultRecord], b
     """
     if not board.columns:
         return list(sections)
-    names = {section: available(section.rows(records, board.protocol), board.format) for section in sections}
-    check(board.columns, (name for own in names.values() for name in own))
-    return [section for section, own in names.items() if ALL in board.columns or set(own) & set(board.columns)]
+    names = [(section, available(section.rows(records, board.protocol), board.format)) for section in sections]
+    check(board.columns, (name for _, own in names for name in own))
+    return [section for section, own in names if ALL in board.columns or set(own) & set(board.columns)]
 
 
 def _there(columns: Sequence[str], rows: Sequence[Row | PairRow], format: Format) -> list[str]:

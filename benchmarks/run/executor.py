@@ -143,7 +143,9 @@ class InProcess:
         found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._coordinator.size}
         found |= {"images_predicted": images} | remarks(cell, dataset, scores)
         memory, parameters = peak_memory_mb(self._device), method.parameters()
-        found |= {"parameters": asdict(parameters)} if parameters else {}
+        found |= (
+            {"parameters": {name: int(number) for name, number in asdict(parameters).items()}} if parameters else {}
+        )
         record = cell.record(score_records(scores), seconds, memory, found)
         return record.model_copy(update={"num_keypoints": num_keypoints, "digests": self._digests(cell)})
 

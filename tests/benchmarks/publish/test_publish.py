@@ -92,6 +92,7 @@ def test_marks_of_flags_stand_behind_the_method_with_their_legend(tmp_path):
         record("beta", "cub_001", 8.0, provenance={"git_sha": "1a2b3c4", "git_dirty": False}),
     ]
     table = measured_table(rows(records, ["cub_001"], "mini"))
+    assert table is not None
     assert [(line.label, line.flags) for line in table.lines] == [("Alpha", "ᵘʳ"), ("Beta", "")]
     assert [note[0] for note in table.notes if note[0] in "ᵘʳ"] == ["ᵘ", "ʳ"]
 

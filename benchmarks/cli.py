@@ -22,7 +22,7 @@ from benchmarks.scaffold.cli import new_dataset, new_method
 from benchmarks.score.cli import score
 from benchmarks.show.cli import show
 from benchmarks.submit.cli import submit
-from benchmarks.tables.cli import leaderboard
+from benchmarks.tables.cli import leaderboard, verify_row
 
 RESULTS, ELSEWHERE = "Make and show results", "Keypoints from and for other programs"
 LOOK_UP, EXTEND = "Look up", "Extend and check"
@@ -87,11 +87,19 @@ _add(
     leaderboard,
     "leaderboard",
     "leaderboard --suite wild",
+    "leaderboard --suite wild --overall",
     "leaderboard --task cub_all --format csv --output rows.csv",
     "leaderboard --audit --task taichi",
 )
 _add(RESULTS, publish, "publish", "publish --output site", "publish --runs runs --output site")
 _add(RESULTS, show, "show", "show runs", "show runs 'stable_keypoints--cub_*' --images 3")
+_add(
+    RESULTS,
+    verify_row,
+    "verify-row",
+    "verify-row runs stable_keypoints--cub_001--mini--s0--0a1b2c3d",
+    "verify-row runs 'imm--cub_*'",
+)
 _add(RESULTS, mirror, "mirror", "mirror --output runs")
 _add(RESULTS, ui, "ui", "ui --output runs --port 5001")
 _add(

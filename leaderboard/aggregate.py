@@ -11,6 +11,8 @@ from statistics import fmean
 from typing import Any
 
 from leaderboard.ablations import change, description, full_key, with_ablations, without_ablations
+from leaderboard.costs import costs
+from leaderboard.flags import flags_of
 from leaderboard.image_errors import ErrorsOf, image_errors
 from leaderboard.intervals import half_width, range_of_two
 from leaderboard.origins import origin_of
@@ -139,7 +141,8 @@ def _cell_rows(
         seeds=len(done),
         failed_seeds=len(group) - len(done),
         failure=next((record.failure.message for record in group if record.failure is not None), None),
-        seconds=fmean(sum(record.seconds.values()) for record in done) if done and first.seconds else None,
+        flags=flags_of(group),
+        **costs(group),
         **description(first),
     )
     if not done:
@@ -150,11 +153,17 @@ def _cell_rows(
             common,
             **_over_seeds(scores),
             **change(name, done, full),
-            commits=[origin_of(own[seed]) for seed in scores],
+            **_origins([own[seed] for seed in scores], scores.values()),
             images=errors and partial(image_errors, {seed: own[seed] for seed in scores}, name, errors),
         )
         for name, scores in _by_protocol(done, protocol).items()
     ]
+
+
+def _origins(records: Sequence[ResultRecord], scores: Iterable[ScoreRecord]) -> dict[str, Any]:
+    """The records of a row's seeds, with their commits and flags, as fields of the row."""
+    flags = flags_of(records, any(map(is_outdated, scores)))
+    return {"cells": tuple(records), "commits": [origin_of(record) for record in records], "flags": flags}
 
 
 def _by_protocol(done: Sequence[ResultRecord], protocol: str | None) -> dict[str, dict[int, ScoreRecord]]:
@@ -173,9 +182,9 @@ def _chosen(scores: Sequence[ScoreRecord], protocol: str | None) -> Sequence[Sco
     return [score for score in scores if protocol == "all" or belongs(score.protocol, protocol)]
 
 
-def _version(protocol: str) -> int | None:
-    """The current version of a protocol, None for an unknown one."""
-    return PROTOCOLS[protocol].version if protocol in PROTOCOLS else None
+def is_outdated(score: ScoreRecord) -> bool:
+    """Whether a score is of another version of its protocol than the current one, or of an unknown protocol."""
+    return score.protocol not in PROTOCOLS or score.protocol_version != PROTOCOLS[score.protocol].version
 
 
 def _over_seeds(by_seed: Mapping[int, ScoreRecord]) -> dict[str, Any]:
@@ -210,5 +219,5 @@ def _over_seeds(by_seed: Mapping[int, ScoreRecord]) -> dict[str, Any]:
         "n_fit": first.n_fit,
         "n_test": first.n_test,
         "rank_deficient": any(score.rank_deficient for score in scores),
-        "outdated": any(score.protocol_version != _version(score.protocol) for score in scores),
+        "outdated": any(map(is_outdated, scores)),
     }

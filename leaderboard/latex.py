@@ -6,16 +6,18 @@ import re
 from collections.abc import Sequence
 
 from leaderboard import markdown, misalignment
-from leaderboard.errors import LeaderboardError
+from leaderboard.flags import FLAGS
 from leaderboard.row_kinds import MEASURED
 from leaderboard.rows import PairRow, Row
 from leaderboard.text import printable
 
+_FLAGS = [flag for flag in FLAGS.values() if flag.mark]
 _SIGNS = {
     **{sign: f"\\{sign}" for sign in "%&#_${}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{"<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$", "×": r"$\times$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"},
     **{"†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"$^\S$", "¶": r"$^\P$", "◊": r"$^\diamond$", "–": "--"},
+    **{flag.mark: rf"$^{{\mathrm{{{letter}}}}}$" for flag, letter in zip(_FLAGS, "ucrds", strict=True)},
 }
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 
@@ -23,17 +25,15 @@ _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 def to_latex(rows: Sequence[Row], title: str = "", columns: Sequence[str] = ()) -> str:
     """The measured rows as a LaTeX table, followed by one of the published rows; ``title`` is the caption.
 
-    ``columns`` are first words of headings, such as 'cub_001' and 'seeds': only these columns are kept, in this order.
-    Raises LeaderboardError for a column that the table of measured rows does not have.
+    ``columns`` names the columns, such as 'cub_001' and 'seeds' (see ``leaderboard.columns``). Raises LeaderboardError
+    for one that there is not.
     """
     measured = [row for row in rows if row.kind in MEASURED]
     reported = [row for row in rows if row.kind == "reported"]
-    parts = [_table(*markdown.measured_grid(measured), title, columns)] if measured else []
+    parts = [table(*markdown.measured_grid(measured, columns), title)] if measured else []
     if reported:
         caption = f"{title}: reported by the papers, as printed" if title else "Reported by the papers, as printed"
-        header, lines, notes = markdown.reported_grid(reported)
-        there = ["supervision", *(name for name in columns if name in _first_words(header))]
-        parts.append(_table(header, lines, notes, caption, there if columns else ()))
+        parts.append(table(*markdown.reported_grid(reported, columns), caption))
     return "\n".join(parts) if parts else f"% {printable(title)}: nothing measured yet\n"
 
 
@@ -41,7 +41,7 @@ def pairs_to_latex(rows: Sequence[PairRow], title: str = "", columns: Sequence[s
     """The same for pairs of tasks, aligned and wild."""
     if not rows:
         return f"% {printable(title)}: nothing measured yet\n"
-    return _table(*misalignment.grid_of(rows), title, columns)
+    return table(*misalignment.grid_of(rows, columns), title)
 
 
 def latex(text: str) -> str:
@@ -51,17 +51,15 @@ def latex(text: str) -> str:
     return "".join(rf"\textbf{{{part}}}" if index % 2 else part for index, part in enumerate(plain))
 
 
-def _table(
-    header: Sequence[str], lines: Sequence[Sequence[str]], notes: Sequence[str], title: str, columns: Sequence[str]
-) -> str:
-    kept = [0, *(index for name in columns for index in _places(header, name))] if columns else range(len(header))
-    alignment = "".join("l" if header[index] in markdown.TEXT_COLUMNS else "r" for index in kept)
+def table(header: Sequence[str], lines: Sequence[Sequence[str]], notes: Sequence[str], title: str) -> str:
+    """A LaTeX table of a grid as ``leaderboard.markdown`` makes it, with ``title`` as its caption."""
+    alignment = "".join("l" if name in markdown.TEXT_COLUMNS else "r" for name in header)
     body = []
     for line in lines:
         if len(line) > 1 and not any(line[1:]):  # the name of a group
-            body += [r"\midrule", rf"\multicolumn{{{len(kept)}}}{{l}}{{\emph{{{latex(line[0])}}}}} \\"]
+            body += [r"\midrule", rf"\multicolumn{{{len(header)}}}{{l}}{{\emph{{{latex(line[0])}}}}} \\"]
         else:
-            body.append(" & ".join(latex(line[index]) for index in kept) + r" \\")
+            body.append(" & ".join(map(latex, line)) + r" \\")
     below = [r"\par\smallskip\footnotesize\raggedright", " \\\\\n".join(map(latex, notes))] if notes else []
     return "\n".join(
         [
@@ -70,7 +68,7 @@ def _table(
             *([rf"\caption{{{latex(title)}}}"] if title else []),
             rf"\begin{{tabular}}{{{alignment}}}",
             r"\toprule",
-            " & ".join(latex(header[index]) for index in kept) + r" \\",
+            " & ".join(map(latex, header)) + r" \\",
             r"\midrule",
             *body,
             r"\bottomrule",
@@ -80,15 +78,3 @@ def _table(
             "",
         ]
     )
-
-
-def _places(header: Sequence[str], name: str) -> list[int]:
-    """The columns whose headings begin with this word. Raises LeaderboardError if there is none."""
-    first = _first_words(header)
-    if name not in first[1:]:
-        raise LeaderboardError(f"the table has no column '{name}'; it has {', '.join(dict.fromkeys(first[1:]))}")
-    return [index for index, word in enumerate(first) if word == name and index]
-
-
-def _first_words(header: Sequence[str]) -> list[str]:
-    return [heading.split()[0].rstrip(",") for heading in header]

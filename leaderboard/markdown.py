@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
+from leaderboard import columns as named
+from leaderboard.flags import LEGEND as FLAG_LEGEND
+from leaderboard.flags import marks as flag_marks
 from leaderboard.intervals import NOTHING_VARIES
 from leaderboard.origins import table_line
 from leaderboard.ranking import DECIMALS, Column, best_rows, bold_line, comparable, ranked_labels
@@ -18,7 +21,7 @@ Grid = tuple[list[str], list[list[str]], list[str]]  # headings, lines and notes
 
 MISSING = "–"
 NO_INTERVAL = f"±{MISSING}"
-TEXT_COLUMNS = ("method", "supervision", "protocol")  # headings of columns of text
+TEXT_COLUMNS = ("method", "supervision", "protocol", *named.TEXT_HEADINGS)  # headings of columns of text
 _LEGEND = {
     "±": "± is half the width of the 95 % interval, over test images and, where there are several, seeds",
     NO_INTERVAL: f"{NO_INTERVAL} {NOTHING_VARIES}",
@@ -30,42 +33,67 @@ _LEGEND = {
     "change |": "change: the value minus that of the same method as it is, seed by seed; its ± is over seeds alone",
     "(limit": "(limit N): run on the first N images only, not comparable and never best",
     **{f" {mark}": text for mark, text in LEGEND.items()},
+    **FLAG_LEGEND,
 }
 
 
-def to_markdown(rows: Sequence[Row], title: str = "") -> str:
-    """The measured rows as a GitHub markdown table, followed by a table of the published rows."""
+def to_markdown(rows: Sequence[Row], title: str = "", chosen: Sequence[str] = ()) -> str:
+    """The measured rows as a GitHub markdown table, followed by a table of the published rows.
+
+    ``chosen`` names the columns (see ``leaderboard.columns``). Raises LeaderboardError for one that there is not.
+    """
     measured = [row for row in rows if row.kind in MEASURED]
     reported = [row for row in rows if row.kind == "reported"]
     parts = [f"### {markdown(title)}"] if title else []
-    parts.append(_measured_table(measured) if measured else "Nothing measured yet.")
+    parts.append(_measured_table(measured, chosen) if measured else "Nothing measured yet.")
     if reported:
         parts.append("**Reported by the papers** (as printed, never ranked with what is measured here)")
-        parts.append(_reported_table(reported))
+        parts.append(_reported_table(reported, chosen))
     return "\n\n".join(parts) + "\n"
 
 
-def _measured_table(rows: Sequence[Row]) -> str:
-    header, lines, notes = measured_grid(rows)
+def _measured_table(rows: Sequence[Row], chosen: Sequence[str]) -> str:
+    header, lines, notes = measured_grid(rows, chosen)
     table = grid(header, [[markdown(line[0]) if any(line[1:]) else f"*{line[0]}*", *line[1:]] for line in lines])
     return "\n\n".join([table, "  \n".join([*notes[:1], *map(markdown, notes[1:])])])
 
 
-def measured_grid(rows: Sequence[Row]) -> Grid:
-    """The table of measured rows; a line without cells is the name of a group."""
+def measured_grid(rows: Sequence[Row], chosen: Sequence[str] = ()) -> Grid:
+    """The table of measured rows; a line without cells is the name of a group.
+
+    ``chosen`` names the columns. Raises LeaderboardError for one that there is not.
+    """
+    named.check(chosen, column_names(rows))
     across = columns(rows)
     best = {column: best_rows(rows, column) for column in across}
     changed = any(row.variant for row in rows)
+    extras = named.extras(chosen)
     header = ["method", *_headings(rows, across, changed), "seeds", "seconds a task"]
+    header += [extra.heading for extra in extras]
     lines = []
     for name, group in groups(rows).items():
         if name and group:
             lines.append([name] + [""] * (len(header) - 1))
-        lines += [_measured_line(label, rows, best, changed) for label in ranked_labels(group, rows, best)]
+        for label in ranked_labels(group, rows, best):
+            own = [row for row in rows if shown(row) == label]
+            line = _measured_line(own, best, changed, any(row.against is not None for row in rows))
+            lines.append([*line, *(extra.cell(own) or MISSING for extra in extras)])
+    header, lines = named.chosen(header, lines, chosen, MISSING)
     notes = dict.fromkeys(row.note for row in rows if row.note)
-    origins = [line] if (line := table_line(rows)) else []
+    origins = [origin] if (origin := table_line(rows)) else []
     explained = [bold_line(best), *legend(as_text(lines, header)), *_compared(rows)]
     return header, lines, [*explained, *notes, *origins]
+
+
+def column_names(rows: Sequence[Row]) -> list[str]:
+    """The names by which columns of a table of these rows can be chosen."""
+    headings = _headings(rows, columns(rows), any(row.variant for row in rows))
+    return list(dict.fromkeys([*map(named.name_of, headings), "seeds", "seconds", *named.EXTRAS]))
+
+
+def flagged(rows: Sequence[Row] | Sequence[PairRow]) -> str:
+    """The label of one method's rows in tables, with the marks of their flags."""
+    return f"{shown(rows[0])} {flag_marks(row.flags for row in rows)}".rstrip()
 
 
 def as_text(lines: Sequence[Sequence[str]], header: Sequence[str] = ()) -> str:
@@ -129,17 +157,20 @@ def _compared(rows: Sequence[Row]) -> list[str]:
 
 
 def _measured_line(
-    label: str, rows: Sequence[Row], best: Mapping[Column, Mapping[str, bool]], changed: bool
+    own: Sequence[Row], best: Mapping[Column, Mapping[str, bool]], changed: bool, compared: bool
 ) -> list[str]:
-    own = [row for row in rows if shown(row) == label]
-    compared = any(row.against is not None for row in rows)
     values = []
     for column in best:
         row = cell_of(own, column)
         values += [measured_cell(row, best[column]), change_text(row)][: 1 + changed]
         values += [against_text(row)] * compared
-    seconds = [row.seconds for row in own if row.seconds is not None]
-    return [label, *values, seeds_text(own), f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING]
+    return [flagged(own), *values, seeds_text(own), seconds_text(own)]
+
+
+def seconds_text(rows: Sequence[Row]) -> str:
+    """The mean of the seconds of the rows."""
+    seconds = [row.seconds for row in rows if row.seconds is not None]
+    return f"{sum(seconds) / len(seconds):.1f}" if seconds else MISSING
 
 
 def seeds_text(rows: Sequence[Row] | Sequence[PairRow]) -> str:
@@ -192,15 +223,18 @@ def against_text(row: Row | None) -> str:
     return f"{row.against:+.{digits}f} {interval}"
 
 
-def _reported_table(rows: Sequence[Row]) -> str:
+def _reported_table(rows: Sequence[Row], chosen: Sequence[str]) -> str:
     """Values as printed, one column for each task and metric, with numbered footnotes."""
-    header, lines, notes = reported_grid(rows)
+    header, lines, notes = reported_grid(rows, chosen)
     table = grid(header, [[*map(markdown, line[:2]), *line[2:]] for line in lines])
     return "\n\n".join(part for part in (table, "  \n".join(notes)) if part)
 
 
-def reported_grid(rows: Sequence[Row]) -> Grid:
-    """The table of published rows; a line begins with label and supervision."""
+def reported_grid(rows: Sequence[Row], chosen: Sequence[str] = ()) -> Grid:
+    """The table of published rows; a line begins with label and supervision.
+
+    Of the columns that are ``chosen`` those count that the table has.
+    """
     cells: dict[tuple[str, str], dict[Column, Row]] = {}
     for row in rows:
         cells.setdefault((shown(row), row.supervision), {})[row.task, row.metric] = row
@@ -213,6 +247,9 @@ def reported_grid(rows: Sequence[Row]) -> Grid:
     ]
     without = ["% without more: the paper does not say of what."] * any(row.unit == "%" for row in rows)
     footnotes = [f"({number}) {note}" for number, note in enumerate(notes, start=1)]
+    there = [name for name in chosen if name in map(named.name_of, header)]
+    if chosen and named.ALL not in chosen:
+        header, lines = named.chosen(header, lines, list(dict.fromkeys(["supervision", *there])), MISSING)
     return header, lines, [*legend(as_text(lines)), *without, *footnotes]
 
 

@@ -12,9 +12,22 @@ from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
+from leaderboard import columns as named
 from leaderboard.aggregate import measured_rows
+from leaderboard.flags import in_order, with_commits
 from leaderboard.intervals import half_width, range_of_two
-from leaderboard.markdown import MISSING, NO_INTERVAL, Grid, as_text, grid, groups, interval_text, legend, seeds_text
+from leaderboard.markdown import (
+    MISSING,
+    NO_INTERVAL,
+    Grid,
+    as_text,
+    flagged,
+    grid,
+    groups,
+    interval_text,
+    legend,
+    seeds_text,
+)
 from leaderboard.origins import pair_line
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import shown
@@ -38,7 +51,7 @@ def misalignment_rows(
     method that has all pairs gets a last row 'all' with geometric means. Rows that are not comparable (--limit, another
     version of the protocol, higher is better) are left out.
     """
-    found = [row for row in measured_rows(records, tasks, profile, protocol) if _counts(row)]
+    found = [row for row in with_commits(measured_rows(records, tasks, profile, protocol)) if _counts(row)]
     task_pairs = list(zip(tasks[::2], tasks[1::2], strict=True))
     floors = {(row.task, row.protocol): known(row.value) for row in found if row.method == FLOOR}
     table = []
@@ -93,6 +106,7 @@ def _pair(aligned: Row, wild: Row, floors: dict[tuple[str, str | None], float]) 
             for seed, origin in zip(row.by_seed, row.commits or [], strict=True)
             if seed in wild.by_seed and seed in aligned.by_seed
         ],
+        flags=in_order([*aligned.flags, *wild.flags]),
     )
 
 
@@ -117,6 +131,7 @@ def _together(pairs: Sequence[Pair], lines: Sequence[PairRow]) -> PairRow:
         aligned=_geometric_mean([line.aligned for line in lines]),
         wild=_geometric_mean([line.wild for line in lines]),
         loss=_loss(pairs),
+        flags=in_order(name for line in lines for name in line.flags),
     )
 
 
@@ -142,20 +157,23 @@ def _loss(pairs: Sequence[Pair]) -> Estimate:
     return Estimate(math.exp(middle), low, high, seeds=seeds)
 
 
-def to_markdown(rows: Sequence[PairRow], title: str = "") -> str:
-    """The rows as a markdown table; ``title`` becomes its heading."""
+def to_markdown(rows: Sequence[PairRow], title: str = "", chosen: Sequence[str] = ()) -> str:
+    """The rows as a markdown table; ``title`` becomes its heading, ``chosen`` names the columns."""
     heading = [f"### {markdown(title)}"] if title else []
-    return "\n\n".join([*heading, _table(rows) if rows else "Nothing measured yet."]) + "\n"
+    return "\n\n".join([*heading, _table(rows, chosen) if rows else "Nothing measured yet."]) + "\n"
 
 
-def _table(rows: Sequence[PairRow]) -> str:
-    header, lines, notes = grid_of(rows)
+def _table(rows: Sequence[PairRow], chosen: Sequence[str]) -> str:
+    header, lines, notes = grid_of(rows, chosen)
     table = grid(header, [[markdown(line[0]) if any(line[1:]) else f"*{line[0]}*", *line[1:]] for line in lines])
     return "\n\n".join([table, "  \n".join(notes)])
 
 
-def grid_of(rows: Sequence[PairRow]) -> Grid:
-    """The table of pairs; a line without cells is the name of a group."""
+def grid_of(rows: Sequence[PairRow], chosen: Sequence[str] = ()) -> Grid:
+    """The table of pairs; a line without cells is the name of a group.
+
+    ``chosen`` names the columns. Raises LeaderboardError for one that there is not.
+    """
     columns = list(dict.fromkeys(_column(row) for row in rows if row.aligned_task != ALL))
     whole = [(ALL, ALL, "")] if any(row.aligned_task == ALL for row in rows) else []
     header = ["method", *(name for column in columns for name in _headings(column, columns))]
@@ -166,7 +184,8 @@ def grid_of(rows: Sequence[PairRow]) -> Grid:
             lines.append([name] + [""] * (len(header) - 1))
         for label in sorted({shown(row) for row in group}, key=lambda label: _place(group, label)):
             own = {_column(row): row for row in group if shown(row) == label}
-            lines.append([label, *_cells(own, columns, whole), seeds_text(list(own.values()))])
+            lines.append([flagged(list(own.values())), *_cells(own, columns, whole), seeds_text(list(own.values()))])
+    header, lines = named.chosen(header, lines, chosen, MISSING)
     origins = pair_line(row for row in rows if row.aligned_task != ALL)
     notes = [
         "Errors in percent of the mean pose's, whose own interval is left out. Loss: the error in the wild over the "

@@ -13,12 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
+from leaderboard.flags import in_order, marks
 from leaderboard.intervals import half_width
-from leaderboard.markdown import MISSING, grid
 from leaderboard.ranking import comparable
 from leaderboard.row_kinds import MEASURED, shown
 from leaderboard.rows import Row, known
-from leaderboard.text import markdown
 
 MEAN_POSE = "grid"  # the method that predicts the mean pose
 BEST = 100.0  # the highest value of a metric of which more is better
@@ -34,7 +33,7 @@ class OverallRow:
     """One method over all tasks; ``skill`` and ``wins`` in percent, None where a task is missing.
 
     ``half`` is half the width of the 95 % interval of the skill over seeds, 0 with fewer than three seeds. ``skills``
-    has the skill on each task, None for a task in ``missing``.
+    has the skill on each task, None for a task in ``missing``. ``flags`` are those of the rows on all tasks.
     """
 
     label: str
@@ -44,6 +43,45 @@ class OverallRow:
     wins: float | None
     skills: tuple[float | None, ...]
     missing: tuple[str, ...]
+    flags: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The label with the marks of the flags."""
+        return f"{self.label} {marks([self.flags])}".rstrip()
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The overall ranking of a suite under one profile; ``suite`` is '' for tasks that the user chose.
+
+    ``no_floor`` has the tasks whose mean pose was not measured, so that no method has a skill there.
+    """
+
+    suite: str
+    profile: str
+    tasks: tuple[str, ...]
+    rows: tuple[OverallRow, ...]
+    no_floor: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The heading of its table."""
+        return f"{f'{self.suite}, ' * bool(self.suite)}all tasks together ({self.profile} profile)"
+
+
+def ranking(rows: Sequence[Row], tasks: Sequence[str], suite: str, profile: str) -> Ranking:
+    """The ranking of the methods that were measured on these tasks; ``rows`` are those of the headline protocols."""
+    floors = {row.task for row in rows if _is_floor(row)}
+    measured = any(row.kind in MEASURED and row.status == "done" for row in rows)
+    no_floor = tuple(task for task in tasks if task not in floors) if measured else ()
+    return Ranking(suite, profile, tuple(tasks), tuple(overall_rows(rows, tasks)), no_floor)
+
+
+def _is_floor(row: Row) -> bool:
+    """Whether a row is a mean pose that skills can be measured from."""
+    found = row.kind in MEASURED and row.status == "done" and row.method == MEAN_POSE
+    return found and row.limit is None and not row.outdated
 
 
 def overall_rows(rows: Sequence[Row], tasks: Sequence[str]) -> list[OverallRow]:
@@ -53,7 +91,7 @@ def overall_rows(rows: Sequence[Row], tasks: Sequence[str]) -> list[OverallRow]:
     pose counts as missing for every method.
     """
     measured = [row for row in rows if row.kind in MEASURED and row.status == "done"]
-    floors = {row.task: row for row in measured if row.method == MEAN_POSE and row.limit is None and not row.outdated}
+    floors = {row.task: row for row in measured if _is_floor(row)}
     ranked = [row for row in measured if comparable(row) and not row.is_floor and row.task in floors]
     by_label: dict[str, dict[str, Row]] = {}
     for row in ranked:
@@ -82,6 +120,7 @@ def _overall(
         wins=fmean(_beaten(label, task, by_label) for task in tasks) if whole else None,
         skills=skills,
         missing=missing,
+        flags=tuple(in_order(name for row in own.values() for name in row.flags)),
     )
 
 
@@ -101,16 +140,3 @@ def _beaten(label: str, task: str, by_label: dict[str, dict[str, Row]]) -> float
     value = known(own.value)
     points = [1.0 if sign * other > sign * value else 0.5 if other == value else 0.0 for other in others]
     return 100 * fmean(points) if points else 100.0
-
-
-def to_markdown(rows: Sequence[OverallRow], tasks: Sequence[str], title: str = "") -> str:
-    """The ranking as a markdown table: skill, wins, and the skill on each task."""
-    lines = []
-    for row in rows:
-        value = MISSING if row.skill is None else f"{row.skill:.1f}" + (f" ±{row.half:.1f}" if row.half else "")
-        wins = MISSING if row.wins is None else f"{row.wins:.0f}"
-        cells = ["missing" if each is None else f"{each:.1f}" for each in row.skills]
-        lines.append([markdown(row.label), value, wins, *cells])
-    table = grid(["method", "skill (%) ↑", "wins (%) ↑", *tasks], lines)
-    parts = [f"### {markdown(title)}"] if title else []
-    return "\n\n".join([*parts, table, "  \n".join([RULE, INTERVAL])]) + "\n"

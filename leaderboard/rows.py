@@ -10,6 +10,7 @@ from leaderboard.row_kinds import Kind
 
 if TYPE_CHECKING:
     from leaderboard.paired import ImageErrors
+    from leaderboard.records import ResultRecord
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,9 +29,14 @@ class Row:
 
     ``against`` is the paired difference from the row with the label ``against_method``, with the ends of its interval.
 
+    ``fit_seconds``, ``image_ms`` (milliseconds of prediction for an image), ``peak_memory_mb`` and ``hardware`` are as
+    in ``leaderboard.costs``; ``parameters`` were learned, ``frozen_parameters`` only used. ``frozen_data`` is what the
+    latter were trained on, ``frozen_labels`` its labels, and ``test_in_frozen_data`` whether it may contain the test
+    images. ``labels`` were used in training. ``flags`` are names of ``leaderboard.flags``.
+
     ``by_seed`` (value of each seed), ``half`` (half the width of the interval before it is cut off at 0; None without
-    one), ``images_half`` (the same over test images alone, 0 without one) and ``images`` (reads the errors per image)
-    are not written to csv and json.
+    one), ``images_half`` (the same over test images alone, 0 without one), ``images`` (reads the errors per image) and
+    ``cells`` (the records of the finished seeds) are not written to csv and json.
     """
 
     method: str
@@ -72,10 +78,22 @@ class Row:
     against: float | None = None
     against_low: float | None = None
     against_high: float | None = None
+    fit_seconds: float | None = None
+    image_ms: float | None = None
+    hardware: str | None = None
+    peak_memory_mb: float | None = None
+    parameters: int | None = None
+    frozen_parameters: int | None = None
+    frozen_data: str | None = None
+    frozen_labels: str | None = None
+    test_in_frozen_data: str | None = None
+    labels: str | None = None
+    flags: list[str] = field(default_factory=list)
     by_seed: Mapping[int, float] = field(default_factory=dict)
     half: float | None = None
     images_half: float = 0.0
     images: Callable[[], ImageErrors | None] | None = field(default=None, compare=False)
+    cells: tuple[ResultRecord, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +117,7 @@ class PairRow:
 
     ``aligned`` and ``wild`` are errors in percent of the mean pose's, None if that was not measured. ``aligned_error``
     and ``wild_error`` are in the protocol's unit. ``loss`` is the wild over the aligned error. The row over all pairs
-    has 'all' as its tasks and no protocol.
+    has 'all' as its tasks and no protocol. ``flags`` are those of both rows.
     """
 
     method: str
@@ -120,10 +138,11 @@ class PairRow:
     wild: Estimate | None = None
     loss: Estimate
     commits: list[str] | None = None
+    flags: list[str] = field(default_factory=list)
 
 
 _ESTIMATES = ("aligned", "wild", "loss")
-_INTERNAL = ("by_seed", "half", "images_half", "images")
+_INTERNAL = ("by_seed", "half", "images_half", "images", "cells")
 FIELDS = tuple(each.name for each in fields(Row) if each.name not in _INTERNAL)
 PAIR_FIELDS = tuple(
     name

@@ -7,16 +7,19 @@ from typing import Any, Literal, get_args
 
 from leaderboard.ablations import with_ablations, without_ablations
 from leaderboard.aggregate import measured_rows
+from leaderboard.columns import chosen_fields, fields_of, name_of
 from leaderboard.errors import LeaderboardError
+from leaderboard.flags import with_commits
 from leaderboard.image_errors import ErrorsOf
 from leaderboard.latex import pairs_to_latex, to_latex
-from leaderboard.markdown import to_markdown
-from leaderboard.misalignment import misalignment_rows
+from leaderboard.markdown import column_names, reported_grid, to_markdown
+from leaderboard.misalignment import grid_of, misalignment_rows
 from leaderboard.misalignment import to_markdown as pairs_to_markdown
 from leaderboard.plain import to_csv, to_json
 from leaderboard.published import reported_rows
 from leaderboard.records import ResultRecord
-from leaderboard.rows import FIELDS, PAIR_FIELDS, PairRow, Row, plain
+from leaderboard.row_kinds import MEASURED
+from leaderboard.rows import PAIR_FIELDS, PairRow, Row, plain
 from leaderboard.suites import TableKind
 
 Format = Literal["md", "csv", "json", "latex"]
@@ -38,14 +41,15 @@ def rows(
     ``errors``, rows can be compared image by image, and tables show which ones tie with the best.
     """
     table = measured_rows(records, suite_tasks, profile, protocol, ablations, errors)
+    table = with_commits(table)
     return table + reported_rows(suite_tasks, protocol, ablations) if profile == "paper" else table
 
 
 def render(rows: Sequence[Row | PairRow], format: Format = "md", title: str = "", columns: Sequence[str] = ()) -> str:
     """The rows as markdown, csv, a json list or LaTeX; ``title`` is the heading in markdown and the caption in LaTeX.
 
-    ``columns`` chooses the columns of LaTeX (see ``to_latex``). Raises LeaderboardError for rows of several profiles,
-    for an unknown format and for a column that there is not.
+    ``columns`` names the columns, or the fields of csv and json (see ``leaderboard.columns``). Raises LeaderboardError
+    for rows of several profiles, for an unknown format and for a column that there is not.
     """
     profiles = sorted({row.profile for row in rows})
     if len(profiles) > 1:
@@ -53,17 +57,34 @@ def render(rows: Sequence[Row | PairRow], format: Format = "md", title: str = ""
     of_pairs = [row for row in rows if isinstance(row, PairRow)]
     if format == "md":
         if of_pairs:
-            return pairs_to_markdown(of_pairs, title)
-        return to_markdown([row for row in rows if isinstance(row, Row)], title)
+            return pairs_to_markdown(of_pairs, title, columns)
+        return to_markdown([row for row in rows if isinstance(row, Row)], title, columns)
     if format == "latex":
         if of_pairs:
             return pairs_to_latex(of_pairs, title, columns)
         return to_latex([row for row in rows if isinstance(row, Row)], title, columns)
     if format == "csv":
-        return to_csv([plain(row) for row in rows], PAIR_FIELDS if of_pairs else FIELDS)
+        return to_csv(_fields(rows, columns), chosen_fields(fields_of(rows), columns))
     if format == "json":
-        return to_json([plain(row) for row in rows])
+        return to_json(_fields(rows, columns))
     raise LeaderboardError(f"unknown format '{format}', expected one of {', '.join(get_args(Format))}")
+
+
+def _fields(rows: Sequence[Row | PairRow], columns: Sequence[str]) -> list[dict[str, Any]]:
+    names = chosen_fields(fields_of(rows), columns)
+    return [{name: found[name] for name in names} for row in rows if (found := plain(row))]
+
+
+def available(rows: Sequence[Row | PairRow], format: Format) -> Sequence[str]:
+    """The names of columns, or of fields in csv and json, that can be chosen for these rows."""
+    if format in ("csv", "json"):
+        return fields_of(rows)
+    if of_pairs := [row for row in rows if isinstance(row, PairRow)]:
+        return list(map(name_of, grid_of(of_pairs)[0][1:]))
+    measured = [row for row in rows if isinstance(row, Row) and row.kind in MEASURED]
+    reported = [row for row in rows if isinstance(row, Row) and row.kind == "reported"]
+    published = map(name_of, reported_grid(reported)[0][1:]) if reported else ()
+    return list(dict.fromkeys([*column_names(measured), *published]))
 
 
 class Table:
@@ -134,7 +155,7 @@ class PairTable(Table):
         """The text of the table."""
         if rows or format not in ("md", "csv"):
             return render(rows, format, title, columns)
-        return pairs_to_markdown(rows, title) if format == "md" else to_csv([], PAIR_FIELDS)
+        return pairs_to_markdown(rows, title, columns) if format == "md" else to_csv([], PAIR_FIELDS)
 
     def is_new(self, records: Sequence[ResultRecord], tasks: Sequence[str], earlier: Collection[str]) -> bool:
         """Whether any pair can be compared."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from textwrap import wrap
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from leaderboard import columns as named
 from leaderboard import markdown, misalignment
 from leaderboard.origins import table_line
 from leaderboard.ranking import best_rows, bold_line
@@ -19,8 +21,9 @@ from leaderboard.rows import PairRow, Row
 from leaderboard.text import printable
 
 HEADING_WIDTH = 11
+TEXT_WIDTH = 24
 BEST, BASELINE, FAILED = "bold green", "bright_black", "red"
-_LIMIT = re.compile(r" \(limit \d+\)")  # in labels; the caption has it once
+_LIMIT = re.compile(r" \(limit \d+\)")  # in labels; if all rows have it, the caption has it once instead
 _BREAKS = re.compile(r" (?=[±(])")  # places in a cell and in the name of a line where a narrow table breaks them
 _SEEDS = re.compile(r" \(seeds (\S+) to (\S+)\)(\S*)")
 _TWO_SEEDS = "(a, b): the values of two seeds, too few for an interval; ± is over test images alone"
@@ -38,7 +41,7 @@ class Column:
     def heading(self) -> str:
         """The label, broken after spaces, = and _ into lines of at most HEADING_WIDTH characters where possible."""
         lines: list[str] = []
-        for word in re.findall(r"[^\s=_]+[\s=_]?", _LIMIT.sub("", printable(self.label))):
+        for word in re.findall(r"[^\s=_]+[\s=_]?", printable(self.label)):
             if lines and len(lines[-1] + word.rstrip()) <= HEADING_WIDTH:
                 lines[-1] += word
             else:
@@ -55,26 +58,34 @@ class Column:
         return max(len(line) for cell in cells for line in cell.split("\n"))
 
 
-def print_measured(console: Console, rows: Sequence[Row], profile: str) -> None:
-    """Print the measured rows, with their seeds and what their marks mean.
+def print_measured(console: Console, rows: Sequence[Row], profile: str, chosen: Sequence[str] = ()) -> None:
+    """Print the measured rows, with their seeds and what their marks mean; ``chosen`` names tasks and other lines.
 
-    Baselines (floors) come first, then methods, then supervised methods; the best value of a task is bold.
+    Baselines (floors) come first, then methods, then supervised methods; the best value of a task is bold. Raises
+    LeaderboardError for a name that is no column of the table as markdown.
     """
     found = [row for row in rows if row.kind in MEASURED]
     columns = markdown.columns(found)
     best = {column: best_rows(found, column) for column in columns}
+    named.check(chosen, markdown.column_names(found))
+    extras = named.extras(chosen)
     labels = sorted({(not row.is_floor, row.supervised, shown(row)) for row in found})
     across = []
     for is_method, _, label in labels:
         own = [row for row in found if shown(row) == label]
         cells = [_shorter(markdown.measured_cell(markdown.cell_of(own, column), best[column])) for column in columns]
-        across.append(Column(label, [*cells, markdown.seeds_text(own)], "" if is_method else BASELINE))
-    names = [markdown.heading(found, column) for column in columns]
-    print_columns(console, "task", [*names, "seeds"], across)
-    limits = {row.limit for row in found if row.limit is not None}
-    cut = f"; every split cut to {max(limits)} images by --limit: not comparable" if limits else ""
+        cells += [markdown.seeds_text(own), markdown.seconds_text(own)]
+        cells += [_folded(extra.cell(own) or markdown.MISSING) for extra in extras]
+        across.append(Column(_label(own, found), cells, "" if is_method else BASELINE))
+    names = [*(markdown.heading(found, column) for column in columns), "seeds", "seconds a task"]
+    names += [extra.heading for extra in extras]
+    kept = named.places(names, chosen or [name for name in map(named.name_of, names) if name != "seconds"])
+    across = [replace(column, cells=[column.cells[index] for index in kept]) for column in across]
+    print_columns(console, "task", [names[index] for index in kept], across)
+    limit = _limit_of_all(found)
+    cut = "" if limit is None else f"; every split cut to {limit} images by --limit: not comparable"
     ties = [bold_line(best)] if any(any(labels.values()) for labels in best.values()) else []
-    _print_below(console, [f"{profile} profile, best in bold{cut}", *ties, *_legend(across)], found)
+    print_below(console, [f"{profile} profile, best in bold{cut}", *ties, *_legend(across)], found)
 
 
 def print_ablations(console: Console, rows: Sequence[Row], profile: str) -> None:
@@ -88,9 +99,21 @@ def print_ablations(console: Console, rows: Sequence[Row], profile: str) -> None
     tasks = Column("task", [markdown.heading(found, column) for _, column in lines])
     values = Column("value", [_shorter(markdown.measured_cell(row, best[column])) for row, column in lines])
     changes = Column("change", [markdown.change_text(row) for row, _ in lines])
-    print_columns(console, "method", [_LIMIT.sub("", shown(row)) for row, _ in lines], [tasks, values, changes])
+    print_columns(console, "method", [_label([row], found) for row, _ in lines], [tasks, values, changes])
     caption = f"ablations, {profile} profile, best in bold; change: difference from the full method"
-    _print_below(console, [caption, *_legend([values])], found)
+    print_below(console, [caption, *_legend([values])], found)
+
+
+def _limit_of_all(rows: Sequence[Row]) -> int | None:
+    """The limit that all rows share, or None."""
+    limits = {row.limit for row in rows}
+    return limits.pop() if len(limits) == 1 else None
+
+
+def _label(own: Sequence[Row], rows: Sequence[Row]) -> str:
+    """The label of one method's rows with its marks, without a limit that all ``rows`` share."""
+    label = markdown.flagged(own)
+    return label if _limit_of_all(rows) is None else _LIMIT.sub("", label)
 
 
 def print_pairs(console: Console, rows: Sequence[PairRow]) -> None:
@@ -98,7 +121,7 @@ def print_pairs(console: Console, rows: Sequence[PairRow]) -> None:
     names, lines, notes = misalignment.grid_of(rows)
     across = [Column(label, cells) for label, *cells in lines if any(cells)]  # a line without cells heads a group
     print_columns(console, "task", names[1:], across)
-    _print_below(console, notes, [])
+    print_below(console, notes, [])
 
 
 def print_reported(console: Console, rows: Sequence[Row]) -> None:
@@ -107,7 +130,7 @@ def print_reported(console: Console, rows: Sequence[Row]) -> None:
     across = [Column(f"{label}, {supervision}", cells) for label, supervision, *cells in lines]
     console.print(Text("Reported by the papers (as printed, never ranked with what is measured here)", style="bold"))
     print_columns(console, "task", names[2:], across)
-    _print_below(console, notes, [])
+    print_below(console, notes, [])
 
 
 def print_columns(console: Console, first: str, names: Sequence[str], columns: Sequence[Column]) -> None:
@@ -149,18 +172,24 @@ def _styled(cell: str) -> Text:
     return Text.assemble(before, (rest[0], BEST), *rest[1:]) if rest else Text(before)
 
 
+def _folded(text: str) -> str:
+    """A cell of text in lines of at most TEXT_WIDTH characters where possible."""
+    return "\n".join(wrap(text, TEXT_WIDTH, break_long_words=False))
+
+
 def _shorter(cell: str) -> str:
     """A cell with the values of two seeds as (a, b), after the marks; without them where they are equal."""
     return _SEEDS.sub(lambda found: found[3] + (f" ({found[1]}, {found[2]})" if found[1] != found[2] else ""), cell)
 
 
-def _legend(columns: Iterable[Column]) -> list[str]:
+def _legend(columns: Sequence[Column]) -> list[str]:
     """The explanations of the signs in these columns."""
-    text = " ".join(f"{_LIMIT.sub('', column.label)} | {' '.join(column.cells)}" for column in columns)
-    return [*markdown.legend(text), *([_TWO_SEEDS] if re.search(r"\(\S+, \S+\)", text) else [])]
+    text = " ".join(f"{column.label} | {' '.join(column.cells)}" for column in columns)
+    two_seeds = any(re.search(r"\(\S+, \S+\)", cell) for column in columns for cell in column.cells)
+    return [*markdown.legend(text), *([_TWO_SEEDS] * two_seeds)]
 
 
-def _print_below(console: Console, lines: Sequence[str], found: Sequence[Row]) -> None:
+def print_below(console: Console, lines: Sequence[str], found: Sequence[Row]) -> None:
     """Print the lines under a table, and one more if its results are not all of one clean commit."""
     for line in lines:
         console.print(Text(printable(line), style="italic"))

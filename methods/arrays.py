@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from methods.base import Method, MethodConfig, MethodError
+from methods.base import Method, MethodConfig, MethodError, Parameters
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +25,10 @@ class ArrayMethod(Method):
         if name not in self.learned:
             raise MethodError(f"{self.card.id}: '{name}' has not been learned yet; call fit or load first")
         return self.learned[name]
+
+    def parameters(self) -> Parameters:
+        """The number of values in all arrays; a subclass with a frozen part adds its parameters."""
+        return Parameters(own=sum(values.size for values in self.learned.values()))
 
     def save(self, folder: Path) -> None:
         """Write all arrays to ``learned.safetensors``. Raises MethodError before ``fit`` or ``load``."""

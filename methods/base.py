@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from methods.frozen import FrozenData
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -32,13 +34,15 @@ class MethodConfig(BaseModel):
     Each setting has a description, one sentence with its unit and source: ``Field(default=..., description=...)``.
     ``of_predict`` names the settings that matter in ``predict`` alone: methods that differ only in these share a fit.
     ``Field(exclude=True)`` marks a setting that changes no keypoint: it identifies neither a fit nor a result.
-    ``of_label`` names the settings that every table shows after the method's name.
+    ``of_label`` names the settings that every table shows after the method's name. ``of_frozen`` names the setting that
+    chooses the frozen part, '' if there is only one choice (see ``MethodCard.frozen``).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     of_predict: ClassVar[frozenset[str]] = frozenset()
     of_label: ClassVar[frozenset[str]] = frozenset()
+    of_frozen: ClassVar[str] = ""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}  # settings by preset, for a config with a field `preset`
 
     @model_validator(mode="before")
@@ -61,7 +65,8 @@ class MethodCard(BaseModel):
     """The facts about a method that readers of a table need.
 
     ``supervision`` says in words what the method learns from; ``saw_landmarks`` says whether that includes landmarks of
-    the images it is fitted on. ``is_floor`` marks a baseline that learns nothing.
+    the images it is fitted on. ``is_floor`` marks a baseline that learns nothing. ``frozen`` says what the frozen part
+    was trained on, for each value of the setting ``Config.of_frozen`` ('' without one); for other values it is unknown.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -76,6 +81,15 @@ class MethodCard(BaseModel):
     saw_landmarks: bool = False
     trained_on: str | None = None
     is_floor: bool = False
+    frozen: Mapping[str, FrozenData] = {}
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """The numbers of parameters of a fitted method: ``own`` ones, which it learned, and ``frozen`` ones."""
+
+    own: int
+    frozen: int = 0
 
 
 @dataclass(frozen=True)
@@ -179,6 +193,7 @@ class Method(ABC):
     * ``settings_on``: settings for particular datasets.
     * ``curve_labels``: titles of the reported scalars that ``show`` plots, in this order. If none of them was reported,
       ``show`` plots every scalar.
+    * ``frozen_data`` and ``parameters``: columns of tables, for readers who compare methods.
     * ``pictures``: whether ``show`` may call ``attention`` and ``choices``.
     * ``exportable`` and ``export``: ``export`` writes a fit in the format of another program; ``exportable`` names the
       files that the fit must have.
@@ -224,6 +239,16 @@ class Method(ABC):
     def pictures(cls, config: Any) -> frozenset[Picture]:
         """The names of the hooks, ``attention`` and ``choices``, that a fit with this config supports."""
         return frozenset()
+
+    @classmethod
+    def frozen_data(cls, config: Any) -> FrozenData | None:
+        """What the frozen part was trained on under this config, as the card says; None if that is unknown."""
+        setting = cls.Config.of_frozen
+        return cls.card.frozen.get(str(getattr(config, setting)) if setting else "")
+
+    def parameters(self) -> Parameters | None:
+        """The numbers of parameters after ``fit`` or ``load``; None (the default) if the method does not count them."""
+        return None
 
     @property
     def image_size(self) -> int:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodError, Report
+from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodError, Parameters, Report
+from methods.frozen import NOTHING
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +43,10 @@ class Floor(Method):
         rows = [self.points(image_id) for image_id in batch.ids]
         return np.array(rows).reshape(len(rows), self.num_keypoints, 2)
 
+    def parameters(self) -> Parameters:
+        """None of either kind."""
+        return Parameters(own=0)
+
     def save(self, folder: Path) -> None:
         """Write K and the seed to ``floor.json``. Raises MethodError before ``fit`` or ``load``."""
         self._check_fitted()
@@ -70,6 +75,7 @@ class Centre(Floor):
         summary="every keypoint at the image centre",
         supervision="none",
         is_floor=True,
+        frozen={"": NOTHING},
     )
 
     def points(self, image_id: str) -> NDArray[np.float64]:
@@ -90,6 +96,7 @@ class Grid(Floor):
         summary="a constant grid of points, so that regression predicts the mean pose",
         supervision="none",
         is_floor=True,
+        frozen={"": NOTHING},
     )
 
     def points(self, image_id: str) -> NDArray[np.float64]:
@@ -115,6 +122,7 @@ class RandomPoints(Floor):
         summary="points sampled at random for every image",
         supervision="none",
         is_floor=True,
+        frozen={"": NOTHING},
     )
 
     def points(self, image_id: str) -> NDArray[np.float64]:

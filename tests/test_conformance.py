@@ -166,6 +166,17 @@ def test_what_is_saved_and_loaded_predicts_the_same(name: str, make: Make, fitte
     loaded = make(name)
     loaded.load(tmp_path)
     assert predict(loaded).tobytes() == predict(fitted(name)).tobytes()
+    assert loaded.parameters() == fitted(name).parameters()
+
+
+@every_method
+def test_parameters_and_training_data_are_stated_as_the_contract_says(name: str, fitted: Fit) -> None:
+    method = fitted(name)
+    found = method.parameters()
+    assert found is None or min(found.own, found.frozen) >= 0
+    frozen = method.frozen_data(method.config)
+    if found is not None and frozen is not None:
+        assert (found.frozen > 0) == (frozen.name != "none")
 
 
 @every_method

@@ -14,16 +14,42 @@ from leaderboard.published import AS_PRINTED, printed_in, published_facts
 
 if TYPE_CHECKING:
     from leaderboard.literature import SystemCard
+    from methods.base import Method
+    from methods.frozen import FrozenData
 
 
 def method_card(name: str) -> str:
     """Card, code and settings of a method."""
     cls = method_class(name)
-    card = [(key, str(value)) for key, value in cls.card.model_dump().items() if value is not None]
+    plain = cls.card.model_dump(exclude={"frozen"})
+    card = [(key, str(value)) for key, value in plain.items() if value is not None]
+    card += _frozen(cls)
     card += [("own baseline", cls.floor)] if cls.floor else []
     card.append(("code", f"{METHODS.origin(name)}, version {cls.version}"))
     text = f"method {name}\n{columns(card)}"
     return f"{text}\n\n{settings_text(name, cls)}" if cls.Config.model_fields else text
+
+
+def _frozen(cls: type[Method]) -> Iterator[tuple[str, str]]:
+    """What the frozen part was trained on, for each choice of it, and whether that can contain test images."""
+    setting, lines = cls.Config.of_frozen, []
+    for found in dict.fromkeys(cls.card.frozen.values()):
+        values = [value for value, each in cls.card.frozen.items() if each == found]
+        lines += [f"{setting}={value}" for value in values] if setting else []
+        lines += [("  " if setting else "") + line for line in _frozen_lines(found)]
+    if setting or not cls.card.frozen:
+        lines.append(f"{f'other values of {setting}: ' if setting else ''}what it was trained on is not known")
+    yield from zip(["frozen part", *[""] * len(lines)], lines, strict=False)
+
+
+def _frozen_lines(found: FrozenData) -> list[str]:
+    """What the data of a frozen part is, whether it may contain test images, and where these facts are from."""
+    if not found.part:
+        return [found.name]
+    may = [f"may contain the test images of {', '.join(found.may_contain)}"] if found.may_contain else []
+    never = ["contains no test images"] if found.without == ("",) else []
+    lines = [f"{found.part}, trained on {found.name}; labels: {found.labels}", *may, *never]
+    return [*lines, f"source: {found.source}"]
 
 
 def format_card(name: str) -> str:

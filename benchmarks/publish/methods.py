@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 from typing import Any
 
 from benchmarks.describe.method import method_card
@@ -13,14 +12,24 @@ from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
 from benchmarks.publish.tasks import Gallery
 from benchmarks.registry import METHODS, method_class
+from leaderboard.columns import EXTRAS
 from leaderboard.markdown import MISSING
 from leaderboard.ranking import DECIMALS
-from leaderboard.records import ResultRecord
 from leaderboard.rows import Row, known
 from leaderboard.text import printable
 from metrics.protocols import value_text
 
 STRIPS = 4  # tasks with strips on a page
+COLUMNS = (
+    "fit_seconds",
+    "image_ms",
+    "hardware",
+    "peak_memory_mb",
+    "parameters",
+    "frozen_parameters",
+    "frozen_data",
+    "labels",
+)
 
 Text = tuple[str, float | str | None, str]  # what is shown, what it is sorted by, and the link or ''
 
@@ -38,7 +47,7 @@ def write_method(site: Site, method: str, results: Results, gallery: Gallery) ->
         card.name if card else own[0].method_label,
         name=card.name if card else own[0].method_label,
         summary=card.summary if card else "",
-        sections=[_results(found), _cost(own)],
+        sections=[_results(found), _cost(found)],
         strips=_strips(method, results.examples, gallery),
         description=printable(method_card(method)) if known_here else "",
     )
@@ -63,39 +72,20 @@ def _results(found: Sequence[Row]) -> dict[str, Any]:
     return {"title": "Results", "caption": "The headline of every task", "headings": headings, "lines": lines}
 
 
-def _cost(records: Sequence[ResultRecord]) -> dict[str, Any]:
-    cells: dict[tuple[str, str], list[ResultRecord]] = {}
-    for record in records:
-        if record.status == "done" and record.variant is None and record.seconds:
-            cells.setdefault((record.task, record.profile), []).append(record)
+def _cost(found: Sequence[Row]) -> dict[str, Any]:
+    """What the rows cost, and what the method was trained with: the columns that tables have if they are asked for."""
+    done = [row for row in found if row.status == "done" and row.kind == "trained"]
+    shown = {name: EXTRAS[name] for name in COLUMNS}
     lines = []
-    for (task, profile), own in cells.items():
-        fit, predict = (_mean(own, name) for name in ("fit", "predict"))
-        images = own[0].scores[0].n_fit + own[0].scores[0].n_test if own[0].scores else 0
-        each = None if predict is None or not images else 1000 * predict / images
-        memory = [record.peak_memory_mb for record in own if record.peak_memory_mb is not None]
-        hardware = str(own[-1].provenance.get("gpu") or own[-1].provenance.get("cpu") or "")
-        lines.append(
-            [
-                (task, task, f"../tasks/{task}.html"),
-                (profile, profile, ""),
-                _number(fit, "{:.1f}"),
-                _number(each, "{:.1f}"),
-                _number(fmean(memory) if memory else None, "{:.0f}"),
-                (hardware, hardware, ""),
-            ]
-        )
-    headings = ("task", "profile", "seconds a fit", "milliseconds an image", "peak memory (MB)", "hardware")
-    return {"title": "Cost", "caption": "Mean over the seeds of a task", "headings": headings, "lines": lines}
-
-
-def _mean(records: Sequence[ResultRecord], name: str) -> float | None:
-    found = [record.seconds[name] for record in records if name in record.seconds]
-    return fmean(found) if found else None
-
-
-def _number(value: float | None, form: str) -> Text:
-    return (MISSING if value is None else form.format(known(value)), value, "")
+    for row in done:
+        line: list[Text] = [(row.task, row.task, f"../tasks/{row.task}.html"), (row.profile, row.profile, "")]
+        line += [(row.label, row.label, "")]
+        for name, extra in shown.items():
+            text = extra.cell([row]) or MISSING
+            line.append((text, text if extra.is_text else getattr(row, name), ""))
+        lines.append(line)
+    headings = ("task", "profile", "as", *(extra.heading for extra in shown.values()))
+    return {"title": "Cost and training data", "caption": "Means over the seeds", "headings": headings, "lines": lines}
 
 
 def _strips(method: str, examples: Sequence[Examples], gallery: Gallery) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from benchmarks.publish.examples import Examples
+from benchmarks.tables.facts import with_facts
 from leaderboard.image_errors import ErrorsOf
 from leaderboard.records import ResultRecord
 from leaderboard.rows import PairRow, Row
@@ -25,7 +26,7 @@ class Results:
         self, tasks: Sequence[str], profile: str, protocol: str | None = None, kind: TableKind = "plain"
     ) -> list[Row]:
         """The rows of a table of tasks, measured and published ones."""
-        found = TABLES[kind].rows(self.records, tasks, profile, protocol, self.errors)
+        found = with_facts(TABLES[kind].rows(self.records, tasks, profile, protocol, self.errors))
         return [row for row in found if isinstance(row, Row)]
 
     def pairs(self, tasks: Sequence[str], profile: str) -> list[PairRow]:

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from benchmarks.publish.charts import Scale, interval
+from leaderboard.flags import LEGEND, marks
 from leaderboard.markdown import MISSING, groups, interval_text, legend, seeds_text
+from leaderboard.origins import table_line
 from leaderboard.overall import INTERVAL, RULE, overall_rows
 from leaderboard.ranking import DECIMALS, best_rows, bold_line
 from leaderboard.row_kinds import MEASURED, shown
@@ -35,7 +37,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """One method: ``method`` is the id of its page, ``group`` is '', 'supervised' or 'floors'."""
+    """One method: ``method`` is the id of its page, ``group`` is '', 'supervised' or 'floors'.
+
+    ``flags`` are the marks of its rows (see ``leaderboard.flags``).
+    """
 
     label: str
     method: str
@@ -45,6 +50,7 @@ class Line:
     cells: tuple[Cell, ...]
     seeds: str = ""
     seconds: float | None = None
+    flags: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,8 +90,10 @@ def measured_table(rows: Iterable[Row], of_tasks: bool = True) -> ResultsTable |
             seconds = [row.seconds for row in own if row.seconds is not None]
             mean = sum(seconds) / len(seconds) if seconds else None
             first = own[0]
-            lines.append(Line(label, first.method, first.kind, first.supervision, group, cells, seeds_text(own), mean))
+            flags, seeds = marks(row.flags for row in own), seeds_text(own)
+            lines.append(Line(label, first.method, first.kind, first.supervision, group, cells, seeds, mean, flags))
     notes = dict.fromkeys([bold_line(best), BARS, *_legend(lines), *(row.note for row in found if row.note)])
+    notes |= dict.fromkeys([line] if (line := table_line(found)) else [])
     headings = tuple(Heading(task, _heading(found, (task, protocol), of_tasks)) for task, protocol in columns)
     return ResultsTable(headings, tuple(sorted(lines, key=_rank)), tuple(notes), of_tasks=of_tasks)
 
@@ -120,9 +128,11 @@ def overall_table(rows: Sequence[Row], tasks: Sequence[str]) -> ResultsTable | N
         skill = Cell(MISSING) if row.skill is None else _skill(row.skill, f"±{row.half:.1f}" if row.half else "")
         wins = Cell(MISSING) if row.wins is None else Cell(f"{row.wins:.0f}", order=-row.wins)
         cells = (skill, wins, *(Cell("missing") if each is None else _skill(each) for each in row.skills))
-        lines.append(Line(row.label, row.method, first.kind, first.supervision, "", cells))
+        flags = marks([row.flags])
+        lines.append(Line(row.label, row.method, first.kind, first.supervision, "", cells, flags=flags))
     headings = (Heading("", "skill (%) ↑"), Heading("", "wins (%) ↑"), *(Heading(task, task) for task in tasks))
-    return ResultsTable(headings, tuple(lines), (RULE, INTERVAL))
+    explained = [text for mark, text in LEGEND.items() if any(mark in line.flags for line in lines)]
+    return ResultsTable(headings, tuple(lines), (RULE, INTERVAL, *explained))
 
 
 def _skill(value: float, half: str = "") -> Cell:
@@ -187,7 +197,9 @@ def _cell(own: Sequence[Row], column: Column, best: bool, scale: Scale, rows: Se
 
 
 def _legend(lines: Sequence[Line]) -> Iterator[str]:
-    text = " ".join(f"{line.label} {cell.text} {cell.half}{cell.marks}" for line in lines for cell in line.cells)
+    text = " ".join(
+        f"{line.label} {line.flags} {cell.text} {cell.half}{cell.marks}" for line in lines for cell in line.cells
+    )
     yield from legend(text)
 
 

@@ -26,9 +26,9 @@ OWN_PACKAGE = "methods"  # each of its modules and packages is a method of its o
 class FitRecord(BaseModel):
     """The content of ``fit.json``, in the folder of a fit.
 
-    ``seconds`` is the time of the fit. ``fit`` is the name of the folder, ``files`` has the sha256 of each other file
-    and ``source`` those of the method's source files; ``digest`` is that of all these. Older files have ``seconds``
-    alone.
+    ``seconds`` is the time of the fit, from the last checkpoint if it was ``resumed``. ``fit`` is the name of the
+    folder, ``files`` has the sha256 of each other file and ``source`` those of the method's source files; ``digest`` is
+    that of all these. Older files have ``seconds`` alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,6 +37,7 @@ class FitRecord(BaseModel):
     fit: str | None = None
     files: dict[str, str] = {}
     source: dict[str, str] = {}
+    resumed: bool | None = None
     digest: str | None = None
 
 
@@ -70,12 +71,12 @@ def changed_file(folder: Path, digests: Mapping[str, str]) -> str:
     return ""
 
 
-def write_fit(folder: Path, name: str, seconds: float, source: Mapping[str, str]) -> None:
+def write_fit(folder: Path, name: str, seconds: float, source: Mapping[str, str], resumed: bool = False) -> None:
     """Write ``fit.json`` for the files in ``folder``, which becomes the fit's folder called ``name``.
 
     Raises OSError if that fails.
     """
-    found = FitRecord(seconds=seconds, fit=name, files=_files_below(folder), source=dict(source))
+    found = FitRecord(seconds=seconds, fit=name, files=_files_below(folder), source=dict(source), resumed=resumed)
     found = found.model_copy(update={"digest": content_digest(found)})
     with replacing(folder / FIT) as partial:
         partial.write_text(found.model_dump_json() + "\n", encoding="utf-8")

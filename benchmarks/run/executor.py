@@ -6,6 +6,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,7 +18,7 @@ from benchmarks.records.store import OVERLAY, Store, copy_files, has_predictions
 from benchmarks.registry import method_class
 from benchmarks.run.cells import Cell
 from benchmarks.run.distributed import Coordinator, fit_images
-from benchmarks.run.fits import BrokenFit, keep_fit, load_fit, stamp, write_history
+from benchmarks.run.fits import BrokenFit, keep_fit, load_fit, stamp, was_resumed, write_history
 from benchmarks.run.images import DatasetImages, ImageCache
 from benchmarks.run.imported import kept_import
 from benchmarks.run.overlay import write_overlay
@@ -132,7 +133,7 @@ class InProcess:
         seconds: dict[str, float] = {}
         fit = self._fit(cell, method, folder, seconds)
         dataset = self._open(cell.dataset)
-        seconds["predict"] = self._predict_splits(cell, method, dataset, folder)
+        seconds["predict"], images = self._predict_splits(cell, method, dataset, folder)
         self._progress.phase("score")
         with _timed(seconds, "score"):
             scores = score_cell(cell, folder, dataset) if cell.task.protocols else []
@@ -140,8 +141,12 @@ class InProcess:
             self._progress.phase("picture")
             write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
         found = provenance(self._device) | {"fit_id": cell.fit_id, **fit, "processes": self._coordinator.size}
-        found |= remarks(cell, dataset, scores)
-        record = cell.record(score_records(scores), seconds, peak_memory_mb(self._device), found)
+        found |= {"images_predicted": images} | remarks(cell, dataset, scores)
+        memory, parameters = peak_memory_mb(self._device), method.parameters()
+        found |= (
+            {"parameters": {name: int(number) for name, number in asdict(parameters).items()}} if parameters else {}
+        )
+        record = cell.record(score_records(scores), seconds, memory, found)
         return record.model_copy(update={"num_keypoints": num_keypoints, "digests": self._digests(cell)})
 
     def _digests(self, cell: Cell) -> Digests:
@@ -154,14 +159,14 @@ class InProcess:
     def _fit(self, cell: Cell, method: Method, folder: Path, seconds: dict[str, float]) -> dict[str, bool]:
         """Fit, or load a finished fit of the same identity; returns ``fit_reused`` and ``fit_resumed``.
 
-        If the fit continues from a checkpoint, ``fit_resumed`` is True, and ``seconds`` counts from that checkpoint. If
+        If the fit continued from a checkpoint, ``fit_resumed`` is True, and ``seconds`` counts from that checkpoint. If
         another run has kept the same fit in the meantime, that one is loaded, so that the cells of both share it.
         """
         kept = self._store.fits / cell.fit_id
         before = stamp(kept)
         may_reuse = kept.is_dir() and (not self._refit or cell.fit_id in self._fitted)
         if may_reuse and self._loads(method, kept, folder, seconds):
-            return {"fit_reused": True, "fit_resumed": False}
+            return {"fit_reused": True, "fit_resumed": was_resumed(kept)}
         self._store.drop_partial(cell.fit_id)  # predictions of an earlier fit are not continued with this one
         resumed = self._give_checkpoints(cell, method)
         with self._coordinator.gathered(cell, method):
@@ -170,10 +175,10 @@ class InProcess:
         with _timed(seconds, "fit"):
             method.fit(images, keypoints_given(cell, self._open), cell.seed, stage)
         write_history(folder, stage.history)
-        is_kept = keep_fit(self._store, kept, method, stage.history, seconds["fit"], cell.source, before)
+        is_kept = keep_fit(self._store, kept, method, stage.history, seconds["fit"], cell.source, before, resumed)
         self._fitted.add(cell.fit_id)
         if not is_kept and self._loads(method, kept, folder, seconds):
-            return {"fit_reused": True, "fit_resumed": False}
+            return {"fit_reused": True, "fit_resumed": was_resumed(kept)}
         return {"fit_reused": False, "fit_resumed": resumed}
 
     def _loads(self, method: Method, kept: Path, folder: Path, seconds: dict[str, float]) -> bool:
@@ -192,8 +197,8 @@ class InProcess:
             self._store.drop_checkpoints(cell.fit_id)
         return method.checkpoints.exists()
 
-    def _predict_splits(self, cell: Cell, method: Method, dataset: KeypointDataset, folder: Path) -> float:
-        """Write the keypoints of the splits that are scored; returns the seconds of prediction.
+    def _predict_splits(self, cell: Cell, method: Method, dataset: KeypointDataset, folder: Path) -> tuple[float, int]:
+        """Write the keypoints of the splits that are scored; returns the seconds and the number of images.
 
         Splits of the same images are predicted once.
         """
@@ -204,7 +209,7 @@ class InProcess:
             if ids not in made:
                 made[ids] = self._predict(cell, method, dataset, ids, split)
             write_predictions(folder, split, ids, made[ids][0])
-        return sum(seconds for _, seconds in made.values())
+        return sum(seconds for _, seconds in made.values()), sum(map(len, made))
 
     def _predict(self, cell: Cell, method: Method, dataset: KeypointDataset, ids: Sequence[str], split: Split) -> Made:
         """Predict the keypoints of images, continuing from partial predictions; also returns the seconds."""

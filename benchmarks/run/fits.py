@@ -54,8 +54,12 @@ def keep_fit(
     seconds: float,
     source: Mapping[str, str],
     before: Stamp,
+    resumed: bool = False,
 ) -> bool:
-    """Keep a fit, unless the folder has another one than ``before``; returns whether this one is there now."""
+    """Keep a fit, unless the folder has another one than ``before``; returns whether this one is there now.
+
+    ``resumed`` says that ``seconds`` counts from a checkpoint.
+    """
     mine = None
     with (
         suppress(MethodError),  # there is nothing to save
@@ -63,9 +67,15 @@ def keep_fit(
     ):
         _save(method, filling)
         write_history(filling, history)
-        write_fit(filling, kept.name, seconds, source)
+        write_fit(filling, kept.name, seconds, source, resumed)
         mine = stamp(filling)
     return mine in (None, stamp(kept))
+
+
+def was_resumed(kept: Path) -> bool:
+    """Whether a kept fit was continued from a checkpoint; False for a fit of an older version, which does not say."""
+    found = read_fit(kept)
+    return found is not None and bool(found.resumed)
 
 
 def stamp(folder: Path) -> Stamp:

@@ -44,6 +44,9 @@ def leaderboard(
     against: Annotated[
         str | None, typer.Option(metavar="METHOD", help="Add each method's paired difference from this one.")
     ] = None,
+    overall: Annotated[
+        bool, typer.Option("--overall", help="Rank the methods over all tasks of each suite, or over the tasks named.")
+    ] = False,
     profile: ProfileName = None,
     data_root: DataRoot = None,
     runs: Annotated[
@@ -60,7 +63,8 @@ def leaderboard(
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="Columns of --format latex by first words of their headings, such as cub_001,seeds (default: all).",
+            help="Columns to print, in this order, or all: tasks, seeds, seconds, labels, frozen_data, parameters, "
+            "frozen_parameters, fit_seconds, image_ms, peak_memory_mb, hardware ...; fields in csv and json.",
         ),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write (default: the terminal).")] = None,
@@ -87,7 +91,16 @@ def leaderboard(
     ] = False,
 ) -> None:
     """Print tables, or check and rewrite the generated tables and lists of the documents."""
-    from benchmarks.tables.command import Board, audit_text, board_text, check_pages, print_board, update_pages
+    from benchmarks.tables.command import (
+        audit_text,
+        board_text,
+        check_pages,
+        overall_text,
+        print_board,
+        print_overall,
+        update_pages,
+    )
+    from benchmarks.tables.sections import Board
     from leaderboard.files import write_atomically
     from leaderboard.text import printable
 
@@ -99,16 +112,52 @@ def leaderboard(
         raise UserError("--replace goes with --update and --runs; add them or leave it out")
     if against is not None and (audit or compare):
         raise UserError(f"--against and {'--audit' if audit else '--compare'} together; choose one")
-    if columns is not None and format != "latex":
-        raise UserError("--columns goes with --format latex; add it or leave the columns out")
-    chosen = columns.split(",") if columns else []
+    if overall:
+        _refuse_beside_overall(audit=audit, compare=compare, against=against, protocol=protocol)
+    if columns is not None and (audit or compare):
+        raise UserError(f"--columns and {'--audit' if audit else '--compare'} together; leave the columns out")
+    chosen = _names(columns)
     board = Board(suite or [], task or [], protocol, profile, data_root, format or "md", chosen)
     fitted = format is None and output is None and sys.stdout.isatty()
     if fitted and not audit and compare is None and against is None:
-        print_board(board, runs)
+        (print_overall if overall else print_board)(board, runs)
         return
-    text = printable(audit_text(board, compare) if audit else board_text(board, runs, compare, against))
+    if audit or overall:
+        text = audit_text(board, compare) if audit else overall_text(board, runs)
+    else:
+        text = board_text(board, runs, compare, against)
+    text = printable(text)
     if output is None:
         typer.echo(text, nl=False)
     else:
         write_atomically(output, text)
+
+
+def _names(columns: str | None) -> list[str]:
+    """The names of columns in an option. Raises UserError if there are none."""
+    names = [name.strip() for name in (columns or "").split(",") if name.strip()]
+    if columns is not None and not names:
+        raise UserError(f"--columns: got '{columns}', expected names with commas between them, such as cub_001,seeds")
+    return names
+
+
+def _refuse_beside_overall(**options: object) -> None:
+    """Raise UserError for an option that has no meaning for the overall ranking."""
+    for name, value in options.items():
+        if value:
+            why = "it ranks by the headline protocol of each task" if name == "protocol" else "choose one"
+            raise UserError(f"--overall and --{name} together; {why}")
+
+
+def verify_row(
+    runs: Annotated[Path, typer.Argument(metavar="RUNDIR", help="Run directory, such as runs.")],
+    cell: Annotated[str, typer.Argument(help="Id of a cell, or a pattern such as 'imm--cub_*'.")],
+    data_root: DataRoot = None,
+) -> None:
+    """Compute the numbers of a cell again from its predictions, and say whether its record is equal or what differs.
+
+    Exit status 0: equal; 1: something differs; 2: it cannot be checked, such as without the dataset.
+    """
+    from benchmarks.tables.verify import verify_rows
+
+    raise typer.Exit(verify_rows(runs, cell, data_root))

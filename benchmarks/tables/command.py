@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from benchmarks.errors import UserError, unknown
 from benchmarks.records.checks import examine, whole_records
@@ -18,44 +16,30 @@ from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_profile
 from benchmarks.tables.lists import LISTS
 from benchmarks.tables.recompute import recompute
-from benchmarks.tasks import SUITES, TASKS, Profile
-from leaderboard import comparisons, readme
+from benchmarks.tables.sections import Board, Section, sections_of, with_columns
+from benchmarks.tasks import SUITES, TASKS
+from leaderboard import comparisons, overall_tables, readme
 from leaderboard.audit import audit, compare
+from leaderboard.columns import check
 from leaderboard.committed_errors import committed_errors
-from leaderboard.image_errors import ErrorsOf
 from leaderboard.load import load_results
 from leaderboard.merge import Merged
+from leaderboard.overall import Ranking
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
-from leaderboard.rows import PairRow, Row
-from leaderboard.suites import TableKind
-from leaderboard.tables import TABLES, Format, render
-from leaderboard.terminal import print_ablations, print_measured, print_pairs, print_reported
-from leaderboard.text import markdown, printable
+from leaderboard.rows import Row
+from leaderboard.tables import TABLES, render
 from metrics.protocols import FAMILIES, PROTOCOLS
 
 RUNS = Path("runs")
 MISSING_SHOWN = 4  # missing cells that are named on the command line; of the others only the number is given
 
 
-@dataclass(frozen=True)
-class Board:
-    """The user's request; ``protocol`` None means each task's headline, ``columns`` are those of LaTeX."""
-
-    suites: Sequence[str]
-    tasks: Sequence[str]
-    protocol: str | None
-    profile: str | None
-    data_root: Path | None
-    format: Format
-    columns: Sequence[str] = ()
-
-
 def print_board(board: Board, runs: Path | None) -> None:
     """Print the tables of the suites and tasks on a terminal, so that they fit its width."""
     records, sections = _found(board, runs)
-    for section in sections:
-        section.show(Console(highlight=False), records, board.protocol)
+    for section in with_columns(sections, records, board):
+        section.show(Console(highlight=False), records, board)
 
 
 def board_text(board: Board, runs: Path | None, pair: tuple[str, str] | None = None, base: str | None = None) -> str:
@@ -70,18 +54,48 @@ def board_text(board: Board, runs: Path | None, pair: tuple[str, str] | None = N
         unique = {_key(row): row for row in own if row.kind in MEASURED}
         return comparisons.render(comparisons.compared(list(unique.values()), *pair), board.format)
     if board.format in ("md", "latex"):
-        return "\n".join(section.text(records, board) for section in sections)
+        return "\n".join(section.text(records, board) for section in with_columns(sections, records, board))
     alone = [section for section in sections if TABLES[section.kind].own_fields]
     if alone and board.suites:
         if len(sections) > 1:
             raise UserError(f"--format {board.format}: suite {alone[0].name} has fields of its own; ask for it alone")
-        return TABLES[alone[0].kind].render(alone[0].rows(records, board.protocol), board.format)
+        pairs = alone[0].rows(records, board.protocol)
+        return TABLES[alone[0].kind].render(pairs, board.format, columns=board.columns)
     found = [row for section in sections if section not in alone for row in section.rows(records, board.protocol)]
     unique = {_key(row): row for row in found if isinstance(row, Row)}
-    return render(list(unique.values()), board.format)
+    return render(list(unique.values()), board.format, columns=board.columns)
 
 
-def _found(board: Board, runs: Path | None, base: str | None = None) -> tuple[list[ResultRecord], list[_Section]]:
+def print_overall(board: Board, runs: Path | None) -> None:
+    """Print the overall rankings on a terminal. Raises as ``overall_text`` does."""
+    found = _rankings(board, runs)
+    check(board.columns, overall_tables.available(found))
+    for each in found:
+        overall_tables.print_ranking(Console(highlight=False), each, board.columns)
+
+
+def overall_text(board: Board, runs: Path | None) -> str:
+    """The overall rankings of the suites, of the tasks together, or of all suites, as one text.
+
+    Raises UserError if none of them can have a ranking, and LeaderboardError for a column that there is not.
+    """
+    return overall_tables.render(_rankings(board, runs), board.format, board.columns)
+
+
+def _rankings(board: Board, runs: Path | None) -> list[Ranking]:
+    records, sections = _found(board, runs)
+    found = [section for section in sections if section.kind == "plain" and len(set(section.tasks)) > 1]
+    if not found:
+        named = ", ".join([*board.suites, *board.tasks])
+        several = [name for name, suite in SUITES.items() if suite.kind == "plain" and len(suite.tasks) > 1]
+        raise UserError(
+            f"--overall: {named} has no overall ranking, which needs two tasks or more; name tasks with --task, or a "
+            f"suite such as {', '.join(several)}"
+        )
+    return [section.ranking(records) for section in found]
+
+
+def _found(board: Board, runs: Path | None, base: str | None = None) -> tuple[list[ResultRecord], list[Section]]:
     """The records to show, and the tables; the published rows of the paper profile need no run."""
     _check(board)
     profile, _, _ = choose_profile(board.profile, board.data_root)
@@ -89,71 +103,13 @@ def _found(board: Board, runs: Path | None, base: str | None = None) -> tuple[li
     no_run = runs is None and profile == "paper" and not (there / "cells").is_dir()
     records = [] if no_run else _records(there)
     errors = None if no_run else errors_of(there) or committed_errors(there)
-    return records, [replace(each, errors=errors, base=base) for each in _sections(board, records, profile)]
+    return records, [replace(each, errors=errors, base=base) for each in sections_of(board, records, profile)]
 
 
 def _records(runs: Path) -> list[ResultRecord]:
     """The records of a run directory or of a folder of committed results."""
     committed = not (runs / "cells").is_dir() and any(runs.glob("*.json"))
     return load_results(runs) if committed else whole_records(runs)
-
-
-@dataclass(frozen=True)
-class _Section:
-    """The tasks, profile and kind of a table; ``name`` is that of its suite, '' without one."""
-
-    name: str
-    title: str
-    tasks: Sequence[str]
-    profile: Profile
-    kind: TableKind = "plain"
-    errors: ErrorsOf | None = None  # reads errors per image
-    base: str | None = None  # the method that others are compared with
-
-    def rows(self, records: Sequence[ResultRecord], protocol: str | None) -> Sequence[Row | PairRow]:
-        """The rows of the table."""
-        found = TABLES[self.kind].rows(records, self.tasks, self.profile, protocol, self.errors)
-        plain = [row for row in found if isinstance(row, Row)]
-        measured = any(row.kind in MEASURED for row in plain)
-        return comparisons.against(plain, self.base) if self.base is not None and measured else found
-
-    def show(self, console: Console, records: Sequence[ResultRecord], protocol: str | None) -> None:
-        """Print the table on a terminal."""
-        title = self.title if protocol is None else f"{self.title}, {protocol}"
-        console.print(Text(printable(title), style="bold"))
-        found = self.rows(records, protocol)
-        measured = [row for row in found if isinstance(row, Row) and row.kind in MEASURED]
-        pairs = [row for row in found if isinstance(row, PairRow)]
-        if not measured and not pairs:
-            console.print("Nothing measured yet.\n")
-        elif pairs:
-            print_pairs(console, pairs)
-        else:
-            (print_ablations if self.kind == "ablation" else print_measured)(console, measured, self.profile)
-        if reported := [row for row in found if isinstance(row, Row) and row.kind == "reported"]:
-            print_reported(console, reported)
-
-    def text(self, records: Sequence[ResultRecord], board: Board) -> str:
-        """A table with tasks across; under all protocols a table per task with protocols across."""
-        table, protocol = TABLES[self.kind], board.protocol
-        if table.own_fields:
-            return table.render(self.rows(records, protocol), board.format, self.title, board.columns)
-        if protocol == "all":
-            single = {f"{task}, {self.title}": replace(self, tasks=[task]) for task in self.tasks}
-            found = {title: one.rows(records, "all") for title, one in single.items()}
-            return "\n".join(render(rows, board.format, title, board.columns) for title, rows in found.items())
-        shown = [row for row in self.rows(records, protocol) if isinstance(row, Row)]
-        title = self.title if protocol is None else f"{self.title}, {protocol}"
-        return render(shown, board.format, title, board.columns) + self._unscored(records, shown, board)
-
-    def _unscored(self, records: Sequence[ResultRecord], shown: Sequence[Row], board: Board) -> str:
-        """A line of markdown that names the tasks without a score under the protocol, '' for none."""
-        measured = {row.task for row in shown if row.kind in MEASURED}
-        there = {record.task for record in records}
-        others = [task for task in self.tasks if task not in measured and task in there]
-        if not (board.protocol and others and board.format == "md"):
-            return ""
-        return f"\nNot scored under {board.protocol}: {', '.join(map(markdown, others))}.\n"
 
 
 def _key(row: Row) -> tuple[str, ...]:
@@ -179,24 +135,6 @@ def _check(board: Board) -> None:
             raise unknown("suite", suite, SUITES)
     if board.protocol not in (None, "all", *FAMILIES, *PROTOCOLS):
         raise unknown("protocol", str(board.protocol), ["all", *FAMILIES, *PROTOCOLS])
-
-
-def _sections(board: Board, records: Sequence[ResultRecord], profile: Profile) -> Iterable[_Section]:
-    """The tables; if no suite or task is named, custom data comes last, under every profile."""
-    for name in board.suites or ([] if board.tasks else SUITES):
-        suite = SUITES[name]
-        yield _Section(name, f"{name} ({profile} profile)", suite.tasks, profile, suite.kind)
-    there = {(record.task, record.profile) for record in records}
-    for task in board.tasks:
-        if task not in TASKS and not any(task == found for found, _ in there):
-            raise unknown("task", task, [*TASKS, *(found for found, _ in there)])
-    if board.tasks:
-        yield _Section("", f"{profile} profile", board.tasks, profile)
-    elif not board.suites:
-        for each in get_args(Profile):
-            own = sorted({task for task, found in there if found == each and task not in TASKS})
-            if own and (board.format == "md" or each == profile):
-                yield _Section("", f"custom data ({each} profile)", own, each)
 
 
 def pages(paths: Iterable[Path]) -> list[Path]:

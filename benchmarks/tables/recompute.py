@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,17 +55,17 @@ def recompute(runs: Path, records: Sequence[ResultRecord], datasets: Open) -> Re
         for number, record in enumerate(records, 1):
             status.update(f"computing scores again: {number} of {len(records)}")
             folder = runs / "cells" / record.cell_id
-            reason, dataset = _at_hand(record, folder, datasets)
+            reason, dataset = at_hand(record, folder, datasets)
             if dataset is None:
                 found.unknown[reason] += 1
-            elif wrong := _difference(record, folder, dataset):
+            elif wrong := next(differences(record, folder, dataset), ""):
                 found.refused[record.cell_id] = printable(f"refused {folder}: {wrong}; {CURE}")
             else:
                 found.agree += 1
     return found
 
 
-def _at_hand(record: ResultRecord, folder: Path, datasets: Open) -> tuple[str, KeypointDataset | None]:
+def at_hand(record: ResultRecord, folder: Path, datasets: Open) -> tuple[str, KeypointDataset | None]:
     """The dataset that a record was measured on, or the reason why its scores cannot be computed, with None."""
     if not record.scores:
         return "they have no scores", None
@@ -83,20 +83,25 @@ def _at_hand(record: ResultRecord, folder: Path, datasets: Open) -> tuple[str, K
     return "", dataset
 
 
-def _difference(record: ResultRecord, folder: Path, dataset: KeypointDataset) -> str:
-    """The first number of a record that its predictions do not give, or ''."""
+def current_scores(record: ResultRecord) -> list[ScoreRecord]:
+    """The scores of a record under the present versions of their protocols, which can be computed again."""
+    return [each for each in record.scores if _is_current(each)]
+
+
+def differences(record: ResultRecord, folder: Path, dataset: KeypointDataset) -> Iterator[str]:
+    """Yield a line for each number of a record that its predictions do not give."""
     from benchmarks.run.scoring import score_records, scores_of
 
-    current = [each for each in record.scores if _is_current(each)]
+    current = current_scores(record)
     try:
         fresh = score_records(scores_of(folder, dataset, [each.protocol for each in current])[0])
     except _known() as error:
-        return f"its predictions cannot be scored ({first_line(error)})"
+        yield f"its predictions cannot be scored ({first_line(error)})"
+        return
     for kept, again in zip(current, fresh, strict=True):
         for name, one, other in _numbers(kept, again):
             if not _close(one, other, _rounding(kept.protocol)):
-                return f"{name} of {kept.protocol} is {one}, but its predictions give {other}"
-    return ""
+                yield f"{name} of {kept.protocol} is {one}, but its predictions give {other}"
 
 
 def _known() -> tuple[type[Exception], ...]:

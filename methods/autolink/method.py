@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from methods.autolink.config import AutoLinkConfig
 from methods.base import ImageBatch, ImageStream, MethodCard, MethodConfig, MethodError, Report
 from methods.files import weights_sha256
+from methods.frozen import PERCEPTUAL, FrozenData
 from methods.training import perceptual
 from methods.training.base import TrainedMethod
 
@@ -44,9 +45,15 @@ class AutoLink(TrainedMethod):
         licence="own code, Apache-2.0",
         supervision="unsupervised",
         trained_on="the fit images; the features of its loss were trained on ImageNet (VGG) or on drawings (mini VAE)",
+        frozen=PERCEPTUAL,
     )
     Config: ClassVar[type[MethodConfig]] = AutoLinkConfig
     version: ClassVar[str] = "2"  # 2: keypoints as the released evaluation has them, -1 to 1 from border to border
+
+    @classmethod
+    def frozen_data(cls, config: AutoLinkConfig) -> FrozenData | None:
+        """The data of the features, unknown for a detector or for features whose weights the user names."""
+        return super().frozen_data(config) if config.weights is None and config.features_weights is None else None
 
     def identity(self) -> dict[str, Any]:
         """The features that the loss compares and the sha256 of their weights, or the sha256 of ``weights``.
@@ -173,6 +180,10 @@ class AutoLink(TrainedMethod):
         """The features of images (B, 3, H, H) in [0, 1] that the loss compares."""
         found: list[Tensor] = self._features(self._resized(pixels, self.config.features_size))
         return found
+
+    def frozen_network(self) -> Features | None:
+        """The features that the loss compares; None for a detector that was learned elsewhere."""
+        return self._features if self.config.weights is None else None
 
     @cached_property
     def _features(self) -> Features:

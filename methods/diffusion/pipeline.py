@@ -34,6 +34,10 @@ class FrozenPipeline:
         if self.device.type == "cuda" and self.map_dtype != self.dtype:
             torch.set_float32_matmul_precision("high")  # TF32: half precision has fewer digits still
 
+    def parameters(self) -> int:
+        """The number of parameters of UNet and autoencoder."""
+        return sum(each.numel() for part in (self.unet, self.autoencoder) for each in part.parameters())
+
     def to_device(self, array: Tensor) -> Tensor:
         """A tensor on the device; to a GPU through pinned memory, so that nothing waits for the copy."""
         if self.device.type == "cuda" and array.device.type == "cpu":

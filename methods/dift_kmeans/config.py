@@ -22,6 +22,7 @@ class DiftKmeansConfig(MethodConfig):
     """
 
     of_predict: ClassVar[frozenset[str]] = frozenset({"window"})
+    of_frozen: ClassVar[str] = "model"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
 
     preset: Literal["paper", "mini"] = Field(

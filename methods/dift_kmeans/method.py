@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
+from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Parameters, Report
 from methods.diffusion.weights import ModelFiles
 from methods.dift_kmeans.config import DiftKmeansConfig
+from methods.frozen import DIFFUSION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,7 @@ class DiftKmeans(Method):
         licence="Apache-2.0",
         supervision="unsupervised",
         trained_on="nothing; the fit images are clustered, the diffusion model was trained on captioned images",
+        frozen=DIFFUSION,
     )
     Config: ClassVar[type[MethodConfig]] = DiftKmeansConfig
 
@@ -97,6 +99,11 @@ class DiftKmeans(Method):
             maps = centred(features.maps(batch.ids[some], torch.tensor(batch.pixels[some])), mean)
             found.append(locate(maps, centres, self.config.temperature, self.config.window).cpu())
         return torch.cat(found).double().numpy()
+
+    def parameters(self) -> Parameters:
+        """The numbers of the centres and of the mean; the frozen parts are UNet and autoencoder."""
+        features, mean, centres = self._learned()
+        return Parameters(own=mean.numel() + centres.numel(), frozen=features.pipeline.parameters())
 
     def save(self, folder: Path) -> None:
         """Write centres (K, C) and mean (C,) as safetensors; seed, config and identity of the weights as JSON."""

@@ -80,6 +80,7 @@ class IMMConfig(TrainedConfig):
     """
 
     of_label: ClassVar[frozenset[str]] = frozenset({"features"})
+    of_frozen: ClassVar[str] = "features"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
 
     image_size: PositiveInt = Field(

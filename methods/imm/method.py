@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from methods.base import ImageBatch, MethodCard, MethodConfig
+from methods.frozen import PERCEPTUAL, FrozenData
 from methods.imm.config import IMMConfig
 from methods.training import perceptual
 from methods.training.base import TrainedMethod
@@ -35,11 +36,17 @@ class IMM(TrainedMethod):
         licence="own code, Apache-2.0; the released code names none",
         supervision="unsupervised",
         trained_on="the fit images; features of its loss were trained on ImageNet or on drawings",
+        frozen=PERCEPTUAL,
     )
     Config: ClassVar[type[MethodConfig]] = IMMConfig
     version: ClassVar[str] = (
         "2"  # 2: one convolution fewer in the decoder; normalisation and initial weights as released
     )
+
+    @classmethod
+    def frozen_data(cls, config: IMMConfig) -> FrozenData | None:
+        """The data of the features, unknown for weights that the user names."""
+        return super().frozen_data(config) if config.features_weights is None else None
 
     def identity(self) -> dict[str, Any]:
         """The features that the loss compares and the sha256 of their weights. Raises MethodError without them."""
@@ -84,6 +91,10 @@ class IMM(TrainedMethod):
         ]
         mask = border_mask(side, config.mask_margin, config.mask_step).to(pixels)
         return pairs(pixels, mask, (grids[0], grids[1]), config.outside)
+
+    def frozen_network(self) -> Features:
+        """The features that the loss compares."""
+        return self._features
 
     @cached_property
     def _features(self) -> Features:

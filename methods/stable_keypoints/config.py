@@ -58,6 +58,7 @@ class StableKeypointsConfig(MethodConfig):
     """
 
     of_predict: ClassVar[frozenset[str]] = frozenset({"test_augmentations", "output_size"})
+    of_frozen: ClassVar[str] = "model"
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "official": OFFICIAL, "mini": MINI}
 
     preset: Literal["paper", "official", "mini"] = Field(

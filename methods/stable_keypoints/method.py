@@ -17,10 +17,12 @@ from methods.base import (
     MethodCard,
     MethodConfig,
     MethodError,
+    Parameters,
     Picture,
     Report,
 )
 from methods.diffusion.weights import ModelFiles
+from methods.frozen import DIFFUSION
 from methods.stable_keypoints import official
 from methods.stable_keypoints.config import HUMAN_POSE_STEPS, HUMAN_POSES, StableKeypointsConfig
 
@@ -47,6 +49,7 @@ class StableKeypoints(Method):
         licence="Apache-2.0",
         supervision="unsupervised",
         trained_on="the fit images; the diffusion model was trained on captioned images",
+        frozen=DIFFUSION,
     )
     Config: ClassVar[type[MethodConfig]] = StableKeypointsConfig
     version: ClassVar[str] = "2"  # 2: maps are formed in another order, which rounds differently
@@ -136,6 +139,12 @@ class StableKeypoints(Method):
 
         learner, tokens, chosen = self._learned()
         return learner.locate(tokens, chosen, batch.ids, torch.tensor(batch.pixels))
+
+    def parameters(self) -> Parameters:
+        """The numbers of all optimised tokens, none without optimisation; the frozen parts are UNet and autoencoder."""
+        learner, tokens, _ = self._learned()
+        learned = self.config.steps > 0 or self.config.tokens is not None
+        return Parameters(own=tokens.numel() if learned else 0, frozen=learner.backbone.parameters())
 
     def attention(self, batch: ImageBatch) -> Attention:
         """The maps of the chosen tokens, at the resolution at which ``predict`` takes their maxima."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from methods.base import ImageBatch, ImageStream, LabelledBatch, MethodCard, MethodConfig, MethodError
+from methods.frozen import NOTHING
 from methods.supervised.config import GROUPS, SupervisedConfig
 from methods.training.base import TrainedMethod
 
@@ -32,6 +33,7 @@ class Supervised(TrainedMethod):
         supervision="supervised",
         saw_landmarks=True,
         trained_on="the fit images and their landmarks",
+        frozen={"": NOTHING},
     )
     Config: ClassVar[type[MethodConfig]] = SupervisedConfig
 

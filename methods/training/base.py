@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from methods.base import ImageBatch, ImageStream, Method, MethodConfig, MethodError, Report
+from methods.base import ImageBatch, ImageStream, Method, MethodConfig, MethodError, Parameters, Report
 from methods.checkpoints import CheckpointFile
 
 if TYPE_CHECKING:
@@ -131,6 +131,16 @@ class TrainedMethod(Method):
         self._take(network, num_keypoints, seed)
         if not self.config.steps:
             report(1, 1)
+
+    def parameters(self) -> Parameters:
+        """The numbers of the network's parameters, and of those that a loss compares features with."""
+        own = [each.numel() for each in self._learned().parameters()]
+        frozen = self.frozen_network()
+        return Parameters(sum(own), 0 if frozen is None else sum(each.numel() for each in frozen.parameters()))
+
+    def frozen_network(self) -> nn.Module | None:
+        """The frozen network of the loss; None (the default) without one."""
+        return None
 
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
         """Keypoints (B, K, 2), (x, y) in [0, 1]. Raises MethodError before ``fit`` or ``load``, or where one is NaN."""

@@ -100,7 +100,7 @@ def test_pairs_count_the_results_on_both_tasks_once_and_only_seeds_that_both_hav
     found = misalignment_rows(records, tasks, "mini")
     assert [row.aligned_task for row in found] == ["cub_aligned", "human36m", "all"]
     assert "results of 2 commits: 1a2b3c4 (6), 5d6e7f8 (2)" in render(found)
-    assert render(found, "csv").splitlines()[1].endswith(",1a2b3c4 1a2b3c4 5d6e7f8 5d6e7f8")
+    assert render(found, "csv").splitlines()[1].endswith(",1a2b3c4 1a2b3c4 5d6e7f8 5d6e7f8,several_commits")
 
 
 SUITES = suites(wild=("cub_001", "cub_002"), aligned=("cub_aligned",))

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
 import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
-from leaderboard.overall import overall_rows, to_markdown
+from leaderboard.errors import LeaderboardError
+from leaderboard.overall import overall_rows, ranking
+from leaderboard.overall_tables import print_ranking, render
 from leaderboard.rows import Row, known
 
 TASKS = ("a", "b")
@@ -40,7 +46,7 @@ def test_a_method_that_lacks_a_task_is_not_ranked_and_the_task_is_named():
     whole, part = overall_rows(rows, TASKS)
     assert (part.label, part.skill, part.wins, part.missing) == ("part", None, None, ("b",))
     assert whole.skill == pytest.approx(5.0)
-    assert "missing" in to_markdown([whole, part], TASKS).splitlines()[3]
+    assert "missing" in render([ranking(rows, TASKS, "wild", "mini")]).splitlines()[5]
 
 
 def test_supervised_limited_and_outdated_rows_take_no_part():
@@ -73,3 +79,45 @@ def test_wins_are_a_half_on_average_and_scale_changes_nothing(values):
     scaled = [row(each.method, each.task, each.value * 3.0) for each in rows]
     assert [(each.label, each.wins) for each in overall_rows(scaled, TASKS)] == [(e.label, e.wins) for e in found]
     assert [each.skill for each in overall_rows(scaled, TASKS)] == pytest.approx([each.skill for each in found])
+
+
+def whole():
+    rows = [row(method, task, value) for task in TASKS for method, value in (("grid", 20.0), ("x", 5.0), ("y", 10.0))]
+    return ranking(rows, TASKS, "wild", "mini")
+
+
+def test_all_formats_have_the_same_numbers():
+    found = [whole()]
+    markdown = [line.strip("|").split("|") for line in render(found).splitlines() if line.startswith("| x")]
+    assert [cell.strip() for cell in markdown[0]] == ["x", "75.0", "100", "75.0", "75.0"]
+    lines = list(csv.DictReader(io.StringIO(render(found, "csv"))))
+    plain = json.loads(render(found, "json"))
+    assert [(each["label"], each["skill"], each["wins"], each["a"]) for each in plain] == [
+        ("x", 75.0, 100.0, 75.0), ("y", 50.0, 0.0, 50.0)
+    ]  # fmt: skip
+    assert [float(line["skill"]) for line in lines] == [75.0, 50.0]
+    assert "x & 75.0 & 100 & 75.0 & 75.0" in render(found, "latex")
+    console = Console(width=80, record=True, file=io.StringIO())
+    print_ranking(console, found[0])
+    assert ["x", "75.0", "100", "75.0", "75.0"] in [line.split() for line in console.export_text().splitlines()]
+
+
+def test_columns_of_a_ranking_are_chosen_by_name():
+    assert render([whole()], columns=["wins", "b"]).splitlines()[2].split() == ["|", "method", "|", "wins", "(%)", "↑",
+                                                                                "|", "b", "|"]  # fmt: skip
+    assert render([whole()], "csv", columns=["wins"]).splitlines()[0] == "label,wins"
+    with pytest.raises(LeaderboardError, match="no column 'hardware'; it has skill, wins, a, b, all"):
+        render([whole()], columns=["hardware"])
+
+
+def test_a_task_without_the_mean_pose_is_named():
+    found = ranking([row("x", "a", 1.0), row("grid", "b", 1.0), row("x", "b", 1.0)], TASKS, "wild", "mini")
+    assert found.no_floor == ("a",)
+    assert "The mean pose (method grid) is missing on a." in render([found])
+
+
+def test_a_ranking_of_nothing_says_so():
+    empty = ranking([], TASKS, "wild", "mini")
+    assert "No method can be ranked yet." in render([empty])
+    assert render([empty], "latex").startswith("%")
+    assert json.loads(render([empty], "json")) == []

@@ -20,12 +20,14 @@ from benchmarks.publish.charts import apart, ticks
 from benchmarks.publish.command import publish_site
 from benchmarks.publish.examples import QUANTILES, examples_of, load_examples, save_examples
 from benchmarks.publish.site import replace_site
+from benchmarks.publish.tables import measured_table
 from benchmarks.records.store import Store
 from benchmarks.registry import opener
 from benchmarks.tasks import SUITES
 from leaderboard.load import load_records, load_results
 from leaderboard.rows import known
 from leaderboard.tables import rows
+from tests.leaderboard.synthetic import record
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,28 @@ def test_the_numbers_are_those_of_the_tables(tmp_path):
             line = next(each for each in table.split("<tr ")[1:] if f'data-order="{row.label}' in unescape(each))
             value = f"{row.value:.2f}"
             assert any(text.split()[:1] == [value] for text in texts(re.findall(r"<td.*?</td>", line, re.DOTALL)))
+
+
+def test_the_page_of_a_method_says_what_it_cost_and_saw(runs, site):
+    text = re.sub(r"<[^>]*>", " ", (site / "methods" / "dift_kmeans.html").read_text(encoding="utf-8"))
+    for heading in ("seconds a fit", "ms an image", "hardware", "parameters learned", "frozen part trained on"):
+        assert heading in text
+    assert "drawings of the synthetic world (without the test images)" in text
+    (record,) = [each for each in load_records(runs) if each.method == "dift_kmeans" and each.task == "cub_001"]
+    assert f"{record.provenance['parameters']['own']:,}" in text
+    assert f"{record.provenance['parameters']['frozen']:,}" in text
+    assert f"{record.seconds['fit']:,.1f}" in text
+
+
+def test_marks_of_flags_stand_behind_the_method_with_their_legend(tmp_path):
+    records = [
+        record("alpha", "cub_001", 7.0, provenance={"git_sha": "1a2b3c4", "git_dirty": True, "fit_resumed": True}),
+        record("beta", "cub_001", 8.0, provenance={"git_sha": "1a2b3c4", "git_dirty": False}),
+    ]
+    table = measured_table(rows(records, ["cub_001"], "mini"))
+    assert table is not None
+    assert [(line.label, line.flags) for line in table.lines] == [("Alpha", "ᵘʳ"), ("Beta", "")]
+    assert [note[0] for note in table.notes if note[0] in "ᵘʳ"] == ["ᵘ", "ʳ"]
 
 
 def test_the_images_are_at_the_quantiles_of_the_median_methods_errors(runs):

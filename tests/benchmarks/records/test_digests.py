@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sys
 
 import pytest
@@ -17,6 +19,7 @@ from benchmarks.records.digests import (
 )
 from benchmarks.records.export import export
 from benchmarks.registry import METHODS, Entry
+from benchmarks.run.fits import was_resumed
 
 
 @pytest.fixture
@@ -103,6 +106,24 @@ def test_a_fit_of_an_older_version_has_the_seconds_alone(fit):
     (fit / "fit.json").write_text('{"seconds": 2.0}')
     assert fit_fault(fit, "toy--1") == ""
     assert fit_digest(fit) == before
+
+
+def test_a_fit_remembers_that_it_was_resumed(fit):
+    assert not was_resumed(fit)
+    write_fit(fit, "toy--1", 1.5, {}, resumed=True)
+    assert was_resumed(fit) and fit_fault(fit) == ""
+    (fit / "fit.json").write_text('{"seconds": 2.0}')
+    assert not was_resumed(fit)
+    assert not was_resumed(fit / "elsewhere")
+
+
+def test_a_fit_json_from_before_resumed_was_kept_is_whole(fit):
+    plain = json.loads((fit / "fit.json").read_text())
+    del plain["resumed"], plain["digest"]
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    (fit / "fit.json").write_text(json.dumps(plain | {"digest": digest}))
+    assert fit_fault(fit, "toy--1") == ""
+    assert not was_resumed(fit)
 
 
 def test_a_path_in_fit_json_that_is_no_file_is_not_read(fit):

@@ -13,7 +13,8 @@ from benchmarks.cli import main
 from benchmarks.errors import UserError
 from benchmarks.run.plan import Request, make_plan
 from benchmarks.run.summary import print_table
-from benchmarks.tables.command import Board, board_text
+from benchmarks.tables.command import board_text
+from benchmarks.tables.sections import Board
 from benchmarks.tasks import SUITES, TASKS
 from leaderboard.load import load_records
 from leaderboard.records import Variant

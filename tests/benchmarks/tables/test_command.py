@@ -13,15 +13,17 @@ from benchmarks.errors import UserError
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import ERRORS, write_table
 from benchmarks.tables.command import (
-    Board,
     audit_text,
     board_text,
     check_pages,
+    overall_text,
     pages,
     print_board,
     update_pages,
 )
+from benchmarks.tables.sections import Board
 from benchmarks.tasks import SUITES
+from leaderboard.errors import LeaderboardError
 from tests.leaderboard.synthetic import record, score_of
 
 
@@ -310,3 +312,63 @@ def test_pooled_errors_without_weights_are_not_compared(tmp_path):
         assert errors is not None
         each = record("alpha", "cub_001", 1.0, cell_id="a")
         assert {name for name in names if errors(each, name) is not None} == there
+
+
+def test_a_column_counts_if_one_of_the_tables_has_it(runs):
+    text = board_text(board(columns=["cub_001", "hardware"]), runs)
+    assert "### wild (mini profile)" in text and "cub_001 (% side)" in text
+    narrow = board_text(board(columns=["cub_001"]), runs)
+    assert "### wild (mini profile)" in narrow
+    assert "### aligned" not in narrow and "### misalignment" not in narrow, "tables without the column are left out"
+    with pytest.raises(LeaderboardError, match="no column 'colour'; it has .*hardware.*cub_001.*all"):
+        board_text(board(columns=["cub_001", "colour"]), runs)
+
+
+@pytest.mark.parametrize("format", ["md", "latex", "csv", "json"])
+def test_columns_go_with_every_format(runs, format):
+    text = board_text(board(tasks=["cub_001"], format=format, columns=["seeds", "labels"]), runs)
+    assert "seeds" in text and "labels" in text
+    assert "seconds" not in text and "hardware" not in text
+
+
+def test_a_terminal_takes_columns_for_every_kind_of_table(runs, capsys):
+    print_board(board(suites=["wild"], columns=["labels"]), runs)
+    assert "labels in training" in capsys.readouterr().out
+    print_board(board(columns=["all"]), runs)
+    assert "wild (mini profile)" in capsys.readouterr().out
+
+
+def test_an_overall_ranking_needs_two_tasks(runs):
+    text = overall_text(board(suites=["wild"]), runs)
+    assert "### wild, all tasks together (mini profile)" in text
+    assert "The mean pose (method grid) is missing on celeba_wild_k4" in text
+    assert overall_text(board(tasks=["cub_001", "cub_002"]), runs).startswith("### all tasks together")
+    for chosen in ({"suites": ["misalignment"]}, {"suites": ["ablation"]}, {"tasks": ["cub_001"]}):
+        with pytest.raises(UserError, match="has no overall ranking, which needs two tasks or more"):
+            overall_text(board(**chosen), runs)
+
+
+def test_an_overall_ranking_of_all_suites_leaves_out_pairs_and_ablations(runs):
+    text = overall_text(board(), runs)
+    assert "### wild, all tasks" in text and "### aligned, all tasks" in text
+    assert "### misalignment" not in text and "### ablation" not in text
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--protocol", "sk"), ("--compare", "a", "b"), ("--against", "grid"), ("--audit",)],
+    ids=lambda options: options[0],
+)
+def test_overall_refuses_options_that_mean_nothing_to_it(command, runs, options):
+    status, out, err = command("leaderboard", "--runs", runs, "--overall", *options)
+    assert (status, out) == (2, "")
+    assert f"--overall and {options[0]} together" in err
+
+
+def test_empty_columns_and_columns_of_a_comparison_are_refused(command, runs):
+    status, _, err = command("leaderboard", "--runs", runs, "--columns", " , ")
+    assert status == 2 and "expected names with commas between them" in err
+    status, _, err = command("leaderboard", "--runs", runs, "--columns", "seeds", "--compare", "a", "b")
+    assert status == 2 and "--columns and --compare together" in err
+    status, out, _ = command("leaderboard", "--runs", runs, "--task", "cub_001", "--columns", " seeds , labels ")
+    assert status == 0 and "labels in training" in out

@@ -224,7 +224,8 @@ def _plain(name: str) -> str:
 
 
 def _bare(name: str) -> str:
-    return str(PurePosixPath(_plain(name)).with_suffix(""))
+    path = PurePosixPath(_plain(name))
+    return str(path).removesuffix(path.suffix)
 
 
 def _file(name: str) -> str:

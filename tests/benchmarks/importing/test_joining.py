@@ -185,3 +185,8 @@ def test_what_is_explained_is_one_less_the_error_of_held_out_images():
     landmarks = points + rng.normal(0, 0.5, (4000, 1, 2))
     assert explained(points, landmarks, np.ones((4000, 1), dtype=bool)) == pytest.approx(0.8, abs=0.02)
     assert explained(points[..., ::-1], landmarks, np.ones((4000, 1), dtype=bool)) < 0.01
+
+
+@pytest.mark.parametrize("odd", ["/", ".", "..", "//", "\\", "./"])
+def test_a_name_that_names_no_file_is_refused_as_unknown(odd):
+    assert "no keypoints for" in refusal(outputs([odd, *ALL[1:]]))

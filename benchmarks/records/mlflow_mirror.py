@@ -43,10 +43,10 @@ from benchmarks.records.mlflow_store import (
     without_secrets,
     writing,
 )
-from benchmarks.records.process import has_ended, this_process
 from benchmarks.records.provenance import git_state
 from leaderboard.errors import LeaderboardError
 from leaderboard.load import CURE
+from leaderboard.process import has_ended, this_process
 from leaderboard.records import ResultRecord
 from leaderboard.text import printable
 

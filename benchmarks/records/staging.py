@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from leaderboard.files import is_abandoned, this_process
+from leaderboard.files import is_abandoned
+from leaderboard.process import this_process
 
 TOUCHED_EVERY = 3600.0  # seconds; a folder that was not touched for a day is abandoned
 CLAIM_SECONDS = 60.0  # a claim lasts for two renames; one that is still there after this time is abandoned

@@ -15,6 +15,7 @@ from __future__ import annotations
 import csv
 import math
 from collections import Counter
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -24,6 +25,7 @@ import numpy as np
 from datasets import limits
 from datasets.base import DatasetError
 from datasets.reading.custom import CustomDataset, Found
+from datasets.reading.image_files import SUFFIXES
 from datasets.reading.labels import Labels, LeftOut
 from datasets.reading.landmark_names import distinct_names
 from datasets.text import read_lines, refuse_entry, shown
@@ -95,14 +97,21 @@ class DeepLabCut(CustomDataset):
             boxes=None,
             stated=(None,) * len(frames),
         )
-        unlabelled = sorted(folder.name for folder in self._videos() if not any(folder.glob(CSV)))
-        if unlabelled:
-            remarks.append(f"left out: folders without {CSV}: {len(unlabelled)} (first {unlabelled[0]})")
-        return Found(tuple(names), labels, left_out, tuple(remarks), tuple(listed))
+        return Found(tuple(names), labels, left_out, (*remarks, *self._not_labelled(paths, listed)), tuple(listed))
 
     def how_to_find(self, name: str) -> str:
         """Advice for a missing frame."""
         return "put it back, or delete its line"
+
+    def _not_labelled(self, paths: list[Path], listed: list[str]) -> Iterator[str]:
+        """Remarks on the videos without a csv, and on the images beside a csv that it does not list."""
+        folders = sorted(folder.name for folder in self._videos() if not any(folder.glob(CSV)))
+        if folders:
+            yield f"left out: folders without {CSV}: {len(folders)} (first {folders[0]})"
+        files = (file for path in paths for file in path.parent.iterdir() if file.suffix.lower() in SUFFIXES)
+        beside = {f"{file.parent.name}/{file.name}" for file in files if file.name[0] != "."}
+        if images := sorted(beside - set(listed)):
+            yield f"left out: images without a line in their csv: {len(images)} (first {images[0]})"
 
     def _videos(self) -> list[Path]:
         """The folders of the project's videos."""

@@ -17,13 +17,10 @@ import numpy as np
 
 from datasets.base import DatasetError
 from datasets.reading.custom import CustomDataset, Found
+from datasets.reading.image_files import SUFFIXES
 from datasets.reading.labels import Labels, LeftOut
 from datasets.reading.splits import Sides
 
-SUFFIXES = (
-    *(".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm"),
-    *(".ppm", ".tif", ".tiff", ".webp"),
-)
 RUN_FOLDERS = {"cells", "fits", "leaderboard", "staging"}  # a run directory has all of them
 WRITTEN = RUN_FOLDERS | {"partial", "imports", "pictures", "mlartifacts"}
 _CELL = re.compile(r"--s\d+--[0-9a-f]{8}$")  # the folder of a cell's pictures

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import errno
 import glob
-import hashlib
 import os
-import platform
 import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 from leaderboard.errors import LeaderboardError
+from leaderboard.process import has_ended, this_process
 
 DAY = 24 * 3600.0
 FULL = {  # reasons of a write to an open file, which OSError does not name
@@ -97,56 +95,19 @@ def write_together(texts: Mapping[Path, str]) -> None:
             raise
 
 
-def this_process() -> str:
-    """A name of this process without dots, for temporary files: machine, process id and start time."""
-    number = os.getpid()
-    return f"{_machine()}-{number}-{_started(number)}"
-
-
 def is_abandoned(path: Path, process: str) -> bool:
     """Whether nobody works on a temporary file or folder any more.
 
-    ``process`` is the name that its maker had (``this_process``). On this machine the path is abandoned as soon as that
-    process has ended; elsewhere, and where the name tells nothing, once the path was not changed for a day.
+    ``process`` is the name of the process that made it (``leaderboard.process``). On this machine the path is abandoned
+    as soon as that process has ended; elsewhere, and where the name tells nothing, a day after its last change.
     """
-    machine, _, rest = process.partition("-")
-    number, _, started = rest.partition("-")
-    if machine == _machine() and number.isdecimal() and started:
-        return _has_ended(int(number), started)
+    ended = has_ended(process)
+    if ended is not None:
+        return ended
     try:
         return time.time() - path.lstat().st_mtime > DAY
     except OSError:
         return False
-
-
-def _has_ended(number: int, started: str) -> bool:
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):
-        return False  # another user's process, or no process id
-    return _started(number) not in (started, "")  # another process may have the same id later
-
-
-def _started(number: int) -> str:
-    """The start time of a process, in the kernel's unit; '' where it is unknown, 'ended' for a zombie."""
-    try:
-        state, *fields = Path(f"/proc/{number}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-        return "ended" if state in "ZX" else fields[18]
-    except (OSError, IndexError, ValueError):
-        return ""
-
-
-@cache
-def _machine() -> str:
-    """Eight digits for this machine since it was started, and for the container whose process ids count."""
-    parts = [platform.node()]
-    with suppress(OSError):
-        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text())
-    with suppress(OSError):
-        parts.append(str(Path("/proc/self/ns/pid").readlink()))
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:8]
 
 
 def _restore(path: Path) -> None:

@@ -51,7 +51,7 @@ def load_records(runs_dir: Path, warn: Callable[[str], None] = to_stderr) -> lis
         except ChangedError as error:
             warn(printable(f"left out {path.parent}: {path.name} {error}; {CURE}"))
         except (OSError, ValueError, RecursionError, MemoryError) as error:
-            warn(printable(f"skipped {path}: not a readable record ({_first_line(error)})"))
+            warn(printable(f"skipped {path}: not a readable record ({reason(error)})"))
     return records
 
 
@@ -87,7 +87,7 @@ def load_results(
             text = f"{path}: the record of {entry['cell_id']} {error}; restore the file, such as with git checkout"
             raise LeaderboardError(printable(text)) from error
         except (OSError, TypeError, ValueError, RecursionError, MemoryError) as error:
-            raise LeaderboardError(f"{path} is not a list of records ({_first_line(error)}); write it anew") from error
+            raise LeaderboardError(f"{path} is not a list of records ({reason(error)}); write it anew") from error
     return list(records.values())
 
 
@@ -159,8 +159,8 @@ def _record(entry: Any, path: Path) -> ResultRecord:
     _check_values(entry)
     record = ResultRecord.model_validate(entry)
     for name, text in _names(record):
-        if text and (reason := fault(text, LABEL)):
-            raise ValueError(f"{name} {reason}")
+        if text and (wrong := fault(text, LABEL)):
+            raise ValueError(f"{name} {wrong}")
     check_digest(record)
     return record
 
@@ -185,7 +185,8 @@ def _check_values(value: Any, depth: int = 0) -> None:
         _check_values(each, depth + 1)
 
 
-def _first_line(error: BaseException) -> str:
+def reason(error: BaseException) -> str:
+    """Why a record cannot be read, in one line."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(str(part) for part in first['loc']) or 'record'}: {first['msg']}"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.errors import UserError, first_line
+from benchmarks.errors import UserError
 from benchmarks.records.digests import (
     IMPORTS,
     changed_file,
@@ -15,10 +15,11 @@ from benchmarks.records.digests import (
     fit_fault,
     import_digests,
 )
+from benchmarks.records.staging import is_name
 from benchmarks.records.store import ERRORS, KEPT, RESULT
 from leaderboard.digests import ChangedError
 from leaderboard.errors import LeaderboardError
-from leaderboard.load import CURE, load_records, read_record, to_stderr
+from leaderboard.load import CURE, load_records, read_record, reason, to_stderr
 from leaderboard.records import ResultRecord
 from leaderboard.text import printable
 
@@ -43,7 +44,7 @@ def record_fault(output: Path, cell_id: str) -> Fault | None:
     except ChangedError as error:
         return Fault(f"{RESULT} {error}")
     except (OSError, ValueError, RecursionError, MemoryError, LeaderboardError) as error:
-        return Fault(f"{RESULT} cannot be read ({first_line(error)[:200]})")
+        return Fault(f"{RESULT} cannot be read ({reason(error)})")
 
 
 def cell_fault(output: Path, record: ResultRecord) -> Fault | None:
@@ -82,17 +83,31 @@ def examine(output: Path) -> Examined:
     Raises LeaderboardError without a folder of cells, and for a record of a newer schema_version.
     """
     lines: list[str] = []
-    loaded = load_records(output, lines.append)
-    faults = {record.cell_id: cell_fault(output, record) for record in loaded}
-    for folder in sorted((output / "cells").iterdir()):
-        if not (folder / RESULT).exists():
-            faults[folder.name] = record_fault(output, folder.name)
-    found = [(output / "cells" / cell_id, fault) for cell_id, fault in faults.items() if fault]
-    lines += [printable(f"left out {folder}: {fault.text}; {CURE}") for folder, fault in found]
-    whole = [record for record in loaded if not faults[record.cell_id]]
-    for line in [*lines, *_about_lost_fits(output, whole)]:
+    whole = []
+    for record in readable_records(output, lines.append):
+        if fault := cell_fault(output, record):
+            lines.append(_left_out(output / "cells" / record.cell_id, fault))
+        else:
+            whole.append(record)
+    for line in [*lines, *_about_lost_fits(output, whole), *_about_old_records(whole)]:
         to_stderr(line)
     return Examined(tuple(whole), tuple(lines))
+
+
+def readable_records(output: Path, warn: Callable[[str], None]) -> list[ResultRecord]:
+    """The records of a run directory, whose files are not checked; ``warn`` gets a line for each cell without one.
+
+    Raises LeaderboardError as ``load_records`` does.
+    """
+    found = load_records(output, warn)
+    for folder in sorted((output / "cells").iterdir()):
+        if not (folder / RESULT).exists() and (fault := record_fault(output, folder.name)):
+            warn(_left_out(folder, fault))
+    return found
+
+
+def _left_out(folder: Path, fault: Fault) -> str:
+    return printable(f"left out {folder}: {fault.text}; {CURE}")
 
 
 def whole_records(output: Path) -> list[ResultRecord]:
@@ -113,15 +128,16 @@ def _about_lost_fits(output: Path, records: Iterable[ResultRecord]) -> list[str]
     ]
 
 
+def _about_old_records(records: Iterable[ResultRecord]) -> list[str]:
+    old = sum(record.digest is None for record in records)
+    return [f"records of an older version, without digests, so that changes to them are not noticed: {old}"] * bool(old)
+
+
 def _fit_folder(output: Path, record: ResultRecord) -> Path | None:
     """The folder of a record's fit; None if no fit was kept, or if its name is no folder's."""
     name = str(record.provenance.get("fit_id", ""))
-    kept = record.digests is not None and record.digests.fit is not None and _is_name(name)
+    kept = record.digests is not None and record.digests.fit is not None and is_name(name)
     return output / "fits" / name if kept else None
-
-
-def _is_name(text: str) -> bool:
-    return bool(text) and Path(text).name == text and text != ".."
 
 
 def _fit_changed(output: Path, record: ResultRecord) -> str:
@@ -141,7 +157,7 @@ def _import_changed(output: Path, record: ResultRecord) -> str:
     if not expected:
         return ""
     name = _IMPORTED.fullmatch(record.method)
-    if name is None or not _is_name(record.task):
+    if name is None or not is_name(record.task):
         return "the record names no import"
     folder = output / IMPORTS / name[1]
     try:

@@ -16,7 +16,6 @@ from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError, first_line
-from benchmarks.records.checks import record_fault
 from benchmarks.records.mlflow_runs import (
     NOTE,
     PICTURES,
@@ -43,10 +42,9 @@ from benchmarks.records.mlflow_store import (
     without_secrets,
     writing,
 )
-from benchmarks.records.process import has_ended, this_process
 from benchmarks.records.provenance import git_state
 from leaderboard.errors import LeaderboardError
-from leaderboard.load import CURE
+from leaderboard.process import has_ended, this_process
 from leaderboard.records import ResultRecord
 from leaderboard.text import printable
 
@@ -135,8 +133,6 @@ class Tracker:
     def _read(self, name: str) -> Cell | None:
         try:
             cell = read_cell(self._output / "cells" / name)
-            if fault := record_fault(self._output, name):
-                raise UserError(f"{fault.text}; {CURE}")
         except UserError as error:
             self._leave_out(name, error)
             return None

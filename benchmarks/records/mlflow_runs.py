@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError, first_line
+from benchmarks.records.checks import record_fault
 from benchmarks.records.mlflow_store import CELL, HEADLINE, without_secrets
 from benchmarks.records.store import HISTORY, OVERLAY, RESULT, read_columns
-from leaderboard.load import read_record
+from leaderboard.load import CURE, read_record
 from leaderboard.markdown import MISSING, grid
 from leaderboard.records import ResultRecord, ScoreRecord
 from leaderboard.row_kinds import MEASURED
@@ -52,13 +53,13 @@ def read_cell(folder: Path) -> Cell:
     path = folder / RESULT
     if folder.is_symlink() or path.is_symlink():
         raise UserError("it is a symbolic link, expected a folder with the files of a cell")
+    if fault := record_fault(folder.parent.parent, folder.name):
+        raise UserError(f"{fault.text}; {CURE}")
     try:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         record = read_record(path)
-    except FileNotFoundError as error:
-        raise UserError(f"it has no {RESULT}; run the cell again or remove the folder") from error
-    except Exception as error:
-        raise UserError(f"{RESULT} is not a readable record ({first_line(error)[:300]})") from error
+    except (OSError, ValueError) as error:
+        raise UserError(f"it has no {RESULT} that can be read; run the cell again or remove the folder") from error
     if record.cell_id != folder.name:
         raise UserError(f"{RESULT} is the record of another cell, {record.cell_id}; remove the folder or rename it")
     return Cell(folder, content, record)

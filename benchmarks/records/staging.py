@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from leaderboard.files import is_abandoned, this_process
+from leaderboard.files import is_abandoned
+from leaderboard.process import this_process
 
 TOUCHED_EVERY = 3600.0  # seconds; a folder that was not touched for a day is abandoned
 CLAIM_SECONDS = 60.0  # a claim lasts for two renames; one that is still there after this time is abandoned
@@ -113,7 +114,7 @@ class Staging:
         with suppress(OSError, ValueError):
             _, name, place = claim.read_text("utf-8").split("\n")
             parent, inside = Path(place).parts
-            if parent in ("cells", "fits") and _is_name(name) and _is_name(inside):
+            if parent in ("cells", "fits") and is_name(name) and is_name(inside):
                 _moved(self.folder / name, self._output / parent / inside)
 
 
@@ -164,7 +165,8 @@ def _moved(filling: Path, folder: Path) -> bool:
     return True
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """Whether a text is the name of one file or folder, and not a path to another place."""
     return Path(text).name == text and text not in ("", "..")
 
 

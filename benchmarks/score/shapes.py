@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.errors import UserError
+from methods.adapters.checks import stand_ins
 from methods.adapters.headings import Point, box_columns, visible_columns
 
 if TYPE_CHECKING:
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 
     from methods.adapters.arrays import Array
     from methods.adapters.conventions import Order
-
-_SENTINELS = (-1, 0)
 
 
 def as_mask(
@@ -64,11 +63,9 @@ def missing_notes(name: str, landmarks: NDArray[Any], visible: NDArray[np.bool_]
     missing = visible.size - int(visible.sum())
     if missing:
         notes.append(f"{name}: {missing:,} of {visible.size:,} landmarks are NaN and count as not visible")
-    for sentinel in _SENTINELS:
-        marked = int((landmarks == sentinel).all(axis=-1).sum())
-        if marked:
-            notes.append(
-                f"{name}: {marked:,} landmarks lie on ({sentinel}, {sentinel}) exactly; if that stands for missing, "
-                "give --visible or write NaN"
-            )
+    notes += [
+        f"{name}: {count:,} of {visible.size:,} landmarks lie exactly on ({value:g}, {value:g}); if that stands for "
+        "missing, give --visible or write NaN"
+        for value, count in stand_ins(landmarks).items()
+    ]
     return notes

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from benchmarks.errors import UserError, correctable, first_line, near_match
-from benchmarks.records.checks import cell_fault, record_fault
+from benchmarks.records.checks import cell_fault, readable_records, record_fault
 from benchmarks.records.store import HISTORY, RESULT
 from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root, choose_device
@@ -24,7 +24,7 @@ from benchmarks.show.curves import read_curves, write_curves
 from benchmarks.show.options import ShowOptions
 from benchmarks.show.pictures import Artist, pictures
 from benchmarks.show.rows import write_rows
-from leaderboard.load import CURE, load_records
+from leaderboard.load import CURE
 from leaderboard.records import ResultRecord
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def show_command(options: ShowOptions) -> int:
     """
     run, names = _run_and_cells(options)
     show = _Show(options, run)
-    records = _choose(load_records(run, show.left_out), names, run)
+    records = _choose(readable_records(run, show.left_out), names, run)
     if options.rows is not None:
         show.rows(records, options.rows)
         return 0

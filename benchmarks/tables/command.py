@@ -217,8 +217,6 @@ def _merged(paths: Sequence[Path], runs: Path, replace: bool, data_root: Path | 
         raise UserError(f"{refused} cells of {runs} are refused, as the lines above say: {why}; nothing changed")
     for line in checked.lines():
         typer.echo(line)
-    if old := sum(record.digest is None for record in kept):
-        typer.echo(f"{old} records are of an older version, without digests: other changes to them are not noticed")
     return readme.merged_lists(boards, kept, SUITES, replace=replace), refused
 
 

@@ -12,6 +12,10 @@ from datasets.base import DatasetError
 from datasets.photos import Look, look
 
 THREADS = 8
+SUFFIXES = (
+    *(".apng", ".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm"),
+    *(".ppm", ".tif", ".tiff", ".webp"),
+)
 Sizes = Sequence[tuple[int, int] | None]
 
 

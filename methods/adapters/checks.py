@@ -79,17 +79,20 @@ def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = 
     return found
 
 
+def stand_ins(points: NDArray[Any]) -> dict[float, int]:
+    """How many points (..., 2) lie exactly on (v, v) with a v that often says 'missing': 0, -1, or any v below -1."""
+    x, y = points[..., 0], points[..., 1]
+    values, counts = np.unique(x[(x == y) & ((x == 0) | (x <= -1))], return_counts=True)
+    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+
+
 def stand_in_notes(source: str, points: NDArray[Any]) -> list[str]:
     """Notes on keypoints (N, K, 2), as they are in the file, that may stand for keypoints which were not found."""
-    notes = []
-    for value in (0, -1):
-        count = int((points == value).all(axis=-1).sum())
-        if count:
-            notes.append(
-                f"{source}: {count:,} of {points.size // 2:,} keypoints lie exactly on ({value}, {value}), which "
-                "counts as a position even if it says 'not found'"
-            )
-    return notes
+    return [
+        f"{source}: {count:,} of {points.size // 2:,} keypoints lie exactly on ({value:g}, {value:g}), which counts as "
+        "a position even if it says 'not found'"
+        for value, count in stand_ins(points).items()
+    ]
 
 
 def check_count(source: str, count: int, expected: int, what: str) -> None:

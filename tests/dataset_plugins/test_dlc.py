@@ -168,17 +168,20 @@ def test_bodyparts_are_joined_by_name(project: Path) -> None:
     assert "bodyparts that not all videos have: nose (2 of 3), hoof (1 of 3)" in dataset.card.remarks
 
 
-def test_a_folder_that_was_copied_is_on_one_side_of_the_split(tmp_path: Path) -> None:
+def test_a_copied_folder_is_on_one_side_of_the_split_and_what_has_no_label_is_counted(tmp_path: Path) -> None:
     write_dlc(
         tmp_path / "labeled-data" / "video", {f"img{number}.png": f"{10 + number},5,30,20" for number in range(30)}
     )
     shutil.copytree(tmp_path / "labeled-data" / "video", tmp_path / "labeled-data" / "video - Copy")
     (tmp_path / "labeled-data" / "unlabelled").mkdir()
+    for name in ("zz.png", "zz.JPG", "._zz.png", "zz.h5"):
+        (tmp_path / "labeled-data" / "video" / name).write_bytes(b"")
     dataset = open_dlc(str(tmp_path))
     sides = {name: {image_id.rpartition("/")[2] for image_id in dataset.split(name)} for name in ("fit", "test")}
     assert not sides["fit"] & sides["test"] and len(dataset.split("test")) == 12
     assert any(text.startswith("copies of other images: 30 (first video/img0.png)") for text in dataset.card.remarks)
-    assert any("folders without CollectedData_*.csv: 1 (first unlabelled)" in text for text in dataset.card.remarks)
+    assert "left out: folders without CollectedData_*.csv: 1 (first unlabelled)" in dataset.card.remarks
+    assert "left out: images without a line in their csv: 2 (first video/zz.JPG)" in dataset.card.remarks
 
 
 def test_empty_cells_are_missing_and_frames_without_labels_are_left_out(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.files import cannot_write, replacing, this_process, write_atomically, write_together
+from leaderboard.files import cannot_write, replacing, write_atomically, write_together
+from leaderboard.process import this_process
 
 
 def test_a_reader_sees_the_old_text_until_the_new_one_is_whole(tmp_path):
@@ -89,7 +90,7 @@ def test_an_error_at_any_step_leaves_all_files_as_they_were(tmp_path, three, mon
 @pytest.fixture
 def ended():
     """The name of a process of this machine that has ended."""
-    code = "from leaderboard.files import this_process; print(this_process())"
+    code = "from leaderboard.process import this_process; print(this_process())"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 

@@ -257,6 +257,27 @@ def test_where_nothing_is_left_the_exit_status_says_so(runs, call):
     assert "no picture could be drawn" in call("show", runs)[2]
 
 
+def test_a_record_that_is_gone_or_empty_is_told_alike_by_every_command(runs, call):
+    first, second = sorted(runs.glob("cells/toy_colours--*"))
+    (first / "result.json").unlink()
+    (second / "result.json").write_text("{}")
+    for command in (("leaderboard", "--runs"), ("show", "--device", "cpu"), ("mirror", "--output")):
+        err = call(*command, runs)[2]
+        (gone,) = (line for line in err.splitlines() if first.name in line)
+        (empty,) = (line for line in err.splitlines() if second.name in line)
+        assert "result.json is missing; run it again" in gone, command
+        assert "(status: Field required)" in empty and "pydantic" not in empty, command
+
+
+def test_records_of_an_older_version_are_counted(runs, call):
+    (path,) = runs.glob("cells/imported_mine--*/result.json")
+    plain = json.loads(path.read_text()) | {"schema_version": 4}
+    path.write_text(json.dumps({key: plain[key] for key in plain.keys() - {"digest", "digests"}}))
+    status, out, err = call(*TABLE, "--runs", runs)
+    assert status == 0 and len(json.loads(out)) == 4
+    assert err == "records of an older version, without digests, so that changes to them are not noticed: 1\n"
+
+
 def test_a_fit_that_was_removed_as_a_whole_is_named_and_its_cells_count(runs, call):
     shutil.rmtree(runs / "fits")
     status, out, err = call(*TABLE, "--runs", runs)

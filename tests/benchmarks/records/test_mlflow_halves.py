@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from benchmarks.records import mlflow_mirror
 from benchmarks.records.mlflow_mirror import PROCESS, Tracker, mirror
 from benchmarks.records.mlflow_store import EXPERIMENT, RECORD
-from benchmarks.records.process import this_process
+from leaderboard.process import this_process
 from tests.benchmarks.records.conftest import runs
 
 CALLS = ("create_run", "log_batch", "log_inputs", "log_artifact", "set_tag", "set_terminated")
@@ -101,7 +101,7 @@ def test_the_same_run_command_cleans_and_completes_what_a_kill_left(run, killed,
 @pytest.fixture
 def other_process(repository):
     """The name of a process that lives."""
-    code = "from benchmarks.records.process import this_process; print(this_process(), flush=True); input()"
+    code = "from leaderboard.process import this_process; print(this_process(), flush=True); input()"
     process = subprocess.Popen(
         [sys.executable, "-c", code], cwd=repository, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

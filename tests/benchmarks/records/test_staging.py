@@ -11,11 +11,12 @@ import pytest
 
 from benchmarks.records import staging
 from benchmarks.records.staging import Staging, exchanged
-from leaderboard.files import DAY, this_process
+from leaderboard.files import DAY
+from leaderboard.process import this_process
 
 CHILD = """
 import os, sys, time
-from leaderboard.files import this_process
+from leaderboard.process import this_process
 print(this_process(), flush=True)
 time.sleep(float(sys.argv[1]))
 """

@@ -77,6 +77,17 @@ def side(arrays, fit_visible, test_visible):
     )
 
 
+@pytest.mark.parametrize("value", [0.0, -1.0, -999.0])
+def test_landmarks_that_may_stand_for_missing_are_counted(score, tmp_path, value):
+    world = {name: values * 100 for name, values in WORLD.items()}
+    world["test-gt"][::3, 1] = value
+    options = save(tmp_path, world)
+    status, out, _ = score(*options, "--range", "pixels:100,100", "--protocol", "strict/side", "--resamples", "20")
+    count, total = len(world["test-gt"][::3]), world["test-gt"].size // 2
+    text = f"{count} of {total} landmarks lie exactly on ({value:g}, {value:g})"
+    assert status == 0 and text in " ".join(out.split())
+
+
 @pytest.mark.parametrize("how", ["two files", "one file", "two options", "nan"])
 def test_missing_landmarks_however_they_are_marked(score, tmp_path, how):
     generator = np.random.default_rng(3)

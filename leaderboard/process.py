@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def this_process() -> str:
-    """The name of this process: eight digits for the machine, the process id and the start time."""
+    """A name of this process without dots: eight digits for the machine, the process id and the start time."""
     number = os.getpid()
     return f"{_machine()}-{number}-{_started(number)}"
 
@@ -29,16 +29,19 @@ def has_ended(process: str) -> bool | None:
         os.kill(int(number), 0)
     except ProcessLookupError:
         return True
+    except PermissionError:
+        pass  # a process of another user
     except (OSError, OverflowError):
         return None
-    return _started(int(number)) != started  # another process may have the same id later
+    now = _started(int(number))
+    return now != started if now else None  # another process may have the same id later
 
 
 def _started(number: int) -> str:
-    """The start time of a process in the kernel's unit; '' where it is unknown or the process is a zombie."""
+    """The start time of a process, in the kernel's unit; '' where it is unknown, 'ended' for a zombie."""
     try:
         state, *fields = Path(f"/proc/{number}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-        return "" if state in "ZX" else fields[18]
+        return "ended" if state in "ZX" else fields[18]
     except (OSError, IndexError, ValueError):
         return ""
 

@@ -5,9 +5,9 @@ import signal
 import subprocess
 import sys
 
-from benchmarks.records.process import has_ended, this_process
+from leaderboard.process import has_ended, this_process
 
-NAME = "from benchmarks.records.process import this_process; print(this_process(), flush=True); input()"
+NAME = "from leaderboard.process import this_process; print(this_process(), flush=True); input()"
 
 
 def test_a_process_has_ended_once_it_is_killed(repository):

@@ -142,7 +142,9 @@ def _names(found: Sequence[Curve], x: Scale, y: Scale) -> str:
     ended = [(_up(y, curve.points[-1][1]), number, curve) for number, curve in enumerate(found) if curve.points]
     ended.sort(key=lambda each: each[:2])
     parts = []
-    heights = apart([end for end, _, _ in ended], LINE_HEIGHT, HEIGHT - 10.0)
+    above_axis = HEIGHT - BOTTOM  # where all fit there, so that none stands beside the numbers of the axis
+    last = above_axis if len(ended) * LINE_HEIGHT < above_axis else HEIGHT - 10
+    heights = apart([end for end, _, _ in ended], LINE_HEIGHT, float(last))
     for (end, number, curve), height in zip(ended, heights, strict=True):
         start = WIDTH - RIGHT
         leader = f"{_across(x, curve.points[-1][0]):.1f},{end:.1f} {start},{end:.1f} {start + 14},{height:.1f}"

@@ -17,6 +17,7 @@ import numpy as np
 from benchmarks.records.store import ERRORS, Store, read_columns, read_predictions
 from benchmarks.run.scoring import scores_of
 from leaderboard.files import write_atomically
+from leaderboard.load import RESULTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from datasets.base import KeypointDataset
     from leaderboard.records import ResultRecord
 
+EXAMPLES = RESULTS / "examples" / "examples.json"  # beside the committed lists, which are all .json files of a folder
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 WORST = 10
 STRIP = 12  # images in a strip of crops
@@ -171,9 +173,14 @@ def _short(value: float) -> float:
 
 
 def save_examples(found: Iterable[Examples], path: Path) -> None:
-    """Write examples as JSON, one task a line."""
+    """Write examples as JSON (see ``examples_text``)."""
+    write_atomically(path, examples_text(found))
+
+
+def examples_text(found: Iterable[Examples]) -> str:
+    """The text of a file of examples, one task a line."""
     lines = [json.dumps(asdict(each), separators=(",", ":")) for each in found]
-    write_atomically(path, "[\n" + ",\n".join(lines) + "\n]\n")
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def load_examples(path: Path) -> list[Examples]:

@@ -8,8 +8,10 @@ from pathlib import Path
 import typer
 
 from benchmarks.errors import UserError
+from benchmarks.publish.examples import EXAMPLES, examples_of, examples_text, load_examples
 from benchmarks.records.checks import examine
 from benchmarks.records.image_errors import errors_of
+from benchmarks.records.store import ERRORS, Store
 from benchmarks.registry import opener
 from benchmarks.settings import choose_data_root
 from benchmarks.tables.lists import LISTS
@@ -17,6 +19,7 @@ from benchmarks.tables.recompute import recompute
 from benchmarks.tasks import SUITES
 from leaderboard import readme
 from leaderboard.merge import Merged
+from leaderboard.records import ResultRecord
 
 MISSING_SHOWN = 4  # missing cells that are named on the command line; of the others only the number is given
 
@@ -67,13 +70,15 @@ def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False
         raise UserError("--replace removes results that a run directory does not have; name it with --runs DIR")
     found = pages(paths)
     new: dict[Path, Merged] = {}
+    beside: dict[Path, str] = {}
     refused = 0
     if runs is not None:
-        new, refused = _merged(found, runs, replace, data_root)
+        new, kept, refused = _merged(found, runs, replace, data_root)
+        beside = _examples(runs, kept, replace, data_root)
     if unclean := readme.unclean(instead=new):
         _warn(unclean)
     errors = errors_of(runs) if runs is not None else None
-    changed = readme.update(found, SUITES, lists=LISTS, new=new, errors=errors)
+    changed = readme.update(found, SUITES, lists=LISTS, new=new, errors=errors, beside=beside)
     for file, merged in new.items():
         missing = _missing(readme.gaps(merged.records))
         typer.echo(f"{file}: {len(merged.records)} records ({merged.counts()}){missing}")
@@ -82,8 +87,24 @@ def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False
     return 1 if refused else 0
 
 
-def _merged(paths: Sequence[Path], runs: Path, replace: bool, data_root: Path | None) -> tuple[dict[Path, Merged], int]:
-    """The committed lists with the records of a run directory merged in, and the number of cells that are refused."""
+def _examples(runs: Path, records: Sequence[ResultRecord], replace: bool, data_root: Path | None) -> dict[Path, str]:
+    """The file of the example images with the keypoints of these records, as far as the run directory has them."""
+    store = Store(runs)
+    there = [
+        record
+        for record in records
+        if all((store.cells / record.cell_id / name).is_file() for name in (ERRORS, "predictions_test.parquet"))
+    ]
+    tasks = {(record.task, record.profile) for record in there}
+    earlier = [each for each in load_examples(EXAMPLES) if not (replace and (each.task, each.profile) in tasks)]
+    found = examples_of(store, there, opener(choose_data_root(data_root)[0]), earlier)
+    return {EXAMPLES: examples_text(found)} if found else {}
+
+
+def _merged(
+    paths: Sequence[Path], runs: Path, replace: bool, data_root: Path | None
+) -> tuple[dict[Path, Merged], list[ResultRecord], int]:
+    """The committed lists with a run directory merged in, the records merged, and the number of cells refused."""
     boards = [path for path in paths if readme.has_block(path, ["leaderboard"])] or paths
     there = examine(runs)
     wanted: set[str] = set()
@@ -101,7 +122,7 @@ def _merged(paths: Sequence[Path], runs: Path, replace: bool, data_root: Path | 
         raise UserError(f"{refused} cells of {runs} are refused, as the lines above say: {why}; nothing changed")
     for line in checked.lines():
         typer.echo(line)
-    return readme.merged_lists(boards, kept, SUITES, replace=replace), refused
+    return readme.merged_lists(boards, kept, SUITES, replace=replace), kept, refused
 
 
 def _update_options(paths: Iterable[Path]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from benchmarks.publish.examples import EXAMPLES, Examples, examples_of, load_examples
+from benchmarks.publish.examples import Examples, examples_of, load_examples, path_beside
 from benchmarks.publish.feed import write_feed
 from benchmarks.publish.methods import write_method
 from benchmarks.publish.pictures import picture
@@ -39,7 +39,7 @@ def publish_site(output: Path, runs: Path | None, data_root: Path | None, show_i
     records = whole_records(runs) if runs else load_results()
     if not records:
         raise UserError(f"no results in {runs or RESULTS}; run a suite first (python -m benchmarks run)")
-    examples = examples_of(Store(runs), records, datasets) if runs else load_examples(EXAMPLES)
+    examples = examples_of(Store(runs), records, datasets) if runs else load_examples(path_beside(RESULTS))
     results = Results(records, errors_of(runs) if runs else committed_errors(RESULTS), examples)
     replace_site(
         output, lambda folder: _write(folder, results, Gallery(folder / "images", datasets, show_images), output)

@@ -17,7 +17,6 @@ import numpy as np
 from benchmarks.records.store import ERRORS, Store, read_columns, read_predictions
 from benchmarks.run.scoring import scores_of
 from leaderboard.files import write_atomically
-from leaderboard.load import RESULTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     from datasets.base import KeypointDataset
     from leaderboard.records import ResultRecord
 
-EXAMPLES = RESULTS / "examples" / "examples.json"  # beside the committed lists, which are all .json files of a folder
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 WORST = 10
 STRIP = 12  # images in a strip of crops
@@ -170,6 +168,11 @@ def _thousandths(points: NDArray[np.float64]) -> Thousandths:
 
 def _short(value: float) -> float:
     return float(f"{value:.4g}")
+
+
+def path_beside(results: Path) -> Path:
+    """The file of examples of a folder of committed lists, in a folder of its own: every .json file there is a list."""
+    return results / "examples" / "examples.json"
 
 
 def save_examples(found: Iterable[Examples], path: Path) -> None:

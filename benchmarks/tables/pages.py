@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from benchmarks.errors import UserError
-from benchmarks.publish.examples import EXAMPLES, examples_of, examples_text, load_examples
+from benchmarks.publish.examples import examples_of, examples_text, load_examples, path_beside
 from benchmarks.records.checks import examine
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import ERRORS, Store
@@ -74,7 +74,7 @@ def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False
     refused = 0
     if runs is not None:
         new, kept, refused = _merged(found, runs, replace, data_root)
-        beside = _examples(runs, kept, replace, data_root)
+        beside = _examples(path_beside(next(iter(new)).parent), runs, kept, replace, data_root)
     if unclean := readme.unclean(instead=new):
         _warn(unclean)
     errors = errors_of(runs) if runs is not None else None
@@ -87,7 +87,9 @@ def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False
     return 1 if refused else 0
 
 
-def _examples(runs: Path, records: Sequence[ResultRecord], replace: bool, data_root: Path | None) -> dict[Path, str]:
+def _examples(
+    path: Path, runs: Path, records: Sequence[ResultRecord], replace: bool, data_root: Path | None
+) -> dict[Path, str]:
     """The file of the example images with the keypoints of these records, as far as the run directory has them."""
     store = Store(runs)
     there = [
@@ -96,9 +98,9 @@ def _examples(runs: Path, records: Sequence[ResultRecord], replace: bool, data_r
         if all((store.cells / record.cell_id / name).is_file() for name in (ERRORS, "predictions_test.parquet"))
     ]
     tasks = {(record.task, record.profile) for record in there}
-    earlier = [each for each in load_examples(EXAMPLES) if not (replace and (each.task, each.profile) in tasks)]
+    earlier = [each for each in load_examples(path) if not (replace and (each.task, each.profile) in tasks)]
     found = examples_of(store, there, opener(choose_data_root(data_root)[0]), earlier)
-    return {EXAMPLES: examples_text(found)} if found else {}
+    return {path: examples_text(found)} if found else {}
 
 
 def _merged(

@@ -35,21 +35,26 @@ def publish(tmp_path):
 
 def entries(path):
     """Titles and lines of the entries; AssertionError for a feed that is not valid."""
-    feed = ElementTree.parse(path).getroot()
+    feed = ElementTree.fromstring(path.read_text(encoding="utf-8"))
+
+    def text(element, name):
+        found = element.findtext(f"{ATOM}{name}")
+        assert found
+        return found
+
     assert feed.tag == f"{ATOM}feed"
     found = feed.findall(f"{ATOM}entry")
     for each in (feed, *found):
-        for name in ("id", "title", "updated"):
-            (part,) = each.findall(f"{ATOM}{name}")
-            assert part.text
-        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", each.find(f"{ATOM}updated").text)
-        assert re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", each.find(f"{ATOM}id").text)
-    assert feed.find(f"{ATOM}author/{ATOM}name").text
+        assert all(len(each.findall(f"{ATOM}{name}")) == 1 for name in ("id", "title", "updated"))
+        assert text(each, "title")
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text(each, "updated"))
+        assert re.fullmatch(r"urn:uuid:[0-9a-f-]{36}", text(each, "id"))
+    assert text(feed, f"author/{ATOM}name")
     assert {each.get("href") for each in feed.iter(f"{ATOM}link")} == {"feed.xml", "index.html"}
-    ids = [each.find(f"{ATOM}id").text for each in found]
+    ids = [text(each, "id") for each in found]
     assert len(set(ids)) == len(ids)
-    assert feed.find(f"{ATOM}updated").text == max(each.find(f"{ATOM}updated").text for each in found)
-    return [(each.find(f"{ATOM}title").text, each.find(f"{ATOM}content").text.split("\n")) for each in found]
+    assert text(feed, "updated") == max(text(each, "updated") for each in found)
+    return [(text(each, "title"), text(each, "content").split("\n")) for each in found]
 
 
 def test_changed_new_and_lost_numbers_are_told(publish):

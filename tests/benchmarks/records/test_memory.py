@@ -11,6 +11,7 @@ from benchmarks.records.checks import examine
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.memory import Memory, fingerprint, memory_of
 from benchmarks.records.store import ERRORS, KEPT, RESULT, write_record, write_table
+from leaderboard.image_errors import CellErrors
 from tests.leaderboard.synthetic import record
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -47,9 +48,14 @@ def whole(output: Path) -> list[str]:
 
 def hashed(monkeypatch) -> list[str]:
     """The cells whose files are checked."""
-    found = []
+    found: list[str] = []
     original = checks.cell_fault
-    monkeypatch.setattr(checks, "cell_fault", lambda *given: (found.append(given[1].cell_id), original(*given))[1])
+
+    def noted(output, record):
+        found.append(record.cell_id)
+        return original(output, record)
+
+    monkeypatch.setattr(checks, "cell_fault", noted)
     return found
 
 
@@ -94,12 +100,20 @@ def test_a_record_under_another_name_is_left_out(output):
 
 def test_errors_are_the_same_to_the_last_bit(output, monkeypatch):
     (first, *_) = examine(output).records
-    found = errors_of(output)(first, "sk/side")
+
+    def read(known: Memory | None = None) -> CellErrors:
+        errors = errors_of(output, known)
+        assert errors is not None
+        found = errors(first, "sk/side")
+        assert found is not None
+        return found
+
+    found = read()
     with memory_of(output) as known:
-        errors_of(output, known)(first, "sk/side")
+        read(known)
     monkeypatch.setattr("benchmarks.records.image_errors._read", lambda path: pytest.fail("read again"))
     with memory_of(output) as known:
-        again = errors_of(output, known)(first, "sk/side")
+        again = read(known)
     assert again[:2] == found[:2]
     np.testing.assert_array_equal(again.errors, found.errors)
     np.testing.assert_array_equal(again.weights, found.weights)

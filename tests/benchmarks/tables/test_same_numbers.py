@@ -15,13 +15,14 @@ from benchmarks.publish.command import publish_site
 from benchmarks.tables.command import Board, board_text
 from benchmarks.tasks import SUITES
 from leaderboard.load import RESULTS
+from leaderboard.tables import Format
 
 Numbers = dict[tuple[str, str], tuple[str, bool]]  # label and task: the value as printed, and whether it is bold
 FOLDED = str.maketrans("", "", "\\ ")
 PLAIN = [suite for suite in SUITES.values() if suite.kind == "plain" and (RESULTS / f"{suite.name}.mini.json").exists()]
 
 
-def text(suite: str, format: str) -> str:
+def text(suite: str, format: Format) -> str:
     return board_text(Board([suite], [], None, "mini", None, format), RESULTS)
 
 

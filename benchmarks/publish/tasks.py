@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 
 from benchmarks.describe.task import task_card, task_summary
-from benchmarks.publish.charts import Curve, curves
+from benchmarks.publish.charts import Curve, curves, short
 from benchmarks.publish.examples import PARTS, QUANTILES, Examples
 from benchmarks.publish.pictures import Photos, picture
 from benchmarks.publish.results import Results
@@ -128,7 +128,7 @@ def _shown(example: Examples, gallery: Gallery) -> dict[str, Any]:
             {"title": title, "label": label, "labels": labels, "rows": _rows(example, dataset, photos, ids, rows_names)}
             for title, label, ids, rows_names in parts
         ],
-        "limit": f"{limit:.3g} {example.unit}",
+        "limit": f"{short(limit)} {example.unit}",
         "curve": curves(f"Errors on {example.task}", f"error ({example.unit})", "% of the images", found),
     }
 

@@ -27,10 +27,10 @@ def content_digest(model: BaseModel) -> str:
     return plain_digest(model.model_dump(mode="json", exclude={"digest"}, exclude_unset=True))
 
 
-def plain_digest(entry: Mapping[str, Any]) -> str:
-    """The same of a model as its JSON has it. Raises ValueError for a number that is not finite."""
+def plain_digest(entry: Mapping[str, Any], finite: bool = False) -> str:
+    """The same of a model as its JSON has it. Raises ValueError, if ``finite``, for a number that is not finite."""
     plain = {name: value for name, value in entry.items() if name != "digest"}
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=not finite)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -180,7 +180,7 @@ def _record(entry: Any, path: Path) -> ResultRecord:
         record = ResultRecord.model_validate(entry)
         for name in _FREE:
             _check_values(entry.get(name))
-        digest = plain_digest(entry)
+        digest = plain_digest(entry, finite=True)
     except ValueError:
         _check_values(entry)  # the clearer reason, if it is one of these
         raise

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from benchmarks.publish.examples import Examples, examples_of, load_examples, path_beside
 from benchmarks.publish.feed import write_feed
 from benchmarks.publish.methods import write_method
 from benchmarks.publish.pictures import picture
@@ -22,6 +21,7 @@ from benchmarks.records.image_errors import errors_of
 from benchmarks.records.provenance import git_state
 from benchmarks.records.store import Store
 from benchmarks.registry import opener
+from benchmarks.run.examples import Examples, examples_of, load_examples, path_beside
 from benchmarks.tasks import SUITES, TASKS
 from leaderboard.committed_errors import committed_errors
 from leaderboard.load import RESULTS, load_results

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.describe.method import method_card
-from benchmarks.publish.examples import Examples
 from benchmarks.publish.pictures import crop
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
 from benchmarks.publish.tasks import Gallery
 from benchmarks.registry import METHODS, method_class
+from benchmarks.run.examples import Examples
 from leaderboard.columns import EXTRAS
 from leaderboard.literature import systems
 from leaderboard.markdown import MISSING

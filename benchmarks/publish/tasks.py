@@ -13,12 +13,12 @@ from markupsafe import Markup
 
 from benchmarks.describe.task import task_card, task_summary
 from benchmarks.publish.charts import Curve, curves, short
-from benchmarks.publish.examples import PARTS, QUANTILES, Examples
 from benchmarks.publish.pictures import Photos, picture
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
 from benchmarks.publish.suites import PROFILES
 from benchmarks.publish.tables import measured_table, reported_table
+from benchmarks.run.examples import PARTS, QUANTILES, Examples
 from benchmarks.tasks import Profile, Task
 from leaderboard.records import ResultRecord
 

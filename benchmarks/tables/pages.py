@@ -8,11 +8,11 @@ from pathlib import Path
 import typer
 
 from benchmarks.errors import UserError
-from benchmarks.publish.examples import examples_of, examples_text, load_examples, path_beside
 from benchmarks.records.checks import examine
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import ERRORS, Store
 from benchmarks.registry import opener
+from benchmarks.run.examples import examples_of, examples_text, load_examples, path_beside
 from benchmarks.settings import choose_data_root
 from benchmarks.tables.lists import LISTS
 from benchmarks.tables.recompute import recompute

@@ -14,7 +14,8 @@ import pytest
 
 from benchmarks.records import memory
 from benchmarks.records.store import ERRORS, write_record, write_table
-from benchmarks.tables.command import Board, board_text
+from benchmarks.tables.command import board_text
+from benchmarks.tables.sections import Board
 from benchmarks.tasks import SUITES
 from leaderboard import files
 from tests.leaderboard.synthetic import record, score_of

@@ -18,11 +18,11 @@ from benchmarks.cli import app
 from benchmarks.errors import UserError
 from benchmarks.publish.charts import apart, short, ticks
 from benchmarks.publish.command import publish_site
-from benchmarks.publish.examples import QUANTILES, examples_of, load_examples, save_examples
 from benchmarks.publish.site import replace_site
 from benchmarks.publish.tables import measured_table
 from benchmarks.records.store import Store
 from benchmarks.registry import opener
+from benchmarks.run.examples import QUANTILES, examples_of, load_examples, save_examples
 from benchmarks.tasks import SUITES
 from leaderboard.load import load_records, load_results
 from leaderboard.rows import known

@@ -147,9 +147,9 @@ def test_a_refused_cell_keeps_its_committed_result(cells, update):
 
 
 def test_the_keypoints_on_the_example_images_are_kept_beside_the_results(cells, update, tmp_path):
-    from benchmarks.publish.examples import examples_of, load_examples
     from benchmarks.records.store import Store
     from benchmarks.registry import opener
+    from benchmarks.run.examples import examples_of, load_examples
 
     place = tmp_path / "results" / "examples" / "examples.json"
     assert update()[0] == 0

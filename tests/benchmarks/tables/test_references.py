@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.tables.command import Board, board_text
+from benchmarks.tables.command import board_text
+from benchmarks.tables.sections import Board
 from benchmarks.tasks import SUITES
 from leaderboard.load import RESULTS
 from leaderboard.published import reported_rows

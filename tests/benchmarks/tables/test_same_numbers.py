@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.publish.command import publish_site
-from benchmarks.tables.command import Board, board_text
+from benchmarks.tables.command import board_text
+from benchmarks.tables.sections import Board
 from benchmarks.tasks import SUITES
 from leaderboard.load import RESULTS
 from leaderboard.tables import Format

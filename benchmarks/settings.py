@@ -19,6 +19,16 @@ DATA_ROOT = "KEYPOINTS_DATA_ROOT"
 NO_DATA_ROOT = f"no --data-root and no {DATA_ROOT}"
 
 
+def cache_folder() -> Path:
+    """The user's cache folder: XDG_CACHE_HOME if set, else that of the platform."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    if named:
+        return Path(named) / "keypoint-benchmarks"
+    import pooch
+
+    return Path(pooch.os_cache("keypoint-benchmarks"))
+
+
 def choose_data_root(option: Path | None) -> tuple[Path | None, str]:
     """The data root and its source, an option or a variable. Raises UserError for a missing folder."""
     named = os.environ.get(DATA_ROOT, "").strip()

@@ -47,13 +47,14 @@ def measured_rows(
         with_ablations(chosen) if ablations else without_ablations(chosen),
         key=lambda record: (str(record.provenance.get("date", "")), record.cell_id),
     )
-    labels = _labels(wanted)
+    groups = {id(record): _group(record) for record in wanted}
+    labels = _labels(wanted, groups)
     table = []
     for task in suite_tasks:
         cells: dict[Group, dict[int, ResultRecord]] = {}
         for record in wanted:
             if record.task == task:
-                seeds = cells.setdefault(_group(record), {})
+                seeds = cells.setdefault(groups[id(record)], {})
                 seeds.pop(record.seed, None)
                 seeds[record.seed] = record
         full = {full_key(latest): seeds for seeds in cells.values() if not (latest := [*seeds.values()][-1]).variant}
@@ -85,7 +86,7 @@ def _settings(record: ResultRecord) -> dict[str, Any]:
     return {**record.method_config, **record.by_dataset, **identity, "version": record.method_version}
 
 
-def _labels(records: Iterable[ResultRecord]) -> dict[Group, str]:
+def _labels(records: Iterable[ResultRecord], groups: Mapping[int, Group]) -> dict[Group, str]:
     """The label of each group: method label, settings that differ between groups of that label, and the limit.
 
     Settings that vary by dataset are named too.
@@ -93,14 +94,15 @@ def _labels(records: Iterable[ResultRecord]) -> dict[Group, str]:
     by_dataset: dict[Group, set[str]] = {}
     namesakes: dict[tuple[str, str, int | None], dict[Group, dict[str, Any]]] = {}
     for record in records:
-        called = kind_of(record), record.method_label, record.n_images_limit
-        by_dataset.setdefault(_group(record), set()).update(record.by_dataset)
-        namesakes.setdefault(called, {})[_group(record)] = {"method": record.method, **_settings(record)}
+        called, group = (kind_of(record), record.method_label, record.n_images_limit), groups[id(record)]
+        by_dataset.setdefault(group, set()).update(record.by_dataset)
+        if group not in namesakes.setdefault(called, {}):
+            namesakes[called][group] = {"method": record.method, **_settings(record)}
     labels = {}
-    for (_, label, limit), groups in namesakes.items():
-        names = sorted({name for settings in groups.values() for name in settings})
-        differing = [name for name in names if len({repr(s.get(name)) for s in groups.values()}) > 1]
-        for group, settings in groups.items():
+    for (_, label, limit), own in namesakes.items():
+        names = sorted({name for settings in own.values() for name in settings})
+        differing = [name for name in names if len({repr(s.get(name)) for s in own.values()}) > 1]
+        for group, settings in own.items():
             told_apart = ", ".join(f"{name}={_short(settings.get(name))}" for name in differing)
             varying = ", ".join(sorted(by_dataset[group]))
             marks = [f"[{told_apart}]"] * bool(told_apart) + [f"({varying} by dataset)"] * bool(varying)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from leaderboard.records import SCHEMA_VERSION, ResultRecord
 
@@ -23,8 +24,14 @@ def content_digest(model: BaseModel) -> str:
 
     Fields that a later version adds with a default are not given by older files, and so leave their digests valid.
     """
-    plain = model.model_dump(mode="json", exclude={"digest"}, exclude_unset=True)
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return plain_digest(model.model_dump(mode="json", exclude={"digest"}, exclude_unset=True))
+
+
+def plain_digest(entry: Mapping[str, Any], finite: bool = False) -> str:
+    """The same of a model as its JSON has it. Raises ValueError, if ``finite``, for a number that is not finite."""
+    plain = {name: value for name, value in entry.items() if name != "digest"}
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=not finite)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def sealed(record: ResultRecord) -> ResultRecord:
@@ -34,9 +41,12 @@ def sealed(record: ResultRecord) -> ResultRecord:
     return read.model_copy(update={"digest": content_digest(read)})
 
 
-def check_digest(record: ResultRecord) -> None:
-    """Raise ChangedError if a record differs from what was written; a record of an older schema has no digest."""
+def check_digest(record: ResultRecord, found: str | None = None) -> None:
+    """Raise ChangedError if a record differs from what was written; a record of an older schema has no digest.
+
+    ``found`` is the digest of its JSON as it stands, which another way of writing the same numbers changes.
+    """
     if record.digest is None and record.schema_version < FIRST_SCHEMA:
         return
-    if record.digest != content_digest(record):
+    if record.digest is None or (record.digest != found and record.digest != content_digest(record)):
         raise ChangedError("has lost its digest" if record.digest is None else "has changed since it was recorded")

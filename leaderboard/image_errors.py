@@ -37,15 +37,16 @@ def image_errors(records: Mapping[int, ResultRecord], protocol: str, errors: Err
         return None
     first = next(iter(known.values()))
     for each in known.values():
-        if each[:2] != first[:2] or not np.array_equal(each.weights, first.weights):
+        weights = each.weights is first.weights or np.array_equal(each.weights, first.weights)
+        if each[:2] != first[:2] or not weights:
             return None
     return ImageErrors(first.ids, first.groups, first.weights, {seed: each.errors for seed, each in known.items()})
 
 
 def _checked(found: CellErrors | None, record: ResultRecord, protocol: str) -> CellErrors | None:
     """The errors, if their weighted mean is the value of the record."""
-    if found is None or not found.weights.sum() > 0:
+    if found is None or not (total := float(found.weights.sum())) > 0:
         return None
     (value,) = (score.value for score in record.scores if score.protocol == protocol)
-    mean = float(np.average(np.nan_to_num(found.errors), weights=found.weights))
+    mean = float(np.where(np.isnan(found.errors), 0.0, found.errors) @ found.weights) / total
     return found if abs(mean - value) <= TOLERANCE * abs(value) else None

@@ -1,4 +1,4 @@
-"""Overall rankings as markdown, LaTeX, csv or json, and on a terminal."""
+"""Overall rankings as markdown, LaTeX, HTML, csv or json, and on a terminal."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.text import Text
 
 from leaderboard import columns as named
 from leaderboard.errors import LeaderboardError
+from leaderboard.exports.html import table as html_table
 from leaderboard.flags import LEGEND
 from leaderboard.latex import table as latex_table
 from leaderboard.markdown import MISSING, Grid, grid
@@ -34,6 +35,10 @@ def render(found: Sequence[Ranking], format: Format = "md", columns: Sequence[st
         return "\n".join(_markdown(each, _there(each, columns)) for each in found)
     if format == "latex":
         return "\n".join(_latex(each, _there(each, columns)) for each in found)
+    if format == "html":
+        return "\n".join(html_table(*_grid(each, _there(each, columns)), each.title) for each in found)
+    if format == "every-eval-ever":
+        raise LeaderboardError("a ranking is no score of one task; leave --overall out")
     if format not in get_args(Format):
         raise LeaderboardError(f"unknown format '{format}', expected one of {', '.join(get_args(Format))}")
     rows = [_fields(each, row) for each in found for row in each.rows]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from leaderboard.row_kinds import shown
+from leaderboard.row_kinds import MEASURED, shown
 from leaderboard.rows import Row, known
 from metrics.protocols import PROTOCOLS, value_text
 
@@ -48,6 +49,20 @@ def best_rows(rows: Sequence[Row], column: Column) -> dict[str, bool]:
         ties = best_and_ties([images for _, images in alike], values, bool(ranked[0].higher_is_better))
         bold |= {shown(alike[index][0]): True for index in ties}
     return bold
+
+
+def marked(rows: Sequence[Row]) -> list[Row]:
+    """The rows of one table, the measured ones with the fields ``best`` and ``tied``."""
+    measured = [row for row in rows if row.kind in MEASURED and row.status == "done"]
+    columns = dict.fromkeys((row.task, row.protocol) for row in measured)
+    best = {column: best_rows(measured, column) for column in columns}
+    found = []
+    for row in rows:
+        if row.kind in MEASURED and row.status == "done":
+            bold = best[row.task, row.protocol]
+            row = replace(row, best=shown(row) in bold, tied=bold.get(shown(row), False))
+        found.append(row)
+    return found
 
 
 def bold_line(best: Mapping[Column, Mapping[str, bool]]) -> str:

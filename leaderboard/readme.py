@@ -107,10 +107,12 @@ def update(
     lists: Lists | None = None,
     new: Mapping[Path, Merged] | None = None,
     errors: ErrorsOf | None = None,
+    beside: Mapping[Path, str] | None = None,
 ) -> dict[Path, bool]:
     """Rewrite the generated parts of pages, and the committed lists ``new`` with them: all of the files or none.
 
     ``errors`` reads the errors per image of the new records, which are kept beside the lists, so that tables show ties.
+    ``beside`` has the texts of further files that change with them.
     Returns whether each page changed. Every text is made before the first file is written. Raises LeaderboardError for
     a missing page, a page without a block, an unknown suite, task or list, a block without its end, a results table
     without results, and a file that cannot be written; all files then stay as they were.
@@ -127,7 +129,7 @@ def update(
         changed[path] = text != old
         if changed[path]:
             fresh[path] = text
-    write_together({**texts, **fresh})
+    write_together({**texts, **(beside or {}), **fresh})
     return changed
 
 

@@ -34,6 +34,9 @@ class Row:
     latter were trained on, ``frozen_labels`` its labels, and ``test_in_frozen_data`` whether it may contain the test
     images. ``labels`` were used in training. ``flags`` are names of ``leaderboard.flags``.
 
+    ``best`` says whether a table shows the value in bold, because it is the best or cannot be told from the best, and
+    ``tied`` whether a test image by image says so; only ``leaderboard.ranking.marked`` sets the two.
+
     ``by_seed`` (value of each seed), ``half`` (half the width of the interval before it is cut off at 0; None without
     one), ``images_half`` (the same over test images alone, 0 without one), ``images`` (reads the errors per image) and
     ``cells`` (the records of the finished seeds) are not written to csv and json.
@@ -89,6 +92,8 @@ class Row:
     test_in_frozen_data: str | None = None
     labels: str | None = None
     flags: list[str] = field(default_factory=list)
+    best: bool | None = None
+    tied: bool | None = None
     by_seed: Mapping[int, float] = field(default_factory=dict)
     half: float | None = None
     images_half: float = 0.0

@@ -1,4 +1,4 @@
-"""The tables of a leaderboard: their rows, and their text as markdown, csv, json or LaTeX, for each kind of table."""
+"""The tables of a leaderboard: their rows, and their text in each format, for each kind of table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from leaderboard.ablations import with_ablations, without_ablations
 from leaderboard.aggregate import measured_rows
 from leaderboard.columns import chosen_fields, fields_of, name_of
 from leaderboard.errors import LeaderboardError
+from leaderboard.exports.every_eval_ever import to_every_eval_ever
+from leaderboard.exports.html import pairs_to_html, to_html
 from leaderboard.flags import with_commits
 from leaderboard.image_errors import ErrorsOf
 from leaderboard.latex import pairs_to_latex, to_latex
@@ -22,7 +24,7 @@ from leaderboard.row_kinds import MEASURED
 from leaderboard.rows import PAIR_FIELDS, PairRow, Row, plain
 from leaderboard.suites import TableKind
 
-Format = Literal["md", "csv", "json", "latex"]
+Format = Literal["md", "csv", "json", "latex", "html", "every-eval-ever"]
 
 
 def rows(
@@ -46,23 +48,29 @@ def rows(
 
 
 def render(rows: Sequence[Row | PairRow], format: Format = "md", title: str = "", columns: Sequence[str] = ()) -> str:
-    """The rows as markdown, csv, a json list or LaTeX; ``title`` is the heading in markdown and the caption in LaTeX.
+    """The rows in a format; ``title`` is the heading in markdown and the caption in LaTeX and HTML.
 
     ``columns`` names the columns, or the fields of csv and json (see ``leaderboard.columns``). Raises LeaderboardError
-    for rows of several profiles, for an unknown format and for a column that there is not.
+    for rows of several profiles, for an unknown format, for a column that there is not, and for pairs of tasks or a
+    choice of columns in the format of Every Eval Ever.
     """
     profiles = sorted({row.profile for row in rows})
     if len(profiles) > 1:
         raise LeaderboardError(f"rows of the profiles {' and '.join(profiles)} in one table; choose one with --profile")
     of_pairs = [row for row in rows if isinstance(row, PairRow)]
+    single = [row for row in rows if isinstance(row, Row)]
     if format == "md":
-        if of_pairs:
-            return pairs_to_markdown(of_pairs, title, columns)
-        return to_markdown([row for row in rows if isinstance(row, Row)], title, columns)
+        return pairs_to_markdown(of_pairs, title, columns) if of_pairs else to_markdown(single, title, columns)
     if format == "latex":
+        return pairs_to_latex(of_pairs, title, columns) if of_pairs else to_latex(single, title, columns)
+    if format == "html":
+        return pairs_to_html(of_pairs, title, columns) if of_pairs else to_html(single, title, columns)
+    if format == "every-eval-ever":
         if of_pairs:
-            return pairs_to_latex(of_pairs, title, columns)
-        return to_latex([row for row in rows if isinstance(row, Row)], title, columns)
+            raise LeaderboardError("pairs of tasks have no score of their own; name the tasks instead of the suite")
+        if columns:
+            raise LeaderboardError("the schema of Every Eval Ever has fixed fields; leave the columns out")
+        return to_every_eval_ever(single)
     if format == "csv":
         return to_csv(_fields(rows, columns), chosen_fields(fields_of(rows), columns))
     if format == "json":

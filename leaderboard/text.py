@@ -24,8 +24,10 @@ def fault(name: str, longest: int = LONGEST) -> str:
         return "is empty"
     if len(name) > longest:
         return f"has {len(name)} characters, expected at most {longest}"
-    bad = next((character for character in name if not character.isprintable()), "")
-    return f"has the character U+{ord(bad):04X}, expected one line of printable characters" if bad else ""
+    if name.isprintable():
+        return ""
+    bad = next(character for character in name if not character.isprintable())
+    return f"has the character U+{ord(bad):04X}, expected one line of printable characters"
 
 
 def printable(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import sys
 from collections.abc import Sequence
@@ -15,16 +14,6 @@ from types import TracebackType
 from typing import TextIO
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{32}\n")
-
-
-def cache_folder() -> Path:
-    """The user's cache folder: XDG_CACHE_HOME if set, else that of the platform."""
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    if named:
-        return Path(named) / "keypoint-benchmarks"
-    import pooch
-
-    return Path(pooch.os_cache("keypoint-benchmarks"))
 
 
 def fingerprint(names: Sequence[str], files: Sequence[Path]) -> str:

@@ -15,12 +15,12 @@ import typer
 from rich.console import Console
 
 from benchmarks.data.status import find
-from benchmarks.data.verified import Verified, cache_folder, fingerprint
+from benchmarks.data.verified import Verified, fingerprint
 from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
 from benchmarks.registry import full_name, open_dataset
 from benchmarks.run.images import available_cpus
-from benchmarks.settings import choose_data_root
+from benchmarks.settings import cache_folder, choose_data_root
 from datasets.base import SPLITS, DatasetError, KeypointDataset
 
 SHOWN = 20  # problems of a dataset to print

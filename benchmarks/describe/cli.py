@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -47,8 +47,17 @@ def describe(
         ),
     ],
     data_root: DataRoot = None,
+    format: Annotated[
+        Literal["text", "croissant"],
+        typer.Option(help="Text, or of a dataset its card as Croissant JSON-LD, the metadata format of MLCommons."),
+    ] = "text",
 ) -> None:
     """Print everything known about a method, dataset, task, suite, protocol, format or published system."""
+    if format == "croissant":
+        from benchmarks.describe.croissant import dataset_croissant
+
+        typer.echo(dataset_croissant(name, data_root), nl=False)
+        return
     from benchmarks.describe.catalogue import description
 
     typer.echo(description(name, data_root))

@@ -77,7 +77,7 @@ def curves(
     places = sorted({each[0] for each in points})
     if len(places) > FEW:
         places = [x.low + (x.high - x.low) * share / 4 for share in range(5)]
-    parts = [_axes(x, y, x_title, y_title, {place: (names or {}).get(place, f"{place:.3g}") for place in places})]
+    parts = [_axes(x, y, x_title, y_title, {place: (names or {}).get(place, short(place)) for place in places})]
     parts += [_curve(curve, x, y, number) for number, curve in enumerate(found)]
     parts.append(_names(found, x, y))
     label = f"<title>{escape(title)}</title>"
@@ -108,6 +108,11 @@ def _axes(x: Scale, y: Scale, x_title: str, y_title: str, places: Mapping[float,
     upright = f'transform="translate(13 {HEIGHT / 2:.0f}) rotate(-90)"'
     parts.append(f'<text {upright} text-anchor="middle">{escape(y_title)}</text>')
     return "".join(parts)
+
+
+def short(value: float) -> str:
+    """A number with three digits, or with all before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def ticks(high: float) -> list[float]:
@@ -142,7 +147,9 @@ def _names(found: Sequence[Curve], x: Scale, y: Scale) -> str:
     ended = [(_up(y, curve.points[-1][1]), number, curve) for number, curve in enumerate(found) if curve.points]
     ended.sort(key=lambda each: each[:2])
     parts = []
-    heights = apart([end for end, _, _ in ended], LINE_HEIGHT, HEIGHT - 10.0)
+    above_axis = HEIGHT - BOTTOM  # where all fit there, so that none stands beside the numbers of the axis
+    last = above_axis if len(ended) * LINE_HEIGHT < above_axis else HEIGHT - 10
+    heights = apart([end for end, _, _ in ended], LINE_HEIGHT, float(last))
     for (end, number, curve), height in zip(ended, heights, strict=True):
         start = WIDTH - RIGHT
         leader = f"{_across(x, curve.points[-1][0]):.1f},{end:.1f} {start},{end:.1f} {start + 14},{height:.1f}"

@@ -8,25 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import UserError
-from benchmarks.publish.examples import Examples, examples_of, load_examples
+from benchmarks.publish.feed import write_feed
 from benchmarks.publish.methods import write_method
 from benchmarks.publish.pictures import picture
 from benchmarks.publish.protocols import write_protocols
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site, replace_site
-from benchmarks.publish.suites import write_experiments, write_suite
+from benchmarks.publish.suites import leader_of, write_experiments, write_suite
 from benchmarks.publish.tasks import Gallery, write_task
 from benchmarks.records.checks import whole_records
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.provenance import git_state
 from benchmarks.records.store import Store
 from benchmarks.registry import opener
+from benchmarks.run.examples import Examples, examples_of, load_examples, path_beside
 from benchmarks.tasks import SUITES, TASKS
 from leaderboard.committed_errors import committed_errors
 from leaderboard.load import RESULTS, load_results
 from leaderboard.records import ResultRecord
-
-EXAMPLES = RESULTS / "examples.json"
 
 
 def publish_site(output: Path, runs: Path | None, data_root: Path | None, show_images: bool) -> str:
@@ -40,9 +39,11 @@ def publish_site(output: Path, runs: Path | None, data_root: Path | None, show_i
     records = whole_records(runs) if runs else load_results()
     if not records:
         raise UserError(f"no results in {runs or RESULTS}; run a suite first (python -m benchmarks run)")
-    examples = examples_of(Store(runs), records, datasets) if runs else load_examples(EXAMPLES)
+    examples = examples_of(Store(runs), records, datasets) if runs else load_examples(path_beside(RESULTS))
     results = Results(records, errors_of(runs) if runs else committed_errors(RESULTS), examples)
-    replace_site(output, lambda folder: _write(folder, results, Gallery(folder / "images", datasets, show_images)))
+    replace_site(
+        output, lambda folder: _write(folder, results, Gallery(folder / "images", datasets, show_images), output)
+    )
     files = [path for path in output.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
     pages = sum(path.suffix == ".html" for path in files)
@@ -50,13 +51,14 @@ def publish_site(output: Path, runs: Path | None, data_root: Path | None, show_i
     return f"{output / 'index.html'}: {pages} pages, {size:.1f} MB, {seconds:.0f} s; open it in a browser"
 
 
-def _write(folder: Path, results: Results, gallery: Gallery) -> None:
+def _write(folder: Path, results: Results, gallery: Gallery, earlier: Path) -> None:
     records = results.records
     tasks = list(dict.fromkeys(record.task for record in records if record.task in TASKS))
     suites = [suite for suite in SUITES.values() if set(suite.tasks) & set(tasks) and suite.kind != "pairs"]
     site = Site(folder, tuple(suite.name for suite in suites), _footer(records))
     figures = [_figure(example, gallery) for example in results.examples]
-    site.render("index.html", "index.html", "Overview", suites=suites, figures=figures)
+    leaders = {suite.name: leader for suite in suites if (leader := leader_of(suite, results))}
+    site.render("index.html", "index.html", "Overview", suites=suites, figures=figures, leaders=leaders)
     for suite in suites:
         write_suite(site, suite, results)
     linked = dict.fromkeys([*tasks, *(task for suite in suites for task in suite.tasks)])
@@ -66,6 +68,7 @@ def _write(folder: Path, results: Results, gallery: Gallery) -> None:
         write_method(site, method, results, gallery)
     write_protocols(site)
     write_experiments(site, results)
+    write_feed(site, results, earlier)
 
 
 def _figure(example: Examples, gallery: Gallery) -> dict[str, Any]:
@@ -76,7 +79,7 @@ def _figure(example: Examples, gallery: Gallery) -> dict[str, Any]:
     drawn = picture(
         photos.address(middle, ""), shown.keypoints[example.ids.index(middle)], label=f"Keypoints of {shown.label}"
     )
-    return {"task": example.task, "picture": drawn, "caption": f"{example.task}, {shown.label}"}
+    return {"task": example.task, "picture": drawn, "label": shown.label}
 
 
 def _footer(records: Sequence[ResultRecord]) -> str:

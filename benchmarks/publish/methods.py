@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.describe.method import method_card
-from benchmarks.publish.examples import Examples
 from benchmarks.publish.pictures import crop
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
 from benchmarks.publish.tasks import Gallery
 from benchmarks.registry import METHODS, method_class
+from benchmarks.run.examples import Examples
 from leaderboard.columns import EXTRAS
+from leaderboard.literature import systems
 from leaderboard.markdown import MISSING
 from leaderboard.ranking import DECIMALS
 from leaderboard.rows import Row, known
@@ -47,10 +48,17 @@ def write_method(site: Site, method: str, results: Results, gallery: Gallery) ->
         card.name if card else own[0].method_label,
         name=card.name if card else own[0].method_label,
         summary=card.summary if card else "",
+        paper=_paper(method),
         sections=[_results(found), _cost(found)],
         strips=_strips(method, results.examples, gallery),
         description=printable(method_card(method)) if known_here else "",
     )
+
+
+def _paper(method: str) -> tuple[str, str] | None:
+    """The title and the address of a method's paper, if a card of the literature has them."""
+    cards = (card for card in systems().values() if card.trained_here == method)
+    return next(((card.summary, card.paper) for card in cards if card.paper.startswith("https://")), None)
 
 
 def _results(found: Sequence[Row]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from benchmarks.publish.examples import Examples
+from benchmarks.run.examples import Examples
 from benchmarks.tables.facts import with_facts
 from leaderboard.image_errors import ErrorsOf
 from leaderboard.records import ResultRecord

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from benchmarks.errors import UserError
 
@@ -35,6 +36,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.filters["breaks"] = _breaks
         links = [(f"suites/{name}.html", name) for name in suites]
         self._shared: Mapping[str, Any] = {"navigation": [NAVIGATION[0], *links, *NAVIGATION[1:]], "footer": footer}
         for name in ASSETS:
@@ -49,6 +51,11 @@ class Site:
         path = self.folder / page
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+
+
+def _breaks(text: str) -> Markup:
+    """The text with places after underscores where a browser may break the line."""
+    return Markup("_<wbr>").join(text.split("_"))
 
 
 def replace_site(output: Path, write: Callable[[Path], None]) -> None:

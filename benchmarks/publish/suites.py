@@ -13,6 +13,7 @@ from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
 from benchmarks.publish.tables import ResultsTable, measured_table, overall_table, reported_table
 from benchmarks.tasks import SUITES, TASKS, Profile
+from leaderboard.overall import overall_rows
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
 from leaderboard.rows import PairRow, Row, known
@@ -52,6 +53,15 @@ def write_suite(site: Site, suite: Suite, results: Results) -> None:
         sections=sections,
         reported=reported_table(results.rows(suite.tasks, "paper", kind=suite.kind)),
     )
+
+
+def leader_of(suite: Suite, results: Results) -> str:
+    """The method that is first over all tasks of a suite, with its skill, in words; '' if none can be ranked."""
+    for profile in reversed(PROFILES):
+        found = overall_rows(results.rows(suite.tasks, profile), suite.tasks) if suite.kind == "plain" else []
+        if found and found[0].skill is not None:
+            return f"first ({profile} profile): {found[0].label}, skill {found[0].skill:.0f} %"
+    return ""
 
 
 def _section(suite: Suite, results: Results, profile: Profile) -> Section:

@@ -8,16 +8,17 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from markupsafe import Markup
 
 from benchmarks.describe.task import task_card, task_summary
-from benchmarks.publish.charts import Curve, curves
-from benchmarks.publish.examples import PARTS, QUANTILES, Examples
+from benchmarks.publish.charts import Curve, curves, short
 from benchmarks.publish.pictures import Photos, picture
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
 from benchmarks.publish.suites import PROFILES
 from benchmarks.publish.tables import measured_table, reported_table
+from benchmarks.run.examples import PARTS, QUANTILES, Examples
 from benchmarks.tasks import Profile, Task
 from leaderboard.records import ResultRecord
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from benchmarks.registry import Open
     from datasets.base import KeypointDataset
 
+SHOWN = 0.9  # share of the images of the method with the largest errors that a plot of errors shows
 BLANK = "; the licence of the photographs does not allow showing them"
 
 
@@ -114,7 +116,8 @@ def _shown(example: Examples, gallery: Gallery) -> dict[str, Any]:
         ("", "The same images, every method", example.quantiles, names),
         (f"The {len(worst)} images with the largest errors", "Largest errors", example.worst, worst),
     ]
-    found = [Curve(method.label, _distribution(method.curve), dashed=False) for method in example.methods]
+    limit = max(np.quantile(method.curve, SHOWN) for method in example.methods)
+    found = [Curve(method.label, _distribution(method.curve, limit), dashed=False) for method in example.methods]
     return {
         "profile": example.profile,
         "by": example.by,
@@ -125,13 +128,16 @@ def _shown(example: Examples, gallery: Gallery) -> dict[str, Any]:
             {"title": title, "label": label, "labels": labels, "rows": _rows(example, dataset, photos, ids, rows_names)}
             for title, label, ids, rows_names in parts
         ],
+        "limit": f"{short(limit)} {example.unit}",
         "curve": curves(f"Errors on {example.task}", f"error ({example.unit})", "% of the images", found),
     }
 
 
-def _distribution(curve: Sequence[float]) -> list[tuple[float, float]]:
-    """The share of images below an error, from the errors at evenly spaced quantiles."""
-    return [(error, 100 * place / (len(curve) - 1)) for place, error in enumerate(curve)]
+def _distribution(curve: Sequence[float], limit: float) -> list[tuple[float, float]]:
+    """The share of images below an error, from the errors at evenly spaced quantiles, up to a limit of the error."""
+    shares = np.linspace(0, 100, len(curve))
+    inside = [(error, float(share)) for error, share in zip(curve, shares, strict=True) if error <= limit]
+    return [*inside, (float(limit), float(np.interp(limit, curve, shares)))]
 
 
 def _rows(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from benchmarks.records.digests import (
     fit_fault,
     import_digests,
 )
+from benchmarks.records.memory import Memory, fingerprint
 from benchmarks.records.staging import is_name
 from benchmarks.records.store import ERRORS, KEPT, RESULT
 from leaderboard.digests import ChangedError
@@ -77,15 +79,17 @@ class Examined:
     left_out: tuple[str, ...]
 
 
-def examine(output: Path) -> Examined:
+def examine(output: Path, memory: Memory | None = None) -> Examined:
     """Check every cell of a run directory, and print the lines about those that are left out on stderr.
 
-    Raises LeaderboardError without a folder of cells, and for a record of a newer schema_version.
+    A cell whose files have not changed since the ``memory`` found them whole is not checked again. Raises
+    LeaderboardError without a folder of cells, and for a record of a newer schema_version.
     """
     lines: list[str] = []
+    known = _Known(output, Memory() if memory is None else memory)
     whole = []
-    for record in readable_records(output, lines.append):
-        if fault := cell_fault(output, record):
+    for record in readable_records(output, lines.append, known.is_whole):
+        if fault := known.fault(record):
             lines.append(_left_out(output / "cells" / record.cell_id, fault))
         else:
             whole.append(record)
@@ -94,14 +98,18 @@ def examine(output: Path) -> Examined:
     return Examined(tuple(whole), tuple(lines))
 
 
-def readable_records(output: Path, warn: Callable[[str], None]) -> list[ResultRecord]:
+def readable_records(
+    output: Path, warn: Callable[[str], None], checked: Callable[[Path], bool] = lambda path: False
+) -> list[ResultRecord]:
     """The records of a run directory, whose files are not checked; ``warn`` gets a line for each cell without one.
 
-    Raises LeaderboardError as ``load_records`` does.
+    ``checked`` is that of ``load_records``. Raises LeaderboardError as ``load_records`` does.
     """
-    found = load_records(output, warn)
-    for folder in sorted((output / "cells").iterdir()):
-        if not (folder / RESULT).exists() and (fault := record_fault(output, folder.name)):
+    found = load_records(output, warn, checked)
+    there = {record.cell_id for record in found}
+    for name in sorted(set(os.listdir(output / "cells")) - there):  # noqa: PTH208 - ten thousand names
+        folder = output / "cells" / name
+        if not (folder / RESULT).exists() and (fault := record_fault(output, name)):
             warn(_left_out(folder, fault))
     return found
 
@@ -110,9 +118,35 @@ def _left_out(folder: Path, fault: Fault) -> str:
     return printable(f"left out {folder}: {fault.text}; {CURE}")
 
 
-def whole_records(output: Path) -> list[ResultRecord]:
+class _Known:
+    """The cells of a run directory beside what the memory knows of them."""
+
+    def __init__(self, output: Path, memory: Memory) -> None:
+        self._output = output
+        self._memory = memory
+
+    def is_whole(self, path: Path) -> bool:
+        """Whether the record at this path, and the files beside it, are those that were found whole."""
+        return self._memory.state(path.parent) in self._memory
+
+    def fault(self, record: ResultRecord) -> Fault | None:
+        """What is wrong with the files, the fit or the import of a record, or None."""
+        made_from = [folder for folder in (_fit_folder(self._output, record),) if folder and folder.is_dir()]
+        own = self._memory.state(self._output / "cells" / record.cell_id)
+        if record.digests is not None and record.digests.imported:
+            made_from.append(self._output / IMPORTS)
+        state = fingerprint(made_from, own.hex()) if made_from and own else own
+        if own in self._memory and state in self._memory:
+            return None
+        if (found := cell_fault(self._output, record)) is None and own and state:
+            self._memory.add(own)
+            self._memory.add(state)
+        return found
+
+
+def whole_records(output: Path, memory: Memory | None = None) -> list[ResultRecord]:
     """The records of ``examine``. Raises UserError if there are cells but none of them is whole."""
-    found = examine(output)
+    found = examine(output, memory)
     if found.left_out and not found.records:
         raise UserError(f"no cell of {output} is whole; the lines above say what is wrong with each")
     return list(found.records)

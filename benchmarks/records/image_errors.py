@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.records.memory import Memory
 from benchmarks.records.store import ERRORS
 from leaderboard.image_errors import CellErrors, ErrorsOf
 from metrics.protocols import PROTOCOLS
@@ -18,18 +19,28 @@ if TYPE_CHECKING:
     from leaderboard.records import ResultRecord
 
 
-def errors_of(run: Path) -> ErrorsOf | None:
-    """A reader of the errors of one run directory; None for a folder of committed results."""
+def errors_of(run: Path, memory: Memory | None = None) -> ErrorsOf | None:
+    """A reader of the errors of one run directory; None for a folder of committed results.
+
+    Errors that the ``memory`` has of a file that has not changed are not read again.
+    """
     if not (run / "cells").is_dir():
         return None
+    memory = Memory() if memory is None else memory
 
     @lru_cache(maxsize=16)
     def table_of(cell_id: str) -> pa.Table | None:
         return _read(run / "cells" / cell_id / ERRORS)
 
     def errors(record: ResultRecord, protocol: str) -> CellErrors | None:
+        cell = run / "cells" / record.cell_id
+        if (found := memory.errors(cell, protocol)) is not None:
+            return found
         table = table_of(record.cell_id)
-        return None if table is None else _of_protocol(table, protocol)
+        found = None if table is None else _of_protocol(table, protocol)
+        if found is not None:
+            memory.keep(cell, protocol, found)
+        return found
 
     return errors
 

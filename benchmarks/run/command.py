@@ -12,6 +12,7 @@ from rich.text import Text
 
 from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
+from benchmarks.records.image_errors import errors_of
 from benchmarks.records.mlflow_mirror import Tracker
 from benchmarks.records.mlflow_store import has_store, next_step, problem
 from benchmarks.records.provenance import git_state, peak_memory_mb
@@ -152,7 +153,7 @@ def _nothing_to_run(plan: Plan) -> str:
 
 def _report(console: Console, store: Store, request: Request, outcome: Outcome, mlflow: str) -> int:
     tasks = [task.id for task in request.tasks]
-    print_table(console, outcome.records.values(), tasks, request.profile)
+    print_table(console, outcome.records.values(), tasks, request.profile, errors_of(store.output))
     print_outdated(console, outcome.outdated)
     errors: list[str] = []
     leaderboards: list[Path] = []

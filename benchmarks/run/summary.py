@@ -21,6 +21,7 @@ from benchmarks.run.plan import Plan
 from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide, outdated
 from benchmarks.tasks import SUITES, Profile, Task
 from leaderboard.files import write_atomically
+from leaderboard.image_errors import ErrorsOf
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
 from leaderboard.suites import Suite
@@ -82,14 +83,23 @@ def print_outdated(console: Console, lines: Mapping[str, str]) -> None:
         console.print(Text(printable(f"{method}: {line}"), style="yellow"), soft_wrap=True)
 
 
-def print_table(console: Console, records: Iterable[ResultRecord], tasks: Sequence[str], profile: Profile) -> None:
-    """Print the results of the run, tasks down and methods across, then its ablations."""
+def print_table(
+    console: Console,
+    records: Iterable[ResultRecord],
+    tasks: Sequence[str],
+    profile: Profile,
+    errors: ErrorsOf | None = None,
+) -> None:
+    """Print the results of the run, tasks down and methods across, then its ablations.
+
+    With ``errors``, methods that cannot be told from the best are bold too.
+    """
     records = list(records)
-    found = [row for row in rows(records, tasks, profile) if row.kind in MEASURED]
+    found = [row for row in rows(records, tasks, profile, errors=errors) if row.kind in MEASURED]
     if found:
         console.print()
         print_measured(console, found, profile)
-    print_ablations(console, rows(records, tasks, profile, ablations=True), profile)
+    print_ablations(console, rows(records, tasks, profile, ablations=True, errors=errors), profile)
 
 
 def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> list[Path]:

@@ -12,7 +12,7 @@ from benchmarks import completion
 from benchmarks.errors import UserError
 from benchmarks.options import DataRoot, ProfileName
 
-Format = Literal["md", "csv", "json", "latex"]
+Format = Literal["md", "csv", "json", "latex", "html", "every-eval-ever"]
 
 
 def leaderboard(
@@ -55,10 +55,14 @@ def leaderboard(
     format: Annotated[
         Format | None,
         typer.Option(
-            help="Markdown, CSV, a JSON list of rows, or LaTeX (booktabs). Default: a table that fits the terminal, "
-            "and Markdown for a file or pipe."
+            help="Markdown, CSV, a JSON list of rows, LaTeX, HTML to paste into a page, or a JSON object for "
+            "each method in the schema of Every Eval Ever. Default: a table that fits the terminal, and Markdown for a "
+            "file or pipe."
         ),
     ] = None,
+    bibtex: Annotated[
+        bool, typer.Option("--bibtex", help="Print BibTeX of the methods and datasets of the tables instead.")
+    ] = False,
     columns: Annotated[
         str | None,
         typer.Option(
@@ -91,20 +95,14 @@ def leaderboard(
     ] = False,
 ) -> None:
     """Print tables, or check and rewrite the generated tables and lists of the documents."""
-    from benchmarks.tables.command import (
-        audit_text,
-        board_text,
-        check_pages,
-        overall_text,
-        print_board,
-        print_overall,
-        update_pages,
-    )
+    from benchmarks.tables.command import audit_text, board_text, overall_text, print_board, print_overall
     from benchmarks.tables.sections import Board
     from leaderboard.files import write_atomically
     from leaderboard.text import printable
 
     if check or update:
+        from benchmarks.tables.pages import check_pages, update_pages
+
         if check and (update or replace):
             raise UserError(f"--check and {'--update' if update else '--replace'} together; choose one")
         raise typer.Exit(check_pages(check) if check else update_pages(update or [], runs, replace, data_root))
@@ -116,9 +114,11 @@ def leaderboard(
         _refuse_beside_overall(audit=audit, compare=compare, against=against, protocol=protocol)
     if columns is not None and (audit or compare):
         raise UserError(f"--columns and {'--audit' if audit else '--compare'} together; leave the columns out")
+    if bibtex:
+        _refuse_beside_bibtex(audit=audit, compare=compare, against=against, format=format, overall=overall)
     chosen = _names(columns)
-    board = Board(suite or [], task or [], protocol, profile, data_root, format or "md", chosen)
-    fitted = format is None and output is None and sys.stdout.isatty()
+    board = Board(suite or [], task or [], protocol, profile, data_root, format or "md", chosen, bibtex)
+    fitted = format is None and output is None and not bibtex and sys.stdout.isatty()
     if fitted and not audit and compare is None and against is None:
         (print_overall if overall else print_board)(board, runs)
         return
@@ -161,3 +161,10 @@ def verify_row(
     from benchmarks.tables.verify import verify_rows
 
     raise typer.Exit(verify_rows(runs, cell, data_root))
+
+
+def _refuse_beside_bibtex(**options: object) -> None:
+    """Raise UserError for an option that asks for something else than references."""
+    for name, value in options.items():
+        if value:
+            raise UserError(f"--bibtex and --{name} together; choose one")

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Board:
-    """The user's request; ``protocol`` None means each task's headline, ``columns`` are names, none for the default."""
+    """The user's request; ``protocol`` None means each task's headline, ``columns`` are names, none for the default.
+
+    ``bibtex`` asks for the references of the tables in place of the tables.
+    """
 
     suites: Sequence[str]
     tasks: Sequence[str]
@@ -39,6 +42,7 @@ class Board:
     data_root: Path | None
     format: Format
     columns: Sequence[str] = ()
+    bibtex: bool = False
 
 
 @dataclass(frozen=True)

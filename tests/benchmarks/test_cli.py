@@ -122,7 +122,7 @@ def test_a_mini_run_and_its_leaderboard(command, tmp_path):
 
 
 def test_a_stale_page_is_named(tmp_path, monkeypatch, capsys):
-    from benchmarks.tables import command as boards
+    from benchmarks.tables import pages as boards
 
     monkeypatch.setattr("leaderboard.readme.check", lambda path, suites, lists: ["mini:wild"])
     page = tmp_path / "README.md"

@@ -145,8 +145,8 @@ def test_csv_and_json_hold_the_same_rows():
     read = list(csv.DictReader(io.StringIO(render(found, "csv"))))
     assert [float(line["loss"]) for line in read] == pytest.approx([row.loss.value for row in found])
     assert "Nothing measured yet." in TABLES["pairs"].render([])
-    with pytest.raises(LeaderboardError, match="unknown format 'html'"):
-        render(found, "html")  # type: ignore[arg-type]
+    with pytest.raises(LeaderboardError, match="unknown format 'xml'"):
+        render(found, "xml")  # type: ignore[arg-type]
 
 
 SUITES = suites(aligned=("cub_aligned", "human36m"), wild=("cub_all", "human36m_unaligned"), misalignment=TASKS)

@@ -56,5 +56,5 @@ def test_two_profiles_in_one_table_are_refused():
     for format in get_args(Format):
         with pytest.raises(LeaderboardError, match="profiles mini and paper in one table"):
             render(mixed, format)
-    with pytest.raises(LeaderboardError, match="unknown format 'html'"):
-        render([], "html")  # type: ignore[arg-type]
+    with pytest.raises(LeaderboardError, match="unknown format 'xml'"):
+        render([], "xml")  # type: ignore[arg-type]

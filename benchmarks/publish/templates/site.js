@@ -25,6 +25,37 @@ function sort(button) {
   body.replaceChildren(...rows.map((each) => each[1]));
 }
 
+// The address names what is shown, such as #wild-mini-2 or #wild-mini-2:3:descending, so that it can be passed on.
+function remember(view, head) {
+  const name = view.closest(".results")?.id;
+  const sorted = head ? `:${head.cellIndex}:${head.getAttribute("aria-sort")}` : "";
+  if (name) history.replaceState(null, "", `#${name}${sorted}`);
+}
+
+function show(set, number) {
+  for (const view of document.querySelectorAll(`[data-view="${set.dataset.switch}"]`)) {
+    view.hidden = view.dataset.number !== number;
+  }
+}
+
+function restore() {
+  const [name, column, order] = location.hash.slice(1).split(":");
+  const table = name ? document.getElementById(name) : null;
+  if (!table?.matches(".results")) return;
+  const view = table.closest("[data-view]");
+  const set = view && document.querySelector(`[data-switch="${view.dataset.view}"]`);
+  if (set) {
+    set.querySelector(`input[value="${view.dataset.number}"]`).checked = true;
+    show(set, view.dataset.number);
+  }
+  const head = table.querySelectorAll("thead th")[column];
+  if (head && column !== undefined) {
+    sort(head.querySelector("button"));
+    if (order === "descending") sort(head.querySelector("button"));
+  }
+  table.scrollIntoView();
+}
+
 function filter(form) {
   const wanted = {};
   for (const input of form.querySelectorAll("[data-filter]")) {
@@ -35,14 +66,17 @@ function filter(form) {
       row.cells[0].textContent.toLowerCase().includes(wanted.text) &&
       (!wanted.kind || row.dataset.kind.toLowerCase() === wanted.kind) &&
       (!wanted.supervision || row.dataset.supervision.toLowerCase() === wanted.supervision) &&
-      (wanted.floors || !row.classList.contains("floors"));
+      (wanted.floors !== false || !row.classList.contains("floors"));
     row.hidden = !shown;
   }
 }
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("table.sortable thead button");
-  if (button) sort(button);
+  if (button) {
+    sort(button);
+    remember(button, button.closest("th"));
+  }
 });
 
 document.addEventListener("input", (event) => {
@@ -50,10 +84,12 @@ document.addEventListener("input", (event) => {
   if (form) filter(form);
   const set = event.target.closest("[data-switch]");
   if (set) {
-    for (const view of document.querySelectorAll(`[data-view="${set.dataset.switch}"]`)) {
-      view.hidden = view.dataset.number !== event.target.value;
-    }
+    show(set, event.target.value);
+    const view = document.querySelector(`[data-view="${set.dataset.switch}"][data-number="${event.target.value}"]`);
+    remember(view.querySelector("table"));
   }
 });
+
+restore();
 
 document.addEventListener("submit", (event) => event.preventDefault());

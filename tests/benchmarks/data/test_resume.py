@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.data.verified import Verified, cache_folder
+from benchmarks.data.verified import Verified
 from benchmarks.data.verify import AHEAD, Verification, in_order, verify
 from benchmarks.registry import open_dataset
+from benchmarks.settings import cache_folder
 from datasets.base import Split
 from tests.benchmarks.data import toys as data_toys
 from tests.benchmarks.data.toys import check

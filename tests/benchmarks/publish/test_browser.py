@@ -86,11 +86,44 @@ def test_the_switch_shows_one_protocol_at_a_time(page, site):
     assert len(captions) == 1 and "siarohin" in captions[0]
 
 
+def test_an_address_brings_back_the_protocol_and_the_order(page, site):
+    page.goto((site / "suites" / "wild.html").as_uri())
+    page.locator("[data-switch=wild-mini]").get_by_label("strict", exact=True).check()
+    shown = page.locator("section:first-of-type .results:visible").first
+    name = shown.get_attribute("id")
+    assert page.url.endswith(f"#{name}") and name != "wild-mini-0"
+    for _ in range(2):
+        shown.locator("thead button").nth(2).click()
+    assert page.url.endswith(f"#{name}:2:descending")
+    found, address = numbers(page, name, 1), page.url
+    page.goto("about:blank")
+    page.goto(address)
+    page.locator(f"#{name}").wait_for(state="visible")
+    assert page.locator("#wild-mini-0").is_hidden()
+    assert page.locator("[data-switch=wild-mini]").get_by_label("strict", exact=True).is_checked()
+    assert numbers(page, name, 1) == found == sorted(found, reverse=True)
+
+
+@pytest.mark.parametrize("address", ["#", "#none", "#wild-mini-0:99:descending", "#main", "#%E0%A4%A", "#wild-mini-0:"])
+def test_other_addresses_show_the_page_as_it_is(page, site, address):
+    page.goto((site / "suites" / "wild.html").as_uri() + address)
+    page.locator("#wild-mini-0").wait_for(state="visible")
+
+
+def test_the_columns_of_a_suite_lead_to_their_tasks(page, site):
+    page.goto((site / "suites" / "wild.html").as_uri())
+    page.locator("#wild-mini-0").get_by_label("page of cub_002").click()
+    assert page.url == (site / "tasks" / "cub_002.html").as_uri()
+
+
 def test_every_link_leads_somewhere(site):
     for file in site.rglob("*.html"):
         text = file.read_text()
         for address in re.findall(r'(?:href|src)="([^"#]*)', text):
             if address and not address.startswith("data:"):
+                if address.startswith("https://"):  # a paper, which opens on a click alone
+                    assert f'<a href="{address}" rel="noreferrer">' in text, f"{file}: {address}"
+                    continue
                 assert not address.startswith(("http", "//")), f"{file}: {address}"
                 assert (file.parent / address).resolve().is_file(), f"{file}: {address}"
         anchors = set(re.findall(r' id="([^"]+)"', text))

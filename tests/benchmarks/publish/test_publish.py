@@ -16,13 +16,13 @@ import typer.testing
 
 from benchmarks.cli import app
 from benchmarks.errors import UserError
-from benchmarks.publish.charts import apart, ticks
+from benchmarks.publish.charts import apart, short, ticks
 from benchmarks.publish.command import publish_site
-from benchmarks.publish.examples import QUANTILES, examples_of, load_examples, save_examples
 from benchmarks.publish.site import replace_site
 from benchmarks.publish.tables import measured_table
 from benchmarks.records.store import Store
 from benchmarks.registry import opener
+from benchmarks.run.examples import QUANTILES, examples_of, load_examples, save_examples
 from benchmarks.tasks import SUITES
 from leaderboard.load import load_records, load_results
 from leaderboard.rows import known
@@ -186,3 +186,10 @@ def test_names_stay_apart_and_inside():
     assert apart([1, 2, 50], 17, 330) == [1, 18, 50]
     found = apart([320, 321, 329], 17, 330)
     assert found == [296, 313, 330]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1.3333, "1.33"), (99.96, "100"), (1514.6, "1515"), (0.0, "0"), (46000, "46000")]
+)
+def test_numbers_of_axes_are_never_powers_of_ten(value, text):
+    assert short(value) == text

@@ -3,6 +3,7 @@
 import io
 import re
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -11,7 +12,10 @@ from benchmarks.run.command import interrupted
 from benchmarks.run.runner import Outcome
 from benchmarks.run.summary import print_files, print_table, write_leaderboards
 from benchmarks.tasks import SUITES
+from leaderboard.image_errors import CellErrors
+from leaderboard.ranking import marked
 from leaderboard.records import Variant
+from leaderboard.tables import rows
 from tests.leaderboard.synthetic import record
 
 FLOORS = ("Image centre", "Mean pose (constant grid)", "Random points")
@@ -80,6 +84,32 @@ def test_the_best_is_in_bold_a_supervised_or_cut_or_outdated_value_never():
     old = record("gamma", "cub_001", 0.1, score={"protocol_version": 7})
     assert bold.findall(printed([*RIVALS, cut, old], force_terminal=True, color_system="standard")) == ["6.00"]
     assert bold.findall(printed(RIVALS[3:], force_terminal=True, color_system="standard")) == []
+
+
+def test_what_cannot_be_told_from_the_best_is_bold_as_in_the_written_table():
+    ids = tuple(map(str, range(40)))
+    shared = np.random.default_rng(0).gamma(4, 1.0, 40)
+    apart = {"alpha": 0.0, "beta": 0.01, "theirs": 3.0}
+    noise = np.random.default_rng(1).normal(0, 0.3, (3, 40))
+    errors = {name: shared + each + own - own.mean() for (name, each), own in zip(apart.items(), noise, strict=True)}
+    records = [record(name, "cub_001", float(each.mean())) for name, each in errors.items()]
+
+    def errors_of(found, protocol):
+        return CellErrors(ids, ids, np.ones(40), errors[found.method])
+
+    text = io.StringIO()
+    console = Console(file=text, width=100, force_terminal=True, color_system="standard")
+    print_table(console, records, ["cub_001"], "mini", errors_of)
+    bold = re.findall(r"\x1b\[1;32m *([\d.]+)", text.getvalue())
+    found = marked(rows(records, ["cub_001"], "mini", errors=errors_of))
+    assert bold == [f"{row.value:.2f}" for row in found if row.best] and len(bold) == 2
+    assert [(row.method, row.best, row.tied) for row in found] == [
+        ("alpha", True, True),
+        ("beta", True, True),
+        ("theirs", False, False),
+    ]
+    alone = marked(rows(records, ["cub_001"], "mini"))
+    assert [(row.best, row.tied) for row in alone] == [(True, False), (False, False), (False, False)]
 
 
 def test_the_terminal_says_where_results_are_not_of_one_clean_commit():

@@ -12,15 +12,8 @@ import pytest
 from benchmarks.errors import UserError
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import ERRORS, write_table
-from benchmarks.tables.command import (
-    audit_text,
-    board_text,
-    check_pages,
-    overall_text,
-    pages,
-    print_board,
-    update_pages,
-)
+from benchmarks.tables.command import audit_text, board_text, overall_text, print_board
+from benchmarks.tables.pages import check_pages, pages, update_pages
 from benchmarks.tables.sections import Board
 from benchmarks.tasks import SUITES
 from leaderboard.errors import LeaderboardError

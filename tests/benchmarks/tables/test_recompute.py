@@ -144,3 +144,35 @@ def test_a_refused_cell_keeps_its_committed_result(cells, update):
     status, _, err, there = update("--replace")
     assert (status, there) == (2, {"grid", "random_points"})
     assert "--replace would remove their committed results" in err
+
+
+def test_the_keypoints_on_the_example_images_are_kept_beside_the_results(cells, update, tmp_path):
+    from benchmarks.records.store import Store
+    from benchmarks.registry import opener
+    from benchmarks.run.examples import examples_of, load_examples
+
+    place = tmp_path / "results" / "examples" / "examples.json"
+    assert update()[0] == 0
+    assert not place.exists()  # floors alone choose no images
+    for folder in cells:
+        if folder.name.startswith("random_points"):
+            rewrite(folder, is_floor=False)
+    assert update()[0] == 0
+    (found,) = load_examples(place)
+    records = load_results(tmp_path / "results")  # the file is not read as a list
+    assert found.task == "cub_001" and len(records) == 2
+    assert [found] == examples_of(Store(tmp_path / "runs"), records, opener(None))
+    assert len(found.methods) == 2 and all(len(each.keypoints) == len(found.ids) for each in found.methods)
+    before = place.read_bytes()
+    assert update()[0] == 0 and place.read_bytes() == before
+    shutil.rmtree(next(folder for folder in cells if folder.name.startswith("random_points")))
+    assert update()[0] == 0 and place.read_bytes() == before  # a run of fewer methods takes none away
+
+
+def test_a_failed_update_leaves_the_example_images_as_they_were(cells, update, tmp_path, monkeypatch):
+    for folder in cells:
+        rewrite(folder, is_floor=False)
+    monkeypatch.setattr("leaderboard.readme.write_together", lambda texts: (_ for _ in ()).throw(OSError("full")))
+    status, _, error, methods = update()
+    assert status != 0 and "full" in error and not methods
+    assert not (tmp_path / "results").exists()

@@ -170,10 +170,20 @@ def _short(value: float) -> float:
     return float(f"{value:.4g}")
 
 
+def path_beside(results: Path) -> Path:
+    """The file of examples of a folder of committed lists, in a folder of its own: every .json file there is a list."""
+    return results / "examples" / "examples.json"
+
+
 def save_examples(found: Iterable[Examples], path: Path) -> None:
-    """Write examples as JSON, one task a line."""
+    """Write examples as JSON (see ``examples_text``)."""
+    write_atomically(path, examples_text(found))
+
+
+def examples_text(found: Iterable[Examples]) -> str:
+    """The text of a file of examples, one task a line."""
     lines = [json.dumps(asdict(each), separators=(",", ":")) for each in found]
-    write_atomically(path, "[\n" + ",\n".join(lines) + "\n]\n")
+    return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def load_examples(path: Path) -> list[Examples]:

@@ -61,7 +61,8 @@ def test_two_owners_of_a_name_are_both_named(toys):
 
 def test_loading_one_method_imports_no_other():
     code = (
-        "import sys; from benchmarks.registry import METHODS; METHODS.entries; tables = {'methods.base', 'methods.frozen', "
-        "'methods.adapters'}; sys.exit(any(name.startswith('methods.') and name not in tables for name in sys.modules))"
+        "import sys; from benchmarks.registry import METHODS; METHODS.entries; "
+        "tables = {'methods.base', 'methods.frozen', 'methods.adapters'}; "
+        "sys.exit(any(name.startswith('methods.') and name not in tables for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

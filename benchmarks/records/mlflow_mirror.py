@@ -262,7 +262,7 @@ def _clean(client: MlflowClient, experiment: str) -> None:
             client.set_terminated(name, "FAILED" if tags.get("status") == "failed" else "FINISHED", _end(run))
         elif CELL in tags and tags.get("mlflow.parentRunId") not in live:
             _remove(client, name)
-        elif CELL not in tags and "command" in tags and name not in live:
+        elif CELL not in tags and tags.keys() & {PROCESS, "command"} and name not in live:
             client.set_terminated(name, "KILLED")
 
 

@@ -80,6 +80,7 @@ def text(rng: random.Random, path: Path, rows: list[list[str]], separator: str =
 def npy(rng: random.Random, path: Path, values: np.ndarray) -> Path:
     """An .npy file."""
     out = io.BytesIO()
+    # Readers must refuse arrays of objects, so some are written; nothing here loads them.
     np.save(out, change_array(rng, values) if sometimes(rng, 0.3) else values, allow_pickle=True)
     return finish(rng, path, out.getvalue(), 0.3)
 
@@ -90,7 +91,7 @@ def npz(rng: random.Random, path: Path, arrays: Arrays) -> Path:
     with zipfile.ZipFile(out, "w", rng.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))) as archive:
         for name, values in changed(rng, arrays).items():
             inner = io.BytesIO()
-            np.save(inner, values, allow_pickle=True)
+            np.save(inner, values, allow_pickle=True)  # as in npy
             data = change_bytes(rng, inner.getvalue()) if sometimes(rng, 0.3) else inner.getvalue()
             archive.writestr(f"{name}.npy" if sometimes(rng, 0.95) else name, data)
     return finish(rng, path, out.getvalue(), 0.25)

@@ -185,12 +185,17 @@ def measured_cell(row: Row | None, best: Mapping[str, bool]) -> str:
         return MISSING
     if row.status == "failed":
         return "failed"
-    value = value_text(row.protocol, known(row.value), DECIMALS)
-    if shown(row) in best and comparable(row):
-        value = f"**{value}**"
+    value, beside = printed(row)
+    bold = shown(row) in best and comparable(row)
+    return f"**{value}** {beside}" if bold else f"{value} {beside}"
+
+
+def printed(row: Row) -> tuple[str, str]:
+    """The value of a finished row as text, and what stands beside it: the interval and the marks."""
     marks = "†" * bool(row.rank_deficient) + "‡" * bool(row.failed_seeds) + "§" * bool(row.outdated)
     seeds = None if row.seeds_low is None or row.seeds_high is None else (row.seeds_low, row.seeds_high)
-    return f"{value} {interval_text(row.half, seeds, _decimals(row))}{marks}"
+    value = value_text(row.protocol, known(row.value), DECIMALS)
+    return value, f"{interval_text(row.half, seeds, _decimals(row))}{marks}"
 
 
 def _decimals(row: Row) -> int:

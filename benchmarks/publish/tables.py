@@ -9,27 +9,26 @@ from markupsafe import Markup
 
 from benchmarks.publish.charts import Scale, interval
 from leaderboard.flags import LEGEND, marks
-from leaderboard.markdown import MISSING, groups, interval_text, legend, seeds_text
+from leaderboard.markdown import MISSING, cell_of, columns, groups, heading, legend, printed, seeds_text
 from leaderboard.origins import table_line
 from leaderboard.overall import INTERVAL, RULE, overall_rows
-from leaderboard.ranking import DECIMALS, best_rows, bold_line
+from leaderboard.ranking import Column, best_rows, bold_line
 from leaderboard.row_kinds import MEASURED, shown
 from leaderboard.rows import Row, known
-from metrics.protocols import value_text
 
 BARS = "The bar below a number is its 95 % interval; upright dashes are the floors."
-
-Column = tuple[str, str | None]  # task and protocol; task and metric in a table of published rows
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One number: ``order`` is what the column is sorted by, ``picture`` its interval as SVG."""
+    """One number with its interval and marks ``beside`` it.
+
+    ``order`` is the number by which the column is sorted, ``picture`` the interval as SVG.
+    """
 
     text: str
-    half: str = ""
+    beside: str = ""
     order: float | None = None
-    marks: str = ""
     best: bool = False
     picture: str | Markup = ""
     hint: str = ""
@@ -79,14 +78,14 @@ def measured_table(rows: Iterable[Row], of_tasks: bool = True) -> ResultsTable |
     found = [row for row in rows if row.kind in MEASURED]
     if not found:
         return None
-    columns = _columns(found)
-    scales = {column: _scale(found, column) for column in columns}
-    best = {column: best_rows(found, column) for column in columns}
+    across = columns(found)
+    scales = {column: _scale(found, column) for column in across}
+    best = {column: best_rows(found, column) for column in across}
     lines = []
     for group, members in groups(found).items():
         for label in dict.fromkeys(shown(row) for row in members):
             own = [row for row in members if shown(row) == label]
-            cells = tuple(_cell(own, column, label in best[column], scales[column], found) for column in columns)
+            cells = tuple(_cell(own, column, label in best[column], scales[column], found) for column in across)
             seconds = [row.seconds for row in own if row.seconds is not None]
             mean = sum(seconds) / len(seconds) if seconds else None
             first = own[0]
@@ -94,7 +93,7 @@ def measured_table(rows: Iterable[Row], of_tasks: bool = True) -> ResultsTable |
             lines.append(Line(label, first.method, first.kind, first.supervision, group, cells, seeds, mean, flags))
     notes = dict.fromkeys([bold_line(best), BARS, *_legend(lines), *(row.note for row in found if row.note)])
     notes |= dict.fromkeys([line] if (line := table_line(found)) else [])
-    headings = tuple(Heading(task, _heading(found, (task, protocol), of_tasks)) for task, protocol in columns)
+    headings = tuple(Heading(task, _heading(found, (task, protocol), of_tasks)) for task, protocol in across)
     return ResultsTable(headings, tuple(sorted(lines, key=_rank)), tuple(notes), of_tasks=of_tasks)
 
 
@@ -103,16 +102,16 @@ def reported_table(rows: Iterable[Row]) -> ResultsTable | None:
     found = [row for row in rows if row.kind == "reported"]
     if not found:
         return None
-    columns = list(dict.fromkeys((row.task, row.metric) for row in found))
+    across = list(dict.fromkeys((row.task, row.metric) for row in found))
     notes = list(dict.fromkeys(row.note for row in found if row.note))
     lines: dict[tuple[str, str], dict[Column, Row]] = {}
     for row in found:
         lines.setdefault((shown(row), row.supervision), {})[row.task, row.metric] = row
     shown_lines = tuple(
-        Line(label, "", "reported", supervision, "", tuple(_printed(own.get(column), notes) for column in columns))
+        Line(label, "", "reported", supervision, "", tuple(_printed(own.get(column), notes) for column in across))
         for (label, supervision), own in lines.items()
     )
-    headings = tuple(Heading(task, _printed_heading(found, (task, metric))) for task, metric in columns)
+    headings = tuple(Heading(task, _printed_heading(found, (task, metric))) for task, metric in across)
     footnotes = tuple(f"({number}) {note}" for number, note in enumerate(notes, start=1))
     return ResultsTable(headings, shown_lines, footnotes)
 
@@ -135,8 +134,8 @@ def overall_table(rows: Sequence[Row], tasks: Sequence[str]) -> ResultsTable | N
     return ResultsTable(headings, tuple(lines), (RULE, INTERVAL, *explained))
 
 
-def _skill(value: float, half: str = "") -> Cell:
-    return Cell(f"{value:.1f}", half, order=-value)
+def _skill(value: float, interval: str = "") -> Cell:
+    return Cell(f"{value:.1f}", interval, order=-value)
 
 
 def _rank(line: Line) -> tuple[int, float]:
@@ -144,25 +143,14 @@ def _rank(line: Line) -> tuple[int, float]:
     return ("", "supervised", "floors").index(line.group), float("inf") if first is None else first
 
 
-def _columns(rows: Sequence[Row]) -> list[Column]:
-    """(task, protocol) in the order of the rows; a task without any finished row has the protocol None."""
-    done = dict.fromkeys((row.task, row.protocol) for row in rows if row.status == "done")
-    scored = {task for task, _ in done}
-    failed = dict.fromkeys((row.task, None) for row in rows if row.task not in scored)
-    return [*done, *failed]
-
-
 def _of(rows: Sequence[Row], column: Column) -> list[Row]:
     return [row for row in rows if (row.task, row.protocol) == column and row.status == "done"]
 
 
 def _heading(rows: Sequence[Row], column: Column, of_tasks: bool) -> str:
-    task, protocol = column
-    several = len({row.protocol for row in rows if row.task == task and row.status == "done"}) > 1
-    name = f"{task} {protocol}" if several else task
-    first = next(iter(_of(rows, column)), None)
-    arrow = f" ({first.unit}) {'↑' if first.higher_is_better else '↓'}" if first else ""
-    return (name if of_tasks else str(protocol)) + arrow
+    """The heading as in other tables, or of a page of one task without the task."""
+    text = heading(rows, column)
+    return text if of_tasks else f"{column[1]}{text[text.find(' (') :]}" if column[1] else text
 
 
 def _scale(rows: Sequence[Row], column: Column) -> Scale:
@@ -176,39 +164,34 @@ def _scale(rows: Sequence[Row], column: Column) -> Scale:
 
 
 def _cell(own: Sequence[Row], column: Column, best: bool, scale: Scale, rows: Sequence[Row]) -> Cell:
-    row = next((row for row in own if row.task == column[0] and row.protocol in (column[1], None)), None)
+    row = cell_of(own, column)
     if row is None:
         return Cell(MISSING)
     if row.status == "failed":
         return Cell("failed", hint=row.failure or "")
     value = known(row.value)
-    text = value_text(row.protocol, value, DECIMALS)
-    places = len(text.partition(".")[2])
-    seeds = None if row.seeds_low is None or row.seeds_high is None else (row.seeds_low, row.seeds_high)
+    text, beside = printed(row)
     floors = [known(each.value) for each in _of(rows, column) if each.is_floor]
     return Cell(
         text=text,
-        half=interval_text(row.half, seeds, places),
+        beside=beside,
         order=-value if row.higher_is_better else value,
-        marks="†" * bool(row.rank_deficient) + "‡" * bool(row.failed_seeds) + "§" * bool(row.outdated),
         best=best,
         picture=interval(scale, value, row.ci_low, row.ci_high, floors),
     )
 
 
 def _legend(lines: Sequence[Line]) -> Iterator[str]:
-    text = " ".join(
-        f"{line.label} {line.flags} {cell.text} {cell.half}{cell.marks}" for line in lines for cell in line.cells
-    )
+    text = " ".join(f"{line.label} {line.flags} {cell.text} {cell.beside}" for line in lines for cell in line.cells)
     yield from legend(text)
 
 
 def _printed(row: Row | None, notes: Sequence[str]) -> Cell:
     if row is None:
         return Cell(MISSING)
-    mark = f" ({notes.index(row.note) + 1})" if row.note else ""
+    mark = f"({notes.index(row.note) + 1})" if row.note else ""
     value = known(row.value)
-    return Cell(str(row.printed), order=-value if row.higher_is_better else value, marks=mark)
+    return Cell(str(row.printed), mark, order=-value if row.higher_is_better else value)
 
 
 def _printed_heading(rows: Sequence[Row], column: Column) -> str:

@@ -70,8 +70,9 @@ def bold_line(best: Mapping[Column, Mapping[str, bool]]) -> str:
     if not any(any(found.values()) for found in best.values()):
         return "Best measured value in bold."
     return (
-        "In bold: the best measured value of a column, and all that cannot be told from it on the same images (paired "
-        "by image, 5 % of false differences per column by Holm's method); these share the first rank."
+        "In bold: the best measured value of a column and, where errors per image are known, all methods that cannot "
+        "be told from it on the same images; these share the first rank. Holm's method keeps the chance of any false "
+        "difference in a column below 5 %."
     )
 
 

@@ -84,8 +84,7 @@ def print_measured(console: Console, rows: Sequence[Row], profile: str, chosen: 
     print_columns(console, "task", [names[index] for index in kept], across)
     limit = _limit_of_all(found)
     cut = "" if limit is None else f"; every split cut to {limit} images by --limit: not comparable"
-    ties = [bold_line(best)] if any(any(labels.values()) for labels in best.values()) else []
-    print_below(console, [f"{profile} profile, best in bold{cut}", *ties, *_legend(across)], found)
+    print_below(console, [f"{profile} profile{cut}", bold_line(best), *_legend(across)], found)
 
 
 def print_ablations(console: Console, rows: Sequence[Row], profile: str) -> None:

@@ -210,6 +210,7 @@ _TASKS = (
     Task(id="celeba_wild_to_taichi", dataset="taichi", num_keypoints=8, fit_on="celeba_wild"),
     Task(id="celeba_wild_to_cub_all", dataset="cub_all", num_keypoints=8, fit_on="celeba_wild"),
     *map(_fewer, (5, 10, 30, 100)),
+    *(Task(id=f"celeba_wild_k{count}", dataset="celeba_wild", num_keypoints=count) for count in (10, 16, 30)),
 )
 _IDS = [task.id for task in _TASKS]
 _SUITES = (
@@ -223,8 +224,13 @@ _SUITES = (
     Suite(name="ablation", tasks=("cub_all",), kind="ablation", summary="ablations of each method (Table 4)"),
     Suite(
         name="data_efficiency",
-        tasks=(*_IDS[16:], "celeba_wild_k8"),
+        tasks=(*_IDS[16:20], "celeba_wild_k8"),
         summary="keypoints learned on few images (section 4.3)",
+    ),
+    Suite(
+        name="num_keypoints",
+        tasks=("celeba_wild_k4", "celeba_wild_k8", *_IDS[20:]),
+        summary="numbers of keypoints: K = 4, 8, 10, 16, 30",
     ),
     Suite(
         name="misalignment",

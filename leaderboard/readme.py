@@ -77,16 +77,20 @@ def merged_lists(
 
 
 def unclean(results: Path = RESULTS, instead: Mapping[Path, Merged] | None = None) -> str:
-    """A line that says why the committed results are not all of one clean commit, '' if they are.
+    """A line that says which lists are not all of one clean commit, '' if each of them is.
 
-    A result counts once per file that holds it. ``instead`` maps files to the lists that will replace theirs. A
-    submitted row may be of any clean commit, because its predictions are kept and ``submit`` computes it again.
+    One list is behind one table, so that its rows are compared; another list may be of another commit. ``instead`` maps
+    files to the lists that will replace theirs. A submitted row may be of any clean commit, because its predictions are
+    kept and ``submit`` computes it again.
     """
     lists: dict[Path, Iterable[ResultRecord]] = {file: merged.records for file, merged in (instead or {}).items()}
-    others = [file for file in sorted(results.glob("*.json")) if file not in lists]
-    lists |= {file: load_results(results, file.stem) for file in others}
-    found = [record for records in lists.values() for record in records]
-    return origins_line(origin_of(record) for record in found if not (is_submitted(record) and is_clean(record)))
+    lists |= {file: load_results(results, file.stem) for file in results.glob("*.json") if file not in lists}
+    own = {
+        file.name: [record for record in records if not (is_submitted(record) and is_clean(record))]
+        for file, records in sorted(lists.items())
+    }
+    lines = {name: origins_line(map(origin_of, records)) for name, records in own.items()}
+    return "; ".join(f"{name}: {line}" for name, line in lines.items() if line)
 
 
 def gaps(records: Iterable[ResultRecord]) -> list[str]:

@@ -77,7 +77,7 @@ def leaderboard(
         typer.Option(
             metavar="FILE|FOLDER",
             help="Exit with 1 if generated tables or lists of this file, or of this folder's .md files, are stale, "
-            "or if the committed results do not come from one clean commit; repeatable.",
+            "or if a list of committed results does not come from one clean commit; repeatable.",
         ),
     ] = None,
     update: Annotated[

@@ -36,7 +36,7 @@ def pages(paths: Iterable[Path]) -> list[Path]:
 
 
 def check_pages(paths: Sequence[Path]) -> int:
-    """Return 0 if the generated parts of all pages are fresh and the committed results come from one clean commit.
+    """Return 0 if the generated parts of all pages are fresh and each list of results comes from one clean commit.
 
     Otherwise return 1 and name what is wrong on stderr. A path is a file or a folder of files.
     """
@@ -47,13 +47,13 @@ def check_pages(paths: Sequence[Path]) -> int:
         typer.echo(f"{path}: stale tables {', '.join(found)}; {cure}", err=True)
     if unclean:
         cure = (
-            "commit all changes, run everything again with that commit into a new folder, then python -m benchmarks "
-            f"leaderboard {named} --runs FOLDER --replace"
+            "commit all changes, run all cells of the list again with that commit into a new folder, then "
+            f"python -m benchmarks leaderboard {named} --runs FOLDER --replace"
         )
-        typer.echo(f"committed results must come from one clean commit: {unclean}; {cure}", err=True)
+        typer.echo(f"a list of committed results must come from one clean commit: {unclean}; {cure}", err=True)
     if stale or unclean:
         return 1
-    typer.echo(f"{', '.join(map(str, paths))}: tables are up to date, their results of one clean commit")
+    typer.echo(f"{', '.join(map(str, paths))}: tables are up to date, each list of results of one clean commit")
     return 0
 
 
@@ -62,8 +62,8 @@ def update_pages(paths: Sequence[Path], runs: Path | None, replace: bool = False
 
     Results and pages change together or not at all. A cell that is not as it was recorded, and a record whose scores
     are not those of its predictions, is not merged; the exit status is then 1. ``replace`` removes the committed
-    results that the run directory does not have from the lists that it has results for. A warning goes to stderr if the
-    results do not all come from one clean commit. A path is a file or a folder. Raises UserError for ``replace``
+    results that the run directory does not have from the lists that it has results for. A warning goes to stderr if a
+    list of results does not come from one clean commit. A path is a file or a folder. Raises UserError for ``replace``
     without ``runs`` or with a cell that cannot be merged, and if no cell can be.
     """
     if replace and runs is None:

@@ -107,14 +107,17 @@ SUITES = suites(wild=("cub_001", "cub_002"), aligned=("cub_aligned",))
 PAGE = "<!-- leaderboard:mini:wild -->\n<!-- /leaderboard -->\n"
 
 
-def test_committed_results_are_clean_only_where_all_files_are_of_one_commit(tmp_path):
+def test_committed_results_are_clean_where_each_list_is_of_one_commit(tmp_path):
     assert readme.unclean(tmp_path) == ""
     save_results(measured([git()] * 2), tmp_path / "wild.mini.json")
-    assert readme.unclean(tmp_path) == ""
     save_results(measured([git(SECOND)], task="cub_aligned"), tmp_path / "aligned.mini.json")
-    assert readme.unclean(tmp_path) == "results of 2 commits: 1a2b3c4 (2), 5d6e7f8 (1)"
+    assert readme.unclean(tmp_path) == ""
+    save_results(measured([git()], "alpha") + measured([git(SECOND)], "beta"), tmp_path / "wild.mini.json")
+    assert readme.unclean(tmp_path) == "wild.mini.json: results of 2 commits: 1a2b3c4 (1), 5d6e7f8 (1)"
     save_results(measured([git(dirty=True)] * 2), tmp_path / "ablation.mini.json")  # the same cells, measured otherwise
-    assert readme.unclean(tmp_path).startswith("2 of 5 results were measured with uncommitted changes; ")
+    assert readme.unclean(tmp_path).startswith(
+        "ablation.mini.json: 2 of 2 results were measured with uncommitted changes; commit: 1a2b3c4; wild.mini.json: "
+    )
 
 
 def test_a_submitted_row_may_be_of_another_clean_commit(tmp_path):
@@ -125,9 +128,9 @@ def test_a_submitted_row_may_be_of_another_clean_commit(tmp_path):
     save_results(measured([git(SECOND) | by], task="cub_aligned"), path)
     assert readme.unclean(tmp_path) == ""
     save_results(measured([git(SECOND, dirty=True) | by], task="cub_aligned"), path)
-    assert readme.unclean(tmp_path).startswith("1 of 3 results was measured with uncommitted changes")
+    assert readme.unclean(tmp_path).startswith("aligned.mini.json: 1 of 1 result was measured with uncommitted changes")
     save_results(measured([by], task="cub_aligned"), path)
-    assert readme.unclean(tmp_path).startswith("1 of 3 results was measured with code of an unknown commit")
+    assert readme.unclean(tmp_path).endswith("1 of 1 result was measured with code of an unknown commit")
 
 
 def test_a_submitted_row_needs_no_other_tasks():
@@ -140,10 +143,9 @@ def test_a_submitted_row_needs_no_other_tasks():
 def test_the_line_is_known_before_the_lists_are_written(tmp_path):
     page, results = tmp_path / "README.md", tmp_path / "results"
     page.write_text(PAGE, encoding="utf-8")
-    save_results(measured([git(SECOND)], task="cub_aligned"), results / "aligned.mini.json")
-    save_results(measured([git(dirty=True)]), results / "wild.mini.json")
+    save_results(measured([git(dirty=True)] * 2), results / "wild.mini.json")
     before = (results / "wild.mini.json").read_bytes()
-    first = readme.merged_lists([page], measured([git()] * 2), SUITES, results)
-    assert readme.unclean(results, first) == "results of 2 commits: 1a2b3c4 (2), 5d6e7f8 (1)"
+    first = readme.merged_lists([page], measured([git(), git(SECOND)]), SUITES, results)
+    assert readme.unclean(results, first) == "wild.mini.json: results of 2 commits: 1a2b3c4 (1), 5d6e7f8 (1)"
     assert readme.unclean(results, readme.merged_lists([page], measured([git(SECOND)] * 2), SUITES, results)) == ""
     assert (results / "wild.mini.json").read_bytes() == before

@@ -127,11 +127,11 @@ def test_check_fails_and_update_warns_where_results_are_not_of_one_clean_commit(
     run(dirty=True)
     for source in (runs, None):
         assert update_pages([page], source) == 0
-        assert f"\nwarning: {found}; " in f"\n{capsys.readouterr().err}"
+        assert f"\nwarning: wild.mini.json: {found}; " in f"\n{capsys.readouterr().err}"
     assert found in page.read_text(encoding="utf-8")
     assert check_pages([page]) == 1
     said = capsys.readouterr().err
-    assert f"one clean commit: {found}; commit all changes, run everything again" in said
+    assert f"one clean commit: wild.mini.json: {found}; commit all changes, run all cells of the list again" in said
     assert f"leaderboard --update {page} --runs FOLDER --replace" in said and "stale" not in said
     run(dirty=False)
     assert update_pages([page], runs) == 0

@@ -23,6 +23,7 @@ from benchmarks.score.cli import score
 from benchmarks.show.cli import show
 from benchmarks.submit.cli import submit
 from benchmarks.tables.cli import leaderboard, verify_row
+from benchmarks.work.cli import work
 
 RESULTS, ELSEWHERE = "Make and show results", "Keypoints from and for other programs"
 LOOK_UP, EXTEND = "Look up", "Extend and check"
@@ -82,6 +83,7 @@ _add(
     "run --method autolink --task cub_001 --seeds 3",
     "run --method imm --dataset folder:photographs --keypoints 10",
 )
+_add(RESULTS, work, "work", "work runs/plan.json --unit 0 --output runs")
 _add(
     RESULTS,
     leaderboard,

@@ -108,9 +108,9 @@ class Progress:
             finally:
                 self._live = None
 
-    def start(self, title: str) -> None:
-        """The next cell begins."""
-        self._index += 1
+    def start(self, title: str, number: int | None = None) -> None:
+        """The cell with this number begins, by default the next one."""
+        self._index = self._index + 1 if number is None else number
         self._title = f"[{self._index}/{self._cells}] {printable(title)}"
         self._shown = time.monotonic() - PLAIN_INTERVAL + PLAIN_DELAY
         self.phase("starting")

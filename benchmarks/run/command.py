@@ -20,6 +20,7 @@ from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_custom, method_class, opener
 from benchmarks.run.cells import as_before
 from benchmarks.run.distributed import Coordinator, is_worker, run_worker
+from benchmarks.run.emit import emit
 from benchmarks.run.executor import InProcess
 from benchmarks.run.options import RunOptions
 from benchmarks.run.plan import Plan, Request, make_plan
@@ -33,6 +34,7 @@ from benchmarks.run.summary import (
     print_table,
     write_leaderboards,
 )
+from benchmarks.run.units.claims import Claims
 from benchmarks.settings import DATA_ROOT, choose_custom, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
 from leaderboard.errors import LeaderboardError
@@ -59,12 +61,24 @@ def run_command(options: RunOptions) -> int:
     if options.dry_run:
         print_plan(console, plan, store, options.overwrite)
         return 0
+    if options.emit:
+        return emit(options, plan, request, store, console)
     device = choose_device(options.device)
     store.prepare()
+    Claims(store.output).sweep()
     git_state()  # cached now, as another commit may be checked out during the run
     progress = Progress(console, len(plan.cells), lambda: peak_memory_mb(device))
     coordinator = Coordinator(device)
-    executor = InProcess(store, request.datasets, device, progress, coordinator, refit=options.overwrite == "all")
+    executor = InProcess(
+        store,
+        request.datasets,
+        device,
+        progress,
+        coordinator,
+        refit=options.overwrite == "all",
+        cells=plan.cells,
+        shard_size=options.shard_size,
+    )
     mirror = _Mirror(options.output if options.mlflow else None, progress)
     outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
     coordinator.dismiss()
@@ -136,7 +150,12 @@ def _tasks_on(names: Sequence[str], keypoints: int | None, datasets: Open) -> li
 
 
 def _drop_partial(store: Store, plan: Plan, outcome: Outcome) -> None:
-    """Remove the partial predictions and the checkpoints of fits whose cells are all done."""
+    """Remove the partial predictions and the checkpoints of fits whose cells are all done.
+
+    While another process works in the run directory they stay, because it may be at a cell of the same fit.
+    """
+    if Claims(store.output).all():
+        return
     done = {cell_id for cell_id, record in outcome.records.items() if record.status == "done"}
     needed = {cell.fit_id for cell in plan.cells if cell.id not in done}
     for fit_id in {cell.fit_id for cell in plan.cells} - needed:

@@ -11,8 +11,10 @@ import typer
 from benchmarks import completion
 from benchmarks.options import DataRoot, Device, Interocular, Output, ProfileName, SplitFile
 
+SHARD_SIZE = 2048
 Overwrite = Literal["never", "failed", "all"]
 Memory = Literal["auto", "low"]
+Emit = Literal["plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,5 +63,12 @@ class RunOptions:
         "failed"
     )
     floors: Annotated[bool, typer.Option(help="Also run the baselines that learn nothing (floors).")] = True
+    shard_size: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Images of a split that are predicted as one unit of work.")
+    ] = SHARD_SIZE
+    emit: Annotated[
+        Emit | None,
+        typer.Option(help="Write the plan for `work` to OUTPUT/plan.json instead of running it."),
+    ] = None
     mlflow: Annotated[bool, typer.Option(help="Copy the records to MLflow.")] = True
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; run and write nothing.")] = False

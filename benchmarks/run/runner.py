@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,10 +13,11 @@ from benchmarks.progress import Progress, duration
 from benchmarks.records.checks import lost_fit, record_fault
 from benchmarks.records.store import Store
 from benchmarks.run.cells import Cell
-from benchmarks.run.executor import Executor, NotRecorded
+from benchmarks.run.executor import Busy, Executor
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan
 from benchmarks.run.scoring import is_current
+from benchmarks.run.worker import NotRecorded
 from benchmarks.signals import exit_status
 from leaderboard.ranking import DECIMALS
 from leaderboard.records import ResultRecord
@@ -23,6 +26,7 @@ from metrics.protocols import value_text
 Action = Literal["run", "rescore", "keep"]
 AGAIN: Mapping[Action, str] = {"run": "run again", "rescore": "scored again", "keep": "kept"}
 NO_LANDMARKS = "no landmarks: keypoints only"
+WAIT = 1.0  # seconds between two looks at units that other processes work on
 
 
 @dataclass
@@ -112,58 +116,111 @@ def drive(
 ) -> Outcome:
     """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM end the loop.
 
-    As soon as nothing can be written to the run directory, no further cell is tried.
+    A cell that another process works on comes again after the others. As soon as nothing can be written to the run
+    directory, no further cell is tried.
     """
-    outcome, seeds = Outcome(), len({cell.seed for cell in plan.cells})
-    try:
-        with progress.running():
-            for cell in plan.cells:
-                if outcome.unwritable and decide(cell, store, overwrite).action != "keep":
-                    outcome.left += 1
-                    continue
-                try:
-                    record, is_new = _one(cell, store, executor, progress, overwrite, seeds)
-                except NotRecorded as error:
-                    outcome.unwritable, record, is_new = str(error), error.record, False
-                    progress.finish(_verdict(record), "red")
-                outcome.records[cell.id] = record
-                line = outdated(cell, record)
-                if line and cell.method_id not in outcome.outdated:
-                    outcome.outdated[cell.method_id] = line
-                    progress.say(f"{cell.method_id}: {line}", "yellow")
-                if record.failure and not _is_kept(record, store):
-                    outcome.unrecorded.add(cell.id)
-                elif is_new:
-                    track(record)
-    except KeyboardInterrupt as stop:
-        outcome.stopped = exit_status(stop)
-    return outcome
+    return _Drive(plan, store, executor, progress, overwrite, track).run()
+
+
+class _Drive:
+    """The state of ``drive``: the cells that are left, and those that another process works on."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        executor: Executor,
+        progress: Progress,
+        overwrite: Overwrite,
+        track: Callable[[ResultRecord], None],
+    ) -> None:
+        self._cells = {cell.id: (number, cell) for number, cell in enumerate(plan.cells, start=1)}
+        self._several_seeds = len({cell.seed for cell in plan.cells}) > 1
+        self._store = store
+        self._executor = executor
+        self._progress = progress
+        self._overwrite = overwrite
+        self._track = track
+        self._shared: set[str] = set()
+        self._outcome = Outcome()
+
+    def run(self) -> Outcome:
+        outcome, left = self._outcome, deque(self._cells.values())
+        try:
+            with self._progress.running():
+                while left:
+                    left = self._round(left)
+        except KeyboardInterrupt as stop:
+            outcome.stopped = exit_status(stop)
+        outcome.records = {cell_id: outcome.records[cell_id] for cell_id in self._cells if cell_id in outcome.records}
+        return outcome
+
+    def _round(self, cells: deque[tuple[int, Cell]]) -> deque[tuple[int, Cell]]:
+        """Try each cell once; returns those that another process works on, after a wait if these are all."""
+        busy: deque[tuple[int, Cell]] = deque()
+        reason = ""
+        for number, cell in cells:
+            try:
+                self._try(number, cell)
+            except Busy as found:
+                reason = str(found)
+                busy.append((number, cell))
+                self._shared.add(cell.id)
+        if len(busy) == len(cells):
+            self._progress.phase(f"waiting for another process: {reason}")
+            time.sleep(WAIT)
+        return busy
+
+    def _try(self, number: int, cell: Cell) -> None:
+        outcome = self._outcome
+        if outcome.unwritable and decide(cell, self._store, self._overwrite).action != "keep":
+            outcome.left += 1
+            return
+        try:
+            record, is_new = self._one(number, cell)
+        except NotRecorded as error:
+            outcome.unwritable, record, is_new = str(error), error.record, False
+            self._progress.finish(_verdict(record), "red")
+        outcome.records[cell.id] = record
+        line = outdated(cell, record)
+        if line and cell.method_id not in outcome.outdated:
+            outcome.outdated[cell.method_id] = line
+            self._progress.say(f"{cell.method_id}: {line}", "yellow")
+        if record.failure and not _is_kept(record, self._store):
+            outcome.unrecorded.add(cell.id)
+        elif is_new:
+            self._track(record)
+
+    def _one(self, number: int, cell: Cell) -> tuple[ResultRecord, bool]:
+        """The record of a cell, and whether it is new."""
+        shared = cell.id in self._shared
+        retried: Overwrite = "never" if shared and self._overwrite == "failed" else self._overwrite
+        decision = decide(cell, self._store, retried)
+        record, action = decision.record, decision.action
+        if not shared or action == "keep":
+            self._progress.start(self._title(cell), number)
+        if decision.reason:
+            self._progress.say(f"{cell.id}: {decision.reason}: {AGAIN[action]}", "yellow")
+        if record is not None and action == "keep":
+            by = "by another process" if shared else "before"
+            lost = ", its fit is missing" if lost_fit(self._store.output, record) else ""
+            self._progress.finish(f"{_verdict(record)}  (finished {by}{lost})", "bright_black")
+            return record, False
+        run = self._executor
+        fresh = run.rescore(cell, record) if record is not None and action == "rescore" else run.submit(cell)
+        self._progress.finish(_verdict(fresh), "red" if fresh.failure else "")
+        return fresh, True
+
+    def _title(self, cell: Cell) -> str:
+        seed = f" seed {cell.seed}" if self._several_seeds else ""
+        variant = f", {cell.variant.name}" if cell.variant else ""
+        return f"{cell.task.id} · {cell.method_id}{variant}{seed}"
 
 
 def _is_kept(record: ResultRecord, store: Store) -> bool:
     """Whether the run directory holds this failure, and not a finished record."""
     kept = store.record(record.cell_id)
     return kept is not None and kept.status == "failed"
-
-
-def _one(
-    cell: Cell, store: Store, executor: Executor, progress: Progress, overwrite: Overwrite, seeds: int
-) -> tuple[ResultRecord, bool]:
-    """The record of a cell, and whether it is new; of a run of several ``seeds`` the seed is shown."""
-    decision = decide(cell, store, overwrite)
-    record, action = decision.record, decision.action
-    seed = f" seed {cell.seed}" if seeds > 1 else ""
-    variant = f", {cell.variant.name}" if cell.variant else ""
-    progress.start(f"{cell.task.id} · {cell.method_id}{variant}{seed}")
-    if decision.reason:
-        progress.say(f"{cell.id}: {decision.reason}: {AGAIN[action]}", "yellow")
-    if record is not None and action == "keep":
-        lost = ", its fit is missing" if lost_fit(store.output, record) else ""
-        progress.finish(f"{_verdict(record)}  (finished before{lost})", "bright_black")
-        return record, False
-    fresh = executor.rescore(cell, record) if record is not None and action == "rescore" else executor.submit(cell)
-    progress.finish(_verdict(fresh), "red" if fresh.failure else "")
-    return fresh, True
 
 
 def _verdict(record: ResultRecord) -> str:

@@ -1,0 +1,44 @@
+"""``run --emit``: write what is to be run as a plan of units, which ``work`` does one by one."""
+
+from __future__ import annotations
+
+import sys
+from shlex import quote
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from benchmarks.errors import UserError
+from benchmarks.run.runner import decide
+from benchmarks.run.units.plan_file import make_plan_file, write_plan
+from benchmarks.settings import choose_custom, choose_data_root
+from leaderboard.text import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from benchmarks.records.store import Store
+    from benchmarks.run.options import RunOptions
+    from benchmarks.run.plan import Plan, Request
+
+PLAN = "plan.json"
+
+
+def emit(options: RunOptions, plan: Plan, request: Request, store: Store, console: Console) -> int:
+    """Write the plan of the cells that are not finished; returns the exit status.
+
+    Raises UserError with ``--overwrite all``, because a unit that is done is never done again by ``work``.
+    """
+    if options.overwrite == "all":
+        raise UserError("--emit goes with --overwrite failed or never; name a new --output to do everything again")
+    cells = [cell for cell in plan.cells if decide(cell, store, options.overwrite).action == "run"]
+    store.prepare()
+    choices = choose_custom(options.split, options.interocular, options.datasets)
+    root, _ = choose_data_root(options.data_root)
+    made = make_plan_file(cells, request.datasets, root, choices, options.device, options.shard_size, sys.argv[1:])
+    path = store.output / PLAN
+    write_plan(path, made)
+    work = f"python -m benchmarks work {quote(str(path))} --unit N --output {quote(str(store.output))}"
+    text = f"{path}: {len(made.units)} units of {len(cells)} cells; do unit N, from 0, with: {work}"
+    console.print(Text(printable(text)), soft_wrap=True)
+    return 0

@@ -1,0 +1,111 @@
+"""The file of a plan: cells and units as plain data, with what a process needs to open their datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from benchmarks.errors import UserError
+from benchmarks.records.digests import source_digests
+from benchmarks.registry import opener
+from benchmarks.run.cells import Cell
+from benchmarks.run.options import SHARD_SIZE
+from benchmarks.run.units.unit import Unit, units_of
+from datasets.base import Choices
+from leaderboard.files import write_atomically
+
+if TYPE_CHECKING:
+    from benchmarks.registry import Open
+
+PLAN_VERSION = 1
+
+
+class PlanFile(BaseModel):
+    """The work of a ``run`` as plain data.
+
+    ``data_root``, ``split`` and ``interocular`` are options of ``run``, with which the datasets are opened. ``device``
+    is that of the option, such as "auto", which each process resolves for itself. ``argv`` is the command of ``run``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    plan_version: Literal[1] = PLAN_VERSION
+    data_root: Path | None = None
+    split: Path | None = None
+    interocular: str | None = None
+    device: str = "auto"
+    argv: tuple[str, ...] = ()
+    cells: tuple[Cell, ...]
+    units: tuple[Unit, ...]
+
+    def datasets(self, root: Path | None = None) -> Open:
+        """A function that opens the plan's datasets by name; ``root`` replaces the data root."""
+        return opener(root or self.data_root, Choices(self.split, self.interocular))
+
+    def unit(self, number: int) -> Unit:
+        """A unit by its number. Raises UserError for a number that the plan does not have."""
+        if not 0 <= number < len(self.units):
+            raise UserError(f"--unit {number}: the plan has units 0 to {len(self.units) - 1}")
+        return self.units[number]
+
+    def cell(self, unit: Unit) -> Cell:
+        """The cell of a unit."""
+        return next(cell for cell in self.cells if cell.id == unit.cell_id)
+
+
+def make_plan_file(
+    cells: Sequence[Cell],
+    datasets: Open,
+    root: Path | None,
+    choices: Choices,
+    device: str = "auto",
+    shard_size: int = SHARD_SIZE,
+    argv: Sequence[str] = (),
+) -> PlanFile:
+    """The file of a plan with these cells."""
+    return PlanFile(
+        data_root=root,
+        split=choices.split,
+        interocular=choices.interocular,
+        device=device,
+        argv=tuple(argv),
+        cells=tuple(cells),
+        units=tuple(units_of(cells, datasets, shard_size)),
+    )
+
+
+def write_plan(path: Path, plan: PlanFile) -> None:
+    """Write a plan. Raises LeaderboardError, naming the path, if that fails."""
+    write_atomically(path, plan.model_dump_json(indent=1) + "\n")
+
+
+def read_plan(path: Path) -> PlanFile:
+    """Read a plan. Raises UserError, naming the path, if there is none that this version can read."""
+    try:
+        return PlanFile.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot read plan {path}: {error.strerror or error}; `run --emit plan` writes one") from error
+    except (ValidationError, ValueError) as error:
+        first = str(error).splitlines()[0]
+        raise UserError(
+            f"{path} is no plan of this version ({first}); write it again with `run --emit plan`"
+        ) from error
+
+
+def check_plan(cell: Cell, datasets: Open) -> None:
+    """Raise UserError if the code of the cell's method or the data are not those that the plan was made for."""
+    if cell.made_by is None:
+        here = source_digests(cell.method)
+        changed = sorted(name for name in here.keys() | cell.source.keys() if here.get(name) != cell.source.get(name))
+        if changed:
+            raise UserError(f"{changed[0]} is not as it was when the plan was made; make the plan again with this code")
+    for split, expected in cell.digests.items():
+        name = cell.fit_dataset if split == "fit" else cell.dataset
+        if datasets(name).digest(split) != expected:
+            raise UserError(
+                f"split {split} of {name} is not as it was when the plan was made; name the same data with "
+                "--data-root, or make the plan again"
+            )

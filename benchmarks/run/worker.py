@@ -1,0 +1,216 @@
+"""The stages of a cell: fit, predict and score. Each can be done by another process; all they share is on disk."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.errors import UserError, first_line
+from benchmarks.progress import Progress
+from benchmarks.records.checks import record_fault
+from benchmarks.records.digests import fit_digest, read_fit
+from benchmarks.records.provenance import machine, peak_memory_mb, provenance
+from benchmarks.records.store import OVERLAY, Store, copy_files, has_predictions, write_predictions, write_record
+from benchmarks.run.cells import Cell
+from benchmarks.run.distributed import Coordinator
+from benchmarks.run.fitter import Fitter, NotReady
+from benchmarks.run.images import DatasetImages, ImageCache
+from benchmarks.run.imported import kept_import
+from benchmarks.run.overlay import write_overlay
+from benchmarks.run.predictions import PartialPredictions, Rows, predict_rows
+from benchmarks.run.scoring import is_current, remarks, score_cell, score_records
+from benchmarks.run.supervision import keypoints_given
+from benchmarks.run.units.unit import keeps_fit, splits_of
+from benchmarks.tasks import plain_name
+from leaderboard.records import Digests, Failure, ResultRecord
+
+if TYPE_CHECKING:
+    from benchmarks.registry import Open
+    from datasets.base import Split
+
+
+class NotRecorded(UserError):
+    """The failure of a cell cannot be recorded, because nothing can be written to the run directory."""
+
+    def __init__(self, record: ResultRecord, reason: str) -> None:
+        super().__init__(reason)
+        self.record = record
+
+
+class Worker:
+    """Does the stages of cells in this process, on the datasets that ``datasets`` opens.
+
+    An interrupted stage continues from the last checkpoint of its fit (if the method writes checkpoints) or from the
+    last part of its predictions. ``cells`` are those of the plan, in order. ``coordinator`` makes the processes of
+    torchrun join fits. ``refit`` does everything again instead of using what was kept before. ``argv`` is the command
+    in the provenance and ``began`` the time of the file system at which the run began, by default those of this
+    process.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        datasets: Open,
+        device: str,
+        progress: Progress,
+        coordinator: Coordinator | None = None,
+        cells: Sequence[Cell] = (),
+        refit: bool = False,
+        argv: Sequence[str] | None = None,
+        began: float | None = None,
+    ) -> None:
+        self._coordinator = coordinator or Coordinator(device)
+        self._store = store
+        self._device = device
+        self._progress = progress
+        self._open = datasets
+        self._images = ImageCache()
+        self._refit = refit
+        self._argv = argv
+        began = store.now() if began is None else began
+        self._fits = Fitter(store, datasets, device, progress, self._coordinator, self._images, cells, refit, began)
+
+    def is_fitted(self, cell: Cell) -> bool:
+        """Whether the fit of a cell is there; it is loaded into this process."""
+        return self._fits.is_fitted(cell)
+
+    def fit(self, cell: Cell) -> None:
+        """Learn the keypoints of a cell, and keep what was learned."""
+        self._fits.fit(cell)
+
+    def is_predicted(self, cell: Cell, split: Split, first: int, last: int) -> bool:
+        """Whether the keypoints of these images are there."""
+        try:
+            return len(self._partial(cell, split).resume(first, last)) == last - first
+        except NotReady:
+            return False
+
+    def predict(self, cell: Cell, split: Split, first: int, last: int) -> None:
+        """Predict the keypoints of the images ``first`` to ``last`` (exclusive) of a split.
+
+        Raises NotReady if the fit is not there yet.
+        """
+        method = self._fits.fitted(cell).method
+        dataset, partial = self._open(cell.dataset), self._partial(cell, split)
+
+        def images(first: int, last: int) -> DatasetImages:
+            return DatasetImages(dataset, partial.ids[first:last], method.image_size, self._images)
+
+        predict_rows(method, images, first, last, partial, self._progress.stage(f"predict {split}", "images"))
+
+    def is_scored(self, cell: Cell) -> bool:
+        """Whether a cell has the record that scoring would make."""
+        record = None if self._refit else self._store.record(cell.id)
+        if record is None or record.status == "failed" or not is_current(cell, record):
+            return False
+        return not record_fault(self._store.output, cell.id)
+
+    def score(self, cell: Cell) -> ResultRecord:
+        """Score a cell and keep its record; its folder appears when it is complete.
+
+        Raises NotReady if keypoints are not there yet.
+        """
+        with self._store.staged(self._store.cells / cell.id) as filling:
+            return write_record(filling, self._scored(cell, filling))
+
+    def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
+        """Score the kept predictions of a finished cell again and replace the record. Raises NotReady without them."""
+        folder = self._store.cells / cell.id
+        self._progress.phase("score")
+        if not has_predictions(folder):
+            raise NotReady(f"the predictions of {cell.id} cannot be read")
+        with self._store.staged(folder) as filling:
+            copy_files(folder, filling)  # the pictures stay
+            dataset = self._open(cell.dataset)
+            scores = score_cell(cell, filling, dataset)
+            found = record.provenance | remarks(cell, dataset, scores)
+            renewed = record.model_copy(update={"scores": score_records(scores), "provenance": found})
+            return write_record(filling, renewed)
+
+    def record_failure(self, cell: Cell, error: Exception) -> ResultRecord:
+        """Record that a cell failed, unless it has a finished record. Raises NotRecorded if that is impossible."""
+        trace = "".join(traceback.format_exception(error))
+        failure = Failure(type=type(error).__name__, message=first_line(error), traceback=trace)
+        record = cell.record(provenance=self._provenance(), failure=failure)
+        try:
+            written = self._store.record_failure(record)
+        except Exception as unwritten:
+            raise NotRecorded(record, first_line(unwritten)) from error
+        if not written:
+            self._progress.say(f"the record of an earlier run of {cell.id} is kept")
+        return record
+
+    def _scored(self, cell: Cell, folder: Path) -> ResultRecord:
+        about, dataset = self._fits.about(cell), self._open(cell.dataset)
+        self._fits.copy_history(cell, folder)
+        made = self._collect(cell, folder)
+        self._progress.phase("score")
+        started = time.perf_counter()
+        scores = score_cell(cell, folder, dataset) if cell.task.protocols else []
+        seconds = {
+            "fit": about.seconds,
+            "predict": sum(rows.seconds for rows in made),
+            "score": time.perf_counter() - started,
+        }
+        if not cell.is_floor and dataset.available()[0]:
+            self._progress.phase("picture")
+            write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
+        peaks = [peak_memory_mb(self._device), about.peak_memory_mb or 0.0, *(rows.peak_memory_mb for rows in made)]
+        found = self._provenance() | about.machine | self._about_run(cell, bool(about.resumed))
+        found |= {"images_predicted": sum(map(len, made))} | remarks(cell, dataset, scores)
+        found |= {"parameters": about.parameters} if about.parameters else {}
+        record = cell.record(score_records(scores), seconds, max(peaks), found)
+        given = keypoints_given(cell, self._open)
+        return record.model_copy(update={"num_keypoints": given, "digests": self._digests(cell)})
+
+    def _collect(self, cell: Cell, folder: Path) -> list[Rows]:
+        """Write the keypoints of all splits from their parts; returns what was predicted, each set of images once."""
+        made: dict[tuple[str, ...], Rows] = {}
+        for split, ids in splits_of(cell, self._open).items():
+            if ids not in made:
+                made[ids] = self._partial(cell, split).resume()
+            if len(made[ids]) < len(ids):
+                raise NotReady(f"images of split {split} are not all predicted")
+            write_predictions(folder, split, ids, made[ids].keypoints)
+        return list(made.values())
+
+    def _about_run(self, cell: Cell, resumed: bool) -> dict[str, Any]:
+        return {
+            "fit_id": cell.fit_id,
+            "fit_reused": self._fits.is_reused(cell),
+            "fit_resumed": resumed,
+            "processes": self._coordinator.size,
+        }
+
+    def _partial(self, cell: Cell, split: Split) -> PartialPredictions:
+        """The parts of a split's predictions. Raises NotReady if they need a fit that is not there."""
+        fit = fit_digest(self._fits.folder(cell))
+        if fit is None and keeps_fit(cell):
+            raise NotReady(f"its fit {cell.fit_id} is not there")
+        belongs_to = {
+            "fit": cell.fit_id,
+            "fit_digest": fit,
+            "config": cell.config,
+            "source": cell.source,
+            "dataset": plain_name(cell.dataset),
+            "digests": cell.digests,
+        }
+        ids, given = splits_of(cell, self._open)[split], keypoints_given(cell, self._open)
+        return PartialPredictions(self._store.partial(cell.fit_id), belongs_to, ids, given, self._made_on)
+
+    def _made_on(self) -> tuple[dict[str, Any], float]:
+        return machine(self._device), peak_memory_mb(self._device)
+
+    def _provenance(self) -> dict[str, Any]:
+        found = provenance(self._device)
+        return found if self._argv is None else found | {"argv": list(self._argv)}
+
+    def _digests(self, cell: Cell) -> Digests:
+        """The digests of what a cell was made from; a fit of an earlier run has the source that it was made with."""
+        kept = self._fits.folder(cell)
+        found = read_fit(kept)
+        source = found.source if found and found.source else cell.source
+        return Digests(fit=fit_digest(kept), source=source, imported=kept_import(cell, self._store.output))

@@ -6,21 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from benchmarks.errors import UserError
+from benchmarks.errors import UserError, first_line
 from benchmarks.records.digests import source_digests
 from benchmarks.registry import opener
 from benchmarks.run.cells import Cell
 from benchmarks.run.options import SHARD_SIZE
 from benchmarks.run.units.unit import Unit, units_of
-from datasets.base import Choices
+from datasets.base import SPLITS, Choices
 from leaderboard.files import write_atomically
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
-
-PLAN_VERSION = 1
 
 
 class PlanFile(BaseModel):
@@ -32,7 +30,7 @@ class PlanFile(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    plan_version: Literal[1] = PLAN_VERSION
+    plan_version: Literal[1] = 1
     data_root: Path | None = None
     split: Path | None = None
     interocular: str | None = None
@@ -40,6 +38,13 @@ class PlanFile(BaseModel):
     argv: tuple[str, ...] = ()
     cells: tuple[Cell, ...]
     units: tuple[Unit, ...]
+
+    @model_validator(mode="after")
+    def _whole(self) -> PlanFile:
+        known = {cell.id for cell in self.cells}
+        if strange := next((unit.name for unit in self.units if unit.cell_id not in known), None):
+            raise ValueError(f"unit {strange} is of no cell of the plan")
+        return self
 
     def datasets(self, root: Path | None = None) -> Open:
         """A function that opens the plan's datasets by name; ``root`` replaces the data root."""
@@ -89,7 +94,7 @@ def read_plan(path: Path) -> PlanFile:
     except OSError as error:
         raise UserError(f"cannot read plan {path}: {error.strerror or error}; `run --emit plan` writes one") from error
     except (ValidationError, ValueError) as error:
-        first = str(error).splitlines()[0]
+        first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else first_line(error)
         raise UserError(
             f"{path} is no plan of this version ({first}); write it again with `run --emit plan`"
         ) from error
@@ -102,9 +107,9 @@ def check_plan(cell: Cell, datasets: Open) -> None:
         changed = sorted(name for name in here.keys() | cell.source.keys() if here.get(name) != cell.source.get(name))
         if changed:
             raise UserError(f"{changed[0]} is not as it was when the plan was made; make the plan again with this code")
-    for split, expected in cell.digests.items():
+    for split in SPLITS:
         name = cell.fit_dataset if split == "fit" else cell.dataset
-        if datasets(name).digest(split) != expected:
+        if datasets(name).digest(split) != cell.digests[split]:
             raise UserError(
                 f"split {split} of {name} is not as it was when the plan was made; name the same data with "
                 "--data-root, or make the plan again"

@@ -81,7 +81,7 @@ def write_fit(folder: Path, name: str, about: FitRecord) -> None:
 
     Raises OSError if that fails.
     """
-    found = about.model_copy(update={"fit": name, "files": _files_below(folder)})
+    found = FitRecord(**about.model_dump() | {"fit": name, "files": _files_below(folder)})
     found = found.model_copy(update={"digest": content_digest(found)})
     with replacing(folder / FIT) as partial:
         partial.write_text(found.model_dump_json() + "\n", encoding="utf-8")

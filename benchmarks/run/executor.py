@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from benchmarks.progress import Progress
@@ -11,9 +12,9 @@ from benchmarks.run.cells import Cell
 from benchmarks.run.distributed import Coordinator
 from benchmarks.run.fitter import NotReady
 from benchmarks.run.options import SHARD_SIZE
-from benchmarks.run.perform import perform
+from benchmarks.run.perform import Result, perform
 from benchmarks.run.units.claims import Claims
-from benchmarks.run.units.unit import units_of
+from benchmarks.run.units.unit import Unit, units_of
 from benchmarks.run.worker import Worker
 from leaderboard.records import ResultRecord
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.registry import Open
+
+
+ATTEMPTS = 3  # to go through the units of a cell, whose files may be removed in the meantime
 
 
 class Busy(Exception):
@@ -73,19 +77,27 @@ class InProcess:
             units = units_of([cell], self._open, self._shard_size)
         except Exception as error:
             return self._worker.record_failure(cell, error)
-        busy = ""
+        for last in [False] * (ATTEMPTS - 1) + [True]:
+            result = self._through(cell, units)
+            if result.status == "claimed":
+                raise Busy(result.reason)
+            if result.status == "waiting" and last:
+                return self._worker.record_failure(cell, NotReady(result.reason))
+            record = result.record or self._store.record(cell.id)
+            if result.status != "waiting" and record is not None:
+                return record
+        raise Busy("its record")  # another process has removed it
+
+    def _through(self, cell: Cell, units: Sequence[Unit]) -> Result:
+        """Do the units of a cell; returns the result of the first that fails or is claimed, else of the last."""
+        busy = None
         for unit in units:
             result = perform(unit, cell, self._worker, self._claims)
-            if result.status == "failed" and result.record is not None:
-                return result.record
+            if result.status == "failed":
+                return result
             if result.status == "claimed":
-                busy = busy or f"{unit.stage} by {result.reason}"
-            elif result.status == "waiting" and not busy:
-                return self._worker.record_failure(cell, NotReady(result.reason))
-        record = self._store.record(cell.id)
-        if busy or record is None:
-            raise Busy(busy)
-        return record
+                busy = busy or replace(result, reason=f"{unit.stage} by {result.reason}")
+        return busy or result
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
         """Score the cached predictions again and replace the record; run the cell if they cannot be read."""

@@ -145,7 +145,7 @@ def predicted(partial, until=10, pause=0.0, rows=(0, 10)):
         patch("time.perf_counter", lambda: clock.now),
         pytest.raises(KeyboardInterrupt) if until < 10 else nullcontext(),
     ):
-        predict_rows(method, images, *rows, partial(), Mock())
+        predict_rows(method, images, rows[0], rows[1], partial(), Mock())
         assert partial().resume(*rows).keypoints.tobytes() == KEYPOINTS[slice(*rows)].tobytes()
     return given
 

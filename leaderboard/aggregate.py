@@ -73,7 +73,7 @@ def _full(cells: Iterable[dict[int, ResultRecord]]) -> dict[str, dict[int, Resul
 
 def _groups(records: Iterable[ResultRecord]) -> dict[int, Group]:
     """The group of each record, by the record's id; equal settings are sorted once."""
-    found, texts = {}, dict[str, str]()
+    found, texts = dict[int, Group](), dict[str, str]()
     for record in records:
         settings = _settings(record)
         if (plain := repr(settings)) not in texts:

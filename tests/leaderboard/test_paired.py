@@ -80,10 +80,12 @@ def test_it_is_scipys_bootstrap_at_the_expanded_level_where_images_are_independe
 def test_it_is_scipys_bootstrap_of_the_totals_of_groups():
     one, other = pair(np.random.default_rng(4), groups=25, size=6, seeds=1)
     names = [f"{int(group):02}" for group in one.groups]
-    found = difference(*(replace(each, groups=tuple(names)) for each in (one, other)), resamples=5000)
+    one, other = (replace(each, groups=tuple(names)) for each in (one, other))
+    found = difference(one, other, resamples=5000)
     apart = (one.by_seed[0] - other.by_seed[0]) * one.weights
-    totals = [np.bincount(np.unique(names, return_inverse=True)[1], each) for each in (apart, one.weights)]
-    assert ends(found) == pytest.approx(scipys_interval(*totals, 5000, 0), rel=1e-9)
+    members = np.unique(names, return_inverse=True)[1]
+    over, under = (np.bincount(members, each) for each in (apart, one.weights))
+    assert ends(found) == pytest.approx(scipys_interval(over, under, 5000, 0), rel=1e-9)
 
 
 def test_it_resamples_whole_groups_and_computes_both_pooled_values_again():

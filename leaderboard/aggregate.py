@@ -47,7 +47,7 @@ def measured_rows(
         with_ablations(chosen) if ablations else without_ablations(chosen),
         key=lambda record: (str(record.provenance.get("date", "")), record.cell_id),
     )
-    groups = {id(record): _group(record) for record in wanted}
+    groups = _groups(wanted)
     labels = _labels(wanted, groups)
     table = []
     for task in suite_tasks:
@@ -57,7 +57,7 @@ def measured_rows(
                 seeds = cells.setdefault(groups[id(record)], {})
                 seeds.pop(record.seed, None)
                 seeds[record.seed] = record
-        full = {full_key(latest): seeds for seeds in cells.values() if not (latest := [*seeds.values()][-1]).variant}
+        full = _full(cells.values()) if ablations else {}
         for group, seeds in cells.items():
             latest = [*seeds.values()][-1]
             together = [record for record in seeds.values() if _made_on(record) == _made_on(latest)]
@@ -66,9 +66,26 @@ def measured_rows(
     return table
 
 
-def _group(record: ResultRecord) -> Group:
-    settings = json.dumps(_settings(record), sort_keys=True)
-    return kind_of(record), record.method, record.method_label, record.n_images_limit, settings
+def _full(cells: Iterable[dict[int, ResultRecord]]) -> dict[str, dict[int, ResultRecord]]:
+    """The records of full methods by seed, by the key that they share with their ablations."""
+    return {full_key(latest): seeds for seeds in cells if not (latest := [*seeds.values()][-1]).variant}
+
+
+def _groups(records: Iterable[ResultRecord]) -> dict[int, Group]:
+    """The group of each record, by the record's id; equal settings are sorted once."""
+    found, texts = dict[int, Group](), dict[str, str]()
+    for record in records:
+        settings = _settings(record)
+        if (plain := repr(settings)) not in texts:
+            texts[plain] = json.dumps(settings, sort_keys=True)
+        found[id(record)] = (
+            kind_of(record),
+            record.method,
+            record.method_label,
+            record.n_images_limit,
+            texts[plain],
+        )
+    return found
 
 
 def _made_on(record: ResultRecord) -> tuple[dict[str, str], dict[str, Any]]:

@@ -37,13 +37,15 @@ def to_stderr(line: str) -> None:
 
 
 def load_records(
-    runs_dir: Path, warn: Callable[[str], None] = to_stderr, checked: Callable[[Path], bool] = lambda path: False
+    runs_dir: Path,
+    warn: Callable[[str], None] = to_stderr,
+    remembered: Callable[[str], ResultRecord | None] = lambda cell: None,
 ) -> list[ResultRecord]:
     """Records of ``runs_dir/cells/*/result.json``, sorted by path; ``warn`` gets a line for each one left out.
 
     A record is left out if it is unreadable, was changed after it was written, or belongs to another cell than its
-    folder; ``checked`` says of which files this is already known not to be so. Raises LeaderboardError if there is no
-    folder ``cells``, and for a record of a newer schema_version.
+    folder. ``remembered`` gives the record of a cell that need not be read again, by the folder's name. Raises
+    LeaderboardError if there is no folder ``cells``, and for a record of a newer schema_version.
     """
     cells = runs_dir / "cells"
     if not cells.is_dir():
@@ -53,11 +55,14 @@ def load_records(
         )
     records = []
     for name in sorted(os.listdir(cells)):  # noqa: PTH208 - ten thousand paths take long to sort
+        if (record := remembered(name)) is not None:
+            records.append(record)
+            continue
         path = cells / name / RECORD
-        if not os.path.exists(path):  # noqa: PTH110
+        if not path.exists():
             continue
         try:
-            records.append(ResultRecord.model_validate_json(_text(path)) if checked(path) else read_record(path))
+            records.append(read_record(path))
         except ChangedError as error:
             warn(printable(f"left out {path.parent}: {path.name} {error}; {CURE}"))
         except (OSError, ValueError, RecursionError, MemoryError) as error:

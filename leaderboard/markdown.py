@@ -70,12 +70,14 @@ def measured_grid(rows: Sequence[Row], chosen: Sequence[str] = ()) -> Grid:
     extras = named.extras(chosen)
     header = ["method", *_headings(rows, across, changed), "seeds", "seconds a task"]
     header += [extra.heading for extra in extras]
-    lines = []
+    lines, by_label = [], dict[str, list[Row]]()
+    for row in rows:
+        by_label.setdefault(shown(row), []).append(row)
     for name, group in groups(rows).items():
         if name and group:
             lines.append([name] + [""] * (len(header) - 1))
         for label in ranked_labels(group, rows, best):
-            own = [row for row in rows if shown(row) == label]
+            own = by_label[label]
             line = _measured_line(own, best, changed, any(row.against is not None for row in rows))
             lines.append([*line, *(extra.cell(own) or MISSING for extra in extras)])
     header, lines = named.chosen(header, lines, chosen, MISSING)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from statistics import NormalDist, variance
 
 import numpy as np
@@ -41,6 +42,21 @@ class ImageErrors:
     weights: Floats
     by_seed: Mapping[int, Floats]
 
+    @cached_property
+    def stacked(self) -> Floats:
+        """The errors (S, N) of all seeds."""
+        return np.array([*self.by_seed.values()])
+
+    @cached_property
+    def mean(self) -> Floats:
+        """The mean (N,) over the seeds."""
+        return np.mean(self.stacked, axis=0)
+
+    @cached_property
+    def members(self) -> NDArray[np.intp]:
+        """The place (N,) of each image's group among the sorted groups."""
+        return np.unique(np.asarray(self.groups), return_inverse=True)[1]
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -68,12 +84,13 @@ def difference(one: ImageErrors, other: ImageErrors, resamples: int = RESAMPLES,
     no image is measured for both.
     """
     pair = _Pair.of(one, other)
-    found = Difference(pair.value, images=len(pair.groups), groups=pair.count, seeds=pair.seeds)
+    found = Difference(pair.value, images=int(pair.known.sum()), groups=pair.count, seeds=pair.seeds)
     if pair.freedom is None:
         return found
     from scipy.special import stdtrit
 
-    (ends,) = bootstrap_intervals([pair.ratio], pair.groups.tolist(), resamples, seed, _expanded(pair.count))
+    groups = [group for group, known in zip(one.groups, pair.known, strict=True) if known]
+    (ends,) = bootstrap_intervals([pair.ratio], groups, resamples, seed, _expanded(pair.count))
     if ends is None:
         return found
     wider = float(stdtrit(pair.freedom, _UPPER) / stdtrit(pair.count - 1, _UPPER)) * pair.error / pair.images_error
@@ -85,12 +102,13 @@ def difference(one: ImageErrors, other: ImageErrors, resamples: int = RESAMPLES,
 class _Pair:
     """Differences of two methods on the images that both measure, with the standard errors of their mean.
 
-    ``images_error`` is that over groups of images, ``error`` includes the seeds. ``freedom`` has the degrees of
-    freedom, None where nothing varies.
+    ``known`` (N,) says which images these are, ``count`` is the number of their groups. ``images_error`` is the error
+    over groups of images, ``error`` includes the seeds. ``freedom`` has the degrees of freedom, None where nothing
+    varies.
     """
 
     ratio: Ratio
-    groups: NDArray[np.str_]
+    known: NDArray[np.bool_]
     count: int
     seeds: int
     value: float
@@ -103,16 +121,16 @@ class _Pair:
         """The pair of two methods; raises LeaderboardError as ``difference`` does."""
         if not same_images(one, other):
             raise LeaderboardError("the two methods were tested on different images; run one of them again")
-        first, second = (np.mean([*each.by_seed.values()], axis=0) for each in (one, other))
+        first, second = one.mean, other.mean
         apart = np.where(np.isnan(first) & np.isnan(second), 0.0, first - second)
         known = np.isfinite(apart) & (one.weights > 0)
         if not known.any():
             raise LeaderboardError("no test image is measured for both methods")
-        weights, groups = one.weights[known], np.asarray(one.groups)[known]
+        weights, members = one.weights[known], other.members[known]
         ratio = Ratio((apart[known] * weights)[:, None], weights[:, None])
         seeds = min(len(one.by_seed), len(other.by_seed))
-        found = cls(ratio, groups, len(np.unique(groups)), seeds, ratio.value())
-        images = _images_variance(ratio, groups) if found.count > 1 else 0.0
+        found = cls(ratio, known, int(np.count_nonzero(np.bincount(members))), seeds, ratio.value())
+        images = _images_variance(ratio, found.value, members) if found.count > 1 else 0.0
         if images <= (_ROUNDING * float(np.abs(apart[known]).max())) ** 2:
             return found
         spread, freedom = _seeds_variance(one, other, known)
@@ -165,12 +183,17 @@ def _expanded(groups: int) -> float:
     return 2 * NormalDist().cdf(reach) - 1
 
 
-def _images_variance(ratio: Ratio, groups: NDArray[np.str_]) -> float:
-    """The variance of a ratio over groups, by linearisation."""
-    _, member = np.unique(groups, return_inverse=True)
-    residuals = np.bincount(member, (ratio.numerators - ratio.value() * ratio.denominators)[:, 0])
+def _images_variance(ratio: Ratio, value: float, members: NDArray[np.intp]) -> float:
+    """The variance of a ratio of this value over groups, by linearisation."""
+    residuals = np.bincount(members, (ratio.numerators - value * ratio.denominators)[:, 0])[np.bincount(members) > 0]
     count = len(residuals)
     return float(count / (count - 1) * (residuals**2).sum() / ratio.denominators.sum() ** 2)
+
+
+def _means(errors: Floats, weights: Floats) -> list[float]:
+    """The weighted mean of the errors (S, N) of each of S seeds, those that are NaN counting as 0."""
+    found: list[float] = ((np.where(np.isnan(errors), 0.0, errors) * weights).sum(axis=1) / weights.sum()).tolist()
+    return found
 
 
 def _seeds_variance(one: ImageErrors, other: ImageErrors, known: NDArray[np.bool_]) -> tuple[float, float]:
@@ -180,11 +203,9 @@ def _seeds_variance(one: ImageErrors, other: ImageErrors, known: NDArray[np.bool
     """
     if min(len(one.by_seed), len(other.by_seed)) < FEWEST_SEEDS:
         return 0.0, 0.0
+    weights = one.weights[known]
     first, second = (
-        {
-            seed: float(np.average(np.nan_to_num(found[known]), weights=each.weights[known]))
-            for seed, found in each.by_seed.items()
-        }
+        dict(zip(each.by_seed, _means(np.compress(known, each.stacked, axis=1), weights), strict=True))
         for each in (one, other)
     )
     if first.keys() == second.keys():

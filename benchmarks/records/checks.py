@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from benchmarks.records.digests import (
     fit_fault,
     import_digests,
 )
-from benchmarks.records.memory import Memory, fingerprint
+from benchmarks.records.memory import Memory
 from benchmarks.records.staging import is_name
 from benchmarks.records.store import ERRORS, KEPT, RESULT
 from leaderboard.digests import ChangedError
@@ -67,8 +67,8 @@ def cell_fault(output: Path, record: ResultRecord) -> Fault | None:
 
 def lost_fit(output: Path, record: ResultRecord) -> bool:
     """Whether a cell was made with a fit that is no longer there."""
-    folder = _fit_folder(output, record)
-    return folder is not None and not folder.is_dir()
+    fit = _fit_of(record)
+    return bool(fit) and not os.path.isdir(f"{output}/fits/{fit}")  # noqa: PTH112 - ten thousand names
 
 
 @dataclass(frozen=True)
@@ -86,26 +86,31 @@ def examine(output: Path, memory: Memory | None = None) -> Examined:
     LeaderboardError without a folder of cells, and for a record of a newer schema_version.
     """
     lines: list[str] = []
-    known = _Known(output, Memory() if memory is None else memory)
-    whole = []
-    for record in readable_records(output, lines.append, known.is_whole):
-        if fault := known.fault(record):
-            lines.append(_left_out(output / "cells" / record.cell_id, fault))
-        else:
-            whole.append(record)
-    for line in [*lines, *_about_lost_fits(output, whole), *_about_old_records(whole)]:
+    memory = Memory() if memory is None else memory
+    whole, lost = [], []
+    for record in readable_records(output, lines.append, memory.record):
+        without_fit = lost_fit(output, record)
+        others = _made_from(record, not without_fit)
+        if not memory.is_whole(record.cell_id, others):
+            if fault := cell_fault(output, record):
+                lines.append(_left_out(output / "cells" / record.cell_id, fault))
+                continue
+            memory.keep_whole(record, others)
+        whole.append(record)
+        lost += [record] * without_fit
+    for line in [*lines, *_about_lost_fits(lost), *_about_old_records(whole)]:
         to_stderr(line)
     return Examined(tuple(whole), tuple(lines))
 
 
 def readable_records(
-    output: Path, warn: Callable[[str], None], checked: Callable[[Path], bool] = lambda path: False
+    output: Path, warn: Callable[[str], None], remembered: Callable[[str], ResultRecord | None] = lambda cell: None
 ) -> list[ResultRecord]:
     """The records of a run directory, whose files are not checked; ``warn`` gets a line for each cell without one.
 
-    ``checked`` is that of ``load_records``. Raises LeaderboardError as ``load_records`` does.
+    ``remembered`` is that of ``load_records``. Raises LeaderboardError as ``load_records`` does.
     """
-    found = load_records(output, warn, checked)
+    found = load_records(output, warn, remembered)
     there = {record.cell_id for record in found}
     for name in sorted(set(os.listdir(output / "cells")) - there):  # noqa: PTH208 - ten thousand names
         folder = output / "cells" / name
@@ -118,30 +123,10 @@ def _left_out(folder: Path, fault: Fault) -> str:
     return printable(f"left out {folder}: {fault.text}; {CURE}")
 
 
-class _Known:
-    """The cells of a run directory beside what the memory knows of them."""
-
-    def __init__(self, output: Path, memory: Memory) -> None:
-        self._output = output
-        self._memory = memory
-
-    def is_whole(self, path: Path) -> bool:
-        """Whether the record at this path, and the files beside it, are those that were found whole."""
-        return self._memory.state(path.parent) in self._memory
-
-    def fault(self, record: ResultRecord) -> Fault | None:
-        """What is wrong with the files, the fit or the import of a record, or None."""
-        made_from = [folder for folder in (_fit_folder(self._output, record),) if folder and folder.is_dir()]
-        own = self._memory.state(self._output / "cells" / record.cell_id)
-        if record.digests is not None and record.digests.imported:
-            made_from.append(self._output / IMPORTS)
-        state = fingerprint(made_from, own.hex()) if made_from and own else own
-        if own in self._memory and state in self._memory:
-            return None
-        if (found := cell_fault(self._output, record)) is None and own and state:
-            self._memory.add(own)
-            self._memory.add(state)
-        return found
+def _made_from(record: ResultRecord, with_fit: bool) -> list[str]:
+    """The folders of the run directory that a cell was made from."""
+    fit = _fit_of(record) if with_fit else ""
+    return [f"fits/{fit}"] * bool(fit) + [IMPORTS] * bool(record.digests and record.digests.imported)
 
 
 def whole_records(output: Path, memory: Memory | None = None) -> list[ResultRecord]:
@@ -152,8 +137,7 @@ def whole_records(output: Path, memory: Memory | None = None) -> list[ResultReco
     return list(found.records)
 
 
-def _about_lost_fits(output: Path, records: Iterable[ResultRecord]) -> list[str]:
-    lost = [record for record in records if lost_fit(output, record)]
+def _about_lost_fits(lost: Sequence[ResultRecord]) -> list[str]:
     if not lost:
         return []
     first = f"the first is fits/{lost[0].provenance['fit_id']}"
@@ -167,16 +151,16 @@ def _about_old_records(records: Iterable[ResultRecord]) -> list[str]:
     return [f"records of an older version, without digests, so that changes to them are not noticed: {old}"] * bool(old)
 
 
-def _fit_folder(output: Path, record: ResultRecord) -> Path | None:
-    """The folder of a record's fit; None if no fit was kept, or if its name is no folder's."""
+def _fit_of(record: ResultRecord) -> str:
+    """The name of the folder of a record's fit; '' if no fit was kept, or if it is no folder's name."""
     name = str(record.provenance.get("fit_id", ""))
-    kept = record.digests is not None and record.digests.fit is not None and is_name(name)
-    return output / "fits" / name if kept else None
+    return name if record.digests is not None and record.digests.fit is not None and is_name(name) else ""
 
 
 def _fit_changed(output: Path, record: ResultRecord) -> str:
-    folder = _fit_folder(output, record)
-    if folder is None or not folder.is_dir():
+    fit = _fit_of(record)
+    folder = output / "fits" / fit
+    if not fit or not folder.is_dir():
         return ""
     if fault := fit_fault(folder, folder.name):
         return f"fits/{folder.name}/{fault}"

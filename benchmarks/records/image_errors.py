@@ -33,13 +33,12 @@ def errors_of(run: Path, memory: Memory | None = None) -> ErrorsOf | None:
         return _read(run / "cells" / cell_id / ERRORS)
 
     def errors(record: ResultRecord, protocol: str) -> CellErrors | None:
-        cell = run / "cells" / record.cell_id
-        if (found := memory.errors(cell, protocol)) is not None:
+        if (found := memory.errors(record.cell_id, protocol)) is not None:
             return found
         table = table_of(record.cell_id)
         found = None if table is None else _of_protocol(table, protocol)
         if found is not None:
-            memory.keep(cell, protocol, found)
+            memory.keep_errors(record.cell_id, protocol, found)
         return found
 
     return errors

@@ -3,12 +3,13 @@
 A file counts as unchanged while its size, its inode and its times of modification and of change are the same. The
 time of change is set by the system alone, so that an edit shows even if the time of modification is put back. The
 memory is in the user's cache folder, not in the run directory, which others may have written. Without it, and for
-every file that is not in it, everything is checked.
+every file that is not in it, everything is checked. Another version of the code that checks starts with none.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import io
 import os
 import time
@@ -18,21 +19,34 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from benchmarks.settings import cache_folder
+from leaderboard.digests import content_digest
 from leaderboard.files import replacing
 from leaderboard.image_errors import CellErrors
+from leaderboard.load import load_records
+from leaderboard.records import ResultRecord
+from leaderboard.text import fault
 
 SETTLED_NS = 2_000_000_000  # a file that changed later than this before now may change again within its time's grain
 _BYTES = 16  # of a fingerprint
+_RECORDS = TypeAdapter(dict[str, ResultRecord])
+_NOT_SHOWN = {"rows": (), "per_landmark": (), "curve": ()}  # fields of a score
 
 
 class Memory:
-    """The fingerprints of cells that were found whole, and errors per image by the fingerprint of their file."""
+    """Records of the cells of a run directory that were found whole, and errors per image, by the state of their files.
 
-    def __init__(self, path: Path | None = None) -> None:
+    Of the scores of a record only what tables show is kept: no curves, nothing per landmark. Without a ``path`` nothing
+    is remembered.
+    """
+
+    def __init__(self, output: Path = Path(), path: Path | None = None) -> None:
+        self._output = output
         self._path = path
         self._whole: set[bytes] = set()
+        self._records: dict[str, ResultRecord] = {}
         self._errors: dict[bytes, CellErrors] = {}
         self._states: dict[str, bytes] = {}
         self._new = False
@@ -40,33 +54,45 @@ class Memory:
             with suppress(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
                 self._load(path)
 
-    def __contains__(self, fingerprint: bytes) -> bool:
-        return fingerprint in self._whole
+    def state(self, folder: str) -> bytes:
+        """The fingerprint of a folder, such as 'cells/NAME', when it was first asked for; b'' if it is of no use."""
+        if folder not in self._states:
+            self._states[folder] = b"" if self._path is None else fingerprint(f"{self._output}/{folder}", folder)
+        return self._states[folder]
 
-    def state(self, cell: Path) -> bytes:
-        """The fingerprint of a cell's folder when it was first asked for."""
-        if cell.name not in self._states:
-            self._states[cell.name] = fingerprint([cell])
-        return self._states[cell.name]
+    def record(self, cell: str) -> ResultRecord | None:
+        """The record of a cell whose folder is as it was when it was found whole."""
+        return self._records.get(self.state(f"cells/{cell}").hex())
 
-    def add(self, fingerprint: bytes) -> None:
-        """Remember files that are whole; b'' is that of none."""
-        if fingerprint and fingerprint not in self._whole:
-            self._whole.add(fingerprint)
+    def is_whole(self, cell: str, others: Iterable[str]) -> bool:
+        """Whether a cell, and the other folders that it was made from, are as they were when they were found whole."""
+        return self.record(cell) is not None and self._together(cell, others) in self._whole
+
+    def keep_whole(self, record: ResultRecord, others: Iterable[str]) -> None:
+        """Remember that a cell, and the other folders that it was made from, are whole, unless one just changed."""
+        if state := self._together(record.cell_id, others):
+            self._whole.add(state)
+            scores = tuple(score.model_copy(update=_NOT_SHOWN) for score in record.scores)
+            self._records[self.state(f"cells/{record.cell_id}").hex()] = record.model_copy(update={"scores": scores})
             self._new = True
 
-    def errors(self, cell: Path, protocol: str) -> CellErrors | None:
+    def errors(self, cell: str, protocol: str) -> CellErrors | None:
         """The errors of a cell that were kept, if its folder is as it was."""
         return self._errors.get(self._key(cell, protocol))
 
-    def keep(self, cell: Path, protocol: str, errors: CellErrors) -> None:
+    def keep_errors(self, cell: str, protocol: str, errors: CellErrors) -> None:
         """Remember the errors of a cell, unless its folder has just changed."""
-        if self.state(cell):
+        if self.state(f"cells/{cell}"):
             self._errors[self._key(cell, protocol)] = errors
             self._new = True
 
-    def _key(self, cell: Path, protocol: str) -> bytes:
-        return hashlib.blake2b(self.state(cell) + protocol.encode(), digest_size=_BYTES).digest()
+    def _key(self, cell: str, protocol: str) -> bytes:
+        return _hash(self.state(f"cells/{cell}") + protocol.encode())
+
+    def _together(self, cell: str, others: Iterable[str]) -> bytes:
+        """The fingerprint of several folders; b'' if one is of no use."""
+        states = [self.state(folder) for folder in (f"cells/{cell}", *others)]
+        return _hash(b"".join(states)) if all(states) else b""
 
     def save(self) -> None:
         """Write the file if there is anything new; a folder that cannot be written is no error."""
@@ -80,10 +106,14 @@ class Memory:
         tables = {f"{name}{place}": np.array(key[part]) for key, place in images.items() for part, name in _TEXTS}
         tables |= {f"weights{place}": np.frombuffer(key[2]) for key, place in images.items()}
         values = [each.errors for each in self._errors.values()]
+        present = {state.hex() for state in self._states.values()}
+        records = {state: record for state, record in self._records.items() if state in present}
         content = io.BytesIO()
         np.savez(
             content,
+            code=_packed([_code()]),
             whole=_packed(self._whole),
+            records=_packed([_RECORDS.dump_json(records, exclude_unset=True)]),
             keys=_packed(self._errors),
             places=np.array(places, dtype=np.int64),
             errors=np.concatenate([np.empty(0), *values]),
@@ -95,6 +125,8 @@ class Memory:
 
     def _load(self, path: Path) -> None:
         with np.load(path, allow_pickle=False) as file:
+            if file["code"].tobytes() != _code():
+                return
             images = {}
             for place in np.unique(file["places"]).tolist():
                 ids, groups = (tuple(file[f"{name}{place}"].tolist()) for _, name in _TEXTS)
@@ -105,6 +137,7 @@ class Memory:
                 end = start + len(tested.ids)
                 self._errors[key] = tested._replace(errors=errors[start:end])
                 start = end
+            self._records = _RECORDS.validate_json(file["records"].tobytes())
             self._whole = set(_unpacked(file["whole"]))
 
 
@@ -125,38 +158,44 @@ def memory_of(output: Path) -> Iterator[Memory]:
     """The memory of a run directory, which is written at the end of the block."""
     try:
         name = hashlib.sha256(os.fsencode(output.resolve())).hexdigest()[:32]
-        memory = Memory(cache_folder() / "cells" / f"{name}.npz")
+        memory = Memory(output, cache_folder() / "cells" / f"{name}.npz")
     except (OSError, RuntimeError):  # no home folder, or a loop of links
         memory = Memory()
     yield memory
     memory.save()
 
 
-def fingerprint(paths: Iterable[str | os.PathLike[str]], *names: str) -> bytes:
-    """A hash of names and of the state of files and of the files in folders; b'' if one is missing or just changed."""
-    states: list[tuple[str, int, int, int, int]] = []
+def fingerprint(folder: str | os.PathLike[str], name: str = "") -> bytes:
+    """A hash of a name and of the state of all files in a folder; b'' if there is none or one has just changed."""
     try:
-        for path in paths:
-            states += _states(path)
+        states = sorted(_states(folder))
     except OSError:
         return b""
-    latest = max((max(each[2:4]) for each in states), default=0)
-    if not states or latest > time.time_ns() - SETTLED_NS:
-        return b""
-    return hashlib.blake2b(repr((names, sorted(states))).encode(), digest_size=_BYTES).digest()
+    latest = max((max(each[:2]) for each in states), default=0)
+    return b"" if not states or latest > time.time_ns() - SETTLED_NS else _hash(repr((name, states)).encode())
 
 
-def _states(path: str | os.PathLike[str]) -> Iterator[tuple[str, int, int, int, int]]:
-    try:
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    yield from _states(entry.path)
-                else:
-                    yield _state(entry.path, entry.stat())
-    except NotADirectoryError:
-        yield _state(os.fspath(path), os.stat(path))  # noqa: PTH116 - ten thousand files
+def _states(folder: str | os.PathLike[str], within: str = "") -> list[tuple[int, int, int, int, str]]:
+    """Times, size, inode and name of each file in a folder and in the folders below it."""
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                found += _states(entry.path, f"{within}{entry.name}/")
+            else:
+                state = entry.stat()
+                name = within + entry.name
+                found.append((state.st_ctime_ns, state.st_mtime_ns, state.st_size, state.st_ino, name))
+    return found
 
 
-def _state(path: str, found: os.stat_result) -> tuple[str, int, int, int, int]:
-    return path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+def _hash(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_BYTES).digest()
+
+
+def _code() -> bytes:
+    """A fingerprint of the modules that read and check cells."""
+    paths = [*Path(__file__).parent.glob("*.py")]
+    paths += [Path(inspect.getfile(each)) for each in (ResultRecord, load_records, content_digest, fault)]
+    states = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in paths)
+    return _hash(repr(states).encode())

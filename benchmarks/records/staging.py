@@ -167,7 +167,7 @@ def _moved(filling: Path, folder: Path) -> bool:
 
 def is_name(text: str) -> bool:
     """Whether a text is the name of one file or folder, and not a path to another place."""
-    return Path(text).name == text and text not in ("", "..")
+    return os.path.basename(text) == text and text not in ("", ".", "..")  # noqa: PTH119 - of ten thousand
 
 
 def _claimed_by(claim: Path) -> str:

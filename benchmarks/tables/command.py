@@ -112,7 +112,11 @@ def _rankings(board: Board, runs: Path | None) -> list[Ranking]:
 
 @contextmanager
 def _reading(runs: Path | None) -> Iterator[Memory]:
-    """The memory of the run directory; garbage is not collected, as that would go through all records many times."""
+    """The memory of the run directory.
+
+    Garbage is not collected, as that would go through all records many times; at the end they are made old, which
+    spares the first collection after that.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -120,6 +124,8 @@ def _reading(runs: Path | None) -> Iterator[Memory]:
             yield memory
     finally:
         if enabled:
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 

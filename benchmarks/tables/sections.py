@@ -111,10 +111,12 @@ class Section:
 
     def _unscored(self, records: Sequence[ResultRecord], shown: Sequence[Row], board: Board) -> str:
         """A line of markdown that names the tasks without a score under the protocol, '' for none."""
+        if not board.protocol or board.format != "md":
+            return ""
         measured = {row.task for row in shown if row.kind in MEASURED}
         there = {record.task for record in records}
         others = [task for task in self.tasks if task not in measured and task in there]
-        if not (board.protocol and others and board.format == "md"):
+        if not others:
             return ""
         return f"\nNot scored under {board.protocol}: {', '.join(map(markdown, others))}.\n"
 

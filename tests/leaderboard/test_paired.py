@@ -49,23 +49,43 @@ def pair(generator, groups, size, seeds, apart=0.0, by_group=0.5, by_seed=0.0):
     return (errors(*each, groups=members, weights=weights) for each in (one, other))
 
 
-def test_it_is_scipys_bootstrap_at_the_expanded_level_where_images_are_independent():
-    generator = np.random.default_rng(3)
-    one, other = generator.gamma(4, 1, (2, 80))
-    found = difference(errors(one), errors(other), resamples=60_000)
-    reach = scipy.stats.t(79).ppf(0.975) * np.sqrt(80 / 79)
-    expected = scipy.stats.bootstrap(
-        ((one - other),),
-        np.mean,
-        n_resamples=60_000,
-        confidence_level=2 * scipy.stats.norm.cdf(reach) - 1,
-        method="percentile",
-        random_state=np.random.default_rng(0),
-    ).confidence_interval
-    scale = one.mean()
+def scipys_interval(numerators, denominators, resamples, seed):
+    """SciPy's percentile interval of a ratio of totals, at the expanded level, from the same draws of rows."""
+    count = len(numerators)
+    reach = scipy.stats.t(count - 1).ppf(0.975) * np.sqrt(count / (count - 1))
+    return tuple(
+        scipy.stats.bootstrap(
+            (numerators, denominators),
+            lambda over, under, axis: over.sum(axis=axis) / under.sum(axis=axis),
+            paired=True,
+            n_resamples=resamples,
+            batch=1000,
+            confidence_level=2 * scipy.stats.norm.cdf(reach) - 1,
+            method="percentile",
+            random_state=np.random.default_rng(seed),
+        ).confidence_interval
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_it_is_scipys_bootstrap_at_the_expanded_level_where_images_are_independent(seed):
+    one, other = np.random.default_rng(3).gamma(4, 1, (2, 80))
+    names = [f"{image:02}" for image in range(80)]  # sorted, so that both draw the same images
+    found = difference(errors(one, groups=names), errors(other, groups=names), resamples=15_000, seed=seed)
     assert found.value == pytest.approx((one - other).mean(), rel=1e-12)
-    assert ends(found) == pytest.approx(tuple(expected), abs=5e-3 * scale)
+    assert ends(found) == pytest.approx(scipys_interval(one - other, np.ones(80), 15_000, seed), rel=1e-9)
     assert found.p == pytest.approx(scipy.stats.ttest_rel(one, other).pvalue, rel=1e-9)
+
+
+def test_it_is_scipys_bootstrap_of_the_totals_of_groups():
+    one, other = pair(np.random.default_rng(4), groups=25, size=6, seeds=1)
+    names = [f"{int(group):02}" for group in one.groups]
+    one, other = (replace(each, groups=tuple(names)) for each in (one, other))
+    found = difference(one, other, resamples=5000)
+    apart = (one.by_seed[0] - other.by_seed[0]) * one.weights
+    members = np.unique(names, return_inverse=True)[1]
+    over, under = (np.bincount(members, each) for each in (apart, one.weights))
+    assert ends(found) == pytest.approx(scipys_interval(over, under, 5000, 0), rel=1e-9)
 
 
 def test_it_resamples_whole_groups_and_computes_both_pooled_values_again():

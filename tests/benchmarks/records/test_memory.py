@@ -1,6 +1,8 @@
 """What is remembered of a run directory changes the time of reading it, never what is read."""
 
+import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,12 @@ import pytest
 
 from benchmarks.records import checks, memory
 from benchmarks.records.checks import examine
+from benchmarks.records.digests import fit_digest, write_fit
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.memory import Memory, fingerprint, memory_of
 from benchmarks.records.store import ERRORS, KEPT, RESULT, write_record, write_table
 from leaderboard.image_errors import CellErrors
+from leaderboard.records import ResultRecord
 from tests.leaderboard.synthetic import record
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -121,19 +125,76 @@ def test_errors_are_the_same_to_the_last_bit(output, monkeypatch):
 
 def test_files_that_have_just_changed_are_not_remembered(output, monkeypatch):
     monkeypatch.setattr(memory, "SETTLED_NS", 10**12)
-    assert fingerprint([output / "cells"]) == b""
+    assert fingerprint(output / "cells") == b""
     seen = hashed(monkeypatch)
     assert whole(output) == whole(output)
     assert len(seen) == 6
 
 
+def file_of_the_memory() -> Path:
+    (path,) = (Path(os.environ["XDG_CACHE_HOME"]) / "keypoint-benchmarks" / "cells").iterdir()
+    return path
+
+
 @pytest.mark.parametrize("content", [b"", b"no zip", b"PK\x03\x04 half"])
 def test_a_broken_memory_is_none(output, content):
     first = whole(output)
-    (path,) = (Path(os.environ["XDG_CACHE_HOME"]) / "keypoint-benchmarks" / "cells").iterdir()
-    assert len(Memory(path)._whole) > 0
+    path = file_of_the_memory()
+    assert Memory(output, path).record(first[0]) is not None
     path.write_bytes(content)
+    assert Memory(output, path).record(first[0]) is None
     assert whole(output) == first
+
+
+def test_a_damaged_byte_of_a_record_is_noticed(output):
+    first = whole(output)
+    path = file_of_the_memory()
+    content = bytearray(path.read_bytes())
+    content[content.index(b'"value":4.0') + 8] = ord("9")
+    path.write_bytes(content)
+    assert Memory(output, path).record(first[0]) is None
+    assert whole(output) == first
+
+
+def test_a_memory_of_other_code_is_none(output, monkeypatch):
+    first = whole(output)
+    seen = hashed(monkeypatch)
+    monkeypatch.setattr(memory, "_code", lambda: b"of another version")
+    assert whole(output) == first == seen
+
+
+def test_a_remembered_record_has_all_that_tables_show(output):
+    (first, *_) = examine(output).records
+    whole(output)
+    with memory_of(output) as known:
+        found = known.record(first.cell_id)
+    assert found is not None
+    bare = [score.model_copy(update={"rows": (), "per_landmark": (), "curve": ()}) for score in first.scores]
+    assert list(found.scores) == bare
+    assert found.model_copy(update={"scores": first.scores}) == first
+
+
+@pytest.mark.parametrize("change", ["added", "removed", "replaced"])
+def test_a_cell_counts_again_only_while_its_fit_is_as_it_was(output, change, monkeypatch):
+    (cell, *_) = (output / "cells").iterdir()
+    fit = output / "fits" / "imm--mini"
+    fit.mkdir(parents=True)
+    (fit / "weights").write_bytes(b"1")
+    write_fit(fit, fit.name, 1.0, {})
+    plain = json.loads((cell / RESULT).read_text("utf-8"))
+    plain |= {"provenance": {"fit_id": fit.name}, "digests": {"fit": fit_digest(fit)}}
+    write_record(cell, ResultRecord.model_validate(plain))
+    first = whole(output)
+    seen = hashed(monkeypatch)
+    assert whole(output) == first and seen == []
+    if change == "added":
+        (fit / "more").write_bytes(b"1")
+    elif change == "removed":
+        shutil.rmtree(fit)
+    else:
+        (fit / "weights").write_bytes(b"2")
+    assert whole(output) == ([each for each in first if each != cell.name] if change == "replaced" else first)
+    assert seen == [cell.name]
 
 
 def test_a_cache_folder_that_cannot_be_written_is_no_error(output, monkeypatch):

@@ -8,8 +8,9 @@ from typing import get_args
 
 from markupsafe import Markup
 
-from benchmarks.publish.charts import Curve, curves
+from benchmarks.publish.charts.curves import Curve, curves
 from benchmarks.publish.results import Results
+from benchmarks.publish.seconds import SecondsPlot, seconds_plot
 from benchmarks.publish.site import Site
 from benchmarks.publish.tables import ResultsTable, measured_table, overall_table, reported_table
 from benchmarks.tasks import SUITES, TASKS, Profile
@@ -40,6 +41,7 @@ class Section:
     title: str
     views: tuple[View, ...]
     overall: ResultsTable | None = None
+    seconds: SecondsPlot | None = None
 
 
 def write_suite(site: Site, suite: Suite, results: Results) -> None:
@@ -73,8 +75,14 @@ def _section(suite: Suite, results: Results, profile: Profile) -> Section:
             caption = f"{suite.name}, {profile} profile, {family or 'headline protocol of each task'}"
             views.append(View(family or "headline", caption, table))
     several = suite.kind == "plain" and len(suite.tasks) > 1
-    overall = overall_table(results.rows(suite.tasks, profile), suite.tasks) if several else None
-    return Section(f"{suite.name}-{profile}", f"Measured here, {profile} profile", tuple(views), overall)
+    rows = results.rows(suite.tasks, profile) if several else []
+    return Section(
+        name=f"{suite.name}-{profile}",
+        title=f"Measured here, {profile} profile",
+        views=tuple(views),
+        overall=overall_table(rows, suite.tasks),
+        seconds=seconds_plot(rows, suite.tasks, f"{suite.name}, {profile} profile: skill against seconds a fit"),
+    )
 
 
 def families_of(records: Sequence[ResultRecord], tasks: Sequence[str], profile: str) -> list[str]:

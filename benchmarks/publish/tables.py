@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from benchmarks.publish.charts import Scale, interval
+from benchmarks.publish.charts.axes import Scale
+from benchmarks.publish.charts.interval import interval
 from leaderboard.flags import LEGEND, marks
 from leaderboard.markdown import MISSING, cell_of, columns, groups, heading, legend, printed, seeds_text
 from leaderboard.origins import table_line

@@ -12,7 +12,8 @@ import numpy as np
 from markupsafe import Markup
 
 from benchmarks.describe.task import task_card, task_summary
-from benchmarks.publish.charts import Curve, curves, short
+from benchmarks.publish.charts.axes import short
+from benchmarks.publish.charts.curves import Curve, curves
 from benchmarks.publish.pictures import Photos, picture
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site

@@ -16,7 +16,7 @@ import typer.testing
 
 from benchmarks.cli import app
 from benchmarks.errors import UserError
-from benchmarks.publish.charts import apart, short, ticks
+from benchmarks.publish.charts.axes import apart, short, ticks
 from benchmarks.publish.command import publish_site
 from benchmarks.publish.site import replace_site
 from benchmarks.publish.tables import measured_table

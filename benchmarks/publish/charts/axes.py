@@ -16,13 +16,14 @@ LOG_STEPS = ((1,), (1, 2, 5), (1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 3.5, 4, 5, 6, 7
 
 @dataclass(frozen=True)
 class Scale:
-    """A linear or logarithmic map of [low, high] to [0, 1]."""
+    """A linear or logarithmic map of [low, high] to [0, 1]; what is outside goes to the nearer end."""
 
     low: float
     high: float
     log: bool = False
 
     def __call__(self, value: float) -> float:
+        value = max(value, self.low)
         low, high, value = (math.log(each) if self.log else each for each in (self.low, self.high, value))
         return 0.5 if high == low else min(1.0, max(0.0, (value - low) / (high - low)))
 
@@ -47,7 +48,7 @@ def drawing(title: str, parts: Sequence[str], text: str = "") -> Markup:
 def axes(x: Scale, y: Scale, x_title: str, y_title: str, places: Mapping[float, str]) -> str:
     """Grid lines with their numbers, and the titles of the axes."""
     parts = []
-    for value in ticks(y.high, y.low):
+    for value in log_ticks(y.low, y.high) if y.log else ticks(y.high, y.low):
         height = up(y, value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{height:.1f}" y2="{height:.1f}"/>')
         parts.append(f'<text x="{LEFT - 7}" y="{height + 4:.1f}" text-anchor="end">{value:g}</text>')
@@ -72,7 +73,7 @@ def ticks(high: float, low: float = 0.0) -> list[float]:
         return [low]
     step = 10.0 ** math.floor(math.log10(high - low))
     step *= next(factor for factor in (1, 0.5, 0.25, 0.2) if (high - low) / (step * factor) >= 4)
-    return [step * number for number in range(math.ceil(low / step), int(high // step) + 1)]
+    return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def log_ticks(low: float, high: float) -> list[float]:

@@ -7,7 +7,20 @@ from dataclasses import dataclass
 
 from markupsafe import Markup, escape
 
-from benchmarks.publish.charts.axes import BOTTOM, HEIGHT, RIGHT, WIDTH, Scale, across, apart, axes, drawing, short, up
+from benchmarks.publish.charts.axes import (
+    BOTTOM,
+    HEIGHT,
+    RIGHT,
+    WIDTH,
+    Scale,
+    across,
+    apart,
+    axes,
+    drawing,
+    short,
+    ticks,
+    up,
+)
 
 LINE_HEIGHT = 17  # between two names
 FEW = 8  # points of a curve that get a dot each, and places on the x axis that get a number each
@@ -30,6 +43,7 @@ def curves(
     y_title: str,
     found: Sequence[Curve],
     log_x: bool = False,
+    log_y: bool = False,
     names: Mapping[float, str] | None = None,
 ) -> Markup:
     """A plot of curves with axes, a dot at each point if these are few, and each name at the end of its curve.
@@ -41,10 +55,11 @@ def curves(
         return Markup("")
     x = Scale(min(each[0] for each in points), max(each[0] for each in points), log_x)
     ends = [end for curve in found for each in curve.intervals if each for end in each]
-    y = Scale(0.0, max([each[1] for each in points] + ends) * 1.04)
+    heights = [each[1] for each in points]
+    y = Scale(min(heights) / 1.2 if log_y else 0.0, max(heights + ends) * 1.04, log_y)
     places = sorted({each[0] for each in points})
     if len(places) > FEW:
-        places = [x.low + (x.high - x.low) * share / 4 for share in range(5)]
+        places = ticks(x.high, x.low)
     parts = [axes(x, y, x_title, y_title, {place: (names or {}).get(place, short(place)) for place in places})]
     parts += [_curve(curve, x, y, number) for number, curve in enumerate(found)]
     parts.append(_names(found, x, y))

@@ -139,7 +139,7 @@ def test_the_experiments_draw_the_error_over_the_number_of_keypoints(tmp_path):
     write_suite(site, suite, Results(records, None, ()))
     page = (tmp_path / "experiments.html").read_text()
     section = page[page.index("num_keypoints, mini profile") :]
-    assert "keypoints K" in section and "error (% IOD)" in section
+    assert "keypoints K" in section and "error (% IOD, logarithmic)" in section
     texts = re.findall(r"<text[^>]*>([^<]*)</text>", section)
     below = re.findall(r'<text[^>]*text-anchor="middle">(\d+)</text>', section)
     assert below == ["4", "8", "10", "16", "30"]

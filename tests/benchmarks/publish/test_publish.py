@@ -64,6 +64,7 @@ def texts(cells):
 
 def test_the_numbers_are_those_of_the_tables(tmp_path):
     publish_site(tmp_path / "site", None, None, show_images=False)
+    assert sum(path.stat().st_size for path in (tmp_path / "site").rglob("*") if path.is_file()) < 8e6
     records = load_results()
     for suite in (suite for suite in SUITES.values() if suite.kind == "plain"):
         page = (tmp_path / "site" / "suites" / f"{suite.name}.html").read_text()

@@ -22,7 +22,8 @@ Grid = tuple[list[str], list[list[str]], list[str]]  # headings, lines and notes
 MISSING = "–"
 NO_INTERVAL = f"±{MISSING}"
 NO_UNIT = "% without more: the paper does not say of what."
-TEXT_COLUMNS = ("method", "supervision", "protocol", *named.TEXT_HEADINGS)  # headings of columns of text
+# Headings of columns of text
+TEXT_COLUMNS = ("method", "task", "supervision", "protocol", "better", *named.TEXT_HEADINGS)
 _LEGEND = {
     "±": "± is half the width of the 95 % interval, over test images and, where there are several, seeds",
     NO_INTERVAL: f"{NO_INTERVAL} {NOTHING_VARIES}",

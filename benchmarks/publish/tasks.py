@@ -150,7 +150,7 @@ def _distribution(curve: Sequence[float], limit: float) -> list[tuple[float, flo
 def _rows(
     example: Examples, dataset: KeypointDataset, photos: Photos, ids: Sequence[str], names: Sequence[str], part: str
 ) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
     for image_id, name in zip(ids, names, strict=True):
         place = example.ids.index(image_id)
         annotation = dataset.annotation(image_id)

@@ -40,7 +40,8 @@ def plot(*records):
 
 def drawn(found):
     """The dots by name: skill and seconds as a screen reader gets them."""
-    text = unescape(re.search(r'aria-label="([^"]*)"', found.picture)[1]).partition(": ")[2]
+    (label,) = re.findall(r'aria-label="([^"]*)"', found.picture)
+    text = unescape(label).partition(": ")[2]
     parts = (each.rpartition(": ") for each in text.split("; "))
     return {name: tuple(map(float, values.split(" at "))) for name, _, values in parts}
 

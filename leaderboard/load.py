@@ -16,7 +16,6 @@ from pydantic_core import from_json
 
 from leaderboard.digests import ChangedError, check_digest, content_digest, plain_digest, sealed
 from leaderboard.errors import LeaderboardError
-from leaderboard.files import write_atomically
 from leaderboard.records import SCHEMA_VERSION, ResultRecord
 from leaderboard.text import fault, printable
 
@@ -104,11 +103,6 @@ def load_results(
         except (OSError, TypeError, ValueError, RecursionError, MemoryError) as error:
             raise LeaderboardError(f"{path} is not a list of records ({reason(error)}); write it anew") from error
     return list(records.values())
-
-
-def save_results(records: Iterable[ResultRecord], path: Path) -> None:
-    """Write records as a committed list (see ``list_text``)."""
-    write_atomically(path, list_text(records))
 
 
 def list_text(records: Iterable[ResultRecord]) -> str:

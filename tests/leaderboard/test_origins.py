@@ -7,11 +7,10 @@ import json
 import pytest
 
 from leaderboard import readme
-from leaderboard.load import save_results
 from leaderboard.misalignment import misalignment_rows
 from leaderboard.origins import origin_of, origins_line, table_line
 from leaderboard.tables import render, rows
-from tests.leaderboard.synthetic import record, score_of, suites
+from tests.leaderboard.synthetic import record, save_results, score_of, suites
 
 FIRST, SECOND = "1a2b3c4" + 33 * "0", "5d6e7f8" + 33 * "0"
 TASKS = ("cub_001", "cub_002")

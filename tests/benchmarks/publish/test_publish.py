@@ -16,7 +16,7 @@ import typer.testing
 
 from benchmarks.cli import app
 from benchmarks.errors import UserError
-from benchmarks.publish.charts import apart, short, ticks
+from benchmarks.publish.charts.axes import apart, short, ticks
 from benchmarks.publish.command import publish_site
 from benchmarks.publish.site import replace_site
 from benchmarks.publish.tables import measured_table
@@ -64,6 +64,7 @@ def texts(cells):
 
 def test_the_numbers_are_those_of_the_tables(tmp_path):
     publish_site(tmp_path / "site", None, None, show_images=False)
+    assert sum(path.stat().st_size for path in (tmp_path / "site").rglob("*") if path.is_file()) < 8e6
     records = load_results()
     for suite in (suite for suite in SUITES.values() if suite.kind == "plain"):
         page = (tmp_path / "site" / "suites" / f"{suite.name}.html").read_text()

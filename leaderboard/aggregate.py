@@ -15,7 +15,7 @@ from leaderboard.costs import costs
 from leaderboard.flags import flags_of
 from leaderboard.image_errors import ErrorsOf, image_errors
 from leaderboard.intervals import half_width, range_of_two
-from leaderboard.origins import origin_of
+from leaderboard.origins import each_once, origin_of
 from leaderboard.published import belongs
 from leaderboard.records import ResultRecord, ScoreRecord
 from leaderboard.row_kinds import kind_of
@@ -42,7 +42,7 @@ def measured_rows(
     seed was run again after the data, or a setting by dataset, had changed, the latest record counts. A task on which
     all seeds failed has one row of status 'failed'.
     """
-    chosen = (record for record in records if record.task in suite_tasks and record.profile == profile)
+    chosen = each_once(record for record in records if record.task in suite_tasks and record.profile == profile)
     wanted = sorted(
         with_ablations(chosen) if ablations else without_ablations(chosen),
         key=lambda record: (str(record.provenance.get("date", "")), record.cell_id),

@@ -25,6 +25,7 @@ from benchmarks.run.examples import Examples, examples_of, load_examples, path_b
 from benchmarks.tasks import SUITES, TASKS
 from leaderboard.committed_errors import committed_errors
 from leaderboard.load import RESULTS, load_results
+from leaderboard.origins import each_once
 from leaderboard.overall import RULE
 from leaderboard.records import ResultRecord
 
@@ -37,11 +38,12 @@ def publish_site(output: Path, runs: Path | None, data_root: Path | None, show_i
     """
     started = time.perf_counter()
     datasets = opener(data_root)
-    records = whole_records(runs) if runs else load_results()
+    repeated = whole_records(runs) if runs else load_results(repeated=True)
+    records = each_once(repeated)
     if not records:
         raise UserError(f"no results in {runs or RESULTS}; run a suite first (python -m benchmarks run)")
     examples = examples_of(Store(runs), records, datasets) if runs else load_examples(path_beside(RESULTS))
-    results = Results(records, errors_of(runs) if runs else committed_errors(RESULTS), examples)
+    results = Results(records, repeated, errors_of(runs) if runs else committed_errors(RESULTS), examples)
     replace_site(
         output, lambda folder: _write(folder, results, Gallery(folder / "images", datasets, show_images), output)
     )

@@ -68,7 +68,8 @@ def write_scripts(output: Path, plan: PlanFile, options: Mapping[str, str | None
 
 def stages(plan: PlanFile) -> list[tuple[str, int, int]]:
     """Name, first unit and number of units of each stage that has units."""
-    counts, first, found = Counter(unit.stage for unit in plan.units), 0, []
+    counts, first = Counter(unit.stage for unit in plan.units), 0
+    found: list[tuple[str, int, int]] = []
     for stage in STAGES:
         if counts[stage]:
             found.append((stage, first, counts[stage]))

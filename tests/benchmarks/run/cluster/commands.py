@@ -9,11 +9,13 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 
 def arguments_of(line):
     """The arguments of a line, by SLURM's own rules: backslash and both kinds of quotes, '#' begins a comment."""
-    found, quote, escaped, inside = [], "", False, False
+    found: list[str] = []
+    quote, escaped, inside = "", False, False
     for char in line:
         if escaped:
             found[-1] += char
@@ -59,7 +61,7 @@ def options_of(script):
     return found
 
 
-def refuse(reason):
+def refuse(reason) -> NoReturn:
     raise SystemExit(f"sbatch: error: Batch job submission failed: {reason}")
 
 
@@ -72,7 +74,10 @@ def sbatch(state, *arguments):
         given[name] = value
     script = Path(words.pop(0))
     options = options_of(script.read_text()) | given
-    first, last, _, limit = re.fullmatch(r"(\d+)-(\d+)(%(\d+))?", options.get("array", "0-0")).groups()
+    array = re.fullmatch(r"(\d+)-(\d+)(%(\d+))?", options.get("array", "0-0"))
+    if array is None:
+        refuse("Invalid job array specification")
+    first, last, _, limit = array.groups()
     if int(last) >= config["MaxArraySize"]:
         refuse("Invalid job array specification")
     jobs = state / "jobs"

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 COMMANDS = Path(__file__).with_name("commands.py")
 PYTHON = sys.executable
@@ -24,7 +25,7 @@ class Task:
     index: int
     state: str = "PENDING"
     restarts: int = 0
-    process: subprocess.Popen | None = None
+    process: Any = None  # a Popen once it runs
     statuses: list = field(default_factory=list)
 
     @property

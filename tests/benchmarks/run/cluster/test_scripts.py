@@ -31,26 +31,32 @@ def plan(fits=1, predictions=1, scores=1):
     return PlanFile(cells=(), units=tuple(units), device="cpu")
 
 
-@pytest.fixture
-def made(tmp_path, monkeypatch):
-    """Scripts that call a program which notes its unit and then does ``rest``."""
-    program = tmp_path / "python"
+class Scripts:
+    """Makes scripts that call a program which notes its unit and then does ``rest``."""
 
-    def make(of=None, *options, rest="", output=tmp_path / "runs"):
-        program.write_text(RECORD.format(folder=tmp_path, rest=rest.format(folder=tmp_path)))
+    def __init__(self, folder, monkeypatch):
+        self._folder, self._monkeypatch = folder, monkeypatch
+
+    def __call__(self, of=None, *options, rest="", output=None):
+        program = self._folder / "python"
+        program.write_text(RECORD.format(folder=self._folder, rest=rest.format(folder=self._folder)))
         program.chmod(0o755)
-        monkeypatch.setattr(sys, "executable", str(program))
-        submit = write_scripts(output, of or plan(), parse_options(options))
+        self._monkeypatch.setattr(sys, "executable", str(program))
+        submit = write_scripts(Path(output or self._folder / "runs"), of or plan(), parse_options(options))
         return SimpleNamespace(submit=submit, script=submit.with_name("unit.sbatch"))
 
-    def units():
-        return list(map(int, (tmp_path / "units").read_text().split()))
+    def units(self):
+        """The units that were done, in order."""
+        return list(map(int, (self._folder / "units").read_text().split()))
 
-    def arguments():
-        return (tmp_path / "arguments").read_text().splitlines()
+    def arguments(self):
+        """The arguments of the last call."""
+        return (self._folder / "arguments").read_text().splitlines()
 
-    make.units, make.arguments = units, arguments
-    return make
+
+@pytest.fixture
+def made(tmp_path, monkeypatch):
+    return Scripts(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -120,7 +126,7 @@ def until_term(tmp_path, made, status, act, **names):
     """One job that runs until SIGTERM and ends with ``status``; its task after ``act(cluster, task)``."""
     cluster = Cluster(tmp_path / "cluster", **names)
     cluster.call("bash", made(plan(1, 0, 0), rest=UNTIL_TERM.replace("{status}", str(status))).submit)
-    acted = []
+    acted: list[None] = []
 
     def watch(cluster):
         (task,) = cluster.tasks.values()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks.run.cluster.stand_in import Cluster
+from tests.benchmarks.run.cluster.stand_in import Cluster, Task
 from tests.conftest import PLUGINS
 
 pytestmark = pytest.mark.slow
@@ -70,7 +70,7 @@ def test_a_fit_that_sigterm_stops_goes_on_and_ends_with_the_same_bits(tmp_path, 
     assert run(output, *IMM, "--emit=slurm", methods=("imm",))[0] == 0
     cluster = Cluster(tmp_path / "cluster")
     assert cluster.call("bash", output / "slurm" / "submit.sh").returncode == 0
-    stopped = []
+    stopped: list[Task] = []
 
     def watch(cluster):
         task = cluster.tasks["100_0"]
@@ -108,7 +108,7 @@ def test_a_job_whose_node_fails_is_done_again_on_another(tmp_path, run, monkeypa
     assert run(output, "--set=toy_colours.pause=0.3", "--emit=slurm")[0] == 0
     cluster = Cluster(tmp_path / "cluster")
     assert cluster.call("bash", output / "slurm" / "submit.sh").returncode == 0
-    lost = []
+    lost: list[dict] = []
 
     def watch(cluster):
         claims = list((output / "claims").glob("fit*.0"))

@@ -3,17 +3,21 @@
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from benchmarks.errors import UserError
+from benchmarks.registry import opener
 from benchmarks.run.cluster import slurm
 from benchmarks.run.cluster.sbatch_options import parse_options
 from benchmarks.run.cluster.slurm import environment, stages, write_scripts
+from benchmarks.run.plan import Request, make_plan
 from benchmarks.run.units.plan_file import PlanFile, read_plan
 from benchmarks.run.units.unit import STAGES, Unit
+from benchmarks.tasks import TASKS
 from tests.benchmarks.run.cluster.stand_in import Cluster
 
 RECORD = """#!/bin/bash
@@ -25,10 +29,18 @@ printf '%s\\n' "$@" >{folder}/arguments
 UNTIL_TERM = "trap 'exit {status}' TERM\nwhile [[ ! -e {folder}/go ]]; do sleep 0.02; done"
 
 
+@cache
+def cell():
+    """A cell of a real plan."""
+    wanted = Request(["grid"], [TASKS["cub_001"]], "mini", opener(None), seeds=1, limit=None, floors=False)
+    return make_plan(wanted).cells[0]
+
+
 def plan(fits=1, predictions=1, scores=1):
+    """A plan with so many units of each stage, all of one cell."""
     counts = zip(STAGES, (fits, predictions, scores), strict=True)
-    units = [Unit(cell_id=f"c{number}", stage=stage) for stage, count in counts for number in range(count)]
-    return PlanFile(cells=(), units=tuple(units), device="cpu")
+    units = [Unit(cell_id=cell().id, stage=stage) for stage, count in counts for _ in range(count)]
+    return PlanFile(cells=(cell(),), units=tuple(units), device="cpu")
 
 
 class Scripts:

@@ -20,7 +20,7 @@ from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_custom, method_class, opener
 from benchmarks.run.cells import as_before
 from benchmarks.run.distributed import Coordinator, is_worker, run_worker
-from benchmarks.run.emit import emit
+from benchmarks.run.emit import check_emit, emit
 from benchmarks.run.executor import InProcess
 from benchmarks.run.options import RunOptions
 from benchmarks.run.plan import Plan, Request, make_plan
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 def run_command(options: RunOptions) -> int:
     """Plan, run and report; returns the exit status. Raises errors that the user can correct before anything is run."""
+    check_emit(options)
     worker = is_worker()
     console = Console(highlight=False, quiet=worker)
     request = _request(options, console)

@@ -1,4 +1,4 @@
-"""``run --emit``: write what is to be run as a plan of units, which ``work`` does one by one."""
+"""``run --emit``: write what is to be run as a plan of units, which ``work`` does one by one, here or on a cluster."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from benchmarks.errors import UserError
+from benchmarks.run.cluster.sbatch_options import parse_options
+from benchmarks.run.cluster.slurm import write_scripts
 from benchmarks.run.runner import decide
 from benchmarks.run.units.plan_file import make_plan_file, write_plan
 from benchmarks.settings import choose_custom, choose_data_root
@@ -24,13 +26,20 @@ if TYPE_CHECKING:
 PLAN = "plan.json"
 
 
-def emit(options: RunOptions, plan: Plan, request: Request, store: Store, console: Console) -> int:
-    """Write the plan of the cells that are not finished; returns the exit status.
+def check_emit(options: RunOptions) -> None:
+    """Raise UserError for options that do not go together, and for a bad ``--slurm``.
 
-    Raises UserError with ``--overwrite all``, because a unit that is done is never done again by ``work``.
+    ``--overwrite all`` does not go with ``--emit``, because ``work`` never does again what is done.
     """
-    if options.overwrite == "all":
+    if options.slurm and options.emit != "slurm":
+        raise UserError("--slurm goes with --emit slurm; leave it out to run here")
+    parse_options(options.slurm)
+    if options.emit and options.overwrite == "all":
         raise UserError("--emit goes with --overwrite failed or never; name a new --output to do everything again")
+
+
+def emit(options: RunOptions, plan: Plan, request: Request, store: Store, console: Console) -> int:
+    """Write the plan of the cells that are not finished, and the scripts of a cluster; returns the exit status."""
     cells = [cell for cell in plan.cells if decide(cell, store, options.overwrite).action == "run"]
     store.prepare()
     choices = choose_custom(options.split, options.interocular, options.datasets)
@@ -38,7 +47,14 @@ def emit(options: RunOptions, plan: Plan, request: Request, store: Store, consol
     made = make_plan_file(cells, request.datasets, root, choices, options.device, options.shard_size, sys.argv[1:])
     path = store.output / PLAN
     write_plan(path, made)
-    work = f"python -m benchmarks work {quote(str(path))} --unit N --output {quote(str(store.output))}"
-    text = f"{path}: {len(made.units)} units of {len(cells)} cells; do unit N, from 0, with: {work}"
+    text = f"{path}: {len(made.units)} units of {len(cells)} cells; "
+    if not made.units:
+        text += "nothing is left to do; the same command without --emit makes the tables"
+    elif options.emit == "slurm":
+        script = write_scripts(store.output, made, parse_options(options.slurm))
+        text += f"submit them with: bash {quote(str(script))}; then the same command without --emit makes the tables"
+    else:
+        work = f"python -m benchmarks work {quote(str(path))} --unit N --output {quote(str(store.output))}"
+        text += f"do unit N, from 0, with: {work}"
     console.print(Text(printable(text)), soft_wrap=True)
     return 0

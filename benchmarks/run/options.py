@@ -14,7 +14,7 @@ from benchmarks.options import DataRoot, Device, Interocular, Output, ProfileNam
 SHARD_SIZE = 2048
 Overwrite = Literal["never", "failed", "all"]
 Memory = Literal["auto", "low"]
-Emit = Literal["plan"]
+Emit = Literal["plan", "slurm"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,19 @@ class RunOptions:
     ] = SHARD_SIZE
     emit: Annotated[
         Emit | None,
-        typer.Option(help="Write the plan for `work` to OUTPUT/plan.json instead of running it."),
+        typer.Option(
+            help="Run nothing. plan: write the units of work to OUTPUT/plan.json, for `work`. slurm: also write "
+            "OUTPUT/slurm/submit.sh, which submits them to SLURM as job arrays."
+        ),
     ] = None
+    slurm: Annotated[
+        list[str],
+        typer.Option(
+            "--slurm",
+            metavar="NAME=VALUE",
+            help="With --emit slurm: option of sbatch, such as partition=gpu, time=04:00:00, gres=gpu:a100:1, "
+            "gpus=0 for no GPU, or array=%16 for at most 16 jobs at a time; repeatable.",
+        ),
+    ] = field(default_factory=list)
     mlflow: Annotated[bool, typer.Option(help="Copy the records to MLflow.")] = True
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; run and write nothing.")] = False

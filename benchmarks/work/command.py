@@ -25,6 +25,8 @@ from benchmarks.settings import choose_device
 from benchmarks.work.options import WorkOptions
 from leaderboard.records import ResultRecord
 
+WAIT = 2.0  # seconds between two looks at a unit that another process does
+
 
 def work_command(options: WorkOptions) -> int:
     """Do one unit of a plan; returns the exit status.
@@ -47,7 +49,13 @@ def work_command(options: WorkOptions) -> int:
     _say("start", options.unit, unit)
     started = time.perf_counter()
     progress.start(f"{cell.task.id} · {cell.method_id} seed {cell.seed}", plan.cells.index(cell) + 1)
-    result = perform(unit, cell, worker, Claims(store.output), options.force, _sharing(plan, unit, cell))
+    claims, sharing = Claims(store.output), _sharing(plan, unit, cell)
+    result = perform(unit, cell, worker, claims, options.force, sharing)
+    if result.status == "claimed" and options.wait:
+        progress.say(f"waiting for {result.reason}")
+    while result.status == "claimed" and options.wait:
+        time.sleep(WAIT)
+        result = perform(unit, cell, worker, claims, options.force, sharing)
     _say("end", options.unit, unit, **_end(result, time.perf_counter() - started))
     return _exit_status(result)
 

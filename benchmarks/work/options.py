@@ -21,3 +21,7 @@ class WorkOptions:
     data_root: DataRoot = None
     device: Annotated[str | None, typer.Option(help="Device in place of the plan's: auto, cpu, cuda or mps.")] = None
     force: Annotated[bool, typer.Option("--force", help="Do the unit even if it is done or claimed.")] = False
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="If another process does the unit, wait, and do it if that process does not."),
+    ] = False

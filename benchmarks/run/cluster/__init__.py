@@ -1,0 +1,1 @@
+"""Scripts that do a plan on a cluster."""

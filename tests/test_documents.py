@@ -23,7 +23,7 @@ from benchmarks.settings import choose_tasks, parse_settings
 from tests.custom_data import photo
 from tests.documents import MARKS, PAGES, ROOT, Block, blocks, prose
 
-APPS = {f"benchmarks{name}": f"benchmarks{name}.__main__" for name in (".speed", ".pretrain")}
+APPS = {f"benchmarks{name}": f"benchmarks{name}.__main__" for name in (".speed", ".pretrain", ".scaling")}
 TOOLS = {"ruff", "mypy"}
 WRITTEN_FIRST = {"my_method"}  # by a command of the same block
 BLOCKS = [block for page in PAGES for block in blocks(page) if block.language == "bash"]

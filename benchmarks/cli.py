@@ -21,6 +21,7 @@ from benchmarks.run.cli import run
 from benchmarks.scaffold.cli import new_dataset, new_method
 from benchmarks.score.cli import score
 from benchmarks.show.cli import show
+from benchmarks.status.cli import status
 from benchmarks.submit.cli import submit
 from benchmarks.tables.cli import leaderboard, verify_row
 from benchmarks.work.cli import work
@@ -84,6 +85,7 @@ _add(
     "run --method imm --dataset folder:photographs --keypoints 10",
 )
 _add(RESULTS, work, "work", "work runs/plan.json --unit 0 --output runs")
+_add(RESULTS, status, "status", "status runs", "status runs --format json")
 _add(
     RESULTS,
     leaderboard,

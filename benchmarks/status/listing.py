@@ -1,0 +1,50 @@
+"""The names and sizes of all files of a run directory, read folder by folder in one pass."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass
+class Folder:
+    """A folder: the sizes of its files in bytes, and its folders, by name. Links below the first level count as files."""
+
+    files: dict[str, int] = field(default_factory=dict)
+    folders: dict[str, Folder] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files at any depth."""
+        return sum(self.files.values()) + sum(folder.size for folder in self.folders.values())
+
+    def inside(self, name: str) -> Folder:
+        """The folder of that name, an empty one if it is not there."""
+        return self.folders.get(name) or Folder()
+
+    def walk(self) -> Iterator[Folder]:
+        """Yield this folder and all below it."""
+        yield self
+        for folder in self.folders.values():
+            yield from folder.walk()
+
+
+def list_folder(path: Path | str, top: bool = True) -> Folder:
+    """List a folder; what disappears in the meantime is left out. Raises OSError if the ``top`` cannot be read."""
+    found = Folder()
+    try:
+        entries = list(os.scandir(path))
+    except OSError:
+        if top:
+            raise
+        return found
+    for entry in entries:
+        with suppress(OSError):
+            if entry.is_dir(follow_symlinks=top):
+                found.folders[entry.name] = list_folder(entry.path, top=False)
+            else:
+                found.files[entry.name] = entry.stat(follow_symlinks=False).st_size
+    return found

@@ -1,4 +1,4 @@
-"""What a run directory holds beside the units of a plan: cells, fits, claims, checkpoints and unfinished predictions."""
+"""What a run directory holds: cells, fits, claims, checkpoints and unfinished predictions."""
 
 from __future__ import annotations
 

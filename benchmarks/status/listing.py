@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass
 class Folder:
-    """A folder: the sizes of its files in bytes, and its folders, by name. Links below the first level count as files."""
+    """A folder: the sizes of its files in bytes, and its folders, by name. Links below the first level are files."""
 
     files: dict[str, int] = field(default_factory=dict)
     folders: dict[str, Folder] = field(default_factory=dict)

@@ -114,7 +114,8 @@ def _say(console: Console, line: str, style: str = "") -> None:
 def _held(claim: Mapping[str, Any]) -> str:
     job = f", job {claim['job']}" if claim["job"] else ""
     since = f"for {duration(claim['seconds'])}, " if claim["seconds"] is not None else ""
-    return f"{claim['unit']}  {claim['host']}, process {claim['pid']}{job}, {since}renewed {duration(claim['renewed'])} ago"
+    renewed = f"renewed {duration(claim['renewed'])} ago"
+    return f"{claim['unit']}  {claim['host']}, process {claim['pid']}{job}, {since}{renewed}"
 
 
 def _checkpoint(each: Mapping[str, Any]) -> str:

@@ -121,7 +121,7 @@ class _Look:
         return {cell.fit_id for name, cell in self._cells.items() if name not in self._there.cells.done}
 
     def _parts_of(self, cell: Cell, split: str) -> Mapping[int, list[int]]:
-        """The parts of a cell's predictions of a split; a split with the same images as another one shares its parts."""
+        """The parts of a cell's predictions of a split; splits with the same images share their parts."""
         fit = cell.fit_id
         for each in self._unfinished.get(fit, ()):
             about = each.about

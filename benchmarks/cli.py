@@ -11,6 +11,7 @@ import typer
 from benchmarks.completion import VARIABLE, Shell, answering, script
 from benchmarks.data.cli import data_app
 from benchmarks.describe.cli import describe, list_command
+from benchmarks.doctor.cli import doctor
 from benchmarks.importing.cli import import_outputs
 from benchmarks.options import Headings, example
 from benchmarks.printing import start
@@ -86,6 +87,7 @@ _add(
 )
 _add(RESULTS, work, "work", "work runs/plan.json --unit 0 --output runs")
 _add(RESULTS, status, "status", "status runs", "status runs --format json")
+_add(RESULTS, doctor, "doctor", "doctor runs --dry-run", "doctor runs --data-root /data")
 _add(
     RESULTS,
     leaderboard,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from benchmarks.errors import UserError
+from benchmarks.records.listing import PLAN
 from benchmarks.run.runner import decide
 from benchmarks.run.units.plan_file import make_plan_file, write_plan
 from benchmarks.settings import choose_custom, choose_data_root
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from benchmarks.records.store import Store
     from benchmarks.run.options import RunOptions
     from benchmarks.run.plan import Plan, Request
-
-PLAN = "plan.json"
 
 
 def emit(options: RunOptions, plan: Plan, request: Request, store: Store, console: Console) -> int:

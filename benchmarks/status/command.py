@@ -10,15 +10,14 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.errors import UserError
-from benchmarks.run.emit import PLAN
+from benchmarks.records.listing import PLAN, Folder, list_run
+from benchmarks.run.units.holders import claims_in
 from benchmarks.run.units.plan_file import PlanFile, read_plan
-from benchmarks.status.found import cells_in, checkpoints_in, claims_in, fits_in, unfinished_in
-from benchmarks.status.listing import Folder, list_folder
+from benchmarks.status.found import cells_in, checkpoints_in, fits_in, unfinished_in
 from benchmarks.status.options import StatusOptions
 from benchmarks.status.report import print_report, report
 from benchmarks.status.stages import Contents, Stages, stages_found, stages_of_plan
 
-OWN = ("cells", "fits", "partial", "claims", "staging", "imports", "leaderboard")  # folders of a run directory
 DONE, BAD, UNFINISHED = 0, 1, 3
 
 
@@ -61,7 +60,7 @@ def status_of(output: Path) -> Status:
         output=output,
         cells=cells_in(output, listing),
         fits=fits_in(listing),
-        claims=claims_in(output, listing),
+        claims=claims_in(output, listing.inside("claims").files),
         checkpoints=checkpoints_in(output, listing),
         unfinished=unfinished_in(output, listing),
     )
@@ -72,16 +71,3 @@ def status_of(output: Path) -> Status:
         except UserError as error:
             no_plan = str(error)
     return Status(listing, contents, stages_of_plan(plan, contents) if plan else stages_found(contents), plan, no_plan)
-
-
-def list_run(output: Path) -> Folder:
-    """The files of a run directory. Raises UserError if the folder is none."""
-    try:
-        listing = list_folder(output)
-    except OSError as error:
-        raise UserError(
-            f"cannot read {output}: {error.strerror or error}; name a run directory, such as runs"
-        ) from error
-    if not (listing.folders.keys() & set(OWN) or PLAN in listing.files):
-        raise UserError(f"{output} is no run directory: it has no folder {', '.join(OWN[:3])} and no {PLAN}")
-    return listing

@@ -1,25 +1,19 @@
-"""What a run directory holds: cells, fits, claims, checkpoints and unfinished predictions."""
+"""What a run directory holds: cells, fits, checkpoints and unfinished predictions."""
 
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-from pydantic import ValidationError
 from pydantic_core import from_json
 
 from benchmarks.records.digests import FIT
+from benchmarks.records.listing import Folder
 from benchmarks.records.store import RESULT
-from benchmarks.run.units.claims import Claim, stale_after
 from benchmarks.run.units.parts import About, count_images, parts_by_first, read_about
-from benchmarks.status.listing import Folder
-from leaderboard.process import has_ended
 from methods.checkpoints import FILE, steps_done
 
-Stage = Literal["fit", "predict", "score"]
 CHECKPOINTS = ".partial"  # end of the name of a folder with the checkpoints of a fit
 _HEAD = 200  # bytes, which hold the status of a record
 _STATUS = re.compile(rb'\{\s*(?:"schema_version":\s*\d+,\s*)?"status":\s*"(done|failed)"')
@@ -32,24 +26,6 @@ class Cells:
     done: frozenset[str]
     failed: dict[str, str]
     unreadable: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Held:
-    """A claim: the unit, who has it, the seconds since it was taken (None: unknown) and since it was renewed."""
-
-    unit: str
-    host: str
-    pid: int
-    job: str
-    seconds: float | None
-    renewed: float
-    stale: bool
-
-    @property
-    def stage(self) -> str:
-        """The first word of the unit's name."""
-        return self.unit.partition("--")[0]
 
 
 @dataclass(frozen=True)
@@ -123,37 +99,6 @@ def unfinished_in(output: Path, there: Folder) -> list[Unfinished]:
                 about = None
             found.append(Unfinished(fit, parts_by_first(parts.files), about))
     return found
-
-
-def claims_in(output: Path, there: Folder) -> list[Held]:
-    """The claims on units, each unit's newest. The times are compared with the clock of this machine."""
-    newest: dict[str, int] = {}
-    for name in there.inside("claims").files:
-        unit, _, number = name.rpartition(".")
-        if unit and number.isdecimal() and not unit.startswith("."):
-            newest[unit] = max(newest.get(unit, 0), int(number))
-    paths = [output / "claims" / f"{unit}.{number}" for unit, number in sorted(newest.items())]
-    limit, now = stale_after(), time.time()
-    return [held for path in paths if (held := _claim(path, now, limit)) is not None]
-
-
-def _claim(path: Path, now: float, limit: float) -> Held | None:
-    try:
-        renewed = max(0.0, now - path.stat().st_mtime)
-        claim = Claim.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except (OSError, ValidationError):
-        claim, renewed = Claim(), limit + 1 if not path.is_file() else max(0.0, now - path.stat().st_mtime)
-    return Held(
-        unit=claim.unit or path.name.rpartition(".")[0],
-        host=claim.host or "an unknown host",
-        pid=claim.pid,
-        job=claim.job,
-        seconds=max(renewed, now - claim.since) if claim.since else None,
-        renewed=renewed,
-        stale=has_ended(claim.process) is True or renewed > limit,
-    )
 
 
 def _state(path: Path) -> str:

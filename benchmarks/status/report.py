@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from benchmarks.progress import duration
+from benchmarks.records.listing import Folder
 from benchmarks.run.units.plan_file import PlanFile
 from benchmarks.status.found import Cells, Unfinished
-from benchmarks.status.listing import Folder
 from benchmarks.status.stages import STATES, Contents, Stages
 from leaderboard.text import printable
 

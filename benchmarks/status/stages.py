@@ -10,10 +10,11 @@ from typing import Literal
 
 from benchmarks.records.digests import fit_digest
 from benchmarks.run.cells import Cell
+from benchmarks.run.units.holders import Held
 from benchmarks.run.units.parts import belongs_to, end_of
 from benchmarks.run.units.plan_file import PlanFile
 from benchmarks.run.units.unit import STAGES, Unit
-from benchmarks.status.found import Cells, Checkpoint, Held, Unfinished
+from benchmarks.status.found import Cells, Checkpoint, Unfinished
 
 State = Literal["done", "running", "waiting", "failed"]
 STATES: tuple[State, ...] = ("done", "running", "waiting", "failed")

@@ -8,6 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.errors import UserError
+
+PLAN = "plan.json"
+OWN = ("cells", "fits", "partial", "claims", "staging", "imports", "leaderboard")  # folders of a run directory
+
 
 @dataclass
 class Folder:
@@ -48,3 +53,16 @@ def list_folder(path: Path | str, top: bool = True) -> Folder:
             else:
                 found.files[entry.name] = entry.stat(follow_symlinks=False).st_size
     return found
+
+
+def list_run(output: Path) -> Folder:
+    """The files of a run directory. Raises UserError if the folder is none."""
+    try:
+        listing = list_folder(output)
+    except OSError as error:
+        raise UserError(
+            f"cannot read {output}: {error.strerror or error}; name a run directory, such as runs"
+        ) from error
+    if not (listing.folders.keys() & set(OWN) or PLAN in listing.files):
+        raise UserError(f"{output} is no run directory: it has no folder {', '.join(OWN[:3])} and no {PLAN}")
+    return listing

@@ -43,7 +43,7 @@ class Held:
 
 
 def claims_in(output: Path, names: Iterable[str]) -> list[Held]:
-    """The claims whose files have these names, each unit's newest; their times are compared with this machine's clock."""
+    """The newest claim of each unit among files of these names; their ages are told by this machine's clock."""
     newest: dict[str, int] = {}
     for name in names:
         unit, _, number = name.rpartition(".")

@@ -27,7 +27,7 @@ class PlanFile(BaseModel):
 
     ``data_root``, ``split`` and ``interocular`` are options of ``run``, with which the datasets are opened. ``device``
     is that of the option, such as "auto", which each process resolves for itself. ``argv`` is the command of ``run``.
-    ``digest`` is that of all these.
+    ``digest`` is that of all these, in the file alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -112,7 +112,7 @@ def read_plan(path: Path) -> PlanFile:
         ) from error
     if plan.digest != plan.content_sha256:
         raise UserError(f"{path} has changed since it was written; write it again with `run --emit plan`")
-    return plan
+    return plan.model_copy(update={"digest": ""})
 
 
 def check_plan(cell: Cell, datasets: Open) -> None:

@@ -86,7 +86,7 @@ class _Visit:
         self._say(f"{checked}: {self.faults - len(self.left)} {verb}, {len(self.left)} left")
         commands = list(dict.fromkeys(command for fault in self.left for command in fault.commands))
         if commands:
-            self._say("to make again what is left:")
+            self._say("to make again what is left (a cell whose record is lost may need the --set options of its run):")
         for command in commands:
             self._say(f"  {command}")
         if any(not fault.commands for fault in self.left):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from benchmarks.errors import UserError
+from benchmarks.records.digests import IMPORTS
 from benchmarks.records.listing import PLAN, Folder
 from benchmarks.records.store import Store
 from benchmarks.run.units.holders import Held, claims_in
@@ -17,6 +19,7 @@ from benchmarks.run.units.plan_file import PlanFile, read_plan
 from leaderboard.records import ResultRecord
 
 _DROPPED = {"--output": 1, "--emit": 1, "--overwrite": 1, "--dry-run": 0}  # options of run with their values
+_CELL = re.compile(r"(\w+)--(\w+)--(mini|paper)--s(\d+)--[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -83,13 +86,28 @@ class RunFolder:
         return found | ({cell.id: cell.fit_id for cell in self.plan.cells} if self.plan else {})
 
     def commands_of_cell(self, name: str) -> tuple[str, ...]:
-        """The command that made a cell; if its record does not tell, those of the same method, task and profile."""
+        """The command that made a cell.
+
+        If neither its record nor the plan tells, these are a command with default settings, and those of other cells
+        of the same method, task and profile, which may have made this one too.
+        """
         if (record := self.records.get(name)) and record.cell_id == name and (found := self._commands([record])):
             return found
         if self.plan and any(cell.id == name for cell in self.plan.cells):
             return (self.command(self.plan.argv),)
         alike = name.rsplit("--", 2)[0] + "--"
-        return self._commands(record for cell, record in self.records.items() if cell.startswith(alike))
+        others = self._commands(record for cell, record in self.records.items() if cell.startswith(alike))
+        return (*self._usual_command(name), *others)
+
+    def _usual_command(self, name: str) -> tuple[str, ...]:
+        """A command that makes a cell of this name if its settings are the defaults."""
+        if (found := _CELL.fullmatch(name)) is None:
+            return ()
+        method, task, profile, seed = found.groups()
+        if imported := re.fullmatch(r"imported_(\w+)", method):
+            method = f"imported:{self.output / IMPORTS / imported[1]}"
+        argv = ["run", "--method", method, "--task", task, "--profile", profile, "--seeds", str(int(seed) + 1)]
+        return (self.command([*argv, "--no-floors"]),)
 
     def commands_of_fit(self, name: str) -> tuple[str, ...]:
         """The commands of the cells that were made with a fit; if no record tells, those of the same method."""

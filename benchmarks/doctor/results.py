@@ -42,12 +42,13 @@ def imports(run: RunFolder) -> Iterator[Fault]:
                     f"python -m benchmarks import FORMAT PATH --task {task} --profile {profile} --method NAME "
                     f"--output {run.output}"
                 )
-                yield Fault(f"{IMPORTS}/{name}/{wrong[0]}", wrong[1], LEFT, commands=(command,))
+                cure = f"{LEFT}; remove {stem}.json and {stem}.parquet there, and import again"
+                yield Fault(f"{IMPORTS}/{name}/{wrong[0]}", wrong[1], cure, commands=(command,))
 
 
 def _import_fault(folder: Path, stem: str) -> tuple[str, str] | None:
     """The file of an import that is broken, with what is wrong."""
-    from methods.imported import predictions_sha256, read_record
+    from methods.imported import predictions_sha256, read_record, slug
 
     task, _, profile = stem.rpartition(".")
     beside, keypoints = f"{stem}.json", f"{stem}.parquet"
@@ -61,6 +62,8 @@ def _import_fault(folder: Path, stem: str) -> tuple[str, str] | None:
         return beside, "has changed since it was imported"
     if (record.task, record.profile) != (task, profile):
         return beside, f"belongs to another import, {record.task}.{record.profile}"
+    if slug(record.method) != folder.name:
+        return beside, f"belongs to another import, of '{record.method}'"
     try:
         found = predictions_sha256(folder, task, profile)
     except MethodError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from benchmarks.doctor.folder import Fault, RunFolder
@@ -27,13 +28,13 @@ def stale_claims(run: RunFolder) -> Iterator[Fault]:
     for claim in run.claims:
         if claim.stale:
             who = f"of {claim.holder}, renewed {duration(claim.renewed)} ago"
-            yield Fault(f"claims/{claim.unit}", f"is stale ({who})", "removed", lambda: _swept(run))
+            yield Fault(f"claims/{claim.unit}", f"is stale ({who})", "removed", partial(_swept, run))
 
 
 def abandoned(run: RunFolder) -> Iterator[Fault]:
     """Folders in ``staging/``, and new files that were not finished."""
     for path in run.store.staging.abandoned():
-        yield Fault(f"staging/{path.name}", LEFT, "removed", lambda path=path: _emptied(run, path))
+        yield Fault(f"staging/{path.name}", LEFT, "removed", partial(_emptied, run, path))
     for path in _files(run.output, run.listing):
         if _is_abandoned(run, path):
             where = path.relative_to(run.output).as_posix()
@@ -47,7 +48,7 @@ def of_nothing(run: RunFolder) -> Iterator[Fault]:
             name = path.relative_to(run.output / kind).parts[0].removesuffix(".partial")
             if not folder.files and not folder.folders and not run.is_busy(fit=name, cell=name):
                 where = path.relative_to(run.output).as_posix()
-                yield Fault(where, "is a folder of nothing", "removed", lambda path=path: _without_folder(path))
+                yield Fault(where, "is a folder of nothing", "removed", partial(_without_folder, path))
 
 
 def removing(path: Path) -> Callable[[], str]:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import time
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -16,7 +17,7 @@ from tests.benchmarks.records.damaging import delete, exchange, flip, truncate
 from tests.benchmarks.run.units.conftest import kept
 
 RUN = ("run", "--method", "toy_colours", "--task", "toy_many", "--no-floors", "--no-mlflow", "--device", "cpu")
-UNFINISHED = {}  # the shared run, made by the first test
+UNFINISHED: dict[str, Any] = {}  # the shared run, made by the first test
 ENDED = f"{this_process().partition('-')[0]}-999999999-1"  # a process of this machine that has ended
 
 

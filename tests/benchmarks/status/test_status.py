@@ -133,7 +133,7 @@ def test_records_that_cannot_be_read_are_named(call, status, runs):
 def test_a_plan_that_was_changed_is_told_and_what_is_there_is_counted(planned, status, runs):
     planned(0)
     path = runs / "plan.json"
-    path.write_text(path.read_text().replace('"seed": 1', '"seed": 2'))
+    path.write_text(path.read_text().replace('"device": "cpu"', '"device": "cuda"'))
     code, found = status()
     assert code == 3 and "has changed since it was written" in found["plan_fault"]
     assert counts(found, "done")["fit"] == 1

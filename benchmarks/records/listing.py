@@ -38,16 +38,16 @@ class Folder:
 
 
 def list_folder(path: Path | str, top: bool = True) -> Folder:
-    """List a folder; what disappears in the meantime is left out. Raises OSError if the ``top`` cannot be read."""
+    """List a folder with all below it; what disappears in the meantime is left out. Raises OSError."""
     found = Folder()
     try:
         entries = list(os.scandir(path))
-    except OSError:
+    except FileNotFoundError:
         if top:
             raise
         return found
     for entry in entries:
-        with suppress(OSError):
+        with suppress(FileNotFoundError):
             if entry.is_dir(follow_symlinks=top):
                 found.folders[entry.name] = list_folder(entry.path, top=False)
             else:

@@ -89,7 +89,7 @@ def print_report(console: Console, found: Mapping[str, Any]) -> None:
 
 
 def _table(units: Mapping[str, Mapping[str, int]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=0, collapse_padding=True)
     table.add_column("units")
     for state in STATES:
         table.add_column(state, justify="right")

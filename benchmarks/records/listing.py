@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,12 +29,6 @@ class Folder:
         """The folder of that name, an empty one if it is not there."""
         return self.folders.get(name) or Folder()
 
-    def walk(self) -> Iterator[Folder]:
-        """Yield this folder and all below it."""
-        yield self
-        for folder in self.folders.values():
-            yield from folder.walk()
-
 
 def list_folder(path: Path | str, top: bool = True) -> Folder:
     """List a folder with all below it; what disappears in the meantime is left out. Raises OSError."""
@@ -60,9 +53,8 @@ def list_run(output: Path) -> Folder:
     try:
         listing = list_folder(output)
     except OSError as error:
-        raise UserError(
-            f"cannot read {output}: {error.strerror or error}; name a run directory, such as runs"
-        ) from error
+        reason = f"{error.filename}: {error.strerror}"
+        raise UserError(f"cannot read {reason}; name a run directory, such as runs") from error
     if not (listing.folders.keys() & set(OWN) or PLAN in listing.files):
         raise UserError(f"{output} is no run directory: it has no folder {', '.join(OWN[:3])} and no {PLAN}")
     return listing

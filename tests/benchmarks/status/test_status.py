@@ -158,6 +158,20 @@ def test_checkpoints_tell_their_step(planned, status, runs):
     assert status()[1]["checkpoints"] == [{"fit": "toy--1", "steps": None}]
 
 
+def test_a_folder_that_cannot_be_read_is_told_and_not_taken_as_empty(planned, call, runs, monkeypatch):
+    whole = os.scandir
+
+    def closed(path):
+        if str(path).endswith("cells"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path)
+
+    monkeypatch.setattr("benchmarks.records.listing.os.scandir", closed)
+    for command in ("status", "doctor"):
+        status, _, err = call(command, runs)
+        assert status == 2 and f"cannot read {runs / 'cells'}: Permission denied" in err
+
+
 @pytest.mark.parametrize("name", ["00000000.parquet", "00000004-00000004.parquet", ".00000000-00000004.parquet.x"])
 def test_other_names_are_no_parts(name):
     assert rows_of(name) is None

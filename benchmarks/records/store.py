@@ -61,6 +61,11 @@ class Store:
                 f"cannot write to output folder {self.output}: {error.strerror or error}; name another with --output"
             ) from error
 
+    @property
+    def staging(self) -> Staging:
+        """The folder for what is being filled."""
+        return self._staging
+
     def now(self) -> float:
         """The time of the file system that the run directory is on. Raises UserError if nothing can be written."""
         try:

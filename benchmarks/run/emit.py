@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from benchmarks.errors import UserError
+from benchmarks.records.listing import PLAN
 from benchmarks.run.cluster.sbatch_options import parse_options
 from benchmarks.run.cluster.slurm import write_scripts
 from benchmarks.run.runner import decide
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from benchmarks.records.store import Store
     from benchmarks.run.options import RunOptions
     from benchmarks.run.plan import Plan, Request
-
-PLAN = "plan.json"
 
 
 def check_emit(options: RunOptions) -> None:

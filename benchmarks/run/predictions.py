@@ -1,13 +1,14 @@
 """Partial predictions of an unfinished cell, written in parts, so that a stopped run continues from the last part.
 
-A part is a parquet file named after the row of its first image; it holds the ids of some hundred images, the seconds
-that each took, their keypoints, and where they were made. Parts are written atomically. Several processes may write the
+A part is a parquet file named after its rows; it holds the ids of some hundred images, the seconds that each took,
+their keypoints, where they were made, and its own name. Parts are written atomically. Several processes may write the
 parts of different rows.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from benchmarks.errors import UserError
 from benchmarks.records.store import keypoint_column, read_keypoints, write_table
 from benchmarks.run.cells import content_hash
 from benchmarks.run.images import BATCH_SIZE
+from benchmarks.run.units.parts import About, part_name, parts_by_first, write_about
 from leaderboard.files import cannot_write
 from methods.base import MethodError
 
@@ -54,6 +56,7 @@ class PartialPredictions:
 
     ``belongs_to`` is plain data with everything else that the keypoints depend on; the name of the subfolder is a hash
     of it and ``ids``. ``made_on`` tells the machine and the peak memory of this process, for the parts that it writes.
+    ``split`` is the split that has the images.
     """
 
     def __init__(
@@ -63,9 +66,17 @@ class PartialPredictions:
         ids: Sequence[str],
         num_keypoints: int,
         made_on: Callable[[], tuple[dict[str, Any], float]] = lambda: ({}, 0.0),
+        split: str = "test",
     ) -> None:
         content = content_hash({**belongs_to, "ids": list(ids), "num_keypoints": num_keypoints})
         self._folder = folder / content[:16]
+        self._about = About(
+            name=self._folder.name,
+            belongs_to=dict(belongs_to),
+            split=split,
+            images=len(ids),
+            num_keypoints=num_keypoints,
+        )
         self._made_on = made_on
         self._shape = (num_keypoints, 2)
         self._waiting: list[NDArray[np.float64]] = []
@@ -80,8 +91,8 @@ class PartialPredictions:
         """
         last = len(self.ids) if last is None else last
         found = [Rows(np.empty((0, *self._shape)))]
-        self._written = first
-        while self._written < last and (part := self._read(self._written)) is not None:
+        self._written, there = first, parts_by_first(_names(self._folder))
+        while self._written < last and (part := self._read(self._written, there)) is not None:
             part.keypoints = part.keypoints[: last - self._written]
             found.append(part)
             self._written += len(part)
@@ -105,9 +116,11 @@ class PartialPredictions:
             return
         keypoints, seconds = np.concatenate(self._waiting), self._waiting_seconds
         self._waiting, self._waiting_seconds = [], 0.0
-        path, (machine, memory) = self._path(self._written), self._made_on()
+        machine, memory = self._made_on()
         count = len(keypoints)
+        path = self._folder / part_name(self._written, self._written + count)
         columns = {
+            "part": [place(path)] * count,
             "image_id": list(self.ids[self._written : self._written + count]),
             "seconds": [seconds / count] * count,
             "machine": [json.dumps(machine, sort_keys=True)] * count,
@@ -116,6 +129,7 @@ class PartialPredictions:
         }
         for attempt in range(ATTEMPTS):
             try:
+                write_about(self._folder, self._about)
                 write_table(path, columns)
                 break
             except FileNotFoundError as error:  # another run of the same cell removes the folder when it ends
@@ -125,20 +139,49 @@ class PartialPredictions:
                 raise UserError(cannot_write(path, error)) from error
         self._written += count
 
-    def _path(self, first: int) -> Path:
-        return self._folder / f"{first:08d}.parquet"
+    def _read(self, first: int, there: Mapping[int, Sequence[int]]) -> Rows | None:
+        """The longest whole part of those ``there`` that begin at row ``first``; None if there is none."""
+        for last in there.get(first, ()):
+            try:
+                ids, rows = read_part(self._folder / part_name(first, last))
+            except ValueError:
+                continue
+            if ids == self.ids[first:last] and rows.keypoints.shape[1:] == self._shape:
+                return rows
+        return None
 
-    def _read(self, first: int) -> Rows | None:
-        """The part that begins at row ``first``; None if it is missing or damaged."""
-        try:
-            table, keypoints = read_keypoints(self._path(first))
-            ids, seconds = table["image_id"].to_pylist(), table["seconds"].to_pylist()
-            machines, memory = set(table["machine"].unique().to_pylist()), max(table["peak_memory_mb"].to_pylist())
-        except Exception:  # pyarrow raises many kinds for files that are damaged or of another layout
-            return None
-        matches = tuple(ids) == self.ids[first : first + len(ids)] and keypoints.shape == (len(ids), *self._shape)
-        whole = ids and matches and np.isfinite(keypoints).all()
-        return Rows(keypoints, sum(seconds), machines, memory) if whole else None
+
+def read_part(path: Path) -> tuple[tuple[str, ...], Rows]:
+    """The ids of a part's images, and what was predicted for them.
+
+    Raises ValueError, with the reason, if the part is missing, damaged or was written to another place.
+    """
+    try:
+        table, keypoints = read_keypoints(path)
+        ids, seconds = tuple(table["image_id"].to_pylist()), table["seconds"].to_pylist()
+        machines, memory = set(table["machine"].unique().to_pylist()), max(table["peak_memory_mb"].to_pylist())
+        places = table["part"].unique().to_pylist()
+    except Exception as error:  # pyarrow raises many kinds for files that are damaged or of another layout
+        raise ValueError("cannot be read") from error
+    if places != [place(path)]:
+        raise ValueError(f"belongs to another place, {places[0]}")
+    if path.name != part_name(first := int(path.name[: path.name.index("-")]), first + len(ids)):
+        raise ValueError(f"has {len(ids)} images, expected those that its name tells")
+    if not np.isfinite(keypoints).all():
+        raise ValueError("has keypoints that are not finite")
+    return ids, Rows(keypoints, sum(seconds), machines, memory)
+
+
+def place(path: Path) -> str:
+    """The place of a part as the part itself names it: its folder, which tells what it belongs to, and its rows."""
+    return f"{path.parent.name}/{path.name}"
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names alone
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
 def predict_rows(

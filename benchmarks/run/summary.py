@@ -105,13 +105,26 @@ def print_table(
 def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> list[Path]:
     """Write the markdown leaderboard of every suite that holds one of the tasks, from all records; returns the files.
 
+    Raises LeaderboardError if one cannot be written.
+    """
+    records = [record for record in examine(store.output).records if record.profile == profile]
+    texts = leaderboards(store, records, tasks, profile)
+    for path, text in texts.items():
+        write_atomically(path, text)
+    return list(texts)
+
+
+def leaderboards(
+    store: Store, records: Sequence[ResultRecord], tasks: Iterable[str], profile: Profile
+) -> dict[Path, str]:
+    """The markdown leaderboard of every suite that holds one of the tasks, by file, from the records of a profile.
+
     Tasks of no suite, such as custom data, have a leaderboard named 'own'. A suite is left out if its table would add
     nothing to those of earlier suites.
     """
-    records = [record for record in examine(store.output).records if record.profile == profile]
     members = {task for suite in SUITES.values() for task in suite.tasks}
     own = Suite(name="own", tasks=tuple(sorted({record.task for record in records} - members)))
-    written, earlier, errors = [], set[str](), errors_of(store.output)
+    texts, earlier, errors = {}, set[str](), errors_of(store.output)
     for suite in [*SUITES.values(), own]:
         table = TABLES[suite.kind]
         there = [record for record in records if record.task in suite.tasks]
@@ -121,10 +134,9 @@ def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> 
             text = table.render(table.rows(there, suite.tasks, profile, errors=errors), "md", heading)
             if not table.own_fields:
                 text += _unscored(there, suite.tasks) + _remarks(there, suite.tasks)
-            write_atomically(path, text)
-            written.append(path)
+            texts[path] = text
         earlier.update(suite.tasks)
-    return written
+    return texts
 
 
 def _unscored(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:

@@ -23,8 +23,8 @@ from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, Rows, predict_rows
 from benchmarks.run.scoring import is_current, remarks, score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
+from benchmarks.run.units.parts import belongs_to
 from benchmarks.run.units.unit import keeps_fit, splits_of
-from benchmarks.tasks import plain_name
 from leaderboard.records import Digests, Failure, ResultRecord
 
 if TYPE_CHECKING:
@@ -190,16 +190,9 @@ class Worker:
         fit = fit_digest(self._fits.folder(cell))
         if fit is None and keeps_fit(cell):
             raise NotReady(f"its fit {cell.fit_id} is not there")
-        belongs_to = {
-            "fit": cell.fit_id,
-            "fit_digest": fit,
-            "config": cell.config,
-            "source": cell.source,
-            "dataset": plain_name(cell.dataset),
-            "digests": cell.digests,
-        }
         ids, given = splits_of(cell, self._open)[split], keypoints_given(cell, self._open)
-        return PartialPredictions(self._store.partial(cell.fit_id), belongs_to, ids, given, self._made_on)
+        folder, whose = self._store.partial(cell.fit_id), belongs_to(cell, fit)
+        return PartialPredictions(folder, whose, ids, given, self._made_on, split)
 
     def _made_on(self) -> tuple[dict[str, Any], float]:
         return machine(self._device), peak_memory_mb(self._device)

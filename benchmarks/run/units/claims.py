@@ -33,7 +33,10 @@ STALE_VARIABLE = "KEYPOINTS_STALE_AFTER"  # changes STALE_AFTER
 
 
 class Claim(BaseModel):
-    """The content of a claim file: who works on which unit. ``process`` is a name of ``leaderboard.process``."""
+    """The content of a claim file: who works on which unit. ``process`` is a name of ``leaderboard.process``.
+
+    ``since`` is the time when the claim was taken, in seconds by the clock of its machine; 0 in older claims.
+    """
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -42,6 +45,7 @@ class Claim(BaseModel):
     pid: int = 0
     process: str = ""
     job: str = ""
+    since: float = 0.0
 
     @property
     def holder(self) -> str:
@@ -150,7 +154,8 @@ class Claims:
 
     def _create(self, path: Path, unit: str) -> None:
         """Write a claim file; it appears whole, or not at all if the path is there. Raises OSError."""
-        claim = Claim(unit=unit, host=platform.node(), pid=os.getpid(), process=this_process(), job=_job())
+        who = {"host": platform.node(), "pid": os.getpid(), "process": this_process(), "job": _job()}
+        claim = Claim.model_validate({"unit": unit, "since": time.time(), **who})
         text = claim.model_dump_json() + "\n"
         beside = self.folder / f".{this_process()}.{uuid4().hex[:8]}"
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -26,6 +27,7 @@ class PlanFile(BaseModel):
 
     ``data_root``, ``split`` and ``interocular`` are options of ``run``, with which the datasets are opened. ``device``
     is that of the option, such as "auto", which each process resolves for itself. ``argv`` is the command of ``run``.
+    ``digest`` is that of all these, in the file alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +40,12 @@ class PlanFile(BaseModel):
     argv: tuple[str, ...] = ()
     cells: tuple[Cell, ...]
     units: tuple[Unit, ...]
+    digest: str = ""
+
+    @property
+    def content_sha256(self) -> str:
+        """The sha256 of everything but the digest."""
+        return sha256(self.model_dump_json(exclude={"digest"}).encode()).hexdigest()
 
     @model_validator(mode="after")
     def _whole(self) -> PlanFile:
@@ -84,13 +92,17 @@ def make_plan_file(
 
 def write_plan(path: Path, plan: PlanFile) -> None:
     """Write a plan. Raises LeaderboardError, naming the path, if that fails."""
-    write_atomically(path, plan.model_dump_json(indent=1) + "\n")
+    sealed = plan.model_copy(update={"digest": plan.content_sha256})
+    write_atomically(path, sealed.model_dump_json(indent=1) + "\n")
 
 
 def read_plan(path: Path) -> PlanFile:
-    """Read a plan. Raises UserError, naming the path, if there is none that this version can read."""
+    """Read a plan.
+
+    Raises UserError, naming the path, if there is none that this version can read, or if it was changed.
+    """
     try:
-        return PlanFile.model_validate_json(path.read_bytes())
+        plan = PlanFile.model_validate_json(path.read_bytes())
     except OSError as error:
         raise UserError(f"cannot read plan {path}: {error.strerror or error}; `run --emit plan` writes one") from error
     except (ValidationError, ValueError) as error:
@@ -98,6 +110,9 @@ def read_plan(path: Path) -> PlanFile:
         raise UserError(
             f"{path} is no plan of this version ({first}); write it again with `run --emit plan`"
         ) from error
+    if plan.digest != plan.content_sha256:
+        raise UserError(f"{path} has changed since it was written; write it again with `run --emit plan`")
+    return plan.model_copy(update={"digest": ""})
 
 
 def check_plan(cell: Cell, datasets: Open) -> None:

@@ -217,8 +217,8 @@ def test_a_full_disk_is_one_line_and_costs_no_part_but_the_last(partial):
     with no_file_longer_than(60), pytest.raises(UserError) as error:
         added.flush()
     assert str(error.value) == (
-        f"cannot write {path.with_name('00000004.parquet')}: File too large; raise the limit on the size of files, "
-        "then run the same command again"
+        f"cannot write {path.with_name('00000004-00000007.parquet')}: File too large; raise the limit on the size of "
+        "files, then run the same command again"
     )
     assert list(path.parent.iterdir()) == [path]
     assert resumed(partial) == (KEYPOINTS[:4].tobytes(), 0.5)

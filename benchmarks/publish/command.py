@@ -43,7 +43,7 @@ def publish_site(output: Path, runs: Path | None, data_root: Path | None, show_i
     if not records:
         raise UserError(f"no results in {runs or RESULTS}; run a suite first (python -m benchmarks run)")
     examples = examples_of(Store(runs), records, datasets) if runs else load_examples(path_beside(RESULTS))
-    results = Results(records, repeated, errors_of(runs) if runs else committed_errors(RESULTS), examples)
+    results = Results(records, errors_of(runs) if runs else committed_errors(RESULTS), examples, repeated)
     replace_site(
         output, lambda folder: _write(folder, results, Gallery(folder / "images", datasets, show_images), output)
     )

@@ -22,18 +22,18 @@ class Results:
     """
 
     records: Sequence[ResultRecord]
-    repeated: Sequence[ResultRecord]
     errors: ErrorsOf | None
     examples: Sequence[Examples]
+    repeated: Sequence[ResultRecord] = ()
 
     def rows(
         self, tasks: Sequence[str], profile: str, protocol: str | None = None, kind: TableKind = "plain"
     ) -> list[Row]:
         """The rows of a table of tasks, measured and published ones."""
-        found = with_facts(TABLES[kind].rows(self.repeated, tasks, profile, protocol, self.errors))
+        found = with_facts(TABLES[kind].rows(self.repeated or self.records, tasks, profile, protocol, self.errors))
         return [row for row in found if isinstance(row, Row)]
 
     def pairs(self, tasks: Sequence[str], profile: str) -> list[PairRow]:
         """The rows of a table of pairs of tasks."""
-        found = TABLES["pairs"].rows(self.repeated, tasks, profile)
+        found = TABLES["pairs"].rows(self.repeated or self.records, tasks, profile)
         return [row for row in found if isinstance(row, PairRow)]

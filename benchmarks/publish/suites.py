@@ -11,7 +11,7 @@ from markupsafe import Markup
 from benchmarks.publish.charts import Curve, curves
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
-from benchmarks.publish.tables import ResultsTable, measured_table, overall_table, reported_table
+from benchmarks.publish.tables import ResultsTable, difference_table, measured_table, overall_table, reported_table
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard.overall import overall_rows
 from leaderboard.records import ResultRecord
@@ -39,6 +39,7 @@ class Section:
     name: str
     title: str
     views: tuple[View, ...]
+    differences: ResultsTable | None = None
     overall: ResultsTable | None = None
 
 
@@ -73,8 +74,10 @@ def _section(suite: Suite, results: Results, profile: Profile) -> Section:
             caption = f"{suite.name}, {profile} profile, {family or 'headline protocol of each task'}"
             views.append(View(family or "headline", caption, table))
     several = suite.kind == "plain" and len(suite.tasks) > 1
-    overall = overall_table(results.rows(suite.tasks, profile), suite.tasks) if several else None
-    return Section(f"{suite.name}-{profile}", f"Measured here, {profile} profile", tuple(views), overall)
+    headline = results.rows(suite.tasks, profile)
+    overall = overall_table(headline, suite.tasks) if several else None
+    differences = difference_table(headline) if suite.kind == "plain" else None
+    return Section(f"{suite.name}-{profile}", f"Measured here, {profile} profile", tuple(views), differences, overall)
 
 
 def families_of(records: Sequence[ResultRecord], tasks: Sequence[str], profile: str) -> list[str]:

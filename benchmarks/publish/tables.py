@@ -8,15 +8,23 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 from benchmarks.publish.charts import Scale, interval
+from leaderboard.comparisons import BEST, against
 from leaderboard.flags import LEGEND, marks
-from leaderboard.markdown import MISSING, cell_of, columns, groups, heading, legend, printed, seeds_text
+from leaderboard.markdown import MISSING, against_text, cell_of, columns, groups, heading, legend, printed, seeds_text
 from leaderboard.origins import table_line
 from leaderboard.overall import INTERVAL, RULE, overall_rows
 from leaderboard.ranking import Column, best_rows, bold_line
 from leaderboard.row_kinds import MEASURED, shown
 from leaderboard.rows import Row, known
 
-BARS = "The bar below a number is its 95 % interval; upright dashes are the floors."
+BARS = (
+    "The bar below a number is its 95 % interval; upright dashes are the floors. A dot at the right edge without a bar "
+    "is a value beyond the scale."
+)
+DIFFERENCES = (
+    "A number is the value of the method minus that of the best method, both on the same test images, with its 95 % "
+    "interval. The intervals are not adjusted for the number of methods; bold in the table above is."
+)
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,30 @@ def reported_table(rows: Iterable[Row]) -> ResultsTable | None:
     headings = tuple(Heading(task, _printed_heading(found, (task, metric))) for task, metric in across)
     footnotes = tuple(f"({number}) {note}" for number, note in enumerate(notes, start=1))
     return ResultsTable(headings, shown_lines, footnotes)
+
+
+def difference_table(rows: Sequence[Row]) -> ResultsTable | None:
+    """The paired difference of each method from the best of each column; None if no two methods can be compared."""
+    found = against([row for row in rows if row.kind in MEASURED], BEST)
+    across = [column for column in columns(found) if any(row.against is not None for row in _of(found, column))]
+    if not across:
+        return None
+    lines = []
+    for group, members in groups(found).items():
+        for label in dict.fromkeys(shown(row) for row in members):
+            own = [row for row in members if shown(row) == label]
+            cells = tuple(_difference(cell_of(own, column), _of(found, column)) for column in across)
+            lines.append(Line(label, own[0].method, own[0].kind, own[0].supervision, group, cells))
+    headings = tuple(Heading(task, heading(found, (task, protocol))) for task, protocol in across)
+    return ResultsTable(headings, tuple(sorted(lines, key=_rank)), (DIFFERENCES,))
+
+
+def _difference(row: Row | None, column: Sequence[Row]) -> Cell:
+    if row is not None and row.against is not None:
+        number, _, beside = against_text(row).partition(" ")
+        return Cell(number, beside, order=-row.against if row.higher_is_better else row.against)
+    is_best = row is not None and any(shown(row) == each.against_method for each in column)
+    return Cell("best", order=0.0) if is_best else Cell(MISSING)
 
 
 def overall_table(rows: Sequence[Row], tasks: Sequence[str]) -> ResultsTable | None:

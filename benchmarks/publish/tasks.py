@@ -17,7 +17,7 @@ from benchmarks.publish.pictures import Photos, picture
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
 from benchmarks.publish.suites import PROFILES
-from benchmarks.publish.tables import measured_table, reported_table
+from benchmarks.publish.tables import difference_table, measured_table, reported_table
 from benchmarks.run.examples import PARTS, QUANTILES, Examples
 from benchmarks.tasks import Profile, Task
 from leaderboard.records import ResultRecord
@@ -60,6 +60,7 @@ def _sections(task: Task, results: Results, profile: Profile, datasets: Open) ->
         "title": f"Measured here, {profile} profile",
         "caption": f"{task.id} under every protocol, {profile} profile",
         "table": table,
+        "differences": difference_table(results.rows([task.id], profile)),
         "landmarks": landmarks,
         "landmark_names": names,
         "landmarks_caption": f"{task.protocols[0]} ({unit}), mean over seeds",

@@ -42,7 +42,11 @@ def leaderboard(
         ),
     ] = None,
     against: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="Add each method's paired difference from this one.")
+        str | None,
+        typer.Option(
+            metavar="METHOD",
+            help="Add each method's paired difference from this one, or from the best of each task (best).",
+        ),
     ] = None,
     overall: Annotated[
         bool, typer.Option("--overall", help="Rank the methods over all tasks of each suite, or over the tasks named.")

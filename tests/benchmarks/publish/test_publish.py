@@ -75,6 +75,20 @@ def test_the_numbers_are_those_of_the_tables(tmp_path):
             assert any(text.split()[:1] == [value] for text in texts(re.findall(r"<td.*?</td>", line, re.DOTALL)))
 
 
+def test_differences_from_the_best_stand_on_the_pages_of_suite_task_and_method(runs, site):
+    means = {}
+    for path in runs.glob("cells/*--cub_001--*/errors.parquet"):
+        errors = pd.read_parquet(path)
+        means[path.parent.name.partition("--")[0]] = errors[errors["protocol"] == "sk/side"]["error"].mean()
+    best = min(means, key=means.__getitem__)
+    for method, mean in means.items():
+        if method != best:
+            expected = f"{mean - means[best]:+.2f} ("
+            for page in ("suites/wild.html", "tasks/cub_001.html", f"methods/{method}.html"):
+                text = re.sub(r"<[^>]*>", "", (site / page).read_text(encoding="utf-8"))
+                assert expected in text, page
+
+
 def test_the_page_of_a_method_says_what_it_cost_and_saw(runs, site):
     text = re.sub(r"<[^>]*>", " ", (site / "methods" / "dift_kmeans.html").read_text(encoding="utf-8"))
     for heading in ("seconds a fit", "ms an image", "hardware", "parameters learned", "frozen part trained on"):

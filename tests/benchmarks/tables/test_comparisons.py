@@ -44,6 +44,7 @@ def test_methods_of_a_run_are_compared_on_the_same_images(measured, command):
     assert "on no task" in command("leaderboard", "--runs", measured, "--compare", "gamma", "alpha")[2]
     text = command("leaderboard", "--runs", measured, "--suite", "wild", "--against", "Alpha")[1]
     assert "difference: from Alpha" in text and "+0.4" in text.replace("+0.5", "+0.4")
+    assert text == command("leaderboard", "--runs", measured, "--suite", "wild", "--against", "best")[1]
 
 
 @pytest.mark.parametrize(

@@ -131,7 +131,7 @@ def test_every_row_has_its_difference_from_the_best_of_its_task():
     assert "difference: from the best method of the column (Stable_Keypoints, Autolink) on the same test images" in text
 
 
-def test_a_supervised_or_limited_row_is_not_the_best_that_others_are_compared_with(records):
+def test_a_limited_row_is_not_the_best_that_others_are_compared_with(records):
     cut = [
         each.model_copy(update={"n_images_limit": 5}) if each.method == "stable_keypoints" else each for each in records
     ]

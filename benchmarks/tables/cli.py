@@ -17,7 +17,8 @@ Format = Literal["md", "csv", "json", "latex", "html", "every-eval-ever"]
 
 def leaderboard(
     suite: Annotated[
-        list[str] | None, typer.Option(help="Suite; repeatable (default: all).", autocompletion=completion.suites)
+        list[str] | None,
+        typer.Option(help="Suite; repeatable (default: all that have results).", autocompletion=completion.suites),
     ] = None,
     task: Annotated[
         list[str] | None,

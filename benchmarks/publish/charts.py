@@ -76,7 +76,7 @@ def curves(
     y = Scale(0.0, max([each[1] for each in points] + ends) * 1.04)
     places = sorted({each[0] for each in points})
     if len(places) > FEW:
-        places = [x.low + (x.high - x.low) * share / 4 for share in range(5)]
+        places = [place for place in ticks(x.high) if place >= x.low]
     parts = [_axes(x, y, x_title, y_title, {place: (names or {}).get(place, short(place)) for place in places})]
     parts += [_curve(curve, x, y, number) for number, curve in enumerate(found)]
     parts.append(_names(found, x, y))

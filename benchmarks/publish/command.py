@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.errors import UserError
 from benchmarks.publish.feed import write_feed
-from benchmarks.publish.methods import write_method
+from benchmarks.publish.methods import method_links, write_method
 from benchmarks.publish.pictures import picture
 from benchmarks.publish.protocols import write_protocols
 from benchmarks.publish.results import Results
@@ -58,7 +58,10 @@ def _write(folder: Path, results: Results, gallery: Gallery, earlier: Path) -> N
     site = Site(folder, tuple(suite.name for suite in suites), _footer(records))
     figures = [_figure(example, gallery) for example in results.examples]
     leaders = {suite.name: leader for suite in suites if (leader := leader_of(suite, results))}
-    site.render("index.html", "index.html", "Overview", suites=suites, figures=figures, leaders=leaders)
+    methods = method_links(results)
+    site.render(
+        "index.html", "index.html", "Overview", suites=suites, figures=figures, leaders=leaders, methods=methods
+    )
     for suite in suites:
         write_suite(site, suite, results)
     linked = dict.fromkeys([*tasks, *(task for suite in suites for task in suite.tasks)])

@@ -58,6 +58,15 @@ def write_method(site: Site, method: str, results: Results, gallery: Gallery) ->
     )
 
 
+def method_links(results: Results) -> list[tuple[str, str, str]]:
+    """The id, name and summary of each method that has results."""
+    found = []
+    for record in {record.method: record for record in results.records}.values():
+        card = method_class(record.method).card if record.method in METHODS.entries else None
+        found.append((record.method, card.name if card else record.method_label, card.summary if card else ""))
+    return sorted(found, key=lambda each: each[1].casefold())
+
+
 def _paper(method: str) -> tuple[str, str] | None:
     """The title and the address of a method's paper, if a card of the literature has them."""
     cards = (card for card in systems().values() if card.trained_here == method)
@@ -80,7 +89,7 @@ def _results(found: Sequence[Row]) -> dict[str, Any]:
                 (str(row.seeds), row.seeds, ""),
             ]
         )
-    headings = ("task", "profile", "as", "value", "95 % interval", "difference from the best", "seeds")
+    headings = ("task", "profile", "row", "value", "95 % interval", "difference from the best", "seeds")
     return {"title": "Results", "caption": "The headline of every task", "headings": headings, "lines": lines}
 
 
@@ -101,7 +110,7 @@ def _cost(found: Sequence[Row]) -> dict[str, Any]:
             text = extra.cell([row]) or MISSING
             line.append((text, text if extra.is_text else getattr(row, name), ""))
         lines.append(line)
-    headings = ("task", "profile", "as", *(extra.heading for extra in shown.values()))
+    headings = ("task", "profile", "row", *(extra.heading for extra in shown.values()))
     return {"title": "Cost and training data", "caption": "Means over the seeds", "headings": headings, "lines": lines}
 
 

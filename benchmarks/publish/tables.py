@@ -153,17 +153,25 @@ def overall_table(rows: Sequence[Row], tasks: Sequence[str]) -> ResultsTable | N
     found = overall_rows(rows, tasks)
     if not found:
         return None
+    there = [number for number in range(len(tasks)) if any(row.skills[number] is not None for row in found)]
+    lacking = [task for number, task in enumerate(tasks) if number not in there]
     lines = []
     for row in found:
         first = next(each for each in rows if shown(each) == row.label)
         skill = Cell(MISSING) if row.skill is None else _skill(row.skill, f"±{row.half:.1f}" if row.half else "")
         wins = Cell(MISSING) if row.wins is None else Cell(f"{row.wins:.0f}", order=-row.wins)
-        cells = (skill, wins, *(Cell("missing") if each is None else _skill(each) for each in row.skills))
+        skills = [row.skills[number] for number in there]
+        cells = (skill, wins, *(Cell("missing") if each is None else _skill(each) for each in skills))
         flags = marks([row.flags])
         lines.append(Line(row.label, row.method, first.kind, first.supervision, "", cells, flags=flags))
-    headings = (Heading("", "skill (%) ↑"), Heading("", "wins (%) ↑"), *(Heading(task, task) for task in tasks))
+    headings = (
+        Heading("", "skill (%) ↑"),
+        Heading("", "wins (%) ↑"),
+        *(Heading(tasks[number], tasks[number]) for number in there),
+    )
     explained = [text for mark, text in LEGEND.items() if any(mark in line.flags for line in lines)]
-    return ResultsTable(headings, tuple(lines), (RULE, INTERVAL, *explained))
+    none = f"No method has a skill on {', '.join(lacking)}: no method, or no mean pose, was measured there."
+    return ResultsTable(headings, tuple(lines), (RULE, *[none] * bool(lacking), INTERVAL, *explained))
 
 
 def _skill(value: float, interval: str = "") -> Cell:

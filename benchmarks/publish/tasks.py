@@ -43,7 +43,7 @@ def write_task(site: Site, task: Task, results: Results, photos: Gallery) -> Non
         sections=sections,
         examples=shown,
         reported=reported_table(results.rows([task.id], "paper", "all")),
-        description=task_card(task, None),
+        description=task_card(task, None, here=False),
     )
 
 

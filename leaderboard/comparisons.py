@@ -106,8 +106,8 @@ def against(rows: Sequence[Row], name: str) -> list[Row]:
         if beside is not None and shown(row) != shown(beside) and row.status == "done":
             each = paired(row, beside)
         if each is not None and beside is not None:
-            ends = {"against_low": each.low, "against_high": each.high}
-            row = replace(row, against_method=shown(beside), against=each.value, **ends)
+            row = replace(row, against_method=shown(beside), against=each.value)
+            row = replace(row, against_low=each.low, against_high=each.high)
         found.append(row)
     return found
 

@@ -70,10 +70,10 @@ def submit_command(
         runs = output or Path(scratch) / "runs"
         records = [_score(card, each, runs) for each in ready]
         notes = [f"{each.data.task.id}: {note}" for each in ready for note in each.checked.notes]
-        found = Scored(
+        result = Scored(
             card, tuple(records), tuple(committed), tuple(notes), output, (errors_of(runs), committed_errors(RESULTS))
         )
-        return 0, scored(found, format)
+        return 0, scored(result, format)
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ _add(
     leaderboard,
     "leaderboard",
     "leaderboard --suite wild",
+    "leaderboard --suite wild --against best --format latex",
     "leaderboard --suite wild --overall",
     "leaderboard --task cub_all --format csv --output rows.csv",
     "leaderboard --audit --task taichi",

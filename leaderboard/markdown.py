@@ -156,8 +156,9 @@ def heading(rows: Sequence[Row], column: Column) -> str:
 
 def _compared(rows: Sequence[Row]) -> list[str]:
     """The line that explains the columns of differences, if there are any."""
-    labels = dict.fromkeys(row.against_method for row in rows if row.against_method is not None)
-    return [f"difference: from {label} on the same test images, with its 95 % interval" for label in labels]
+    labels = list(dict.fromkeys(row.against_method for row in rows if row.against_method is not None))
+    name = labels[0] if len(labels) == 1 else f"the best method of the column ({', '.join(map(str, labels))})"
+    return [f"difference: from {name} on the same test images, with its 95 % interval"] if labels else []
 
 
 def _measured_line(

@@ -10,13 +10,15 @@ from benchmarks.describe.method import method_card
 from benchmarks.publish.pictures import crop
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
+from benchmarks.publish.suites import PROFILES
 from benchmarks.publish.tasks import Gallery
 from benchmarks.registry import METHODS, method_class
 from benchmarks.run.examples import Examples
 from benchmarks.tasks import SUITES
 from leaderboard.columns import EXTRAS, TEXT_HEADINGS
+from leaderboard.comparisons import BEST, against
 from leaderboard.literature import systems
-from leaderboard.markdown import MISSING
+from leaderboard.markdown import MISSING, against_text
 from leaderboard.ranking import DECIMALS
 from leaderboard.rows import Row, known
 from leaderboard.text import printable
@@ -56,7 +58,8 @@ def write_method(site: Site, method: str, results: Results, gallery: Gallery) ->
     tasks = dict.fromkeys(task for suite in SUITES.values() for task in suite.tasks if task in there)
     tasks |= dict.fromkeys(record.task for record in own)
     name, summary = (card.name, card.summary) if card else (own[0].method_label, "")
-    found = [row for profile in ("mini", "paper") for row in results.rows([*tasks], profile) if row.method == method]
+    rows = [row for profile in PROFILES for row in against(results.rows([*tasks], profile), BEST)]
+    found = [row for row in rows if row.method == method]
     site.render(
         f"methods/{method}.html",
         "method.html",
@@ -90,17 +93,23 @@ def _results(found: Sequence[Row]) -> dict[str, Any]:
                 (row.label, row.label, ""),
                 (f"{value_text(row.protocol, known(row.value), DECIMALS)} {row.unit}", row.value, ""),
                 (interval, row.ci_low, ""),
+                (_from_best(row), row.against, ""),
                 (str(row.seeds), row.seeds, ""),
             ]
         )
-    headings = ("task", "profile", "as", "value", "95 % interval", "seeds")
+    headings = ("task", "profile", "as", "value", "95 % interval", "difference from the best", "seeds")
     return {
         "title": "Results",
         "caption": "The headline of every task",
         "headings": headings,
-        "texts": ("task", "profile", "as"),
+        "texts": ("task", "profile", "as", "difference from the best"),
         "lines": lines,
     }
+
+
+def _from_best(row: Row) -> str:
+    """The paired difference from the best method of the task, with its name."""
+    return MISSING if row.against is None else f"{against_text(row)} from {row.against_method}"
 
 
 def _cost(found: Sequence[Row]) -> dict[str, Any]:

@@ -12,7 +12,14 @@ from benchmarks.publish.charts.curves import Curve, curves
 from benchmarks.publish.results import Results
 from benchmarks.publish.seconds import SecondsPlot, seconds_plot
 from benchmarks.publish.site import Site
-from benchmarks.publish.tables import ResultsTable, measured_table, overall_table, pairs_table, reported_table
+from benchmarks.publish.tables import (
+    ResultsTable,
+    difference_table,
+    measured_table,
+    overall_table,
+    pairs_table,
+    reported_table,
+)
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard.overall import overall_rows
 from leaderboard.records import ResultRecord
@@ -46,6 +53,7 @@ class Section:
     title: str
     about: str
     views: tuple[View, ...]
+    differences: ResultsTable | None = None
     overall: ResultsTable | None = None
     seconds: SecondsPlot | None = None
 
@@ -82,12 +90,14 @@ def _section(suite: Suite, results: Results, profile: Profile) -> Section:
             caption = f"{suite.name}, {profile} profile, {family or 'headline protocol of each task'}"
             views.append(View(family or "headline", caption, table))
     several = suite.kind == "plain" and len(suite.tasks) > 1
-    rows = results.rows(suite.tasks, profile) if several else []
+    headline = results.rows(suite.tasks, profile)
+    rows = headline if several else []
     return Section(
         name=f"{suite.name}-{profile}",
         title=f"Measured here, {profile} profile",
         about=ABOUT[profile],
         views=tuple(views),
+        differences=difference_table(headline) if suite.kind == "plain" else None,
         overall=overall_table(rows, suite.tasks),
         seconds=seconds_plot(rows, suite.tasks, f"{suite.name}, {profile} profile: skill against seconds a fit"),
     )

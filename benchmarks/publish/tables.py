@@ -9,10 +9,12 @@ from markupsafe import Markup
 
 from benchmarks.publish.charts.axes import Scale
 from benchmarks.publish.charts.interval import interval
+from leaderboard.comparisons import BEST, against
 from leaderboard.flags import LEGEND, marks
 from leaderboard.markdown import (
     MISSING,
     NO_UNIT,
+    against_text,
     cell_of,
     change_text,
     columns,
@@ -32,7 +34,14 @@ from leaderboard.ranking import Column, best_rows, bold_line
 from leaderboard.row_kinds import MEASURED, shown
 from leaderboard.rows import PairRow, Row, known
 
-BARS = "The bar below a number is its 95 % interval; upright dashes are the floors."
+BARS = (
+    "The bar below a number is its 95 % interval; upright dashes are the floors. A dot at the right edge without a bar "
+    "is a value beyond the scale."
+)
+DIFFERENCES = (
+    "A number is the value of the method minus that of the best method, both on the same test images, with its 95 % "
+    "interval. The intervals are not adjusted for the number of methods; bold in the table above is."
+)
 
 
 @dataclass(frozen=True)
@@ -149,22 +158,54 @@ def reported_table(rows: Iterable[Row]) -> ResultsTable | None:
     return ResultsTable(headings, shown_lines, footnotes)
 
 
+def difference_table(rows: Sequence[Row]) -> ResultsTable | None:
+    """The paired difference of each method from the best of each column; None if no two methods can be compared."""
+    found = against([row for row in rows if row.kind in MEASURED], BEST)
+    across = [column for column in columns(found) if any(row.against is not None for row in _of(found, column))]
+    if not across:
+        return None
+    lines = []
+    for group, members in groups(found).items():
+        for label in dict.fromkeys(shown(row) for row in members):
+            own = [row for row in members if shown(row) == label]
+            cells = tuple(_difference(cell_of(own, column), _of(found, column)) for column in across)
+            lines.append(Line(label, own[0].method, own[0].kind, own[0].supervision, group, cells))
+    headings = tuple(Heading(task, heading(found, (task, protocol))) for task, protocol in across)
+    return ResultsTable(headings, tuple(sorted(lines, key=_rank)), (DIFFERENCES,))
+
+
+def _difference(row: Row | None, column: Sequence[Row]) -> Cell:
+    if row is not None and row.against is not None:
+        number, _, beside = against_text(row).partition(" ")
+        return Cell(number, beside, order=-row.against if row.higher_is_better else row.against)
+    is_best = row is not None and any(shown(row) == each.against_method for each in column)
+    return Cell("best", order=0.0) if is_best else Cell(MISSING)
+
+
 def overall_table(rows: Sequence[Row], tasks: Sequence[str]) -> ResultsTable | None:
     """The ranking over all tasks of a suite; None without a method that can be ranked."""
     found = overall_rows(rows, tasks)
     if not found:
         return None
+    there = [number for number in range(len(tasks)) if any(row.skills[number] is not None for row in found)]
+    lacking = [task for number, task in enumerate(tasks) if number not in there]
     lines = []
     for row in found:
         first = next(each for each in rows if shown(each) == row.label)
         skill = Cell(MISSING) if row.skill is None else _skill(row.skill, f"±{row.half:.1f}" if row.half else "")
         wins = Cell(MISSING) if row.wins is None else Cell(f"{row.wins:.0f}", order=-row.wins)
-        cells = (skill, wins, *(Cell("missing") if each is None else _skill(each) for each in row.skills))
+        skills = [row.skills[number] for number in there]
+        cells = (skill, wins, *(Cell("missing") if each is None else _skill(each) for each in skills))
         flags = marks([row.flags])
         lines.append(Line(row.label, row.method, first.kind, first.supervision, "", cells, flags=flags))
-    headings = (Heading("", "skill (%) ↑"), Heading("", "wins (%) ↑"), *(Heading(task, task) for task in tasks))
+    headings = (
+        Heading("", "skill (%) ↑"),
+        Heading("", "wins (%) ↑"),
+        *(Heading(tasks[number], tasks[number]) for number in there),
+    )
     explained = [text for mark, text in LEGEND.items() if any(mark in line.flags for line in lines)]
-    return ResultsTable(headings, tuple(lines), (RULE, INTERVAL, *explained))
+    none = f"No method has a skill on {', '.join(lacking)}: no method, or no mean pose, was measured there."
+    return ResultsTable(headings, tuple(lines), (RULE, *[none] * bool(lacking), INTERVAL, *explained))
 
 
 def pairs_table(rows: Sequence[PairRow]) -> ResultsTable:

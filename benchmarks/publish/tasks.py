@@ -18,7 +18,7 @@ from benchmarks.publish.pictures import Photos, picture, shared
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
 from benchmarks.publish.suites import ABOUT, PROFILES
-from benchmarks.publish.tables import measured_table, reported_table
+from benchmarks.publish.tables import difference_table, measured_table, reported_table
 from benchmarks.run.examples import PARTS, QUANTILES, Examples
 from benchmarks.tasks import Profile, Task
 from leaderboard.records import ResultRecord
@@ -44,7 +44,7 @@ def write_task(site: Site, task: Task, results: Results, photos: Gallery) -> Non
         sections=sections,
         examples=shown,
         reported=reported_table(results.rows([task.id], "paper", "all")),
-        description=task_card(task, None),
+        description=task_card(task, None, here=False),
     )
 
 
@@ -62,6 +62,7 @@ def _sections(task: Task, results: Results, profile: Profile, datasets: Open) ->
         "about": ABOUT[profile],
         "caption": f"{task.id} under every protocol, {profile} profile",
         "table": table,
+        "differences": difference_table(results.rows([task.id], profile)),
         "landmarks": landmarks,
         "landmark_names": names,
         "landmarks_caption": f"{task.protocols[0]} ({unit}), mean over seeds",

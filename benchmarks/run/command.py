@@ -26,6 +26,7 @@ from benchmarks.run.options import RunOptions
 from benchmarks.run.plan import Plan, Request, make_plan
 from benchmarks.run.runner import Outcome, drive
 from benchmarks.run.summary import (
+    next_steps,
     print_files,
     print_outdated,
     print_plan,
@@ -181,7 +182,9 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
         leaderboards += [] if outcome.unwritable else write_leaderboards(store, tasks, request.profile)
     except LeaderboardError as error:
         errors.append(f"error: {first_line(error)}")
-    print_files(console, store, outcome, leaderboards, mlflow)
+    scored = any(record.scores for record in outcome.records.values())
+    commands = next_steps(store.output, request) if scored and leaderboards else []
+    print_files(console, store, outcome, leaderboards, mlflow, commands)
     failures = _failures(outcome.records.values())
     if outcome.interrupted:
         console.print(interrupted(outcome))

@@ -25,10 +25,16 @@ class RunOptions:
         list[str], typer.Option("--method", help="Method to run; repeatable.", autocompletion=completion.methods)
     ]
     suites: Annotated[
-        list[str], typer.Option("--suite", help="Suite of tasks; repeatable.", autocompletion=completion.suites)
+        list[str],
+        typer.Option(
+            "--suite", help="Suite of tasks, all of which are run; repeatable.", autocompletion=completion.suites
+        ),
     ] = field(default_factory=list)
     tasks: Annotated[
-        list[str], typer.Option("--task", help="Single task; repeatable.", autocompletion=completion.tasks)
+        list[str],
+        typer.Option(
+            "--task", help="Single task, beside those of --suite; repeatable.", autocompletion=completion.tasks
+        ),
     ] = field(default_factory=list)
     datasets: Annotated[
         list[str],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +18,9 @@ from benchmarks.records.store import OVERLAY, Store, predictions_path
 from benchmarks.registry import is_custom
 from benchmarks.run.cells import NOTES, REMARKS
 from benchmarks.run.options import Overwrite
-from benchmarks.run.plan import Plan
+from benchmarks.run.plan import Plan, Request
 from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide, outdated
-from benchmarks.tasks import SUITES, Profile, Task
+from benchmarks.tasks import SUITES, TASKS, Profile, Task
 from leaderboard.files import write_atomically
 from leaderboard.image_errors import ErrorsOf
 from leaderboard.records import ResultRecord
@@ -160,13 +161,37 @@ def _remarks(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
     return "".join(f"\n{markdown(f'{task}: {text}')}\n" for task, text in lines)
 
 
-def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], mlflow: str) -> None:
-    """Print where tables, pictures and unscored keypoints are; ``mlflow`` is the command that opens MLflow, or ''."""
+def next_steps(output: Path, request: Request) -> list[str]:
+    """Return lines with the commands that show the results beside all others of the run directory."""
+    whole = {task for suite in request.suites for task in SUITES[suite].tasks}
+    named = [("--suite", name) for name in request.suites]
+    named += [("--task", task.id) for task in request.tasks if task.id not in whole]
+    tables = " ".join(f"{option} {shlex.quote(name)}" for option, name in named)
+    runs = f" --runs {shlex.quote(str(output))}" if output != Path("runs") else ""
+    lines = [f"compare      python -m benchmarks leaderboard {tables} --profile {request.profile}{runs} --against best"]
+    if any(task.id in TASKS for task in request.tasks):
+        lines.append(f"site         python -m benchmarks publish --runs {shlex.quote(str(output))} --output site")
+    return lines
+
+
+def print_files(
+    console: Console,
+    store: Store,
+    outcome: Outcome,
+    leaderboards: Sequence[Path],
+    mlflow: str,
+    commands: Sequence[str] = (),
+) -> None:
+    """Print where tables, pictures and unscored keypoints are, and the lines of ``next_steps``.
+
+    ``mlflow`` is the command that opens MLflow, or ''.
+    """
     lines = [f"leaderboard  {path}" for path in leaderboards]
     for cell_id, record in outcome.records.items():
         if is_unscored(record):
             lines.append(f"keypoints    {predictions_path(store.cells / cell_id, 'test')}  ({NO_LANDMARKS})")
     lines += _pictures([store.cells / cell_id / OVERLAY for cell_id in outcome.records])
+    lines += commands
     if mlflow:
         lines.append(f"MLflow       {mlflow}")
     for line in lines:

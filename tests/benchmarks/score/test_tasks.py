@@ -124,7 +124,9 @@ def recorded(call, toys, tmp_path):
     status, _, err = call("score", *options, "--resamples", "200")
     assert status == 0
     (folder,) = runs.glob("cells/imported_my_method_v2--toy--paper--s0--*")
-    assert err.strip() == f"recorded {folder}"
+    first, then = err.strip().splitlines()
+    assert first == f"recorded {folder}; see its row beside the others with:"
+    assert then.startswith("  python -m benchmarks leaderboard --task ") and then.endswith(" --against best")
     return runs, folder, options
 
 

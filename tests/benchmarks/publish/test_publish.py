@@ -94,7 +94,7 @@ def test_the_overview_leads_to_every_method(runs, site):
     page = (site / "index.html").read_text(encoding="utf-8")
     for method in {each.method for each in load_records(runs)}:
         assert f'href="methods/{method}.html"' in page
-    assert "k-means clusters of a frozen diffusion model" in page
+    assert "-means clusters of a frozen diffusion model" in page
 
 
 def test_tasks_that_no_method_has_are_named_below_the_overall_table_and_not_in_it(site):

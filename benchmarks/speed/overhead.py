@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
@@ -46,7 +46,7 @@ def overhead(
 
 def _job(tasks: list[str], methods: list[str]) -> None:
     """Time a job of the mini profile."""
-    spent: Counter[str] = Counter()
+    spent: dict[str, float] = defaultdict(float)
     with tempfile.TemporaryDirectory() as folder, timed_methods([*methods, BASELINE], spent):
         wall = _run(Path(folder), tasks, methods)
     outside = wall - spent["fit"] - spent["predict"]
@@ -58,7 +58,7 @@ def _job(tasks: list[str], methods: list[str]) -> None:
 
 def _units(count: int) -> None:
     """Time the units of a baseline, one image each."""
-    spent: Counter[str] = Counter()
+    spent: dict[str, float] = defaultdict(float)
     images = (count - 2) // 2
     with tempfile.TemporaryDirectory() as folder, timed_methods([BASELINE], spent):
         wall = _run(Path(folder), ["cub_001"], [BASELINE], limit=images, shard_size=1)
@@ -93,7 +93,7 @@ def _run(output: Path, tasks: list[str], methods: list[str], **options: Any) -> 
 
 
 @contextmanager
-def timed_methods(methods: list[str], spent: Counter[str]) -> Iterator[None]:
+def timed_methods(methods: list[str], spent: dict[str, float]) -> Iterator[None]:
     """Add the seconds in fit and in predict to ``spent`` during the block."""
     from benchmarks.registry import method_class
 

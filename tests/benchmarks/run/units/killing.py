@@ -56,7 +56,7 @@ class Workers:
     count: int = 4
     killed: int = 0
     statuses: list[int] = field(default_factory=list)
-    running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
+    running: list[tuple[int, subprocess.Popen[str]]] = field(default_factory=list)
 
     def work(self, kills: int, drawn: random.Random) -> None:
         """Do all units, those of a stage in a random order; kill ``kills`` processes on the way."""
@@ -71,31 +71,30 @@ class Workers:
                 time.sleep(0.01)
                 waiting += self._ended()
                 if self.killed < kills and self.running and time.monotonic() > due:
-                    drawn.choice(list(self.running.values())).kill()
+                    drawn.choice(self.running)[1].kill()
                     due = time.monotonic() + drawn.uniform(0.2, 1.5)
 
     def _start(self, number: int) -> None:
         arguments = command("work", str(self.path), "--unit", str(number), "--output", str(self.output))
-        process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        self.running[process.pid] = process
-        process.args = str(number)
+        process = subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        self.running.append((number, process))
 
     def _ended(self) -> list[int]:
         """Forget the processes that have ended; returns the units that must be done again."""
         again = []
-        for pid, process in list(self.running.items()):
+        for number, process in list(self.running):
             status = process.poll()
             if status is None:
                 continue
-            del self.running[pid]
-            said = process.communicate()[1].decode()
+            self.running.remove((number, process))
+            said = process.communicate()[1]
             if status == -9:
                 self.killed += 1
-                again.append(int(str(process.args)))
+                again.append(number)
             else:
                 self.statuses.append(status)
                 if status:
-                    print(f"unit {process.args}: exit status {status}\n{said[-1000:]}", file=sys.stderr)
+                    print(f"unit {number}: exit status {status}\n{said[-1000:]}", file=sys.stderr)
         return again
 
 

@@ -26,6 +26,7 @@ class Actor:
     def __init__(self, name: str, act: Callable[[Actor], None]) -> None:
         self.name = name
         self.killed = self.suspended = self.ended = False
+        self.suspected = False  # was suspended at some time
         self.error: BaseException | None = None
         self._act = act
         self._go, self._stopped = threading.Semaphore(0), threading.Semaphore(0)

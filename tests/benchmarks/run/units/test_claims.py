@@ -39,6 +39,12 @@ def held_by(output, process, age=0.0):
     return plant(output, age=age, process=process)
 
 
+def claim_on(claims, unit):
+    found = claims.find(unit)
+    assert found is not None
+    return found
+
+
 def files(output):
     return sorted(path.name for path in (output / "claims").iterdir())
 
@@ -54,7 +60,7 @@ def test_a_claim_is_held_in_the_block_alone(tmp_path):
     mine, other = Claims(tmp_path), Claims(tmp_path)
     with mine.taken("unit") as held:
         assert held
-        found = other.find("unit")
+        found = claim_on(other, "unit")
         assert (found.claim.unit, found.claim.pid, found.stale) == ("unit", os.getpid(), False)
         assert list(other.all()) == ["unit"] and files(tmp_path) == ["unit.0"]
         with other.taken("unit") as second, mine.taken("unit") as third, other.taken("another") as free:
@@ -88,7 +94,7 @@ def test_the_claim_of_a_dead_process_is_taken_over_at_once(tmp_path, ended):
     held_by(tmp_path, ended)
     with Claims(tmp_path).taken("unit") as held:
         assert held and files(tmp_path) == ["unit.0", "unit.1"]
-        assert Claims(tmp_path).find("unit").number == 1
+        assert claim_on(Claims(tmp_path), "unit").number == 1
     assert files(tmp_path) == []
 
 
@@ -106,7 +112,7 @@ def test_a_process_id_that_was_given_again_is_another_process(tmp_path):
 def test_elsewhere_the_time_of_the_last_renewal_decides(tmp_path, process):
     for age, expected in [(0, False), (250, False), (350, True), (LONG_AGO, True)]:
         held_by(tmp_path, process, age)
-        assert Claims(tmp_path).find("unit").stale is expected
+        assert claim_on(Claims(tmp_path), "unit").stale is expected
         with Claims(tmp_path).taken("unit") as held:
             assert held is expected
 
@@ -114,9 +120,9 @@ def test_elsewhere_the_time_of_the_last_renewal_decides(tmp_path, process):
 def test_a_time_to_come_is_stale_only_if_it_is_far(tmp_path):
     """A clock was set back after a dead process elsewhere had renewed its claim."""
     held_by(tmp_path, "00000000-1-1", -100)
-    assert not Claims(tmp_path).find("unit").stale and Claims(tmp_path).find("unit").age == 0
+    assert not claim_on(Claims(tmp_path), "unit").stale and claim_on(Claims(tmp_path), "unit").age == 0
     held_by(tmp_path, "00000000-1-1", -LONG_AGO)
-    assert Claims(tmp_path).find("unit").stale
+    assert claim_on(Claims(tmp_path), "unit").stale
 
 
 def test_the_clock_of_this_machine_does_not_count(tmp_path, monkeypatch):
@@ -124,7 +130,7 @@ def test_the_clock_of_this_machine_does_not_count(tmp_path, monkeypatch):
     real = time.time
     for skew in (-1e6, 1e6):
         monkeypatch.setattr(time, "time", lambda skew=skew: real() + skew)
-        assert not Claims(tmp_path).find("unit").stale
+        assert not claim_on(Claims(tmp_path), "unit").stale
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]", b"{", b'{"pid": "x"}', b'{"unit": 3}'])
@@ -133,7 +139,7 @@ def test_a_claim_that_cannot_be_read_is_of_somebody_until_it_is_old(tmp_path, co
     for age, expected in [(0, False), (LONG_AGO, True)]:
         path.write_bytes(content)
         os.utime(path, (time.time() - age,) * 2)
-        assert Claims(tmp_path).find("unit").claim == Claim()
+        assert claim_on(Claims(tmp_path), "unit").claim == Claim()
         with Claims(tmp_path).taken("unit") as held:
             assert held is expected
 
@@ -161,7 +167,7 @@ def test_two_names_that_are_too_long_for_a_file_are_two_claims(tmp_path):
     mine = Claims(tmp_path)
     with mine.taken(one) as held, mine.taken(other) as second, Claims(tmp_path).taken(one) as third:
         assert held and second and not third
-        assert mine.find(one).claim.unit == one
+        assert claim_on(mine, one).claim.unit == one
         assert all(len(name.encode()) <= 255 for name in files(tmp_path))
     assert files(tmp_path) == []
     plant(tmp_path, f"{claim_files.file_name(one)}.0", age=LONG_AGO)
@@ -177,7 +183,7 @@ def test_a_file_system_without_hard_links_will_do(tmp_path, monkeypatch, number)
     monkeypatch.setattr(os, "link", no_links)
     with Claims(tmp_path).taken("unit") as held, Claims(tmp_path).taken("unit") as second:
         assert held and not second
-        assert Claims(tmp_path).find("unit").claim.pid == os.getpid()
+        assert claim_on(Claims(tmp_path), "unit").claim.pid == os.getpid()
     assert files(tmp_path) == []
 
 
@@ -254,8 +260,8 @@ def test_the_setting_is_read(monkeypatch, tmp_path):
         monkeypatch.setenv(STALE_VARIABLE, text)
         assert stale_after() == expected
     held_by(tmp_path, "00000000-1-1", 80)
-    assert Claims(tmp_path).find("unit").stale
-    assert not Claims(tmp_path, seconds=100).find("unit").stale
+    assert claim_on(Claims(tmp_path), "unit").stale
+    assert not claim_on(Claims(tmp_path, seconds=100), "unit").stale
 
 
 def test_a_holder_that_comes_back_leaves_the_claims_of_others_alone(tmp_path):
@@ -380,7 +386,7 @@ def test_another_process_between_two_steps_of_a_take_over(tmp_path, monkeypatch,
     take_at(monkeypatch, method, moment, other)
     with Claims(tmp_path).taken("unit") as held:
         assert held + len(others) == 1
-        assert Claims(tmp_path).find("unit").stale is False
+        assert claim_on(Claims(tmp_path), "unit").stale is False
     for taken in others:
         taken.__exit__(None, None, None)
     assert files(tmp_path) == []
@@ -397,7 +403,7 @@ def test_a_late_claim_with_a_higher_number_keeps_nobody_out_for_long(tmp_path):
     with Claims(tmp_path).taken("unit") as held:
         late = make_then_stop(tmp_path, 1)
         assert held
-    assert Claims(tmp_path).find("unit").number == 1
+    assert claim_on(Claims(tmp_path), "unit").number == 1
     late.remove()
     assert files(tmp_path) == []
 
@@ -411,7 +417,9 @@ def contend(stage, output, choices, suspend):
     Returns how often the unit was done, and the actors that were never suspended while they held the claim together
     with another one.
     """
-    done, holders, doubles = [], {}, []
+    done: list[str] = []
+    holders: dict[str, Actor] = {}
+    doubles: list[str] = []
 
     def act(actor):
         own = Claims(output, seconds=LONG_AGO)
@@ -426,8 +434,6 @@ def contend(stage, output, choices, suspend):
                     holders.pop(actor.name, None)
 
     stage.actors[:] = [Actor(f"actor-{number}-1", act) for number in range(3)]
-    for each in stage.actors:
-        each.suspected = False
     steps = iter(choices)
     while alive := [each for each in stage.actors if not each.ended]:
         choice = next(steps, None)

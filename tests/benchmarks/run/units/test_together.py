@@ -183,7 +183,7 @@ def assert_of_the_fit(folder, toys):
     """The one record is whole, and all keypoints have the shift of the fit that is kept."""
     (cell,) = folder.glob("runs/cells/*")
     record = Store(folder / "runs").record(cell.name)
-    assert record.status == "done" and record_fault(folder / "runs", cell.name) is None
+    assert record is not None and record.status == "done" and record_fault(folder / "runs", cell.name) is None
     squares = toys.many(None)
     for split in ("regress", "test"):
         ids, keypoints = read_predictions(cell, split)
@@ -238,7 +238,7 @@ def test_predictions_and_scores_that_are_made_twice_at_once(tmp_path, toys, work
         patched.setattr(
             toys.Squares, "annotation", lambda self, image: elsewhere_once(image) or annotation(self, image)
         )
-        scored = []
+        scored: list[str] = []
 
         def elsewhere_once(image):
             if not scored:

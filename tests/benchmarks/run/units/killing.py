@@ -25,8 +25,8 @@ from tests.benchmarks.records.killing import kept
 from tests.benchmarks.run.toy_process import PROGRAM
 
 ROOT = Path(__file__).resolve().parents[4]
-OPTIONS = ["--method", "toy_colours", "--method", "grid", "--no-floors", "--seeds", "2", "--device", "cpu"]
-TASKS = ["--task", "toy_many", "--task", "toy", "--task", "toy_transfer"]
+OPTIONS = ["--method", "toy_colours", "--task", "toy_many", "--no-floors", "--device", "cpu"]
+MORE = ["--method", "grid", "--seeds", "2", "--task", "toy", "--task", "toy_transfer"]
 SLOW = ["--set", "toy_colours.pause=0.05", "--set", "toy_colours.batch_pause=0.1"]
 
 
@@ -38,7 +38,7 @@ def command(*arguments: str) -> list[str]:
 def toy_run(root: Path, output: Path, *options: str) -> list[str]:
     """``run`` of the toys into a folder; the same options for the plan and for the run to compare with."""
     fixed = ["--data-root", str(root), "--output", str(output), "--no-mlflow"]
-    return command("run", *OPTIONS, *TASKS, *SLOW, *fixed, *options)
+    return command("run", *OPTIONS, *SLOW, *fixed, *options)
 
 
 def run(arguments: Sequence[str]) -> None:
@@ -98,15 +98,17 @@ class Workers:
         return again
 
 
-def kill_workers(folder: Path, kills: int, seed: int, workers: int = 4) -> tuple[Workers, list[str]]:
+def kill_workers(
+    folder: Path, kills: int, seed: int, workers: int = 4, options: Sequence[str] = ()
+) -> tuple[Workers, list[str]]:
     """Do a plan with kills, and a run without; returns the workers, and the files that differ at the end."""
     root, output, whole = folder / "data", folder / "runs", folder / "whole"
     root.mkdir()
-    run(toy_run(root, output, "--emit", "plan", "--shard-size", "16"))
+    run(toy_run(root, output, *options, "--emit", "plan", "--shard-size", "16"))
     path = output / "plan.json"
     found = Workers(path, output, read_plan(path), workers)
     found.work(kills, random.Random(seed))
-    run(toy_run(root, whole))
+    run(toy_run(root, whole, *options))
     killed, expected = kept(output), kept(whole)
     names = sorted(killed.keys() | expected.keys())
     return found, [name for name in names if killed.get(name, 0) != expected.get(name, 0)]
@@ -120,7 +122,7 @@ def main(
     """Kill ``work`` processes, and print how many files differ from those of a run in one process."""
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as folder:
-        found, unequal = kill_workers(Path(folder), kills, seed, workers)
+        found, unequal = kill_workers(Path(folder), kills, seed, workers, MORE)
         left = [path.name for path in Path(folder, "runs", "claims").iterdir() if path.name.startswith(".")]
     bad = sum(status != 0 for status in found.statuses)
     print(

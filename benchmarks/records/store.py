@@ -78,6 +78,13 @@ class Store:
         """The record of a cell; None if there is none that this version can read."""
         return _record(self.cells / cell_id)
 
+    def written(self, cell_id: str) -> float:
+        """The time of the file system at which the record of a cell was written, 0 without one."""
+        try:
+            return (self.cells / cell_id / RESULT).stat().st_mtime
+        except OSError:
+            return 0.0
+
     def checkpoints(self, fit_id: str) -> Path:
         """The folder for the checkpoints of a fit."""
         return self.fits / f"{fit_id}.partial"

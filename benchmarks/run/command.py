@@ -39,6 +39,7 @@ from benchmarks.run.units.claims import Claims
 from benchmarks.settings import DATA_ROOT, choose_custom, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
 from leaderboard.errors import LeaderboardError
+from leaderboard.process import this_process
 from leaderboard.records import ResultRecord
 from leaderboard.text import printable
 
@@ -67,7 +68,8 @@ def run_command(options: RunOptions) -> int:
         return emit(options, plan, request, store, console)
     device = choose_device(options.device)
     store.prepare()
-    Claims(store.output).sweep()
+    claims = Claims(store.output)
+    claims.sweep()
     git_state()  # cached now, as another commit may be checked out during the run
     progress = Progress(console, len(plan.cells), lambda: peak_memory_mb(device))
     coordinator = Coordinator(device)
@@ -82,7 +84,8 @@ def run_command(options: RunOptions) -> int:
         shard_size=options.shard_size,
     )
     mirror = _Mirror(options.output if options.mlflow else None, progress)
-    outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
+    with claims.taken(f"run--{this_process()}", fits=sorted({cell.fit_id for cell in plan.cells})):
+        outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
     coordinator.dismiss()
     _drop_partial(store, plan, outcome)
     return _report(console, store, request, outcome, mirror.finish(outcome))
@@ -154,13 +157,14 @@ def _tasks_on(names: Sequence[str], keypoints: int | None, datasets: Open) -> li
 def _drop_partial(store: Store, plan: Plan, outcome: Outcome) -> None:
     """Remove the partial predictions and the checkpoints of fits whose cells are all done.
 
-    While another process works in the run directory they stay, because it may be at a cell of the same fit.
+    Those of fits that other processes may need stay.
     """
-    if Claims(store.output).all():
+    others = Claims(store.output).fits_of_others()
+    if others is None:
         return
     done = {cell_id for cell_id, record in outcome.records.items() if record.status == "done"}
     needed = {cell.fit_id for cell in plan.cells if cell.id not in done}
-    for fit_id in {cell.fit_id for cell in plan.cells} - needed:
+    for fit_id in {cell.fit_id for cell in plan.cells} - needed - others:
         store.drop_partial(fit_id)
         store.drop_checkpoints(fit_id)
 

@@ -14,7 +14,7 @@ from benchmarks.run.fitter import NotReady
 from benchmarks.run.options import SHARD_SIZE
 from benchmarks.run.perform import Result, perform
 from benchmarks.run.units.claims import Claims
-from benchmarks.run.units.unit import Unit, units_of
+from benchmarks.run.units.unit import Unit, claim_name, units_of
 from benchmarks.run.worker import Worker
 from leaderboard.records import ResultRecord
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from benchmarks.registry import Open
 
-
-ATTEMPTS = 3  # to go through the units of a cell, whose files may be removed in the meantime
+ATTEMPTS = 5  # to go through the units of a cell, whose files may be replaced or removed in the meantime
 
 
 class Busy(Exception):
@@ -66,13 +65,10 @@ class InProcess:
         self._open = datasets
         self._device = device
         self._shard_size = shard_size
-        self._refit = refit
 
     def submit(self, cell: Cell) -> ResultRecord:
         """Run a cell; units that another process has done are not done again."""
         reset_peak_memory(self._device)
-        if self._refit:
-            self._store.drop_partial(cell.fit_id)
         try:
             units = units_of([cell], self._open, self._shard_size)
         except Exception as error:
@@ -89,20 +85,31 @@ class InProcess:
         raise Busy("its record")  # another process has removed it
 
     def _through(self, cell: Cell, units: Sequence[Unit]) -> Result:
-        """Do the units of a cell; returns the result of the first that fails or is claimed, else of the last."""
+        """Do the units of a cell as far as possible; returns the result that is in the way, else that of the last."""
         busy = None
         for unit in units:
+            if busy and unit.stage == "score":
+                break
             result = perform(unit, cell, self._worker, self._claims)
             if result.status == "failed":
                 return result
             if result.status == "claimed":
                 busy = busy or replace(result, reason=f"{unit.stage} by {result.reason}")
+            if result.status == "waiting" or (busy and unit.stage == "fit"):
+                break
         return busy or result
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
         """Score the cached predictions again and replace the record; run the cell if they cannot be read."""
+        unit = Unit(cell_id=cell.id, stage="score")
         try:
-            return self._worker.rescore(cell, record)
+            with self._claims.taken(claim_name(unit, cell)) as held:
+                if not held:
+                    raise Busy("score by another process")
+                current = self._store.record(cell.id) if self._worker.is_scored(cell) else None
+                return current or self._worker.rescore(cell, record)
+        except Busy:
+            raise
         except NotReady:
             return self.submit(cell)
         except Exception as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.progress import Progress
-from benchmarks.records.digests import FIT, FitRecord, read_fit
+from benchmarks.records.digests import FIT, FitRecord, fit_digest, read_fit
 from benchmarks.records.provenance import machine, peak_memory_mb, reset_peak_memory
 from benchmarks.records.store import Store
 from benchmarks.registry import method_class
@@ -31,18 +31,23 @@ class NotReady(Exception):
 
 @dataclass
 class Fitted:
-    """A fitted method with what is recorded about its fit, and the curves of a fit that this process made."""
+    """A fitted method with what is recorded about its fit, and the curves of a fit that this process made.
+
+    ``digest`` is that of the fit's files, None if it cannot be kept.
+    """
 
     key: tuple[str, str]
     method: Method
     about: FitRecord
+    digest: str | None
     history: Sequence[Mapping[str, float]] = ()
 
 
 class Fitter:
     """Makes or loads fits, and holds the last one in memory. The arguments are those of ``Worker``.
 
-    ``began`` is the time of the file system at which the run began.
+    ``began`` is the time of the file system at which the run began; with ``refit`` a fit that was kept before it does
+    not count.
     """
 
     def __init__(
@@ -78,17 +83,17 @@ class Fitter:
         if self._held(cell):
             return True
         kept = self.folder(cell)
-        if not kept.is_dir() or (self._refit and cell.fit_id not in self._made):
+        if not kept.is_dir() or self._is_outdated(cell):
             return False
         method = self._new(cell)
         try:
-            about = load_fit(method, kept)
+            about, digest = load_fit(method, kept)
         except BrokenFit as broken:
             self._progress.say(f"{broken}: fitted again", "yellow")
             return False
         if about.parameters is None:  # a fit of an older version
             about = about.model_copy(update={"parameters": _parameters(method)})
-        self._fitted = Fitted(_key(cell), method, about)
+        self._fitted = Fitted(_key(cell), method, about, digest)
         return True
 
     def fit(self, cell: Cell) -> None:
@@ -113,11 +118,11 @@ class Fitter:
             peak_memory_mb=peak_memory_mb(self._device),
             parameters=_parameters(method),
         )
-        is_kept = keep_fit(self._store, kept, method, stage.history, about, before)
+        is_kept, digest = keep_fit(self._store, kept, method, stage.history, about, before)
         self._made.setdefault(cell.fit_id, cell.id)
         self._fitted = None
         if is_kept or not self.is_fitted(cell):
-            self._fitted = Fitted(_key(cell), method, about, stage.history)
+            self._fitted = Fitted(_key(cell), method, about, digest, stage.history)
 
     def fitted(self, cell: Cell) -> Fitted:
         """The fitted method of a cell; one whose fit cannot be kept on disk is fitted here. Raises NotReady."""
@@ -128,6 +133,13 @@ class Fitter:
         if self._fitted is None:
             raise NotReady(f"its fit {cell.fit_id} is not there")
         return self._fitted
+
+    def digest(self, cell: Cell) -> str | None:
+        """The digest of the kept fit of a cell, None for a method that cannot keep it. Raises NotReady without one."""
+        found = None if self._is_outdated(cell) else fit_digest(self.folder(cell))
+        if found is None and keeps_fit(cell) and not self._held(cell):
+            raise NotReady(f"its fit {cell.fit_id} is not there")
+        return found
 
     def about(self, cell: Cell) -> FitRecord:
         """What is recorded about the fit of a cell; the model is loaded only if that does not say all."""
@@ -145,15 +157,22 @@ class Fitter:
         """Whether the fit of a cell was made before this run, or in this run for another cell."""
         if cell.fit_id in self._made:
             return self._made[cell.fit_id] != cell.id
-        if self._first.get(cell.fit_id, cell.id) != cell.id:
-            return True
+        return self._first.get(cell.fit_id, cell.id) != cell.id or self._is_earlier(cell)
+
+    def _held(self, cell: Cell) -> bool:
+        """Whether this process holds the fit of a cell, which another process has not replaced in the meantime."""
+        held = self._fitted
+        return held is not None and held.key == _key(cell) and held.digest == fit_digest(self.folder(cell))
+
+    def _is_outdated(self, cell: Cell) -> bool:
+        return self._refit and self._is_earlier(cell)
+
+    def _is_earlier(self, cell: Cell) -> bool:
+        """Whether the fit of a cell was kept before this run."""
         try:
             return (self.folder(cell) / FIT).stat().st_mtime < self._began
         except OSError:
             return False
-
-    def _held(self, cell: Cell) -> bool:
-        return self._fitted is not None and self._fitted.key == _key(cell)
 
     def _new(self, cell: Cell) -> Method:
         cls = method_class(cell.method)

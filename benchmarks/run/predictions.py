@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 PART_IMAGES = 256  # a part is written when it has this many images
 PART_SECONDS = 60.0  # or when they took this long, whichever comes first
-ATTEMPTS = 10  # to write a part
+ATTEMPTS = 10  # to write a part, and to complete the parts of some rows
 
 
 @dataclass
@@ -56,7 +56,8 @@ class PartialPredictions:
 
     ``belongs_to`` is plain data with everything else that the keypoints depend on; the name of the subfolder is a hash
     of it and ``ids``. ``made_on`` tells the machine and the peak memory of this process, for the parts that it writes.
-    ``split`` is the split that has the images.
+    ``split`` is the split that has the images. Parts that were written before the time ``since`` of the file system do
+    not count.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class PartialPredictions:
         num_keypoints: int,
         made_on: Callable[[], tuple[dict[str, Any], float]] = lambda: ({}, 0.0),
         split: str = "test",
+        since: float = 0.0,
     ) -> None:
         content = content_hash({**belongs_to, "ids": list(ids), "num_keypoints": num_keypoints})
         self._folder = folder / content[:16]
@@ -78,7 +80,8 @@ class PartialPredictions:
             num_keypoints=num_keypoints,
         )
         self._made_on = made_on
-        self._shape = (num_keypoints, 2)
+        self._since = since
+        self.shape = (num_keypoints, 2)
         self._waiting: list[NDArray[np.float64]] = []
         self._waiting_seconds = 0.0
         self._written = 0
@@ -90,7 +93,7 @@ class PartialPredictions:
         Reading ends at the first part that is missing, damaged or of other images; it will be written again.
         """
         last = len(self.ids) if last is None else last
-        found = [Rows(np.empty((0, *self._shape)))]
+        found = [Rows(np.empty((0, *self.shape)))]
         self._written, there = first, parts_by_first(_names(self._folder))
         while self._written < last and (part := self._read(self._written, there)) is not None:
             part.keypoints = part.keypoints[: last - self._written]
@@ -111,11 +114,20 @@ class PartialPredictions:
             self.flush()
 
     def flush(self) -> None:
-        """Write the images that no part holds yet. Raises UserError if that is impossible, such as on a full disk."""
+        """Write the images that no part holds yet, unless another process has written a part for the first of them.
+
+        Raises UserError if that is impossible, such as on a full disk.
+        """
         if not self._waiting:
             return
         keypoints, seconds = np.concatenate(self._waiting), self._waiting_seconds
         self._waiting, self._waiting_seconds = [], 0.0
+        if self._read(self._written, parts_by_first(_names(self._folder))) is None:
+            self._write(keypoints, seconds)
+        self._written += len(keypoints)
+
+    def _write(self, keypoints: NDArray[np.float64], seconds: float) -> None:
+        """Write a part for the row ``_written`` and those after it. Raises UserError if that is impossible."""
         machine, memory = self._made_on()
         count = len(keypoints)
         path = self._folder / part_name(self._written, self._written + count)
@@ -137,16 +149,18 @@ class PartialPredictions:
                     raise UserError(cannot_write(path, error)) from error
             except OSError as error:
                 raise UserError(cannot_write(path, error)) from error
-        self._written += count
 
     def _read(self, first: int, there: Mapping[int, Sequence[int]]) -> Rows | None:
         """The longest whole part of those ``there`` that begin at row ``first``; None if there is none."""
         for last in there.get(first, ()):
+            path = self._folder / part_name(first, last)
             try:
-                ids, rows = read_part(self._folder / part_name(first, last))
-            except ValueError:
+                if path.stat().st_mtime < self._since:
+                    continue
+                ids, rows = read_part(path)
+            except (OSError, ValueError):
                 continue
-            if ids == self.ids[first:last] and rows.keypoints.shape[1:] == self._shape:
+            if ids == self.ids[first:last] and rows.keypoints.shape[1:] == self.shape:
                 return rows
         return None
 
@@ -199,19 +213,31 @@ def predict_rows(
     MethodError if ``predict`` does not return finite numbers of shape (B, K, 2), and UserError if they cannot be
     written.
     """
+    for _ in range(ATTEMPTS):  # again if another process wrote parts that begin at other rows
+        done = first + len(partial.resume(first, last))
+        stage(done, len(partial.ids))
+        if done == last:
+            return
+        _predict_from(done, method, images, last, partial, stage)
+
+
+def _predict_from(
+    done: int,
+    method: Method,
+    images: Callable[[int, int], ImageStream],
+    last: int,
+    partial: PartialPredictions,
+    stage: Report,
+) -> None:
+    """The same for the rows from ``done`` on, which no part holds."""
     total = len(partial.ids)
-    begun = partial.resume(first, last)
-    done = first + len(begun)
-    stage(done, total)
-    if done == last:
-        return
     row = done - done % BATCH_SIZE
     end = min(total, last + -last % BATCH_SIZE)
     started = time.perf_counter()
     try:
         for batch in images(row, end):
             keypoints = np.asarray(method.predict(batch), dtype=np.float64)
-            expected = (len(batch.ids), *begun.keypoints.shape[1:])
+            expected = (len(batch.ids), *partial.shape)
             if keypoints.shape != expected or not np.isfinite(keypoints).all():
                 raise MethodError(
                     f"{method.card.id}: predict gave {keypoints.shape} for images {batch.ids[0]} to {batch.ids[-1]}, "

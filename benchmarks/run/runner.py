@@ -116,8 +116,8 @@ def drive(
 ) -> Outcome:
     """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM end the loop.
 
-    A cell that another process works on comes again after the others. As soon as nothing can be written to the run
-    directory, no further cell is tried.
+    A cell that another process works on comes again after the others; what another process has recorded since this run
+    began is kept, also a failure. As soon as nothing can be written to the run directory, no further cell is tried.
     """
     return _Drive(plan, store, executor, progress, overwrite, track).run()
 
@@ -142,6 +142,7 @@ class _Drive:
         self._overwrite = overwrite
         self._track = track
         self._shared: set[str] = set()
+        self._began = store.now()
         self._outcome = Outcome()
 
     def run(self) -> Outcome:
@@ -194,15 +195,15 @@ class _Drive:
     def _one(self, number: int, cell: Cell) -> tuple[ResultRecord, bool]:
         """The record of a cell, and whether it is new."""
         shared = cell.id in self._shared
-        retried: Overwrite = "never" if shared and self._overwrite == "failed" else self._overwrite
-        decision = decide(cell, self._store, retried)
+        is_new = self._store.written(cell.id) >= self._began
+        decision = decide(cell, self._store, "never" if is_new else self._overwrite)
         record, action = decision.record, decision.action
         if not shared or action == "keep":
             self._progress.start(self._title(cell), number)
         if decision.reason:
             self._progress.say(f"{cell.id}: {decision.reason}: {AGAIN[action]}", "yellow")
         if record is not None and action == "keep":
-            by = "by another process" if shared else "before"
+            by = "by another process" if is_new else "before"
             lost = ", its fit is missing" if lost_fit(self._store.output, record) else ""
             self._progress.finish(f"{_verdict(record)}  (finished {by}{lost})", "bright_black")
             return record, False

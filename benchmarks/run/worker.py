@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
 from benchmarks.records.checks import record_fault
-from benchmarks.records.digests import fit_digest, read_fit
+from benchmarks.records.digests import read_fit
 from benchmarks.records.provenance import machine, peak_memory_mb, provenance
 from benchmarks.records.store import OVERLAY, Store, copy_files, has_predictions, write_predictions, write_record
 from benchmarks.run.cells import Cell
@@ -24,7 +24,7 @@ from benchmarks.run.predictions import PartialPredictions, Rows, predict_rows
 from benchmarks.run.scoring import is_current, remarks, score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
 from benchmarks.run.units.parts import belongs_to
-from benchmarks.run.units.unit import keeps_fit, splits_of
+from benchmarks.run.units.unit import splits_of
 from leaderboard.records import Digests, Failure, ResultRecord
 
 if TYPE_CHECKING:
@@ -45,9 +45,8 @@ class Worker:
 
     An interrupted stage continues from the last checkpoint of its fit (if the method writes checkpoints) or from the
     last part of its predictions. ``cells`` are those of the plan, in order. ``coordinator`` makes the processes of
-    torchrun join fits. ``refit`` does everything again instead of using what was kept before. ``argv`` is the command
-    in the provenance and ``began`` the time of the file system at which the run began, by default those of this
-    process.
+    torchrun join fits. ``refit`` does everything again that was kept before the run began. ``argv`` is the command in
+    the provenance and ``began`` the time of the file system at which the run began, by default those of this process.
     """
 
     def __init__(
@@ -70,8 +69,10 @@ class Worker:
         self._images = ImageCache()
         self._refit = refit
         self._argv = argv
-        began = store.now() if began is None else began
-        self._fits = Fitter(store, datasets, device, progress, self._coordinator, self._images, cells, refit, began)
+        self._began = store.now() if began is None else began
+        self._fits = Fitter(
+            store, datasets, device, progress, self._coordinator, self._images, cells, refit, self._began
+        )
 
     def is_fitted(self, cell: Cell) -> bool:
         """Whether the fit of a cell is there; it is loaded into this process."""
@@ -84,17 +85,19 @@ class Worker:
     def is_predicted(self, cell: Cell, split: Split, first: int, last: int) -> bool:
         """Whether the keypoints of these images are there."""
         try:
-            return len(self._partial(cell, split).resume(first, last)) == last - first
+            partial = self._partial(cell, split, self._fits.digest(cell))
         except NotReady:
             return False
+        return len(partial.resume(first, last)) == last - first
 
     def predict(self, cell: Cell, split: Split, first: int, last: int) -> None:
         """Predict the keypoints of the images ``first`` to ``last`` (exclusive) of a split.
 
         Raises NotReady if the fit is not there yet.
         """
-        method = self._fits.fitted(cell).method
-        dataset, partial = self._open(cell.dataset), self._partial(cell, split)
+        fitted = self._fits.fitted(cell)
+        method, dataset = fitted.method, self._open(cell.dataset)
+        partial = self._partial(cell, split, fitted.digest)
 
         def images(first: int, last: int) -> DatasetImages:
             return DatasetImages(dataset, partial.ids[first:last], method.image_size, self._images)
@@ -103,7 +106,7 @@ class Worker:
 
     def is_scored(self, cell: Cell) -> bool:
         """Whether a cell has the record that scoring would make."""
-        record = None if self._refit else self._store.record(cell.id)
+        record = None if self._refit and self._store.written(cell.id) < self._began else self._store.record(cell.id)
         if record is None or record.status == "failed" or not is_current(cell, record):
             return False
         return not record_fault(self._store.output, cell.id)
@@ -111,10 +114,14 @@ class Worker:
     def score(self, cell: Cell) -> ResultRecord:
         """Score a cell and keep its record; its folder appears when it is complete.
 
-        Raises NotReady if keypoints are not there yet.
+        Raises NotReady if keypoints are not there yet, or if another process replaces the fit in the meantime.
         """
+        fit = self._fits.digest(cell)
         with self._store.staged(self._store.cells / cell.id) as filling:
-            return write_record(filling, self._scored(cell, filling))
+            record = self._scored(cell, filling, fit)
+            if self._fits.digest(cell) != fit:
+                raise NotReady(f"its fit {cell.fit_id} was replaced in the meantime")
+            return write_record(filling, record)
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
         """Score the kept predictions of a finished cell again and replace the record. Raises NotReady without them."""
@@ -143,10 +150,10 @@ class Worker:
             self._progress.say(f"the record of an earlier run of {cell.id} is kept")
         return record
 
-    def _scored(self, cell: Cell, folder: Path) -> ResultRecord:
+    def _scored(self, cell: Cell, folder: Path, fit: str | None) -> ResultRecord:
         about, dataset = self._fits.about(cell), self._open(cell.dataset)
         self._fits.copy_history(cell, folder)
-        made = self._collect(cell, folder)
+        made = self._collect(cell, folder, fit)
         self._progress.phase("score")
         started = time.perf_counter()
         scores = score_cell(cell, folder, dataset) if cell.task.protocols else []
@@ -164,14 +171,14 @@ class Worker:
         found |= {"parameters": about.parameters} if about.parameters else {}
         record = cell.record(score_records(scores), seconds, max(peaks), found)
         given = keypoints_given(cell, self._open)
-        return record.model_copy(update={"num_keypoints": given, "digests": self._digests(cell)})
+        return record.model_copy(update={"num_keypoints": given, "digests": self._digests(cell, fit)})
 
-    def _collect(self, cell: Cell, folder: Path) -> list[Rows]:
+    def _collect(self, cell: Cell, folder: Path, fit: str | None) -> list[Rows]:
         """Write the keypoints of all splits from their parts; returns what was predicted, each set of images once."""
         made: dict[tuple[str, ...], Rows] = {}
         for split, ids in splits_of(cell, self._open).items():
             if ids not in made:
-                made[ids] = self._partial(cell, split).resume()
+                made[ids] = self._partial(cell, split, fit).resume()
             if len(made[ids]) < len(ids):
                 raise NotReady(f"images of split {split} are not all predicted")
             write_predictions(folder, split, ids, made[ids].keypoints)
@@ -185,14 +192,12 @@ class Worker:
             "processes": self._coordinator.size,
         }
 
-    def _partial(self, cell: Cell, split: Split) -> PartialPredictions:
-        """The parts of a split's predictions. Raises NotReady if they need a fit that is not there."""
-        fit = fit_digest(self._fits.folder(cell))
-        if fit is None and keeps_fit(cell):
-            raise NotReady(f"its fit {cell.fit_id} is not there")
+    def _partial(self, cell: Cell, split: Split, fit: str | None) -> PartialPredictions:
+        """The parts of a split's predictions that were made with the fit of a digest."""
         ids, given = splits_of(cell, self._open)[split], keypoints_given(cell, self._open)
         folder, whose = self._store.partial(cell.fit_id), belongs_to(cell, fit)
-        return PartialPredictions(folder, whose, ids, given, self._made_on, split)
+        since = self._began if self._refit else 0.0
+        return PartialPredictions(folder, whose, ids, given, self._made_on, split, since)
 
     def _made_on(self) -> tuple[dict[str, Any], float]:
         return machine(self._device), peak_memory_mb(self._device)
@@ -201,9 +206,8 @@ class Worker:
         found = provenance(self._device)
         return found if self._argv is None else found | {"argv": list(self._argv)}
 
-    def _digests(self, cell: Cell) -> Digests:
+    def _digests(self, cell: Cell, fit: str | None) -> Digests:
         """The digests of what a cell was made from; a fit of an earlier run has the source that it was made with."""
-        kept = self._fits.folder(cell)
-        found = read_fit(kept)
+        found = read_fit(self._fits.folder(cell))
         source = found.source if found and found.source else cell.source
-        return Digests(fit=fit_digest(kept), source=source, imported=kept_import(cell, self._store.output))
+        return Digests(fit=fit, source=source, imported=kept_import(cell, self._store.output))

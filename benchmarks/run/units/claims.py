@@ -3,55 +3,39 @@
 A claim is a file in ``claims/``, made in one step that fails if the file is there. While its process works, the file's
 time is renewed. A claim is stale once its process has ended or, where this cannot be known, as on another machine, once
 its time has not been renewed for some minutes. A stale claim is taken over by a file with the next number, which only
-one process can make; the claim with the highest number counts. All times are those that the file system of the run
-directory gives, so that the clocks of machines may differ.
+one process can make; the claim with the highest number counts. A rename of the stale file would not do: between the
+look at the file and its rename another process can take the claim over, and the rename would then take it from that
+process.
+
+Two processes have one claim only if the first of them was suspended, or cut off from the file system, until its claim
+was stale. Both then do the same work, and whole files of the one replace whole files of the other. All times are those
+that the file system of the run directory gives, so that the clocks of machines may differ.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import platform
+import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
+from tempfile import TemporaryFile
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from benchmarks.errors import UserError
-from leaderboard.files import cannot_write
+from benchmarks.run.units.claim_files import Claim, Held, claim_files, file_name, names, new_claim
+from leaderboard.files import is_abandoned
 from leaderboard.process import has_ended, this_process
 
 HEARTBEAT = 30.0  # seconds between two renewals
 STALE_AFTER = 300.0  # seconds
-NO_LINKS = (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # no hard links here
 STALE_VARIABLE = "KEYPOINTS_STALE_AFTER"  # changes STALE_AFTER
-
-
-class Claim(BaseModel):
-    """The content of a claim file: who works on which unit. ``process`` is a name of ``leaderboard.process``.
-
-    ``since`` is the time when the claim was taken, in seconds by the clock of its machine; 0 in older claims.
-    """
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    unit: str = ""
-    host: str = ""
-    pid: int = 0
-    process: str = ""
-    job: str = ""
-    since: float = 0.0
-
-    @property
-    def holder(self) -> str:
-        """The host and process in words, such as 'node7, process 4711, job 12_3'."""
-        job = f", job {self.job}" if self.job else ""
-        return f"{self.host or 'an unknown host'}, process {self.pid}{job}"
+PAUSE = 0.01  # seconds at most between two attempts to take a claim
 
 
 @dataclass(frozen=True)
@@ -67,13 +51,13 @@ class Found:
 
 def stale_after() -> float:
     """The seconds without renewal after which a claim is stale. Raises UserError for a bad KEYPOINTS_STALE_AFTER."""
-    text = os.environ.get(STALE_VARIABLE, "")
+    text = os.environ.get(STALE_VARIABLE, "").strip()
     try:
         seconds = float(text) if text else STALE_AFTER
     except ValueError:
         seconds = -1.0
-    if not 0 < seconds < float("inf"):
-        raise UserError(f"{STALE_VARIABLE} is {text!r}, expected seconds above 0, such as {STALE_AFTER:.0f}")
+    if not 1 <= seconds < float("inf"):
+        raise UserError(f"{STALE_VARIABLE} is {text!r}, expected at least 1 second, such as {STALE_AFTER:.0f}")
     return seconds
 
 
@@ -83,145 +67,150 @@ class Claims:
     def __init__(self, output: Path, seconds: float | None = None) -> None:
         self.folder = output / "claims"
         self._stale_after = stale_after() if seconds is None else seconds
-        self._mine: set[Path] = set()
+        self._held: set[Held] = set()
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def taken(self, unit: str, force: bool = False) -> Iterator[bool]:
+    def taken(self, unit: str, force: bool = False, fits: Sequence[str] = ()) -> Iterator[bool]:
         """Hold the claim on a unit in the block; yields False if another process holds it, and then does nothing.
 
         ``force`` yields True in any case. Whoever gets a claim must look again whether the unit is done: another
-        process may have done it in the meantime. Raises UserError if the folder cannot be written.
+        process may have done it in the meantime. ``fits`` are written into the claim. Raises UserError if the folder
+        cannot be read or written.
         """
-        path = self._take(unit)
-        if path is None:
+        held = self._take(unit, fits)
+        if held is None:
             yield force
             return
-        self._mine.add(path)
-        self._start_heartbeat()
         try:
+            self._renew_from_now(held)
             yield True
         finally:
-            self._mine.discard(path)
-            self._remove(unit, path)
+            with self._lock:
+                self._held.discard(held)
+            self._release(held)
 
     def find(self, unit: str) -> Found | None:
-        """The claim on a unit, None without one."""
-        return self.all(unit).get(unit)
+        """The claim on a unit, None without one. Raises UserError if the folder cannot be read."""
+        return self._newest(file_name(unit))
 
-    def all(self, unit: str | None = None) -> dict[str, Found]:
-        """The claims by the name of their unit; those on one ``unit`` alone if it is given."""
-        newest: dict[str, tuple[int, Path]] = {}
-        for name in _names(self.folder):
-            on, dot, number = name.rpartition(".")
-            if dot and on and number.isdecimal() and unit in (None, on) and not on.startswith("."):
-                newest[on] = max(newest.get(on, (-1, self.folder)), (int(number), self.folder / name))
-        now = self._now() if newest else 0.0
-        read = {on: self._read(path, number, now) for on, (number, path) in newest.items()}
-        return {on: found for on, found in read.items() if found is not None}
+    def all(self) -> dict[str, Found]:
+        """The claims by the name of their unit in file names. Raises UserError if the folder cannot be read."""
+        found = {name: self._newest(name) for name in sorted({name for name, _, _ in claim_files(self.folder)})}
+        return {name: each for name, each in found.items() if each is not None}
 
     def sweep(self) -> list[str]:
-        """Remove the stale claims; returns the units that they were on."""
-        stale = {unit: found for unit, found in self.all().items() if found.stale}
-        for unit, found in stale.items():
-            self._remove(unit, found.path)
-        return sorted(stale)
+        """Remove the stale claims; returns the units that they were on. Raises UserError if that is impossible."""
+        stale = [unit for unit, found in self.all().items() if found.stale]
+        for unit in stale:
+            with self.taken(unit):  # a claim that was renewed or taken over in the meantime stays
+                pass
+        for name in names(self.folder):
+            if name.startswith(".") and is_abandoned(self.folder / name, name.split(".")[1]):
+                with suppress(OSError):
+                    (self.folder / name).unlink(missing_ok=True)
+        return stale
 
-    def _take(self, unit: str) -> Path | None:
+    def fits_of_others(self) -> set[str] | None:
+        """The fits that runs of other processes need; None if a process works here that does not say what it needs."""
+        others = [found.claim for found in self.all().values() if not found.stale]
+        others = [claim for claim in others if claim.process != this_process()]
+        runs = {claim.process for claim in others if claim.fits}
+        if any(claim.process not in runs for claim in others):
+            return None
+        return {fit for claim in others for fit in claim.fits}
+
+    def _take(self, unit: str, fits: Sequence[str]) -> Held | None:
         """Make the claim file of a unit; None if another process holds the unit."""
+        name = file_name(unit)
         while True:
-            before = self.find(unit)
+            before = self._newest(name)
             if before is not None and not before.stale:
                 return None
-            path = self.folder / f"{unit}.{before.number + 1 if before else 0}"
+            held = new_claim(unit, self.folder / f"{name}.{before.number + 1 if before else 0}", fits)
             try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                self._create(path, unit)
-            except FileExistsError:
-                continue  # another process was faster
-            except OSError as error:
-                raise UserError(cannot_write(path, error)) from error
-            after = self.find(unit)
-            overtaken = after is not None and after.path != path
-            if not overtaken and (before is None or not self._is_renewed(before)):
-                return path
-            path.unlink(missing_ok=True)  # what was found before has changed in the meantime
+                if held.make() and self._is_newest(name, held) and (before is None or not self._is_renewed(before)):
+                    return held
+            except BaseException:
+                held.remove()
+                raise
+            held.remove()  # what was found before has changed in the meantime
+            time.sleep(random.uniform(0, PAUSE))  # noqa: S311 - so that two processes do not go on in step
+
+    def _is_newest(self, name: str, held: Held) -> bool:
+        """Whether a claim of this process is there and has the highest number."""
+        newest = max((number, path) for _, number, path in [(name, -1, Path()), *self._files(name)])
+        return newest[1] == held.path and held.is_there()
 
     def _is_renewed(self, before: Found) -> bool:
         """Whether the place of a stale claim has a claim that is not stale."""
-        now = self._read(before.path, before.number, self._now())
+        now = self._read(before.path, before.number)
         return now is not None and not now.stale
 
-    def _create(self, path: Path, unit: str) -> None:
-        """Write a claim file; it appears whole, or not at all if the path is there. Raises OSError."""
-        who = {"host": platform.node(), "pid": os.getpid(), "process": this_process(), "job": _job()}
-        claim = Claim.model_validate({"unit": unit, "since": time.time(), **who})
-        text = claim.model_dump_json() + "\n"
-        beside = self.folder / f".{this_process()}.{uuid4().hex[:8]}"
-        try:
-            beside.write_text(text, encoding="utf-8")
-            os.link(beside, path)
-        except FileExistsError:
-            if beside.stat().st_nlink < 2:  # else NFS made the link, and told of it twice
-                raise
-        except OSError as error:
-            if error.errno not in NO_LINKS:
-                raise
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-        finally:
-            beside.unlink(missing_ok=True)
+    def _release(self, held: Held) -> None:
+        """Remove a claim after those with lower numbers, so that none of these counts in the meantime.
 
-    def _remove(self, unit: str, path: Path) -> None:
-        """Remove a claim file after those with lower numbers, so that none of these counts in the meantime."""
-        for name in sorted(_names(self.folder)):
-            on, _, number = name.rpartition(".")
-            if on == unit and number.isdecimal() and int(number) < int(path.name.rpartition(".")[2]):
-                (self.folder / name).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+        Nothing is removed if another process has taken the claim over and ended it.
+        """
+        if held.is_there():
+            name, _, number = held.path.name.rpartition(".")
+            with suppress(OSError, UserError):
+                for _, lower, path in self._files(name):
+                    if lower < int(number):
+                        path.unlink(missing_ok=True)
+            held.remove()
 
-    def _start_heartbeat(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._renew, daemon=True)
-            self._thread.start()
+    def _renew_from_now(self, held: Held) -> None:
+        with self._lock:
+            self._held.add(held)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._renew, daemon=True)
+                self._thread.start()
 
     def _renew(self) -> None:
+        """Renew the claims of this process until it holds none."""
         while True:
             time.sleep(min(HEARTBEAT, self._stale_after / 4))
-            for path in list(self._mine):
-                with suppress(OSError):
-                    os.utime(path)
+            with self._lock:
+                held = list(self._held)
+                if not held:
+                    self._thread = None
+                    return
+            for each in held:
+                if each.is_there():
+                    with suppress(OSError):
+                        os.utime(each.path)
+
+    def _files(self, name: str) -> list[tuple[str, int, Path]]:
+        return [found for found in claim_files(self.folder) if found[0] == name]
+
+    def _newest(self, name: str) -> Found | None:
+        """The claim with the highest number of a unit."""
+        while files := self._files(name):
+            _, number, path = max(files)
+            if (found := self._read(path, number)) is not None:
+                return found
+        return None
+
+    def _read(self, path: Path, number: int) -> Found | None:
+        """A claim file; None if it is gone. One that cannot be read is of an unknown process."""
+        claim = Claim()
+        try:
+            with suppress(FileNotFoundError, PermissionError, IsADirectoryError, ValidationError):
+                claim = Claim.model_validate_json(path.read_bytes())
+            age = self._now() - path.lstat().st_mtime
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ESTALE):
+                return None
+            raise UserError(f"cannot read {path}: {error.strerror or error}; make it readable") from error
+        too_old = abs(age) > self._stale_after  # a time to come is of a clock that was set back since
+        return Found(claim, path, number, max(0.0, age), has_ended(claim.process) is True or too_old)
 
     def _now(self) -> float:
         """The time of the file system. Falls back to this machine's clock if nothing can be written."""
-        probe = self.folder / ".now"
         try:
-            probe.touch()
-            return probe.stat().st_mtime
+            with TemporaryFile(dir=self.folder, prefix=f".{this_process()}.") as probe:
+                return os.fstat(probe.fileno()).st_mtime
         except OSError:
             return time.time()
-
-    def _read(self, path: Path, number: int, now: float) -> Found | None:
-        """A claim file; None if it is gone. One that cannot be read is of an unknown process."""
-        try:
-            age = max(0.0, now - path.stat().st_mtime)
-            claim = Claim.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValidationError):
-            claim = Claim()
-        ended = has_ended(claim.process) is True
-        return Found(claim, path, number, age, ended or age > self._stale_after)
-
-
-def _names(folder: Path) -> list[str]:
-    try:
-        return os.listdir(folder)  # noqa: PTH208 - names alone
-    except FileNotFoundError:
-        return []
-
-
-def _job() -> str:
-    """The id of this process's batch job, such as '12_3' for a task of a SLURM array; '' outside one."""
-    array, task = os.environ.get("SLURM_ARRAY_JOB_ID", ""), os.environ.get("SLURM_ARRAY_TASK_ID", "")
-    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")

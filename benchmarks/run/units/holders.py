@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from benchmarks.run.units.claims import Claim, stale_after
+from benchmarks.run.units.claim_files import Claim
+from benchmarks.run.units.claims import stale_after
 from leaderboard.process import has_ended
 
 

@@ -78,7 +78,7 @@ class Fitter:
         if self._held(cell):
             return True
         kept = self.folder(cell)
-        if not kept.is_dir() or (self._refit and cell.fit_id not in self._made):
+        if not kept.is_dir() or (self._refit and not self._is_of_this_run(cell)):
             return False
         method = self._new(cell)
         try:
@@ -147,8 +147,12 @@ class Fitter:
             return self._made[cell.fit_id] != cell.id
         if self._first.get(cell.fit_id, cell.id) != cell.id:
             return True
+        return (self.folder(cell) / FIT).exists() and not self._is_of_this_run(cell)
+
+    def _is_of_this_run(self, cell: Cell) -> bool:
+        """Whether the kept fit of a cell was made since the run began, by whichever process."""
         try:
-            return (self.folder(cell) / FIT).stat().st_mtime < self._began
+            return (self.folder(cell) / FIT).stat().st_mtime >= self._began
         except OSError:
             return False
 

@@ -120,6 +120,12 @@ class Claims:
         read = {on: self._read(path, number, now) for on, (number, path) in newest.items()}
         return {on: found for on, found in read.items() if found is not None}
 
+    def release(self, unit: str, process: str) -> None:
+        """Remove the claim of a process that is known to have ended, unless another process holds the unit by now."""
+        found = self.find(unit)
+        if found is not None and found.claim.process == process:
+            self._remove(unit, found.path)
+
     def sweep(self) -> list[str]:
         """Remove the stale claims; returns the units that they were on."""
         stale = {unit: found for unit, found in self.all().items() if found.stale}

@@ -272,7 +272,8 @@ class ClusterDrive:
         count = len(self._view.running_units)
         if not count:
             return
-        self._view.say(f"stopping: {count} running units keep what they have; Ctrl-C again ends at once", "yellow")
+        keep = "unit keeps what it has" if count == 1 else "units keep what they have"
+        self._view.say(f"stopping: {count} running {keep}; Ctrl-C again ends at once", "yellow")
         self._pool.stop()
         ends = self._clock() + STOPPING
         while self._view.running_units and self._clock() < ends:

@@ -27,7 +27,6 @@ class Group:
     predictions: list[Unit] = field(default_factory=list)
     workers: set[str] = field(default_factory=set)
     kept: bool = True
-    begun: bool = False
 
 
 class Schedule:
@@ -85,21 +84,20 @@ class Schedule:
     def next(self, worker: str) -> Unit | None:
         """The next unit for a worker, None if none can be done now.
 
-        A worker goes on with the fit that it holds, then begins the first fit that nobody has begun, then helps where
-        the most units are left for each worker.
+        A worker goes on with the fit that it holds, then takes the first fit that nobody works on, then helps where the
+        most units are left for each worker.
         """
         self._wake()
         groups = [group for group in self._groups.values() if self._ready(group)]
         own = [group for group in groups if worker in group.workers]
-        fresh = [group for group in groups if not group.begun]
-        shared = [group for group in groups if group.kept or not group.workers]
+        fresh = [group for group in groups if not group.workers]
+        shared = [group for group in groups if group.kept]
         busiest = max(shared, key=lambda group: len(group.ready) / (1 + len(group.workers)), default=None)
         group = next(iter([*own, *fresh]), busiest)
         if group is None:
             return None
         for other in self._groups.values():
             other.workers.discard(worker)
-        group.begun = True
         group.workers.add(worker)
         return group.ready.popleft()
 

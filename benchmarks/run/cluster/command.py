@@ -124,7 +124,8 @@ def _run(options: RunOptions, ledger: Ledger, view: View, here: Here, cells: lis
         nodes = nodes_of(ray)
         needs = choose_needs(options.gpus_per_unit, options.device, _threads(), nodes)
         workers = min(choose_workers(options.workers, needs, nodes), options.workers or len(units))
-        view.say(f"Ray: {workers} {'worker' if workers == 1 else 'workers'} with {needs.text} each")
+        who = "1 worker" if workers == 1 else f"{workers} workers"
+        view.say(f"Ray: {len(units)} units of {len(cells)} cells for {who} with {needs.text} each")
         setup = Setup(
             plan=_plan_file(options, ledger, "cpu" if not needs.gpus else options.device),
             output=output,

@@ -18,6 +18,7 @@ from benchmarks.run.runner import Ledger
 from benchmarks.run.units.claims import Claims
 from benchmarks.run.units.unit import Unit, claim_name
 from benchmarks.run.worker import NotRecorded, Worker
+from benchmarks.signals import again
 from leaderboard.records import ResultRecord
 
 TICK = 0.5  # seconds in which nothing needs to happen
@@ -83,9 +84,9 @@ class ClusterDrive:
                 self._give()
                 self._wait()
             self._ledger.outcome.left += self._left() if self._unwritable else 0
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             self._stop()
-            raise
+            raise again(stop) from stop
 
     @property
     def _unwritable(self) -> bool:

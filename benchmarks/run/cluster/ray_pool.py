@@ -26,6 +26,7 @@ class RayPool:
         self._class = ray.remote(concurrency_groups={CONTROL: 1}, **options)(_actor_class())
         self._actors: dict[str, Any] = {}
         self._calls: dict[Any, str] = {}
+        self._busy: set[str] = set()
         self._asked: dict[str, Any] = {}
         self._looks: dict[str, Look] = {}
         self._number = 0
@@ -35,6 +36,7 @@ class RayPool:
     def give(self, worker: str, job: Job) -> None:
         """Let a worker do a unit."""
         self._looks.pop(worker, None)
+        self._busy.add(worker)
         self._calls[self._actors[worker].do.remote(job.model_dump_json())] = worker
 
     def events(self, seconds: float) -> list[Event]:
@@ -66,8 +68,8 @@ class RayPool:
 
     def looks(self) -> Mapping[str, Look]:
         """The last answers; each busy worker is asked again once it has answered."""
-        for worker in set(self._calls.values()) - self._asked.keys():
-            self._asked[worker] = self._actors[worker].look.remote()
+        for worker in self._busy - self._asked.keys():
+            self._asked[worker] = self._actors[worker].look.options(concurrency_group=CONTROL).remote()
         if self._asked:
             calls = {call: worker for worker, call in self._asked.items()}
             for call in self._ray.wait(list(calls), num_returns=len(calls), timeout=0)[0]:
@@ -80,11 +82,12 @@ class RayPool:
         return self._looks
 
     def stop(self) -> None:
-        """Raise KeyboardInterrupt in the units; what has not begun is ended."""
-        for worker in set(self._calls.values()):
-            self._actors[worker].stop.remote()
+        """Raise KeyboardInterrupt in the running units."""
+        for worker in self._busy:
+            self._actors[worker].stop.options(concurrency_group=CONTROL).remote()
 
     def _event(self, call: Any, worker: str) -> Event:
+        self._busy.discard(worker)
         try:
             kind, text = self._ray.get(call)
         except self._ray.exceptions.RayError as error:
@@ -92,6 +95,8 @@ class RayPool:
             self._asked.pop(worker, None)
             self._actors.pop(worker, None)
             return Lost(worker, first_line(error))
+        if kind == "refusal":
+            return Ready(worker, About(refusal=text))
         if kind == "about":
             return Ready(worker, About.model_validate_json(text))
         return Ended(worker, Answer.model_validate_json(text))
@@ -125,9 +130,7 @@ def _actor_class() -> type:
             self.host = Host(Setup.model_validate_json(setup))
 
         def about(self) -> tuple[str, str]:
-            import json
-
-            return "about", self.host.about().model_dump_json() if self.host else json.dumps({"refusal": self.refusal})
+            return ("about", self.host.about().model_dump_json()) if self.host else ("refusal", self.refusal)
 
         def do(self, job: str) -> tuple[str, str]:
             from benchmarks.run.cluster.messages import Job
@@ -135,13 +138,10 @@ def _actor_class() -> type:
             return "answer", self.host.do(Job.model_validate_json(job)).model_dump_json()
 
         def look(self) -> str:
-            text: str = self.host.look().model_dump_json() if self.host else "{}"
+            text: str = self.host.look().model_dump_json()
             return text
 
         def stop(self) -> None:
-            if self.host:
-                self.host.stop()
+            self.host.stop()
 
-    for name in ("look", "stop"):
-        getattr(Actor, name).__ray_concurrency_group__ = CONTROL
     return Actor

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from benchmarks.errors import UserError, first_line
 
 OLDEST = (2, 60)
 OBJECT_STORE = 100 * 2**20  # bytes; nothing but plain data travels
+CONNECTING = 10.0  # seconds
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # without it Ray prints a warning about a change to come
@@ -31,6 +33,7 @@ def cluster(address: str | None) -> Iterator[Any]:
         raise UserError(
             f"--address {address}: the command must be started on a node of the cluster; name it by HOST:PORT or auto"
         )
+    _check_reachable(address)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     if address == "local" and not os.environ.get("RAY_AUTH_MODE"):
@@ -63,6 +66,19 @@ def _ray() -> Any:
     if found < OLDEST:
         raise UserError(f"--executor ray needs ray 2.60 or newer, got {ray.__version__}; pip install 'ray>=2.60'")
     return ray
+
+
+def _check_reachable(address: str) -> None:
+    """Raise UserError if nothing answers at HOST:PORT, for which Ray itself would wait for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon:
+        if address not in ("local", "auto"):
+            raise UserError(f"--address {address}: expected auto or HOST:PORT, such as 10.0.0.1:6379")
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECTING).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise UserError(_no_cluster(address, error)) from error
 
 
 def _no_cluster(address: str, error: Exception) -> str:

@@ -80,6 +80,17 @@ class Pool:
         self.stops += 1
 
 
+class Said(View):
+    """A view that keeps its lines."""
+
+    def __init__(self, console: Console, cells: int) -> None:
+        super().__init__(console, cells)
+        self.lines: list[str] = []
+
+    def say(self, text: str, style: str = "") -> None:
+        self.lines.append(text)
+
+
 class Clock:
     """A clock that goes on by ``step`` seconds each time it is read."""
 
@@ -111,9 +122,8 @@ def scene(folder, tasks=("toy_many",), seeds=1, floors=False, shard_size=8) -> S
     found = SimpleNamespace(plan=plan, cells=plan.cells, units=units, store=store, tracked=tracked)
 
     def drive(answer, workers=1, step=0.0, **more):
-        view = View(console, len(plan.cells))
-        found.view, found.lines = view, []
-        view.say = lambda text, style="": found.lines.append(text)
+        view = Said(console, len(plan.cells))
+        found.view, found.lines = view, view.lines
         found.ledger = Ledger(plan, store, view, "failed", lambda record: tracked.append(record.cell_id))
         worker = Worker(store, request.datasets, "cpu", view, cells=plan.cells)
         found.pool = Pool(answer, workers, **more)

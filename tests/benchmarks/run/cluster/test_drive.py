@@ -27,7 +27,7 @@ def test_all_cells_are_finished_tracked_and_reported_once(found):
 
 
 def test_a_unit_whose_worker_is_lost_is_done_by_another(found):
-    lost = []
+    lost: list[tuple] = []
 
     def answer(worker, job):
         if len(lost) < 3 and job.unit.stage == "predict":
@@ -129,7 +129,7 @@ def test_a_failed_fit_fails_all_cells_that_share_it_with_records_of_their_own(to
 
 
 def test_units_of_another_process_are_asked_for_until_they_are_done(found):
-    asked = []
+    asked: list = []
 
     def answer(worker, job):
         if job.unit.stage == "score" and asked.count(job.unit) < 2:

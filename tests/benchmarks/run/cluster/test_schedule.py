@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.run.cluster.schedule import LOSSES, PATIENCE, Schedule
+from benchmarks.run.units.unit import Unit
 from tests.benchmarks.run.cluster.fake import Clock, scene
 
 
@@ -89,7 +90,8 @@ def test_a_failed_prediction_fails_its_cell_alone(toys, tmp_path):
 def test_one_worker_does_all_units_of_a_fit_that_cannot_be_kept(toys, tmp_path):
     found = scene(tmp_path, floors=True)
     kept = {cell.id for cell in found.cells if not cell.is_floor}
-    plan, by = schedule(found), {}
+    plan = schedule(found)
+    by: dict[str, set[str]] = {}
     for _ in range(len(found.units)):
         for worker in "12":
             if (unit := plan.next(worker)) is not None:
@@ -126,7 +128,9 @@ def test_a_unit_of_another_process_comes_again_later(two_fits):
 def test_every_unit_is_done_once_after_its_needs_whatever_happens(data):
     """Any number of workers, in any order, with losses: each done unit comes after all that it needs."""
     cells, units = PLAN["cells"], PLAN["units"]
-    plan, busy, done = Schedule(cells, units, Clock(0.0)), {}, []
+    plan = Schedule(cells, units, Clock(0.0))
+    busy: dict[str, Unit] = {}
+    done: list[Unit] = []
     workers = [str(number) for number in range(data.draw(st.integers(1, 5)))]
     for _ in range(2000):
         if plan.is_over:

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from benchmarks.errors import UserError, first_line
 from benchmarks.records.store import Store
 from benchmarks.run.cells import Cell
-from benchmarks.run.cluster.messages import About, Answer, Job
-from benchmarks.run.cluster.pool import Ended, Event, Lost, Pool, Ready
+from benchmarks.run.cluster.messages import About, Answer, Ended, Event, Job, Lost, Pool, Ready
 from benchmarks.run.cluster.schedule import Schedule
 from benchmarks.run.cluster.view import Running, View
 from benchmarks.run.fitter import NotReady

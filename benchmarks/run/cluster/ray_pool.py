@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.errors import first_line
-from benchmarks.run.cluster.messages import About, Answer, Job, Look, Setup
+from benchmarks.run.cluster.messages import About, Answer, Ended, Event, Job, Look, Lost, Ready, Setup
 from benchmarks.run.cluster.nodes import Needs
-from benchmarks.run.cluster.pool import Ended, Event, Lost, Ready
 from benchmarks.run.cluster.start import nodes_of
 
 CONTROL = "control"  # concurrency group of the calls that come while a unit runs

@@ -8,8 +8,7 @@ from rich.console import Console
 from benchmarks.records.store import Store
 from benchmarks.registry import opener
 from benchmarks.run.cluster.drive import ClusterDrive, Here
-from benchmarks.run.cluster.messages import About, Answer, Job, Look
-from benchmarks.run.cluster.pool import Ended, Event, Lost, Ready
+from benchmarks.run.cluster.messages import About, Answer, Ended, Event, Job, Look, Lost, Ready
 from benchmarks.run.cluster.view import View
 from benchmarks.run.plan import Request, make_plan
 from benchmarks.run.runner import Ledger

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,8 @@ def two_nodes(quiet, monkeypatch, tmp_path):
         text=True,
     )
 
+    assert process.stdin is not None and process.stdout is not None
+
     def kill():
         process.stdin.write("kill\n")
         process.stdin.flush()
@@ -80,11 +83,11 @@ def finish(run, status=0) -> str:
     return text
 
 
-def kept(folder) -> dict[str, object]:
+def kept(folder) -> dict[str, Any]:
     """What a run directory keeps of its cells, apart from times, memory and what the command was."""
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for path in folder.glob("runs/cells/*/*"):
-        content: object = path.read_bytes()
+        content: Any = path.read_bytes()
         if path.name == "result.json":
             record = json.loads(path.read_text())
             record["provenance"] = {k: v for k, v in record["provenance"].items() if k not in CHANGING_PROVENANCE}

@@ -58,15 +58,16 @@ def two_nodes(quiet, monkeypatch, tmp_path):
         text=True,
     )
 
-    assert process.stdin is not None and process.stdout is not None
+    orders, answers = process.stdin, process.stdout
+    assert orders is not None and answers is not None
 
     def kill():
-        process.stdin.write("kill\n")
-        process.stdin.flush()
-        assert process.stdout.readline().strip() == "killed"
+        orders.write("kill\n")
+        orders.flush()
+        assert answers.readline().strip() == "killed"
 
-    yield process.stdout.readline().strip(), kill
-    process.stdin.close()
+    yield answers.readline().strip(), kill
+    orders.close()
     process.wait(60)
 
 

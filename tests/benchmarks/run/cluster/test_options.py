@@ -2,6 +2,8 @@
 
 import pytest
 
+from methods.parallel import VARIABLES
+
 
 @pytest.mark.parametrize(
     ("options", "words"),
@@ -21,8 +23,8 @@ def test_options_that_do_not_go_together(run_toy, tmp_path, options, words):
 
 
 def test_torchrun_and_ray_do_not_go_together(run_toy, tmp_path, monkeypatch):
-    monkeypatch.setenv("RANK", "0")
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in (dict.fromkeys(VARIABLES, "1") | {"RANK": "0", "WORLD_SIZE": "2"}).items():
+        monkeypatch.setenv(name, value)
     done = run_toy(tmp_path, "--executor", "ray")
     assert done.status == 2 and "without torchrun" in done.err
 

@@ -19,6 +19,8 @@ from benchmarks.records.provenance import git_state, peak_memory_mb
 from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_custom, method_class, opener
 from benchmarks.run.cells import as_before
+from benchmarks.run.cluster.command import check_options, run_on_cluster
+from benchmarks.run.cluster.view import View
 from benchmarks.run.distributed import Coordinator, is_worker, run_worker
 from benchmarks.run.emit import check_emit, emit
 from benchmarks.run.executor import InProcess
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
 def run_command(options: RunOptions) -> int:
     """Plan, run and report; returns the exit status. Raises errors that the user can correct before anything is run."""
     check_emit(options)
+    check_options(options)
     worker = is_worker()
     console = Console(highlight=False, quiet=worker)
     request = _request(options, console)
@@ -66,12 +69,27 @@ def run_command(options: RunOptions) -> int:
         return 0
     if options.emit:
         return emit(options, plan, request, store, console)
-    device = choose_device(options.device)
     store.prepare()
     claims = Claims(store.output)
     claims.sweep()
     git_state()  # cached now, as another commit may be checked out during the run
+    with claims.taken(f"run--{this_process()}", fits=sorted({cell.fit_id for cell in plan.cells})):
+        outcome, mlflow = _run(options, plan, request, store, console)
+    _drop_partial(store, plan, outcome)
+    return _report(console, store, request, outcome, mlflow)
+
+
+def _run(options: RunOptions, plan: Plan, request: Request, store: Store, console: Console) -> tuple[Outcome, str]:
+    """Run the plan; returns the outcome, and the command or address that opens MLflow's page."""
+    output = options.output if options.mlflow else None
+    if options.executor == "ray":
+        view = View(console, len(plan.cells))
+        mirror = _Mirror(output, view)
+        outcome = run_on_cluster(options, plan, request.datasets, store, view, mirror.log)
+        return outcome, mirror.finish(outcome)
+    device = choose_device(options.device)
     progress = Progress(console, len(plan.cells), lambda: peak_memory_mb(device))
+    mirror = _Mirror(output, progress)
     coordinator = Coordinator(device)
     executor = InProcess(
         store,
@@ -83,12 +101,9 @@ def run_command(options: RunOptions) -> int:
         cells=plan.cells,
         shard_size=options.shard_size,
     )
-    mirror = _Mirror(options.output if options.mlflow else None, progress)
-    with claims.taken(f"run--{this_process()}", fits=sorted({cell.fit_id for cell in plan.cells})):
-        outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
+    outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
     coordinator.dismiss()
-    _drop_partial(store, plan, outcome)
-    return _report(console, store, request, outcome, mirror.finish(outcome))
+    return outcome, mirror.finish(outcome)
 
 
 def _request(options: RunOptions, console: Console) -> Request:

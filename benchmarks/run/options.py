@@ -15,6 +15,7 @@ SHARD_SIZE = 2048
 Overwrite = Literal["never", "failed", "all"]
 Memory = Literal["auto", "low"]
 Emit = Literal["plan", "slurm"]
+ExecutorName = Literal["in-process", "ray"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,5 +89,29 @@ class RunOptions:
             "gpus=0 for no GPU, or array=%16 for at most 16 jobs at a time; repeatable.",
         ),
     ] = field(default_factory=list)
+    executor: Annotated[
+        ExecutorName, typer.Option(help="in-process: one unit of work after another. ray: units on a Ray cluster.")
+    ] = "in-process"
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST:PORT",
+            help="With --executor ray: a running cluster, auto for that of this machine. Default: RAY_ADDRESS, or a "
+            "cluster of this machine alone that ends with the command.",
+        ),
+    ] = None
+    gpus_per_unit: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="With --executor ray: GPUs of a worker, such as 1, or 0.5 for two workers a GPU. Default: 1, but 0 "
+            "with --device cpu or if the cluster has no GPU and --device is auto.",
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="With --executor ray: number of workers. Default: as many as the cluster can hold."),
+    ] = None
     mlflow: Annotated[bool, typer.Option(help="Copy the records to MLflow.")] = True
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; run and write nothing.")] = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import traceback
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from benchmarks.records.store import OVERLAY, Store, copy_files, has_predictions
 from benchmarks.run.cells import Cell
 from benchmarks.run.distributed import Coordinator
 from benchmarks.run.fitter import Fitter, NotReady
-from benchmarks.run.images import DatasetImages, ImageCache
+from benchmarks.run.images import BATCH_SIZE, DatasetImages, ImageCache
 from benchmarks.run.imported import kept_import
 from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, Rows, predict_rows
@@ -30,6 +31,9 @@ from leaderboard.records import Digests, Failure, ResultRecord
 if TYPE_CHECKING:
     from benchmarks.registry import Open
     from datasets.base import Split
+
+
+BATCH = "predict_batch"  # provenance key of a smaller batch than usual, after an out of memory error
 
 
 class NotRecorded(UserError):
@@ -47,6 +51,8 @@ class Worker:
     last part of its predictions. ``cells`` are those of the plan, in order. ``coordinator`` makes the processes of
     torchrun join fits. ``refit`` does everything again that was kept before the run began. ``argv`` is the command in
     the provenance and ``began`` the time of the file system at which the run began, by default those of this process.
+    The attribute ``batch_size`` is the number of images that a method predicts at once; a smaller one than usual is
+    recorded.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class Worker:
         self._images = ImageCache()
         self._refit = refit
         self._argv = argv
+        self.batch_size = BATCH_SIZE
         self._began = store.now() if began is None else began
         self._fits = Fitter(
             store, datasets, device, progress, self._coordinator, self._images, cells, refit, self._began
@@ -100,7 +107,8 @@ class Worker:
         partial = self._partial(cell, split, fitted.digest)
 
         def images(first: int, last: int) -> DatasetImages:
-            return DatasetImages(dataset, partial.ids[first:last], method.image_size, self._images)
+            ids = partial.ids[first:last]
+            return DatasetImages(dataset, ids, method.image_size, self._images, self.batch_size)
 
         predict_rows(method, images, first, last, partial, self._progress.stage(f"predict {split}", "images"))
 
@@ -169,6 +177,7 @@ class Worker:
         found = self._provenance() | about.machine | self._about_run(cell, bool(about.resumed))
         found |= {"images_predicted": sum(map(len, made))} | remarks(cell, dataset, scores)
         found |= {"parameters": about.parameters} if about.parameters else {}
+        found |= smallest_batch(made)
         record = cell.record(score_records(scores), seconds, max(peaks), found)
         given = keypoints_given(cell, self._open)
         return record.model_copy(update={"num_keypoints": given, "digests": self._digests(cell, fit)})
@@ -200,7 +209,8 @@ class Worker:
         return PartialPredictions(folder, whose, ids, given, self._made_on, split, since)
 
     def _made_on(self) -> tuple[dict[str, Any], float]:
-        return machine(self._device), peak_memory_mb(self._device)
+        smaller = {} if self.batch_size == BATCH_SIZE else {BATCH: self.batch_size}
+        return machine(self._device) | smaller, peak_memory_mb(self._device)
 
     def _provenance(self) -> dict[str, Any]:
         found = provenance(self._device)
@@ -211,3 +221,9 @@ class Worker:
         found = read_fit(self._fits.folder(cell))
         source = found.source if found and found.source else cell.source
         return Digests(fit=fit, source=source, imported=kept_import(cell, self._store.output))
+
+
+def smallest_batch(made: Sequence[Rows]) -> dict[str, int]:
+    """The smallest batch in which keypoints were predicted, for the provenance; {} if all batches were as usual."""
+    found = [json.loads(text).get(BATCH, BATCH_SIZE) for rows in made for text in rows.machines]
+    return {BATCH: min(found)} if found and min(found) < BATCH_SIZE else {}

@@ -100,6 +100,13 @@ class Claims:
         found = {name: self._newest(name) for name in sorted({name for name, _, _ in claim_files(self.folder)})}
         return {name: each for name, each in found.items() if each is not None}
 
+    def release(self, unit: str, process: str) -> None:
+        """Remove the claim of a process that is known to have ended, unless another process holds the unit by now."""
+        found = self.find(unit)
+        if found is not None and found.claim.process == process:
+            with suppress(OSError, ValueError):
+                self._release(Held(found.path, found.path.read_text("utf-8")))
+
     def sweep(self) -> list[str]:
         """Remove the stale claims; returns the units that they were on. Raises UserError if that is impossible."""
         stale = [unit for unit, found in self.all().items() if found.stale]

@@ -64,7 +64,7 @@ def killed(repository):
 
 def parts(folder):
     """How many images the parts of unfinished predictions have, split by split, the fullest first."""
-    splits = folder.glob("runs/partial/*/*")
+    splits = [path for path in folder.glob("runs/partial/*/*") if path.is_dir()]
     return sorted(([len(pq.read_table(part)) for part in sorted(split.iterdir())] for split in splits), reverse=True)
 
 

@@ -26,7 +26,7 @@ def origin_of(record: ResultRecord) -> str:
 
 
 def each_once(records: Iterable[ResultRecord]) -> list[ResultRecord]:
-    """The records with each cell once; of several records of a cell, that of the commit that most records are of.
+    """The records with each cell of one commit; of several commits, that which most of the records are of.
 
     A table then shows results of one commit where a committed list has them, although lists of other tables have some
     of its cells from another commit.
@@ -35,12 +35,12 @@ def each_once(records: Iterable[ResultRecord]) -> list[ResultRecord]:
     if len({record.cell_id for record in found}) == len(found):
         return found
     counts = Counter(map(origin_of, found))
-    chosen: dict[str, ResultRecord] = {}
+    chosen: dict[str, str] = {}
     for record in found:
-        other = chosen.setdefault(record.cell_id, record)
-        if counts[origin_of(record)] > counts[origin_of(other)]:
-            chosen[record.cell_id] = record
-    return list(chosen.values())
+        origin = origin_of(record)
+        if counts[origin] > counts[chosen.setdefault(record.cell_id, origin)]:
+            chosen[record.cell_id] = origin
+    return [record for record in found if origin_of(record) == chosen[record.cell_id]]
 
 
 def is_clean(record: ResultRecord) -> bool:

@@ -3,9 +3,9 @@
 A claim is a file in ``claims/``, made in one step that fails if the file is there. While its process works, the file's
 time is renewed. A claim is stale once its process has ended or, where this cannot be known, as on another machine, once
 its time has not been renewed for some minutes. A stale claim is taken over by a file with the next number, which only
-one process can make; the claim with the highest number counts. A rename of the stale file would not do: between the
-look at the file and its rename another process can take the claim over, and the rename would then take it from that
-process.
+one process can make. A process first makes its file and then looks at the others: it holds the claim if all of them are
+stale, and removes its own file otherwise. A rename of the stale file would not do: between the look at the file and its
+rename another process can take the claim over, and the rename would then take it from that process.
 
 Two processes have one claim only if the first of them was suspended, or cut off from the file system, until its claim
 was stale. Both then do the same work, and whole files of the one replace whole files of the other. All times are those
@@ -101,11 +101,11 @@ class Claims:
         return {name: each for name, each in found.items() if each is not None}
 
     def release(self, unit: str, process: str) -> None:
-        """Remove the claim of a process that is known to have ended, unless another process holds the unit by now."""
-        found = self.find(unit)
-        if found is not None and found.claim.process == process:
-            with suppress(OSError, ValueError):
-                self._release(Held(found.path, found.path.read_text("utf-8")))
+        """Remove the claim of a process that is known to have ended."""
+        for found in self._all_of(file_name(unit)):
+            if found.claim.process == process:
+                with suppress(OSError, ValueError):
+                    Held(found.path, found.path.read_text("utf-8")).remove()
 
     def sweep(self) -> list[str]:
         """Remove the stale claims; returns the units that they were on. Raises UserError if that is impossible."""
@@ -132,40 +132,36 @@ class Claims:
         """Make the claim file of a unit; None if another process holds the unit."""
         name = file_name(unit)
         while True:
-            before = self._newest(name)
-            if before is not None and not before.stale:
+            before = self._all_of(name)
+            if not all(found.stale for found in before):
                 return None
-            held = new_claim(unit, self.folder / f"{name}.{before.number + 1 if before else 0}", fits)
+            number = 1 + max((found.number for found in before), default=-1)
+            held = new_claim(unit, self.folder / f"{name}.{number}", fits)
             try:
-                if held.make() and self._is_newest(name, held) and (before is None or not self._is_renewed(before)):
+                if held.make() and self._is_alone(name, held):
                     return held
             except BaseException:
                 held.remove()
                 raise
-            held.remove()  # what was found before has changed in the meantime
+            held.remove()
             time.sleep(random.uniform(0, PAUSE))  # noqa: S311 - so that two processes do not go on in step
 
-    def _is_newest(self, name: str, held: Held) -> bool:
-        """Whether a claim of this process is there and has the highest number."""
-        newest = max((number, path) for _, number, path in [(name, -1, Path()), *self._files(name)])
-        return newest[1] == held.path and held.is_there()
-
-    def _is_renewed(self, before: Found) -> bool:
-        """Whether the place of a stale claim has a claim that is not stale."""
-        now = self._read(before.path, before.number)
-        return now is not None and not now.stale
+    def _is_alone(self, name: str, held: Held) -> bool:
+        """Whether a claim of this process is there and all others on the unit are stale."""
+        others = [found for found in self._all_of(name) if found.path != held.path]
+        return all(found.stale for found in others) and held.is_there()
 
     def _release(self, held: Held) -> None:
-        """Remove a claim after those with lower numbers, so that none of these counts in the meantime.
+        """Remove a claim after those that it has taken over.
 
         Nothing is removed if another process has taken the claim over and ended it.
         """
         if held.is_there():
-            name, _, number = held.path.name.rpartition(".")
+            name = held.path.name.rpartition(".")[0]
             with suppress(OSError, UserError):
-                for _, lower, path in self._files(name):
-                    if lower < int(number):
-                        path.unlink(missing_ok=True)
+                for found in self._all_of(name):
+                    if found.stale and found.path != held.path:
+                        found.path.unlink(missing_ok=True)
             held.remove()
 
     def _renew_from_now(self, held: Held) -> None:
@@ -189,16 +185,14 @@ class Claims:
                     with suppress(OSError):
                         os.utime(each.path)
 
-    def _files(self, name: str) -> list[tuple[str, int, Path]]:
-        return [found for found in claim_files(self.folder) if found[0] == name]
+    def _all_of(self, name: str) -> list[Found]:
+        """The claims on a unit by their numbers; more than one only while one of them is taken over."""
+        files = sorted(found for found in claim_files(self.folder) if found[0] == name)
+        return [found for _, number, path in files if (found := self._read(path, number)) is not None]
 
     def _newest(self, name: str) -> Found | None:
-        """The claim with the highest number of a unit."""
-        while files := self._files(name):
-            _, number, path = max(files)
-            if (found := self._read(path, number)) is not None:
-                return found
-        return None
+        """The claim that counts: the one with the highest number that is not stale, else the highest."""
+        return max(self._all_of(name), key=lambda found: (not found.stale, found.number), default=None)
 
     def _read(self, path: Path, number: int) -> Found | None:
         """A claim file; None if it is gone. One that cannot be read is of an unknown process."""

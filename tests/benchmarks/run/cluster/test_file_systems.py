@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -54,10 +55,11 @@ def test_a_link_that_nfs_reports_twice_is_a_claim(tmp_path, monkeypatch):
 
 
 def test_a_claim_that_cannot_be_written_is_an_error_that_names_the_file(tmp_path, monkeypatch):
-    def link(*_):
+    def refuse(*_, **__):
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UserError, match="claims/unit.0"), Claims(tmp_path).taken("unit"):
         pass
 

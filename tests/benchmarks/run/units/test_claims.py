@@ -79,7 +79,7 @@ def test_a_claim_ends_with_an_error_and_with_ctrl_c(tmp_path):
     assert files(tmp_path) == []
 
 
-@pytest.mark.parametrize("step", ["_is_newest", "_renew_from_now"])
+@pytest.mark.parametrize("step", ["_is_alone", "_renew_from_now"])
 def test_ctrl_c_while_a_claim_is_taken_leaves_none(tmp_path, monkeypatch, step):
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -369,7 +369,7 @@ def take_at(monkeypatch, method, moment, act):
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("method", [(claim_files.Held, "make"), (Claims, "_is_newest"), (Claims, "_is_renewed")])
+@pytest.mark.parametrize("method", [(claim_files.Held, "make"), (Claims, "_is_alone")])
 @pytest.mark.parametrize("ends", [True, False])
 def test_another_process_between_two_steps_of_a_take_over(tmp_path, monkeypatch, ended, method, moment, ends):
     """It takes the stale claim over too, and goes on or ends at once; only one of both holds a claim at a time."""
@@ -405,6 +405,20 @@ def test_a_late_claim_with_a_higher_number_keeps_nobody_out_for_long(tmp_path):
         assert held
     assert claim_on(Claims(tmp_path), "unit").number == 1
     late.remove()
+    assert files(tmp_path) == []
+
+
+def test_a_process_that_dies_with_a_late_claim_gives_nobody_the_unit_of_another(tmp_path, ended):
+    """It made its claim after an old look at a stale one, and was killed before it saw that another process has one."""
+    with Claims(tmp_path).taken("unit") as held:
+        late = new_claim("unit", tmp_path / "claims" / "unit.1")
+        changed = json.loads(late.text) | {"process": ended}
+        late.path.write_text(json.dumps(changed))
+        assert held and Claims(tmp_path).find("unit").stale is False
+        with Claims(tmp_path).taken("unit") as also:
+            assert not also
+    with Claims(tmp_path).taken("unit") as held:
+        assert held
     assert files(tmp_path) == []
 
 

@@ -14,10 +14,12 @@ import os
 import random
 import signal
 import sys
+import time
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Never, TextIO
 
 from benchmarks.run.units.claims import Claims
+from leaderboard.process import has_ended, this_process
 
 EVENTS = {"open", "os.listdir", "os.link", "os.remove", "os.utime"}
 
@@ -36,6 +38,27 @@ def die_at(due: int, below: str) -> None:
     sys.addaudithook(count)
 
 
+def locked(lock: TextIO) -> bool:
+    """Lock a file and write this process's name into it; False if a process that lives has it locked.
+
+    The lock of a process that was killed is open until the last of its threads has ended, a moment after the first.
+    """
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read()
+            if holder and not has_ended(holder):
+                return False
+            time.sleep(0.001)
+            continue
+        lock.truncate(0)
+        lock.write(this_process())
+        lock.flush()
+        return True
+
+
 def work(folder: Path, units: list[str], seed: int, kill: bool) -> Never:
     """Go through the units in a random order until all are done; the exit status is 3 after two holders at once."""
     drawn = random.Random(seed)
@@ -44,11 +67,9 @@ def work(folder: Path, units: list[str], seed: int, kill: bool) -> Never:
     claims, done = Claims(folder), folder / "done"
     while left := [unit for unit in units if not (done / unit).exists()]:
         unit = drawn.choice(left)
-        with claims.taken(unit) as held, (folder / "locks" / unit).open("a") as lock:
+        with claims.taken(unit) as held, (folder / "locks" / unit).open("a+") as lock:
             if held and not (done / unit).exists():
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
+                if not locked(lock):
                     os._exit(3)
                 claims.find(unit)
                 (done / unit).touch()

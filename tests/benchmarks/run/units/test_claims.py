@@ -414,7 +414,7 @@ def test_a_process_that_dies_with_a_late_claim_gives_nobody_the_unit_of_another(
         late = new_claim("unit", tmp_path / "claims" / "unit.1")
         changed = json.loads(late.text) | {"process": ended}
         late.path.write_text(json.dumps(changed))
-        assert held and Claims(tmp_path).find("unit").stale is False
+        assert held and claim_on(Claims(tmp_path), "unit").stale is False
         with Claims(tmp_path).taken("unit") as also:
             assert not also
     with Claims(tmp_path).taken("unit") as held:

@@ -72,7 +72,7 @@ class Stage:
         started, before, seen = self._first
         if now > started and done > before:
             seconds, steps, given = now - started, done - before, (images or 0) - seen
-            speed = f"{given / seconds:.3g} images/s" if given else f"{steps / seconds:.3g} {self._unit}/s"
+            speed = rate_text(given / seconds, "images") if given else rate_text(steps / seconds, self._unit)
             memory = self._progress.memory()
             left = f"ETA {duration((total - done) * seconds / steps)}" if done < total else ""
         figures = Figures(f"{self._name} {done}/{total}", scalar, speed, memory, left)
@@ -195,6 +195,11 @@ def shortened(text: str, width: int) -> str:
         return text
     end = (width - 1) // 2
     return f"{text[: width - 1 - end]}…{text[-end:]}"
+
+
+def rate_text(rate: float, unit: str) -> str:
+    """A speed in at least three digits, such as '0.31 steps/s' or '14,210 images/s'."""
+    return f"{rate:,.0f} {unit}/s" if rate >= 99.95 else f"{rate:.3g} {unit}/s"
 
 
 def duration(seconds: float) -> str:

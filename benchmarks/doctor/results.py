@@ -27,7 +27,8 @@ def plan(run: RunFolder) -> Iterator[Fault]:
             read_plan(run.output / PLAN)
         except UserError as error:
             what = str(error).removeprefix(f"{run.output / PLAN} ").partition(";")[0]
-            yield Fault(PLAN, what, LEFT, commands=run.plan_command())
+            cure = f"{LEFT}; remove it, or write it again with `run --emit plan`"
+            yield Fault(PLAN, what, cure, commands=run.plan_command())
 
 
 def imports(run: RunFolder) -> Iterator[Fault]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.errors import UserError
 
 PLAN = "plan.json"
-OWN = ("cells", "fits", "partial", "claims", "staging", "imports", "leaderboard")  # folders of a run directory
+OWN = ("cells", "fits", "partial", "claims", "staging", "imports")  # folders that only a run directory has
 
 
 @dataclass

@@ -128,7 +128,7 @@ def test_what_killed_processes_left_is_removed(runs, call):
     status, out, _ = call("doctor", runs)
     assert status == 0, out
     assert not any(path.exists() for path in left) and all(path.exists() for path in mine)
-    assert not (runs / "partial" / "toy--c").exists() and "partial/toy--c/nothing is a folder of nothing" in out
+    assert not (runs / "partial" / "toy--c").exists() and "partial/toy--c/nothing is an empty folder" in out
     assert call("doctor", runs)[:2] == (0, "0 cells checked: everything is whole\n")
 
 

@@ -20,6 +20,7 @@ from leaderboard.text import printable
 BAR_WIDTH, SHORTEST_BAR = 24, 4
 SHORTEST_ID = 9  # characters of the task's id that a narrow terminal shows
 PLAIN_INTERVAL = 5.0
+SAME_INTERVAL = 60.0  # before a line is repeated as it was, such as that of a run that waits
 PLAIN_DELAY = 1.0  # what ends sooner needs no line on its way
 LIVE_INTERVAL = 0.1
 
@@ -94,6 +95,7 @@ class Progress:
         self._title = ""
         self._live: Live | None = None
         self._shown = 0.0
+        self._line = ""
         self._drawn = 0.0
 
     @contextmanager
@@ -156,9 +158,11 @@ class Progress:
             before, after = f"{title}  " if title else "", f"{'  ' * bool(width)}{text}"
             line = Text.assemble(before, bar, after, no_wrap=True, overflow="ellipsis")
             self._live.update(line, refresh=fraction is None or is_last)  # what follows may keep the process busy
-        elif now - self._shown >= PLAIN_INTERVAL or is_last:
-            self._shown = now
-            self.say(f"{self._title}  {figures.text()}".lstrip())
+            return
+        text = f"{self._title}  {figures.text()}".lstrip()
+        if is_last or now - self._shown >= (SAME_INTERVAL if text == self._line else PLAIN_INTERVAL):
+            self._shown, self._line = now, text
+            self.say(text)
 
     def finish(self, text: str, style: str = "") -> None:
         """The running cell ended: leave a line that stays."""

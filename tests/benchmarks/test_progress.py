@@ -140,6 +140,20 @@ def test_a_line_fits_80_columns_and_keeps_steps_and_time_left(task, method, cell
     assert title.startswith(f"[{cells}/{cells}] ")
 
 
+def test_a_line_of_a_run_that_waits_is_repeated_once_a_minute_elsewhere_than_on_a_terminal(clock):
+    text = io.StringIO()
+    progress = Progress(Console(file=text, width=80), 1)
+    progress.start("cub_001 · grid")
+    for _ in range(130):
+        clock[0] += 1
+        progress.phase("waiting for another process: fit by node7, process 4711")
+    progress.phase("score")
+    clock[0] += 5
+    progress.phase("picture")
+    lines = text.getvalue().splitlines()
+    assert [line.partition("grid  ")[2].partition(" ")[0] for line in lines] == ["waiting"] * 3 + ["score", "picture"]
+
+
 @pytest.mark.parametrize(
     ("rate", "text"),
     [(0.0123, "0.0123"), (8, "8"), (99.94, "99.9"), (99.96, "100"), (254.6, "255"), (14210.4, "14,210")],

@@ -77,7 +77,7 @@ class _Visit:
         for line in results.notes(run):
             self._say(line)
         if run.live:
-            self._say(f"left alone: what other processes hold {len(run.live)} claims on")
+            self._say(f"left alone: what other processes work on ({counted(len(run.live), 'claim')})")
         checked = f"{counted(len(run.cells), 'cell')} checked"
         if not self.faults:
             self._say(f"{checked}: everything is whole")

@@ -133,7 +133,7 @@ def test_a_cell_that_another_process_scores_is_left_alone(runs, call):
     (cell / "errors.parquet").unlink()
     with Claims(runs).taken(f"score--{cell.name}"):
         status, out, _ = call("doctor", runs)
-        assert status == 0 and cell.name not in out and "left alone: what other processes hold 1 claims on" in out
+        assert status == 0 and cell.name not in out and "left alone: what other processes work on (1 claim)" in out
     assert not (cell / "errors.parquet").exists()
     assert call("doctor", runs)[0] == 0 and (cell / "errors.parquet").exists()
 
@@ -176,5 +176,5 @@ def test_what_has_no_digests_and_what_failed_is_counted(runs, call):
         runs,
     )
     _, out, _ = call("doctor", runs)
-    assert "1 cells failed" in out and "1 records are of an older version" in out
-    assert f"{len(list(runs.glob('fits/*')))} fits are of an older version" in out
+    assert "failed cells: 1; `run` repeats them" in out and "records of an older version, without digests: 1;" in out
+    assert f"fits of an older version, without digests: {len(list(runs.glob('fits/*')))};" in out

@@ -138,7 +138,7 @@ def test_stale_claims_are_removed_and_live_ones_stay(runs, call):
     with Claims(runs).taken("fit--toy--a"):
         status, out, _ = call("doctor", runs)
         assert status == 0 and not stale.exists()
-        assert "claims/score--cell is stale (of node7, process 4711" in out and "hold 1 claims" in out
+        assert "claims/score--cell is stale (of node7, process 4711" in out and "work on (1 claim)" in out
         assert list(runs.glob("claims/fit--toy--a*"))
 
 

@@ -56,5 +56,5 @@ def list_run(output: Path) -> Folder:
         reason = f"{error.filename}: {error.strerror}"
         raise UserError(f"cannot read {reason}; name a run directory, such as runs") from error
     if not (listing.folders.keys() & set(OWN) or PLAN in listing.files):
-        raise UserError(f"{output} is no run directory: it has no folder {', '.join(OWN[:3])} and no {PLAN}")
+        raise UserError(f"{output} is no run directory: it has no folder cells, fits or partial, and no {PLAN}")
     return listing

@@ -12,10 +12,10 @@ from benchmarks.doctor import leftovers, predictions, results
 from benchmarks.doctor.folder import Fault, RunFolder
 from benchmarks.doctor.options import DoctorOptions
 from benchmarks.records.checks import record_fault
-from benchmarks.records.listing import list_run
+from benchmarks.records.listing import PLAN, list_run
 from benchmarks.settings import choose_data_root
 from leaderboard.load import CURE
-from leaderboard.text import printable
+from leaderboard.text import counted, printable
 
 
 def doctor_command(options: DoctorOptions) -> int:
@@ -77,19 +77,20 @@ class _Visit:
         for line in results.notes(run):
             self._say(line)
         if run.live:
-            self._say(f"left alone: what other processes hold {len(run.live)} claims on")
-        checked = f"{len(run.cells):,} cells checked"
+            self._say(f"left alone: what other processes work on ({counted(len(run.live), 'claim')})")
+        checked = f"{counted(len(run.cells), 'cell')} checked"
         if not self.faults:
             self._say(f"{checked}: everything is whole")
             return
         verb = "can be repaired" if self._dry_run else "repaired"
-        self._say(f"{checked}: {self.faults - len(self.left)} {verb}, {len(self.left)} left")
+        faults = counted(self.faults, "fault")
+        self._say(f"{checked}; {faults}: {self.faults - len(self.left):,} {verb}, {len(self.left):,} left")
         commands = list(dict.fromkeys(command for fault in self.left for command in fault.commands))
         if commands:
             self._say("to make again what is left (a cell whose record is lost may need the --set options of its run):")
         for command in commands:
             self._say(f"  {command}")
-        if any(not fault.commands for fault in self.left):
+        if any(not fault.commands and fault.where != PLAN for fault in self.left):
             self._say(f"where no command is known: {CURE}")
 
     def _say(self, line: str, style: str = "") -> None:

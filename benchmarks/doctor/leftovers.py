@@ -48,7 +48,7 @@ def of_nothing(run: RunFolder) -> Iterator[Fault]:
             name = path.relative_to(run.output / kind).parts[0].removesuffix(".partial")
             if not folder.files and not folder.folders and not run.is_busy(fit=name, cell=name):
                 where = path.relative_to(run.output).as_posix()
-                yield Fault(where, "is a folder of nothing", "removed", partial(_without_folder, path))
+                yield Fault(where, "is an empty folder", "removed", partial(_without_folder, path))
 
 
 def removing(path: Path) -> Callable[[], str]:

@@ -27,7 +27,8 @@ def plan(run: RunFolder) -> Iterator[Fault]:
             read_plan(run.output / PLAN)
         except UserError as error:
             what = str(error).removeprefix(f"{run.output / PLAN} ").partition(";")[0]
-            yield Fault(PLAN, what, LEFT, commands=run.plan_command())
+            cure = f"{LEFT}; remove it, or write it again with `run --emit plan`"
+            yield Fault(PLAN, what, cure, commands=run.plan_command())
 
 
 def imports(run: RunFolder) -> Iterator[Fault]:
@@ -129,16 +130,16 @@ def notes(run: RunFolder) -> list[str]:
     fits = [read_fit(run.output / "fits" / name) for name in run.listing.inside("fits").folders]
     counts = Counter(
         {
-            "cells failed; `run` repeats them": len(run.records) - len(done),
-            "cells have no fit any more; they count, as their keypoints are kept": sum(
+            ("failed cells", "`run` repeats them"): len(run.records) - len(done),
+            ("cells whose fit is gone", "they count, as their keypoints are kept"): sum(
                 lost_fit(run.output, record) for record in done
             ),
-            "records are of an older version without digests, so their files were not checked": sum(
+            ("records of an older version, without digests", "their files were not checked"): sum(
                 record.digest is None for record in run.records.values()
             ),
-            "fits are of an older version without digests, so their files were not checked": sum(
+            ("fits of an older version, without digests", "their files were not checked"): sum(
                 fit is not None and fit.digest is None for fit in fits
             ),
         }
     )
-    return [f"{count:,} {text}" for text, count in counts.items() if count]
+    return [f"{what}: {count:,}; {so}" for (what, so), count in counts.items() if count]

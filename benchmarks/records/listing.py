@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.errors import UserError
 
 PLAN = "plan.json"
-OWN = ("cells", "fits", "partial", "claims", "staging", "imports", "leaderboard")  # folders of a run directory
+OWN = ("cells", "fits", "partial", "claims", "staging", "imports")  # folders that only a run directory has
 
 
 @dataclass
@@ -56,5 +56,5 @@ def list_run(output: Path) -> Folder:
         reason = f"{error.filename}: {error.strerror}"
         raise UserError(f"cannot read {reason}; name a run directory, such as runs") from error
     if not (listing.folders.keys() & set(OWN) or PLAN in listing.files):
-        raise UserError(f"{output} is no run directory: it has no folder {', '.join(OWN[:3])} and no {PLAN}")
+        raise UserError(f"{output} is no run directory: it has no folder cells, fits or partial, and no {PLAN}")
     return listing

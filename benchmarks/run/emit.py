@@ -15,7 +15,7 @@ from benchmarks.run.cluster.slurm import write_scripts
 from benchmarks.run.runner import decide
 from benchmarks.run.units.plan_file import make_plan_file, write_plan
 from benchmarks.settings import choose_custom, choose_data_root
-from leaderboard.text import printable
+from leaderboard.text import counted, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,14 +46,18 @@ def emit(options: RunOptions, plan: Plan, request: Request, store: Store, consol
     made = make_plan_file(cells, request.datasets, root, choices, options.device, options.shard_size, sys.argv[1:])
     path = store.output / PLAN
     write_plan(path, made)
-    text = f"{path}: {len(made.units)} units of {len(cells)} cells; "
+    lines = [f"{path}: {counted(len(made.units), 'unit')} of {counted(len(cells), 'cell')}"]
+    without = "--emit"
     if not made.units:
-        text += "nothing is left to do; the same command without --emit makes the tables"
+        lines[0] += "; nothing is left to do"
     elif options.emit == "slurm":
         script = write_scripts(store.output, made, parse_options(options.slurm))
-        text += f"submit them with: bash {quote(str(script))}; then the same command without --emit makes the tables"
+        lines.append(f"submit  bash {quote(str(script))}")
+        without = "--emit and --slurm" if options.slurm else "--emit"
     else:
         work = f"python -m benchmarks work {quote(str(path))} --unit N --output {quote(str(store.output))}"
-        text += f"do unit N, from 0, with: {work}"
-    console.print(Text(printable(text)), soft_wrap=True)
+        lines.append(f"work    {work}  for N from 0 to {len(made.units) - 1}")
+    lines.append(f"tables  the same command without {without}")
+    for line in lines:
+        console.print(Text(printable(line)), soft_wrap=True)
     return 0

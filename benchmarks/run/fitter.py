@@ -73,13 +73,14 @@ class Fitter:
         self._began = began
         self._made: dict[str, str] = {}
         self._fitted: Fitted | None = None
+        self._told = set[str]()
 
     def folder(self, cell: Cell) -> Path:
         """The folder of a cell's fit."""
         return self._store.fits / cell.fit_id
 
     def is_fitted(self, cell: Cell) -> bool:
-        """Whether this process holds the fit of a cell or can load it; prints a line about a broken one."""
+        """Whether this process holds the fit of a cell or can load it; prints one line about a broken one."""
         if self._held(cell):
             return True
         kept = self.folder(cell)
@@ -89,7 +90,9 @@ class Fitter:
         try:
             about, digest = load_fit(method, kept)
         except BrokenFit as broken:
-            self._progress.say(f"{broken}: fitted again", "yellow")
+            if str(broken) not in self._told:
+                self._told.add(str(broken))
+                self._progress.say(f"{broken}: fitted again", "yellow")
             return False
         if about.parameters is None:  # a fit of an older version
             about = about.model_copy(update={"parameters": _parameters(method)})
@@ -128,17 +131,20 @@ class Fitter:
         """The fitted method of a cell; one whose fit cannot be kept on disk is fitted here. Raises NotReady."""
         if not self.is_fitted(cell):
             if keeps_fit(cell):
-                raise NotReady(f"its fit {cell.fit_id} is not there")
+                raise self._lacking(cell)
             self.fit(cell)
         if self._fitted is None:
-            raise NotReady(f"its fit {cell.fit_id} is not there")
+            raise self._lacking(cell)
         return self._fitted
+
+    def _lacking(self, cell: Cell) -> NotReady:
+        return NotReady(f"its fit {self.folder(cell)} is not there")
 
     def digest(self, cell: Cell) -> str | None:
         """The digest of the kept fit of a cell, None for a method that cannot keep it. Raises NotReady without one."""
         found = None if self._is_outdated(cell) else fit_digest(self.folder(cell))
         if found is None and keeps_fit(cell) and not self._held(cell):
-            raise NotReady(f"its fit {cell.fit_id} is not there")
+            raise self._lacking(cell)
         return found
 
     def about(self, cell: Cell) -> FitRecord:

@@ -49,14 +49,17 @@ class RunOptions:
             autocompletion=completion.datasets,
         ),
     ] = field(default_factory=list)
-    keypoints: Annotated[int | None, typer.Option(min=1, help="Keypoints to discover on each --dataset.")] = None
+    keypoints: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Keypoints to discover on each --dataset.")
+    ] = None
     split: SplitFile = None
     interocular: Interocular = None
     profile: ProfileName = None
     data_root: DataRoot = None
-    seeds: Annotated[int, typer.Option(min=1, help="Run seeds 0 to N-1.")] = 1
+    seeds: Annotated[int, typer.Option(min=1, metavar="N", help="Run seeds 0 to N-1.")] = 1
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Use only the first N images of every split (marked in tables).")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Use only the first N images of every split (marked in tables)."),
     ] = None
     device: Device = "auto"
     memory: Annotated[
@@ -70,9 +73,36 @@ class RunOptions:
         "failed"
     )
     floors: Annotated[bool, typer.Option(help="Also run the baselines that learn nothing (floors).")] = True
-    shard_size: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Images of a split that are predicted as one unit of work.")
-    ] = SHARD_SIZE
+    executor: Annotated[
+        ExecutorName,
+        typer.Option(
+            help="in-process: do one unit of work (a fit, a set of predictions, a score) after another here. ray: do "
+            "units side by side on a Ray cluster."
+        ),
+    ] = "in-process"
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|HOST:PORT",
+            help="With --executor ray: a running cluster; auto is that of this machine. Default: RAY_ADDRESS, or else "
+            "a cluster of this machine alone that ends with the command.",
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="With --executor ray: number of workers. Default: as many as there is room for."
+        ),
+    ] = None
+    gpus_per_unit: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="With --executor ray: GPUs of a worker, such as 1, or 0.5 for two workers a GPU. Default: 1, but 0 "
+            "with --device cpu or if the cluster has no GPU and --device is auto.",
+        ),
+    ] = None
     emit: Annotated[
         Emit | None,
         typer.Option(
@@ -89,29 +119,9 @@ class RunOptions:
             "gpus=0 for no GPU, or array=%16 for at most 16 jobs at a time; repeatable.",
         ),
     ] = field(default_factory=list)
-    executor: Annotated[
-        ExecutorName, typer.Option(help="in-process: one unit of work after another. ray: units on a Ray cluster.")
-    ] = "in-process"
-    address: Annotated[
-        str | None,
-        typer.Option(
-            metavar="auto|HOST:PORT",
-            help="With --executor ray: a running cluster, auto for that of this machine. Default: RAY_ADDRESS, or a "
-            "cluster of this machine alone that ends with the command.",
-        ),
-    ] = None
-    gpus_per_unit: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            metavar="N",
-            help="With --executor ray: GPUs of a worker, such as 1, or 0.5 for two workers a GPU. Default: 1, but 0 "
-            "with --device cpu or if the cluster has no GPU and --device is auto.",
-        ),
-    ] = None
-    workers: Annotated[
-        int | None,
-        typer.Option(min=1, help="With --executor ray: number of workers. Default: as many as the cluster can hold."),
-    ] = None
+    shard_size: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Predict at most N images in one unit of work; results are the same."),
+    ] = SHARD_SIZE
     mlflow: Annotated[bool, typer.Option(help="Copy the records to MLflow.")] = True
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan; run and write nothing.")] = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,15 @@ _STATUS = re.compile(rb'\{\s*(?:"schema_version":\s*\d+,\s*)?"status":\s*"(done|
 
 @dataclass(frozen=True)
 class Cells:
-    """The ids of the finished cells, the reasons of the failed ones by id, and the cells whose record is not there."""
+    """The ids of the finished cells, the reasons of the failed ones by id, and the cells whose record is not there.
+
+    ``predictions`` is the number of files of keypoints that the finished cells have, one for each split.
+    """
 
     done: frozenset[str]
     failed: dict[str, str]
     unreadable: tuple[str, ...]
+    predictions: int = 0
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,11 @@ class Unfinished:
     about: About | None
 
     @property
+    def dataset(self) -> str:
+        """The name of the images' dataset, '' if it is not known."""
+        return str(self.about.belongs_to.get("dataset", "")) if self.about else ""
+
+    @property
     def predicted(self) -> int:
         """The number of images whose keypoints are there."""
         return count_images(self.parts)
@@ -60,22 +70,33 @@ class Unfinished:
 
 def cells_in(output: Path, there: Folder) -> Cells:
     """The cells of a run directory by what the first lines of their records say."""
-    done, failed, unreadable = set[str](), {}, []
+    done, failed, unreadable, predictions = set[str](), {}, [], 0
     for name, folder in sorted(there.inside("cells").folders.items()):
         path = output / "cells" / name / RESULT
         state = _state(path) if RESULT in folder.files else "unreadable"
         if state == "done":
             done.add(name)
+            predictions += sum(file.startswith("predictions_") for file in folder.files)
         elif state == "failed":
             failed[name] = _reason(path)
         elif folder.size:
             unreadable.append(name)
-    return Cells(frozenset(done), failed, tuple(unreadable))
+    return Cells(frozenset(done), failed, tuple(unreadable), predictions)
 
 
 def fits_in(there: Folder) -> set[str]:
     """The names of the fits that are kept."""
     return {name for name, folder in there.inside("fits").folders.items() if FIT in folder.files}
+
+
+def sets_in_use(output: Path, cells: Cells) -> set[tuple[str, str]]:
+    """The fit and the dataset of each recorded cell."""
+    found = set()
+    for name in [*cells.done, *cells.failed]:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            record = from_json((output / "cells" / name / RESULT).read_bytes())
+            found.add((str(record["provenance"]["fit_id"]), str(record["dataset"])))
+    return found
 
 
 def checkpoints_in(output: Path, there: Folder) -> list[Checkpoint]:

@@ -17,7 +17,7 @@ from benchmarks.records.listing import Folder
 from benchmarks.run.units.plan_file import PlanFile
 from benchmarks.status.found import Cells, Unfinished
 from benchmarks.status.stages import STATES, Contents, Stages
-from leaderboard.text import printable
+from leaderboard.text import counted, printable
 
 LINES = 8  # of one kind that are printed
 MANY = 1000  # from which on a size is told in the next larger unit
@@ -64,17 +64,17 @@ def print_report(console: Console, found: Mapping[str, Any]) -> None:
     """Print the report: a table of the stages, then lines about what is going on, wrong and left over."""
     cells, images, partial = found["cells"], found["images"], found["partial"]
     failed = sum(map(len, cells["failed"].values()))
-    plan = (
-        f"plan of {found['plan']['units']:,} units of {found['plan']['cells']:,} cells" if found["plan"] else "no plan"
-    )
-    _say(console, f"{found['output']}: {len(cells['done']):,} cells done, {failed:,} failed; {plan}")
+    plan = "no plan"
+    if found["plan"]:
+        plan = f"plan of {counted(found['plan']['units'], 'unit')} of {counted(found['plan']['cells'], 'cell')}"
+    _say(console, f"{found['output']}: {counted(len(cells['done']), 'cell')} done, {failed:,} failed; {plan}")
     console.print(_table(found["units"]))
-    if images["of"]:
+    if found["plan"] and images["of"]:
         _say(console, f"images predicted   {images['predicted']:,} of {images['of']:,}")
     claims: Sequence[Mapping[str, Any]] = found["claims"]
     _list(console, "running", [_held(claim) for claim in claims if not claim["stale"]])
     _list(console, "checkpoint", [_checkpoint(each) for each in found["checkpoints"]])
-    _list(console, "unfinished", [_predictions(each) for each in partial])
+    _list(console, "unfinished", [_predictions(each) for each in partial if each["predicted"] != each["of"]])
     for reason, names in cells["failed"].items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         _say(console, f"failed      {names[0]}{more}: {reason}", "red")
@@ -83,9 +83,22 @@ def print_report(console: Console, found: Mapping[str, Any]) -> None:
     if found["plan_fault"]:
         _say(console, f"no plan     {found['plan_fault']}", "yellow")
     if left := len(found["staging"]):
-        _say(console, f"staging     {left} that are being written or were left by killed processes")
-    sizes = [f"{name} {size_text(count)}" for name, count in found["bytes"].items() if name != "all" and count]
-    _say(console, f"on disk     {size_text(found['bytes']['all'])}: {', '.join(sizes)}")
+        _say(console, f"staging     {left:,} being written, or left by killed processes")
+    sizes = {name.replace("files", "other files"): size for name, size in found["bytes"].items() if name != "all"}
+    each = ", ".join(f"{name} {size_text(size)}" for name, size in sizes.items() if size)
+    _say(console, f"on disk     {size_text(found['bytes']['all'])}: {each}")
+    if todo := _next(found):
+        _say(console, f"next        {todo}")
+
+
+def _next(found: Mapping[str, Any]) -> str:
+    """What to do about what is left, '' if nothing is or if a process works on it."""
+    claims, cells = found["claims"], found["cells"]
+    left = any(count for states in found["units"].values() for state, count in states.items() if state != "done")
+    if any(not claim["stale"] for claim in claims) or not (left or claims or cells["failed"] or cells["unreadable"]):
+        return ""
+    also = "; that repeats failed cells too" if cells["failed"] else ""
+    return f"call the same `run` command again, which goes on where it stopped{also}"
 
 
 def _table(units: Mapping[str, Mapping[str, int]]) -> Table:
@@ -115,7 +128,8 @@ def _held(claim: Mapping[str, Any]) -> str:
     job = f", job {claim['job']}" if claim["job"] else ""
     since = f"for {duration(claim['seconds'])}, " if claim["seconds"] is not None else ""
     renewed = f"renewed {duration(claim['renewed'])} ago"
-    return f"{claim['unit']}  {claim['host']}, process {claim['pid']}{job}, {since}{renewed}"
+    unit = "`run`" if claim["unit"].startswith("run--") else claim["unit"]
+    return f"{unit}  {claim['host']}, process {claim['pid']}{job}, {since}{renewed}"
 
 
 def _checkpoint(each: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from benchmarks.run.units.holders import Held
 from benchmarks.run.units.parts import belongs_to, end_of
 from benchmarks.run.units.plan_file import PlanFile
 from benchmarks.run.units.unit import STAGES, Unit
-from benchmarks.status.found import Cells, Checkpoint, Unfinished
+from benchmarks.status.found import Cells, Checkpoint, Unfinished, sets_in_use
 
 State = Literal["done", "running", "waiting", "failed"]
 STATES: tuple[State, ...] = ("done", "running", "waiting", "failed")
@@ -63,13 +63,24 @@ def stages_of_plan(plan: PlanFile, there: Contents) -> Stages:
 
 
 def stages_found(there: Contents) -> Stages:
-    """The same without a plan, as far as units have left something: fits, sets of images, and cells."""
+    """The same without a plan, as far as units have left something: fits, sets of images, and cells.
+
+    A fit that no recorded cell names is that of a cell that waits for its score.
+    """
+    in_use = sets_in_use(there.output, there.cells)
+    to_come = [each for each in there.unfinished if (each.fit, each.dataset) not in in_use]
+    named = {fit for fit, _ in in_use}
     running = Counter(claim.stage for claim in there.running)
     claimed = {claim.unit.removeprefix("fit--") for claim in there.running if claim.stage == "fit"}
     begun = [each.fit for each in there.checkpoints if each.fit not in {*there.fits, *claimed}]
-    whole = sum(each.predicted == each.images for each in there.unfinished)
-    done = {"fit": len(there.fits), "predict": whole, "score": len(there.cells.done)}
-    waiting = {"fit": len(begun), "predict": len(there.unfinished) - whole, "score": 0}
+    whole = sum(each.predicted == each.images for each in to_come)
+    cells = len({*there.fits, *begun, *(each.fit for each in to_come)} - named)
+    done = {"fit": len(there.fits), "predict": there.cells.predictions + whole, "score": len(there.cells.done)}
+    waiting = {
+        "fit": len(begun),
+        "predict": max(0, len(to_come) - whole - running["predict"]),
+        "score": max(0, cells - running["score"]),
+    }
     failed = {"fit": 0, "predict": 0, "score": len(there.cells.failed)}
     counts: dict[str, dict[State, int]] = {
         stage: {"done": done[stage], "running": running[stage], "waiting": waiting[stage], "failed": failed[stage]}

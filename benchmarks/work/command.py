@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -56,7 +57,8 @@ def work_command(options: WorkOptions) -> int:
     while result.status == "claimed" and options.wait:
         time.sleep(WAIT)
         result = perform(unit, cell, worker, claims, options.force, sharing)
-    _say("end", options.unit, unit, **_end(result, time.perf_counter() - started))
+    first = _first(plan.before(options.unit)) if result.status == "waiting" else ""
+    _say("end", options.unit, unit, **_end(result, time.perf_counter() - started, first))
     return _exit_status(result)
 
 
@@ -66,10 +68,21 @@ def _sharing(plan: PlanFile, unit: Unit, cell: Cell) -> list[Cell]:
     return others if unit.stage == "fit" else []
 
 
-def _end(result: Result, seconds: float) -> dict[str, Any]:
-    return {"status": result.status, "seconds": round(seconds, 3)} | (
-        {"reason": result.reason} if result.reason else {}
-    )
+def _first(numbers: Sequence[int]) -> str:
+    """What to do before a unit that needs those with these numbers, such as '; first do units 0, 4 to 9'."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], number]
+        else:
+            runs.append([number])
+    words = ", ".join(" to ".join(map(str, run)) for run in runs)
+    return f"; first do unit{'s' * (len(numbers) > 1)} {words}" if numbers else ""
+
+
+def _end(result: Result, seconds: float, first: str) -> dict[str, Any]:
+    reason = {"reason": result.reason + first} if result.reason else {}
+    return {"status": result.status, "seconds": round(seconds, 3)} | reason
 
 
 def _exit_status(result: Result) -> int:

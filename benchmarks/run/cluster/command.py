@@ -32,6 +32,7 @@ from benchmarks.run.worker import NotRecorded, Worker
 from benchmarks.settings import choose_custom, choose_data_root
 from benchmarks.signals import signals_deferred
 from leaderboard.records import ResultRecord
+from leaderboard.text import counted
 from methods.parallel import world
 
 if TYPE_CHECKING:
@@ -124,8 +125,8 @@ def _run(options: RunOptions, ledger: Ledger, view: View, here: Here, cells: lis
         nodes = nodes_of(ray)
         needs = choose_needs(options.gpus_per_unit, options.device, _threads(), nodes)
         workers = min(choose_workers(options.workers, needs, nodes), options.workers or len(units))
-        who = "1 worker" if workers == 1 else f"{workers} workers"
-        view.say(f"Ray: {len(units)} units of {len(cells)} cells for {who} with {needs.text} each")
+        what = f"{counted(len(units), 'unit')} of {counted(len(cells), 'cell')}"
+        view.say(f"Ray: {what} for {counted(workers, 'worker')} with {needs.text} each")
         setup = Setup(
             plan=_plan_file(options, ledger, "cpu" if not needs.gpus else options.device),
             output=output,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.errors import UserError
+from leaderboard.text import counted
 
 Node = Mapping[str, float]  # amount by the name of the resource, such as CPU
 
@@ -57,12 +58,13 @@ def choose_workers(asked: int | None, needs: Needs, nodes: Sequence[Node]) -> in
     there = "; ".join(f"{_count(node.get('CPU', 0), 'CPU')}, {_count(node.get('GPU', 0), 'GPU')}" for node in nodes[:8])
     more = f"; and {len(nodes) - 8} more nodes" if len(nodes) > 8 else ""
     wanted = "a worker needs" if asked is None else f"--workers {asked}: each worker needs"
+    room = counted(places, "worker") if places else "none"
     if places:
         advice = f"use --workers {places} or fewer, or add nodes"
     else:
         advice = "use a smaller --gpus-per-unit, or --device cpu" if needs.gpus else "set OMP_NUM_THREADS to fewer"
         advice += ", or add nodes"
-    raise UserError(f"{wanted} {needs.text}; the cluster can place {places} on its nodes ({there}{more}): {advice}")
+    raise UserError(f"{wanted} {needs.text}; the cluster has room for {room} ({there}{more}): {advice}")
 
 
 def _count(number: float, noun: str) -> str:

@@ -85,6 +85,11 @@ def _no_cluster(address: str, error: Exception) -> str:
     reason = first_line(error)
     if address == "local":
         return f"Ray cannot start on this machine: {reason}"
+    if address == "auto" and isinstance(error, ConnectionError):
+        return (
+            "--address auto: no Ray cluster runs on this machine; start one with `ray start --head`, or leave "
+            "--address out for one that ends with the command"
+        )
     return (
         f"--address {address}: no Ray cluster can be reached there ({reason}); start one with `ray start --head`, give "
         "this command its token (RAY_AUTH_TOKEN or ~/.ray/auth_token), or leave --address out"

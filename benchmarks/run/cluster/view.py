@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from rich.console import Console, Group
 from rich.text import Text
 
-from benchmarks.progress import BAR_WIDTH, Progress, duration, shortened
+from benchmarks.progress import BAR_WIDTH, Progress, duration, rate_text, shortened
 from benchmarks.run.cluster.messages import About, Look
 from benchmarks.run.units.unit import Unit
 from leaderboard.text import printable
@@ -126,7 +126,7 @@ class View(Progress):
             f"{tally.done}/{tally.total} units done",
             f"{len(self.running_units)} running",
             f"{tally.failed} failed" if tally.failed else "",
-            f"{sum(rates):.3g} images/s" if rates else "",
+            rate_text(sum(rates), "images") if rates else "",
             f"ETA {duration(left)}" if left else "",
         ]
         return "  ".join(filter(None, parts))
@@ -142,7 +142,7 @@ class View(Progress):
         now, look = self.running_units[worker], self._looks.get(worker) or Look()
         steps = f" {look.done}/{look.total}" if look.total else ""
         about = self.workers.get(worker) or About()
-        where = f"{worker} on {shortened(about.host, 20)} ({about.device})"
+        where = f"worker {worker} on {shortened(about.host, 20)} ({about.device})"
         return printable(f"  {where}: {now.title}  {look.phase or now.unit.stage}{steps}  {look.scalar}".rstrip())
 
 

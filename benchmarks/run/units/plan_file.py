@@ -64,6 +64,18 @@ class PlanFile(BaseModel):
             raise UserError(f"--unit {number}: the plan has units 0 to {len(self.units) - 1}")
         return self.units[number]
 
+    def before(self, number: int) -> list[int]:
+        """The numbers of the units that a unit needs: the fit of its cell, and all predictions for a score."""
+        unit = self.units[number]
+        fit = self.cell(unit).fit_id
+        fits = {cell.id for cell in self.cells if cell.fit_id == fit}
+        return [
+            earlier
+            for earlier, other in enumerate(self.units)
+            if (other.stage == "fit" and other.cell_id in fits and unit.stage != "fit")
+            or (other.stage == "predict" and other.cell_id == unit.cell_id and unit.stage == "score")
+        ]
+
     def cell(self, unit: Unit) -> Cell:
         """The cell of a unit."""
         return next(cell for cell in self.cells if cell.id == unit.cell_id)

@@ -133,9 +133,27 @@ def test_a_cell_that_another_process_scores_is_left_alone(runs, call):
     (cell / "errors.parquet").unlink()
     with Claims(runs).taken(f"score--{cell.name}"):
         status, out, _ = call("doctor", runs)
-        assert status == 0 and cell.name not in out and "left alone: what other processes hold 1 claims on" in out
+        assert status == 0 and cell.name not in out and "left alone: what other processes work on (1 claim)" in out
     assert not (cell / "errors.parquet").exists()
     assert call("doctor", runs)[0] == 0 and (cell / "errors.parquet").exists()
+
+
+def test_faults_are_counted_apart_from_cells_and_a_broken_plan_may_go(runs, call):
+    (runs / "plan.json").write_text("{")
+    (runs / "fits" / "nothing").mkdir()
+    status, out, _ = call("doctor", runs)
+    assert status == 1 and "4 cells checked; 2 faults: 1 repaired, 1 left\n" in out
+    assert "left as it is; remove it, or write it again with `run --emit plan`" in out
+    assert "the cell's folder" not in out
+    (runs / "plan.json").unlink()
+    assert call("doctor", runs)[0] == 0
+
+
+def test_a_folder_that_has_only_a_leaderboard_is_no_run_directory(tmp_path, call):
+    (tmp_path / "leaderboard").mkdir()
+    for command in ("status", "doctor"):
+        status, out, err = call(command, tmp_path)
+        assert (status, out) == (2, "") and "is no run directory" in err
 
 
 def test_what_has_no_digests_and_what_failed_is_counted(runs, call):
@@ -158,5 +176,5 @@ def test_what_has_no_digests_and_what_failed_is_counted(runs, call):
         runs,
     )
     _, out, _ = call("doctor", runs)
-    assert "1 cells failed" in out and "1 records are of an older version" in out
-    assert f"{len(list(runs.glob('fits/*')))} fits are of an older version" in out
+    assert "failed cells: 1; `run` repeats them" in out and "records of an older version, without digests: 1;" in out
+    assert f"fits of an older version, without digests: {len(list(runs.glob('fits/*')))};" in out

@@ -128,7 +128,7 @@ def test_what_killed_processes_left_is_removed(runs, call):
     status, out, _ = call("doctor", runs)
     assert status == 0, out
     assert not any(path.exists() for path in left) and all(path.exists() for path in mine)
-    assert not (runs / "partial" / "toy--c").exists() and "partial/toy--c/nothing is a folder of nothing" in out
+    assert not (runs / "partial" / "toy--c").exists() and "partial/toy--c/nothing is an empty folder" in out
     assert call("doctor", runs)[:2] == (0, "0 cells checked: everything is whole\n")
 
 
@@ -138,7 +138,7 @@ def test_stale_claims_are_removed_and_live_ones_stay(runs, call):
     with Claims(runs).taken("fit--toy--a"):
         status, out, _ = call("doctor", runs)
         assert status == 0 and not stale.exists()
-        assert "claims/score--cell is stale (of node7, process 4711" in out and "hold 1 claims" in out
+        assert "claims/score--cell is stale (of node7, process 4711" in out and "work on (1 claim)" in out
         assert list(runs.glob("claims/fit--toy--a*"))
 
 

@@ -122,6 +122,31 @@ def test_failures_are_grouped_by_their_reason(call, status, runs):
     assert counts(status()[1], "failed") == {"fit": 3, "predict": 6, "score": 3}
 
 
+def test_without_a_plan_a_fit_that_no_cell_has_used_is_a_cell_to_come(planned, call, status, runs):
+    planned(0, 2, 3, 4, 5)
+    (runs / "plan.json").unlink()
+    code, found = status()
+    assert code == 3 and counts(found, "done") == {"fit": 1, "predict": 1, "score": 0}
+    assert counts(found, "waiting") == {"fit": 0, "predict": 1, "score": 1}
+    text = call("status", runs)[1]
+    assert "test of toy_many: 16 of 44 images" in text and "40 of 40" not in text
+    assert "next        call the same `run` command again" in text and "images predicted" not in text
+
+
+def test_without_a_plan_the_predictions_of_finished_cells_are_counted(planned, call, status, runs):
+    assert call(*RUN, "--method", "toy_colours", "--seeds", "2", "--output", runs)[0] == 0
+    (runs / "plan.json").unlink()
+    assert counts(status()[1], "done") == {"fit": 2, "predict": 4, "score": 2}
+    assert "next" not in call("status", runs)[1]
+
+
+def test_the_claim_of_a_run_is_called_run_and_nothing_is_to_do_while_it_works(planned, call, runs):
+    with Claims(runs).taken(f"run--{this_process()}"):
+        text = call("status", runs)[1]
+    assert f"running     `run`  {os.uname().nodename}, process {os.getpid()}" in text and "next" not in text
+    assert "next        call the same `run` command again" in call("status", runs)[1]
+
+
 def test_records_that_cannot_be_read_are_named(call, status, runs):
     assert call(*RUN, "--method", "toy_colours", "--output", runs)[0] == 0
     (path,) = runs.glob("cells/*/result.json")

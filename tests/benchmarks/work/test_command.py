@@ -56,16 +56,16 @@ def test_a_unit_that_another_process_works_on_is_left_to_it(work, tmp_path, toys
         assert not toys.CALLS and plan["units"][0]["stage"] == "fit"
 
 
-@pytest.mark.parametrize(("number", "lacking"), [(1, "its fit "), (3, "its fit ")])
-def test_a_unit_whose_needs_are_missing_ends_at_once(work, tmp_path, number, lacking):
+@pytest.mark.parametrize(("number", "first"), [(1, "first do unit 0"), (3, "first do units 0 to 2")])
+def test_a_unit_whose_needs_are_missing_ends_at_once_and_names_them(work, tmp_path, number, first):
     do = work()
     status, (_, end), _ = do(number)
-    assert (status, end["status"]) == (2, "waiting") and end["reason"].startswith(lacking)
+    assert (status, end["status"]) == (2, "waiting")
+    assert end["reason"].startswith(f"its fit {tmp_path / 'runs' / 'fits'}") and end["reason"].endswith(f"; {first}")
     do(0)
     status, (_, end), _ = do(3)
-    assert (status, end["status"]) == (2, "waiting") and end[
-        "reason"
-    ] == "images of split regress are not all predicted"
+    assert (status, end["status"]) == (2, "waiting")
+    assert end["reason"] == "images of split regress are not all predicted; first do units 0 to 2"
     assert not records(tmp_path)
 
 
@@ -76,6 +76,26 @@ def test_a_fit_that_fails_fails_all_cells_that_need_it_and_no_other(work, tmp_pa
     found = [json.loads(path.read_text()) for path in (tmp_path / "runs").glob("cells/*/result.json")]
     assert [each["status"] for each in found] == ["failed"] * 2
     assert do(1)[0] == 2
+
+
+def test_a_shared_fit_is_named_by_its_unit_whichever_cell_that_is_of(work, tmp_path):
+    do = work("--task", "toy_transfer")
+    units = json.loads((tmp_path / "runs" / "plan.json").read_text())["units"]
+    score = len(units) - 1
+    assert [unit["stage"] for unit in units].count("fit") == 1 and units[score]["cell_id"] != units[0]["cell_id"]
+    mine = [number for number, unit in enumerate(units) if unit["cell_id"] == units[score]["cell_id"]][:-1]
+    assert mine == [3, 4]
+    assert do(score)[1][1]["reason"].endswith("; first do units 0, 3 to 4")
+
+
+def test_the_plan_says_how_its_units_are_done_and_the_tables_made(tmp_path, run_toy):
+    done = run_toy(tmp_path, "--no-floors", "--emit", "plan")
+    path = tmp_path / "runs" / "plan.json"
+    assert done.out.splitlines()[-3:] == [
+        f"{path}: 4 units of 1 cell",
+        f"work    python -m benchmarks work {path} --unit N --output {path.parent}  for N from 0 to 3",
+        "tables  the same command without --emit",
+    ]
 
 
 def test_an_image_that_cannot_be_read_fails_its_cell_with_status_2(work, tmp_path):

@@ -59,9 +59,9 @@ def test_as_many_workers_as_there_is_room_for():
 @pytest.mark.parametrize(
     ("asked", "needs", "words"),
     [
-        (None, Needs(1, 1), ["1 CPU and 1 GPU", "can place 0", "4 CPUs, 0 GPUs", "--device cpu"]),
-        (None, Needs(8, 0), ["8 CPUs", "can place 0", "OMP_NUM_THREADS"]),
-        (5, Needs(1, 0), ["--workers 5", "can place 4", "--workers 4 or fewer"]),
+        (None, Needs(1, 1), ["1 CPU and 1 GPU", "has room for none", "4 CPUs, 0 GPUs", "--device cpu"]),
+        (None, Needs(8, 0), ["8 CPUs", "has room for none", "OMP_NUM_THREADS"]),
+        (5, Needs(1, 0), ["--workers 5", "has room for 4 workers", "--workers 4 or fewer"]),
     ],
 )
 def test_what_can_never_be_placed(asked, needs, words):

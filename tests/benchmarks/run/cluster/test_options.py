@@ -1,7 +1,10 @@
 """Options that do not go together are refused before anything is read or started."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from benchmarks.run.cluster import start
 from methods.parallel import VARIABLES
 
 
@@ -20,6 +23,16 @@ from methods.parallel import VARIABLES
 def test_options_that_do_not_go_together(run_toy, tmp_path, options, words):
     done = run_toy(tmp_path, *options)
     assert done.status == 2 and words in done.err
+
+
+def test_without_a_cluster_on_this_machine_auto_says_how_to_start_one(run_toy, tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise ConnectionError("Could not find any running Ray instance. Please specify `--address`.")
+
+    monkeypatch.setattr(start, "_ray", lambda: SimpleNamespace(init=refuse))
+    done = run_toy(tmp_path, "--executor", "ray", "--address", "auto")
+    assert done.status == 2 and "Could not" not in done.err
+    assert "--address auto: no Ray cluster runs on this machine; start one with `ray start --head`" in done.err
 
 
 def test_torchrun_and_ray_do_not_go_together(run_toy, tmp_path, monkeypatch):

@@ -181,7 +181,10 @@ def test_a_failure_is_recorded_as_in_one_process(repository, tmp_path, quiet):
     ("options", "words"),
     [
         (["--workers", "999"], "999: each worker needs"),
-        (["--gpus-per-unit", "64", "--device", "auto"], "a worker needs 1 CPU and 64 GPUs; the cluster can place 0"),
+        (
+            ["--gpus-per-unit", "64", "--device", "auto"],
+            "a worker needs 1 CPU and 64 GPUs; the cluster has room for none",
+        ),
     ],
 )
 def test_what_the_cluster_can_never_place_is_refused(repository, tmp_path, quiet, options, words):

@@ -16,8 +16,8 @@ VALUES = st.lists(st.floats(-1e9, 1e9, allow_subnormal=False), min_size=2, max_s
 
 
 def exact_variance(values: list[float]) -> Fraction:
-    mean = sum(map(Fraction, values)) / len(values)
-    return sum((Fraction(value) - mean) ** 2 for value in values) / (len(values) - 1)
+    mean = sum(map(Fraction, values), Fraction()) / len(values)
+    return sum(((Fraction(value) - mean) ** 2 for value in values), Fraction()) / (len(values) - 1)
 
 
 @given(VALUES)

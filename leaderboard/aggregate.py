@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from statistics import fmean
 from typing import Any
@@ -49,14 +48,14 @@ def measured_rows(
     )
     groups = _groups(wanted)
     labels = _labels(wanted, groups)
+    by_task: dict[str, dict[Group, dict[int, ResultRecord]]] = {}
+    for record in wanted:
+        seeds = by_task.setdefault(record.task, {}).setdefault(groups[id(record)], {})
+        seeds.pop(record.seed, None)
+        seeds[record.seed] = record
     table = []
     for task in suite_tasks:
-        cells: dict[Group, dict[int, ResultRecord]] = {}
-        for record in wanted:
-            if record.task == task:
-                seeds = cells.setdefault(groups[id(record)], {})
-                seeds.pop(record.seed, None)
-                seeds[record.seed] = record
+        cells = by_task.get(task, {})
         full = _full(cells.values()) if ablations else {}
         for group, seeds in cells.items():
             latest = [*seeds.values()][-1]
@@ -146,30 +145,29 @@ def _cell_rows(
     """
     done = [record for record in group if record.status == "done"]
     first = group[0]
-    common = Row(
-        method=first.method,
-        label=label,
-        task=first.task,
-        profile=first.profile,
-        kind=kind_of(first),
-        status="done" if done else "failed",
-        supervision=first.supervision,
-        supervised=first.supervised,
-        is_floor=first.is_floor,
-        limit=first.n_images_limit,
-        seeds=len(done),
-        failed_seeds=len(group) - len(done),
-        failure=next((record.failure.message for record in group if record.failure is not None), None),
-        flags=flags_of(group),
+    common: dict[str, Any] = {
+        "method": first.method,
+        "label": label,
+        "task": first.task,
+        "profile": first.profile,
+        "kind": kind_of(first),
+        "status": "done" if done else "failed",
+        "supervision": first.supervision,
+        "supervised": first.supervised,
+        "is_floor": first.is_floor,
+        "limit": first.n_images_limit,
+        "seeds": len(done),
+        "failed_seeds": len(group) - len(done),
+        "failure": next((record.failure.message for record in group if record.failure is not None), None),
         **costs(group),
         **description(first),
-    )
+    }
     if not done:
-        return [common]
+        return [Row(**common, flags=flags_of(group))]
     own = {record.seed: record for record in done}
     return [
-        replace(
-            common,
+        Row(
+            **common,
             **_over_seeds(scores),
             **change(name, done, full),
             **_origins([own[seed] for seed in scores], scores.values()),

@@ -17,7 +17,6 @@ from benchmarks.registry import METHODS
 from leaderboard.digests import content_digest
 from leaderboard.files import replacing
 from methods.files import file_sha256
-from methods.imported import paths
 
 FIT = "fit.json"
 IMPORTS = "imports"  # folder of a run directory
@@ -154,5 +153,7 @@ def source_digests(method: str) -> dict[str, str]:
 
 def import_digests(folder: Path, task: str, profile: str) -> dict[str, str]:
     """The sha256 of the keypoints and of the record of an import. Raises OSError if one cannot be read."""
+    from methods.imported import paths
+
     keypoints, record = paths(folder, task, profile)
     return {"keypoints": digest_of(keypoints), "record": digest_of(record)}

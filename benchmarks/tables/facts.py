@@ -37,11 +37,11 @@ def _with_facts(row: Row) -> Row:
     frozen = _frozen(last.method, json.dumps(last.method_config, sort_keys=True)) if _is_ours(last) else None
     if frozen is None and row.kind == "trained" and row.frozen_parameters == 0:
         frozen = NOTHING
-    row = replace(row, flags=in_order(flags))
     if frozen is None:
-        return row
+        return replace(row, flags=in_order(flags)) if len(flags) > len(row.flags) else row
     return replace(
         row,
+        flags=in_order(flags),
         frozen_data=frozen.name,
         frozen_labels=frozen.labels,
         test_in_frozen_data=frozen.contains(last.dataset),

@@ -14,7 +14,7 @@ from benchmarks.errors import UserError
 from benchmarks.records.digests import IMPORTS
 from benchmarks.records.listing import PLAN, Folder
 from benchmarks.records.store import Store
-from benchmarks.run.units.holders import Held, claims_in
+from benchmarks.run.units.holders import KnownClaim, claims_in
 from benchmarks.run.units.plan_file import PlanFile, read_plan
 from leaderboard.records import ResultRecord
 
@@ -47,7 +47,7 @@ class RunFolder:
         self.claims = claims_in(output, listing.inside("claims").files)
 
     @property
-    def live(self) -> list[Held]:
+    def live(self) -> list[KnownClaim]:
         """The claims of processes that work here."""
         return [claim for claim in self.claims if not claim.stale]
 

@@ -62,8 +62,10 @@ def run_command(options: RunOptions) -> int:
     if not plan.cells:
         raise UserError(_nothing_to_run(plan))
     store = Store(options.output)
+    if worker and (options.dry_run or options.emit):  # the first process does that alone
+        return 0
     if worker:
-        return 0 if options.dry_run else run_worker(plan, request.datasets, choose_device(options.device))
+        return run_worker(plan, request.datasets, choose_device(options.device))
     if options.dry_run:
         print_plan(console, plan, store, options.overwrite)
         return 0

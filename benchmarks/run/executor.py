@@ -6,15 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from benchmarks.progress import Progress
-from benchmarks.records.provenance import reset_peak_memory
 from benchmarks.records.store import Store
 from benchmarks.run.cells import Cell
 from benchmarks.run.distributed import Coordinator
 from benchmarks.run.fitter import NotReady
 from benchmarks.run.options import SHARD_SIZE
-from benchmarks.run.perform import Result, perform
+from benchmarks.run.perform import Busy, Result, perform, rescore
 from benchmarks.run.units.claims import Claims
-from benchmarks.run.units.unit import Unit, claim_name, units_of
+from benchmarks.run.units.unit import Unit, units_of
 from benchmarks.run.worker import Worker
 from leaderboard.records import ResultRecord
 
@@ -24,10 +23,6 @@ if TYPE_CHECKING:
     from benchmarks.registry import Open
 
 ATTEMPTS = 5  # to go through the units of a cell, whose files may be replaced or removed in the meantime
-
-
-class Busy(Exception):
-    """Another process works on units of the cell; the message says which."""
 
 
 class Executor(Protocol):
@@ -63,12 +58,10 @@ class InProcess:
         self._claims = Claims(store.output)
         self._store = store
         self._open = datasets
-        self._device = device
         self._shard_size = shard_size
 
     def submit(self, cell: Cell) -> ResultRecord:
         """Run a cell; units that another process has done are not done again."""
-        reset_peak_memory(self._device)
         try:
             units = units_of([cell], self._open, self._shard_size)
         except Exception as error:
@@ -101,16 +94,7 @@ class InProcess:
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
         """Score the cached predictions again and replace the record; run the cell if they cannot be read."""
-        unit = Unit(cell_id=cell.id, stage="score")
         try:
-            with self._claims.taken(claim_name(unit, cell)) as held:
-                if not held:
-                    raise Busy("score by another process")
-                current = self._store.record(cell.id) if self._worker.is_scored(cell) else None
-                return current or self._worker.rescore(cell, record)
-        except Busy:
-            raise
+            return rescore(cell, record, self._worker, self._claims)
         except NotReady:
             return self.submit(cell)
-        except Exception as error:
-            return self._worker.record_failure(cell, error)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from benchmarks.progress import Progress
 from benchmarks.records.digests import FIT, FitRecord, fit_digest, read_fit
-from benchmarks.records.provenance import machine, peak_memory_mb, reset_peak_memory
+from benchmarks.records.provenance import machine, peak_memory_mb
 from benchmarks.records.store import Store
 from benchmarks.registry import method_class
 from benchmarks.run.cells import Cell, content_hash
 from benchmarks.run.distributed import Coordinator, fit_images
-from benchmarks.run.fits import BrokenFit, copy_history, keep_fit, load_fit, stamp, write_history
+from benchmarks.run.fits import BrokenFit, Stamp, copy_history, keep_fit, load_fit, stamp, write_history
 from benchmarks.run.images import ImageCache
 from benchmarks.run.supervision import keypoints_given
 from benchmarks.run.units.unit import first_of_fits, keeps_fit
@@ -72,8 +72,8 @@ class Fitter:
         self._first = {fit: cell.id for fit, cell in first_of_fits(cells).items()}
         self._began = began
         self._made: dict[str, str] = {}
+        self._broken: tuple[Path, Stamp] | None = None
         self._fitted: Fitted | None = None
-        self._told = set[str]()
 
     def folder(self, cell: Cell) -> Path:
         """The folder of a cell's fit."""
@@ -83,16 +83,16 @@ class Fitter:
         """Whether this process holds the fit of a cell or can load it; prints one line about a broken one."""
         if self._held(cell):
             return True
+        self.free(cell)
         kept = self.folder(cell)
-        if not kept.is_dir() or self._is_outdated(cell):
+        if not kept.is_dir() or self._is_outdated(cell) or self._broken == (kept, stamp(kept)):
             return False
         method = self._new(cell)
         try:
             about, digest = load_fit(method, kept)
         except BrokenFit as broken:
-            if str(broken) not in self._told:
-                self._told.add(str(broken))
-                self._progress.say(f"{broken}: fitted again", "yellow")
+            self._broken = kept, stamp(kept)
+            self._progress.say(f"{broken}: fitted again", "yellow")
             return False
         if about.parameters is None:  # a fit of an older version
             about = about.model_copy(update={"parameters": _parameters(method)})
@@ -104,7 +104,7 @@ class Fitter:
 
         If another process has kept the same fit in the meantime, that one is loaded, so that all cells share it.
         """
-        reset_peak_memory(self._device)
+        self._fitted = None  # one model at a time is in memory
         kept, method = self.folder(cell), self._new(cell)
         before = stamp(kept)
         resumed = self._give_checkpoints(cell, method)
@@ -123,9 +123,13 @@ class Fitter:
         )
         is_kept, digest = keep_fit(self._store, kept, method, stage.history, about, before)
         self._made.setdefault(cell.fit_id, cell.id)
-        self._fitted = None
         if is_kept or not self.is_fitted(cell):
             self._fitted = Fitted(_key(cell), method, about, digest, stage.history)
+
+    def free(self, cell: Cell) -> None:
+        """Free the memory of the model that this process holds, unless it is that of the cell."""
+        if not self._held(cell):
+            self._fitted = None
 
     def fitted(self, cell: Cell) -> Fitted:
         """The fitted method of a cell; one whose fit cannot be kept on disk is fitted here. Raises NotReady."""

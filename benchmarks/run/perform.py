@@ -16,6 +16,10 @@ from leaderboard.records import ResultRecord
 Status = Literal["done", "kept", "claimed", "waiting", "failed"]
 
 
+class Busy(Exception):
+    """Another process works on units of the cell; the message says which."""
+
+
 @dataclass(frozen=True)
 class Result:
     """What became of a unit.
@@ -48,6 +52,7 @@ def perform(
                 return Result("claimed", found.claim.holder if found else "a process that has just ended")
             if not force and _is_done(unit, cell, worker):
                 return Result("kept")
+            worker.begin(cell)
             return Result("done", record=_do(unit, cell, worker))
     except NotReady as lacking:
         return Result("waiting", str(lacking))
@@ -56,6 +61,23 @@ def perform(
         for other in sharing:
             worker.record_failure(other, error)
         return Result("failed", record.failure.message if record.failure else "", record)
+
+
+def rescore(cell: Cell, record: ResultRecord, worker: Worker, claims: Claims) -> ResultRecord:
+    """Score the kept keypoints of a finished cell again; an error is recorded as its failure.
+
+    Raises NotReady if the keypoints cannot be read, Busy if another process scores the cell, and NotRecorded.
+    """
+    name = claim_name(Unit(cell_id=cell.id, stage="score"), cell)
+    try:
+        with claims.taken(name) as held:
+            if not held:
+                raise Busy("score by another process")
+            return worker.rescore(cell, record)
+    except (Busy, NotReady):
+        raise
+    except Exception as error:
+        return worker.record_failure(cell, error)
 
 
 def _is_done(unit: Unit, cell: Cell, worker: Worker) -> bool:

@@ -215,9 +215,9 @@ def predict_rows(
     """
     for _ in range(ATTEMPTS):  # again if another process wrote parts that begin at other rows
         done = first + len(partial.resume(first, last))
-        stage(done, len(partial.ids))
         if done == last:
             return
+        stage(done, len(partial.ids))
         _predict_from(done, method, images, last, partial, stage)
 
 

@@ -14,8 +14,9 @@ from benchmarks.progress import Progress, duration
 from benchmarks.records.checks import lost_fit, record_fault
 from benchmarks.records.store import Store
 from benchmarks.run.cells import Cell
-from benchmarks.run.executor import Busy, Executor
+from benchmarks.run.executor import Executor
 from benchmarks.run.options import Overwrite
+from benchmarks.run.perform import Busy
 from benchmarks.run.plan import Plan
 from benchmarks.run.scoring import is_current
 from benchmarks.run.worker import NotRecorded

@@ -13,7 +13,7 @@ from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress
 from benchmarks.records.checks import record_fault
 from benchmarks.records.digests import read_fit
-from benchmarks.records.provenance import machine, peak_memory_mb, provenance
+from benchmarks.records.provenance import machine, peak_memory_mb, provenance, reset_peak_memory
 from benchmarks.records.store import OVERLAY, Store, copy_files, has_predictions, write_predictions, write_record
 from benchmarks.run.cells import Cell
 from benchmarks.run.distributed import Coordinator
@@ -81,6 +81,11 @@ class Worker:
             store, datasets, device, progress, self._coordinator, self._images, cells, refit, self._began
         )
 
+    def begin(self, cell: Cell) -> None:
+        """A unit of a cell begins: its peak memory counts from now on, without the model of another fit."""
+        self._fits.free(cell)
+        reset_peak_memory(self._device)
+
     def is_fitted(self, cell: Cell) -> bool:
         """Whether the fit of a cell is there; it is loaded into this process."""
         return self._fits.is_fitted(cell)
@@ -90,7 +95,9 @@ class Worker:
         self._fits.fit(cell)
 
     def is_predicted(self, cell: Cell, split: Split, first: int, last: int) -> bool:
-        """Whether the keypoints of these images are there."""
+        """Whether the keypoints of these images are there, in parts or in a finished cell."""
+        if self.is_scored(cell):
+            return True
         try:
             partial = self._partial(cell, split, self._fits.digest(cell))
         except NotReady:
@@ -132,8 +139,13 @@ class Worker:
             return write_record(filling, record)
 
     def rescore(self, cell: Cell, record: ResultRecord) -> ResultRecord:
-        """Score the kept predictions of a finished cell again and replace the record. Raises NotReady without them."""
+        """Score the kept predictions of a finished cell again and replace the record; one that is current stays.
+
+        Raises NotReady without predictions that can be read.
+        """
         folder = self._store.cells / cell.id
+        if self.is_scored(cell) and (current := self._store.record(cell.id)):
+            return current
         self._progress.phase("score")
         if not has_predictions(folder):
             raise NotReady(f"the predictions of {cell.id} cannot be read")

@@ -10,7 +10,7 @@ from typing import Literal
 
 from benchmarks.records.digests import fit_digest
 from benchmarks.run.cells import Cell
-from benchmarks.run.units.holders import Held
+from benchmarks.run.units.holders import KnownClaim
 from benchmarks.run.units.parts import belongs_to, end_of
 from benchmarks.run.units.plan_file import PlanFile
 from benchmarks.run.units.unit import STAGES, Unit
@@ -36,12 +36,12 @@ class Contents:
     output: Path
     cells: Cells
     fits: Collection[str]
-    claims: Sequence[Held]
+    claims: Sequence[KnownClaim]
     checkpoints: Sequence[Checkpoint]
     unfinished: Sequence[Unfinished]
 
     @property
-    def running(self) -> list[Held]:
+    def running(self) -> list[KnownClaim]:
         """The claims that are not stale."""
         return [claim for claim in self.claims if not claim.stale]
 

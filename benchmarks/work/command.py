@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.errors import correctable
+from benchmarks.errors import UserError, correctable
 from benchmarks.progress import Progress
 from benchmarks.records.provenance import git_state
 from benchmarks.records.store import Store
@@ -25,6 +25,7 @@ from benchmarks.run.worker import Worker
 from benchmarks.settings import choose_device
 from benchmarks.work.options import WorkOptions
 from leaderboard.records import ResultRecord
+from methods.parallel import world
 
 WAIT = 2.0  # seconds between two looks at a unit that another process does
 
@@ -33,8 +34,10 @@ def work_command(options: WorkOptions) -> int:
     """Do one unit of a plan; returns the exit status.
 
     Prints one line of JSON at the start and one at the end; all other lines go to stderr. Raises UserError for a plan
-    that cannot be read, a unit that it does not have, and code or data that are not those of the plan.
+    that cannot be read, a unit that it does not have, code or data that are not those of the plan, and torchrun.
     """
+    if world()[1] > 1:
+        raise UserError("work does a unit in one process; start it without torchrun")
     plan = read_plan(options.plan)
     unit = plan.unit(options.unit)
     cell = plan.cell(unit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +24,9 @@ from benchmarks.run.cluster.view import View
 from benchmarks.run.fitter import NotReady
 from benchmarks.run.images import available_cpus
 from benchmarks.run.options import RunOptions
+from benchmarks.run.perform import Busy, rescore
 from benchmarks.run.plan import Plan
-from benchmarks.run.runner import Ledger, Outcome
+from benchmarks.run.runner import WAIT, Ledger, Outcome
 from benchmarks.run.units.claims import Claims
 from benchmarks.run.units.plan_file import PlanFile
 from benchmarks.run.units.unit import Unit, units_of
@@ -76,7 +78,7 @@ def run_on_cluster(
     refit = options.overwrite == "all"
     here = Here(store, Worker(store, datasets, "cpu", view, cells=plan.cells, refit=refit), Claims(store.output))
     with ledger.stoppable():
-        cells = _to_run(ledger, here.worker)
+        cells = _to_run(ledger, here)
         if cells:
             units = units_of(cells, datasets, options.shard_size)
             if refit:
@@ -86,29 +88,28 @@ def run_on_cluster(
     return ledger.outcome
 
 
-def _to_run(ledger: Ledger, worker: Worker) -> list[Cell]:
+def _to_run(ledger: Ledger, here: Here) -> list[Cell]:
     """The cells that must be run; the others are kept, or scored again here."""
     cells = []
     for number, cell in ledger.cells.values():
         decision = ledger.decide(number, cell)
         if decision.record is not None and decision.action == "keep":
             ledger.note(cell, decision.record, False)
-        elif (
-            decision.record is None or decision.action == "run" or not _rescored(ledger, worker, cell, decision.record)
-        ):
+        elif decision.record is None or decision.action == "run" or not _rescored(ledger, here, cell, decision.record):
             cells.append(cell)
     return cells
 
 
-def _rescored(ledger: Ledger, worker: Worker, cell: Cell, record: ResultRecord) -> bool:
-    """Score a cell again; returns False if its predictions cannot be read."""
-    try:
-        fresh = worker.rescore(cell, record)
-    except NotReady:
-        return False
-    except Exception as error:
+def _rescored(ledger: Ledger, here: Here, cell: Cell, record: ResultRecord) -> bool:
+    """Score a cell again, once no other process does so; returns False if its predictions cannot be read."""
+    while True:
         try:
-            fresh = worker.record_failure(cell, error)
+            fresh = rescore(cell, record, here.worker, here.claims)
+            break
+        except Busy:
+            time.sleep(WAIT)
+        except NotReady:
+            return False
         except NotRecorded as unwritten:
             ledger.unwritable(unwritten.record, str(unwritten))
             ledger.note(cell, unwritten.record, False)

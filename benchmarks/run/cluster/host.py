@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks.errors import UserError, first_line
 from benchmarks.progress import Progress, Stage
-from benchmarks.records.provenance import git_state, reset_peak_memory
+from benchmarks.records.provenance import git_state
 from benchmarks.records.store import Store
 from benchmarks.registry import method_class
 from benchmarks.run.cells import Cell
@@ -96,14 +96,12 @@ class Host:
         if cell.id not in self._checked:
             try:
                 check_plan(cell, self._open)
-            except UserError as error:
+            except Exception as error:  # such as data that this node lacks
                 return Answer(status="refused", reason=first_line(error))
             self._checked.add(cell.id)
         worker.retried = not job.last
         worker.batch_size = BATCH_SIZE // 2 if job.halved else BATCH_SIZE
         self._progress.begin(unit)
-        if unit.stage == "fit":
-            reset_peak_memory(worker.device)
         try:
             result = perform(unit, halved(cell) if job.halved else cell, worker, self._claims)
         except OutOfMemory as error:

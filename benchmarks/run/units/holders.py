@@ -15,7 +15,7 @@ from leaderboard.process import has_ended
 
 
 @dataclass(frozen=True)
-class Held:
+class KnownClaim:
     """A claim: the unit, who has it, the seconds since it was taken (None: unknown) and since it was renewed."""
 
     unit: str
@@ -43,7 +43,7 @@ class Held:
         return self.unit.partition("--")[0]
 
 
-def claims_in(output: Path, names: Iterable[str]) -> list[Held]:
+def claims_in(output: Path, names: Iterable[str]) -> list[KnownClaim]:
     """The newest claim of each unit among files of these names; their ages are told by this machine's clock."""
     newest: dict[str, int] = {}
     for name in names:
@@ -55,7 +55,7 @@ def claims_in(output: Path, names: Iterable[str]) -> list[Held]:
     return [held for path in paths if (held := _claim(path, now, limit)) is not None]
 
 
-def _claim(path: Path, now: float, limit: float) -> Held | None:
+def _claim(path: Path, now: float, limit: float) -> KnownClaim | None:
     try:
         renewed = max(0.0, now - path.stat().st_mtime)
         claim = Claim.model_validate_json(path.read_bytes())
@@ -63,7 +63,7 @@ def _claim(path: Path, now: float, limit: float) -> Held | None:
         return None
     except (OSError, ValidationError):
         claim, renewed = Claim(), limit + 1 if not path.is_file() else max(0.0, now - path.stat().st_mtime)
-    return Held(
+    return KnownClaim(
         unit=claim.unit or path.name.rpartition(".")[0],
         host=claim.host or "an unknown host",
         pid=claim.pid,

@@ -13,6 +13,7 @@ from benchmarks.errors import UserError, first_line
 from benchmarks.records.digests import source_digests
 from benchmarks.registry import opener
 from benchmarks.run.cells import Cell
+from benchmarks.run.imported import check_import
 from benchmarks.run.options import SHARD_SIZE
 from benchmarks.run.units.unit import Unit, units_of
 from datasets.base import SPLITS, Choices
@@ -128,13 +129,18 @@ def read_plan(path: Path) -> PlanFile:
 
 
 def check_plan(cell: Cell, datasets: Open) -> None:
-    """Raise UserError if the code of the cell's method or the data are not those that the plan was made for."""
-    if cell.made_by is None:
+    """Raise UserError if the code of the cell's method or the data are not those that the plan was made for.
+
+    Of imported keypoints, which have no fit, the keypoints are compared. Raises MethodError if they cannot be read.
+    """
+    if cell.made_by is not None:
+        check_import(cell)
+    else:
         here = source_digests(cell.method)
         changed = sorted(name for name in here.keys() | cell.source.keys() if here.get(name) != cell.source.get(name))
         if changed:
             raise UserError(f"{changed[0]} is not as it was when the plan was made; make the plan again with this code")
-    for split in SPLITS:
+    for split in filter(cell.digests.get, SPLITS):
         name = cell.fit_dataset if split == "fit" else cell.dataset
         if datasets(name).digest(split) != cell.digests[split]:
             raise UserError(

@@ -42,6 +42,24 @@ def test_a_unit_that_is_done_is_not_done_again_unless_it_is_forced(work, toys):
     assert do(0, "--force")[1][1]["status"] == "done" and any(call.startswith("fit") for call in toys.CALLS)
 
 
+def test_a_unit_of_a_finished_cell_is_not_done_again(work, run_toy, tmp_path, toys):
+    do = work()
+    assert run_toy(tmp_path, "--no-floors").status == 0
+    assert not (tmp_path / "runs" / "partial").exists()
+    toys.CALLS.clear()
+    assert [do(number)[1][1]["status"] for number in range(4)] == ["kept"] * 4
+    assert not any(call.startswith(("fit", "predict")) for call in toys.CALLS)
+    assert not (tmp_path / "runs" / "partial").exists()
+
+
+def test_a_unit_is_done_by_one_process(work, monkeypatch):
+    do = work()
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    status, lines, err = do(0)
+    assert (status, lines) == (2, []) and "start it without torchrun" in err
+
+
 def test_a_unit_that_another_process_works_on_is_left_to_it(work, tmp_path, toys):
     do = work()
     plan = json.loads((tmp_path / "runs" / "plan.json").read_text())

@@ -1,6 +1,7 @@
 """Whatever the size of the shards and whoever does them, the same bytes are kept."""
 
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -58,6 +59,28 @@ def test_units_in_any_order_of_a_stage_give_the_same_bytes(tmp_path, run_toy, co
     again = run_toy(tmp_path, task="toy_many")
     assert again.status == 0 and again.out.count("finished before") == 4, again.out
     assert kept(tmp_path) == whole
+
+
+def test_one_model_at_a_time_is_in_memory(tmp_path, run_toy, toys, monkeypatch):
+    made, others = [], []
+
+    def note(method):
+        others.append([each() is not None for each in made if each() is not method].count(True))
+        made.append(weakref.ref(method))
+
+    for name in ("fit", "load"):
+        plain = getattr(toys.Colours, name)
+        monkeypatch.setattr(toys.Colours, name, lambda self, *given, _plain=plain: (note(self), _plain(self, *given)))
+    assert run_toy(tmp_path, "--no-floors", "--seeds", "3").status == 0
+    assert run_toy(tmp_path, "--no-floors", "--seeds", "3", "--task", "toy_transfer").status == 0
+    assert len(made) > 3 and set(others) == {0}
+
+
+def test_a_broken_fit_is_told_once(tmp_path, run_toy):
+    assert run_toy(tmp_path, "--no-floors").status == 0
+    (state,) = tmp_path.glob("runs/fits/*/state.json")
+    state.write_text("4")
+    assert run_toy(tmp_path, "--no-floors").out.count("fitted again") == 1
 
 
 def test_a_method_that_saves_nothing_is_fitted_by_each_process(tmp_path, run_toy, command, toys, monkeypatch):

@@ -62,7 +62,8 @@ def test_units_in_any_order_of_a_stage_give_the_same_bytes(tmp_path, run_toy, co
 
 
 def test_one_model_at_a_time_is_in_memory(tmp_path, run_toy, toys, monkeypatch):
-    made, others = [], []
+    made: list[weakref.ref[Method]] = []
+    others: list[int] = []
 
     def note(method):
         others.append([each() is not None for each in made if each() is not method].count(True))

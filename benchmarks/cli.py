@@ -11,6 +11,7 @@ import typer
 from benchmarks.completion import VARIABLE, Shell, answering, script
 from benchmarks.data.cli import data_app
 from benchmarks.describe.cli import describe, list_command
+from benchmarks.doctor.cli import doctor
 from benchmarks.importing.cli import import_outputs
 from benchmarks.options import Headings, example
 from benchmarks.printing import start
@@ -21,8 +22,10 @@ from benchmarks.run.cli import run
 from benchmarks.scaffold.cli import new_dataset, new_method
 from benchmarks.score.cli import score
 from benchmarks.show.cli import show
+from benchmarks.status.cli import status
 from benchmarks.submit.cli import submit
 from benchmarks.tables.cli import leaderboard, verify_row
+from benchmarks.work.cli import work
 
 RESULTS, ELSEWHERE = "Make and show results", "Keypoints from and for other programs"
 LOOK_UP, EXTEND = "Look up", "Extend and check"
@@ -82,11 +85,15 @@ _add(
     "run --method autolink --task cub_001 --seeds 3",
     "run --method imm --dataset folder:photographs --keypoints 10",
 )
+_add(RESULTS, work, "work", "work runs/plan.json --unit 0 --output runs")
+_add(RESULTS, status, "status", "status runs", "status runs --format json")
+_add(RESULTS, doctor, "doctor", "doctor runs --dry-run", "doctor runs --data-root /data")
 _add(
     RESULTS,
     leaderboard,
     "leaderboard",
     "leaderboard --suite wild",
+    "leaderboard --suite wild --against best --format latex",
     "leaderboard --suite wild --overall",
     "leaderboard --task cub_all --format csv --output rows.csv",
     "leaderboard --audit --task taichi",

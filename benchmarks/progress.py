@@ -20,6 +20,7 @@ from leaderboard.text import printable
 BAR_WIDTH, SHORTEST_BAR = 24, 4
 SHORTEST_ID = 9  # characters of the task's id that a narrow terminal shows
 PLAIN_INTERVAL = 5.0
+SAME_INTERVAL = 60.0  # before a line is repeated as it was, such as that of a run that waits
 PLAIN_DELAY = 1.0  # what ends sooner needs no line on its way
 LIVE_INTERVAL = 0.1
 
@@ -72,7 +73,7 @@ class Stage:
         started, before, seen = self._first
         if now > started and done > before:
             seconds, steps, given = now - started, done - before, (images or 0) - seen
-            speed = f"{given / seconds:.3g} images/s" if given else f"{steps / seconds:.3g} {self._unit}/s"
+            speed = rate_text(given / seconds, "images") if given else rate_text(steps / seconds, self._unit)
             memory = self._progress.memory()
             left = f"ETA {duration((total - done) * seconds / steps)}" if done < total else ""
         figures = Figures(f"{self._name} {done}/{total}", scalar, speed, memory, left)
@@ -94,6 +95,7 @@ class Progress:
         self._title = ""
         self._live: Live | None = None
         self._shown = 0.0
+        self._line = ""
         self._drawn = 0.0
 
     @contextmanager
@@ -108,9 +110,9 @@ class Progress:
             finally:
                 self._live = None
 
-    def start(self, title: str) -> None:
-        """The next cell begins."""
-        self._index += 1
+    def start(self, title: str, number: int | None = None) -> None:
+        """The cell with this number begins, by default the next one."""
+        self._index = self._index + 1 if number is None else number
         self._title = f"[{self._index}/{self._cells}] {printable(title)}"
         self._shown = time.monotonic() - PLAIN_INTERVAL + PLAIN_DELAY
         self.phase("starting")
@@ -156,9 +158,11 @@ class Progress:
             before, after = f"{title}  " if title else "", f"{'  ' * bool(width)}{text}"
             line = Text.assemble(before, bar, after, no_wrap=True, overflow="ellipsis")
             self._live.update(line, refresh=fraction is None or is_last)  # what follows may keep the process busy
-        elif now - self._shown >= PLAIN_INTERVAL or is_last:
-            self._shown = now
-            self.say(f"{self._title}  {figures.text()}".lstrip())
+            return
+        text = f"{self._title}  {figures.text()}".lstrip()
+        if is_last or now - self._shown >= (SAME_INTERVAL if text == self._line else PLAIN_INTERVAL):
+            self._shown, self._line = now, text
+            self.say(text)
 
     def finish(self, text: str, style: str = "") -> None:
         """The running cell ended: leave a line that stays."""
@@ -195,6 +199,11 @@ def shortened(text: str, width: int) -> str:
         return text
     end = (width - 1) // 2
     return f"{text[: width - 1 - end]}…{text[-end:]}"
+
+
+def rate_text(rate: float, unit: str) -> str:
+    """A speed in at least three digits, such as '0.31 steps/s' or '14,210 images/s'."""
+    return f"{rate:,.0f} {unit}/s" if rate >= 99.95 else f"{rate:.3g} {unit}/s"
 
 
 def duration(seconds: float) -> str:

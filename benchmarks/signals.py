@@ -22,6 +22,14 @@ def exit_status(stop: KeyboardInterrupt) -> int:
     return TERMINATED if isinstance(stop, Terminated) else INTERRUPTED
 
 
+def again(stop: KeyboardInterrupt) -> KeyboardInterrupt:
+    """The exception to raise in place of one that a library made of a signal: Terminated if SIGTERM has come.
+
+    The signal is told by its handler, which ``terminable`` changes when it comes.
+    """
+    return Terminated() if signal.getsignal(signal.SIGTERM) == signal.SIG_IGN else stop
+
+
 @contextmanager
 def terminable() -> Iterator[None]:
     """Raise Terminated in the main thread on the first SIGTERM; ignore later ones, so that cleanup can finish."""

@@ -1,7 +1,7 @@
 """Limits of what is read from a file, so that a small file cannot take all memory or hours.
 
 The environment variable ``KEYPOINTS_LIMITS`` multiplies every limit, for a file that is meant to be so large.
-``methods.limits`` has the limits of other files; docs/scale.md lists both.
+``methods.limits`` has the limits of other files; docs/checks.md lists both.
 """
 
 from __future__ import annotations

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from statistics import fmean
 from typing import Any
@@ -15,7 +14,7 @@ from leaderboard.costs import costs
 from leaderboard.flags import flags_of
 from leaderboard.image_errors import ErrorsOf, image_errors
 from leaderboard.intervals import half_width, range_of_two
-from leaderboard.origins import origin_of
+from leaderboard.origins import each_once, origin_of
 from leaderboard.published import belongs
 from leaderboard.records import ResultRecord, ScoreRecord
 from leaderboard.row_kinds import kind_of
@@ -42,21 +41,21 @@ def measured_rows(
     seed was run again after the data, or a setting by dataset, had changed, the latest record counts. A task on which
     all seeds failed has one row of status 'failed'.
     """
-    chosen = (record for record in records if record.task in suite_tasks and record.profile == profile)
+    chosen = each_once(record for record in records if record.task in suite_tasks and record.profile == profile)
     wanted = sorted(
         with_ablations(chosen) if ablations else without_ablations(chosen),
         key=lambda record: (str(record.provenance.get("date", "")), record.cell_id),
     )
     groups = _groups(wanted)
     labels = _labels(wanted, groups)
+    by_task: dict[str, dict[Group, dict[int, ResultRecord]]] = {}
+    for record in wanted:
+        seeds = by_task.setdefault(record.task, {}).setdefault(groups[id(record)], {})
+        seeds.pop(record.seed, None)
+        seeds[record.seed] = record
     table = []
     for task in suite_tasks:
-        cells: dict[Group, dict[int, ResultRecord]] = {}
-        for record in wanted:
-            if record.task == task:
-                seeds = cells.setdefault(groups[id(record)], {})
-                seeds.pop(record.seed, None)
-                seeds[record.seed] = record
+        cells = by_task.get(task, {})
         full = _full(cells.values()) if ablations else {}
         for group, seeds in cells.items():
             latest = [*seeds.values()][-1]
@@ -146,30 +145,29 @@ def _cell_rows(
     """
     done = [record for record in group if record.status == "done"]
     first = group[0]
-    common = Row(
-        method=first.method,
-        label=label,
-        task=first.task,
-        profile=first.profile,
-        kind=kind_of(first),
-        status="done" if done else "failed",
-        supervision=first.supervision,
-        supervised=first.supervised,
-        is_floor=first.is_floor,
-        limit=first.n_images_limit,
-        seeds=len(done),
-        failed_seeds=len(group) - len(done),
-        failure=next((record.failure.message for record in group if record.failure is not None), None),
-        flags=flags_of(group),
+    common: dict[str, Any] = {
+        "method": first.method,
+        "label": label,
+        "task": first.task,
+        "profile": first.profile,
+        "kind": kind_of(first),
+        "status": "done" if done else "failed",
+        "supervision": first.supervision,
+        "supervised": first.supervised,
+        "is_floor": first.is_floor,
+        "limit": first.n_images_limit,
+        "seeds": len(done),
+        "failed_seeds": len(group) - len(done),
+        "failure": next((record.failure.message for record in group if record.failure is not None), None),
         **costs(group),
         **description(first),
-    )
+    }
     if not done:
-        return [common]
+        return [Row(**common, flags=flags_of(group))]
     own = {record.seed: record for record in done}
     return [
-        replace(
-            common,
+        Row(
+            **common,
             **_over_seeds(scores),
             **change(name, done, full),
             **_origins([own[seed] for seed in scores], scores.values()),

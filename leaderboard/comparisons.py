@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.markdown import NO_INTERVAL, grid
+from leaderboard.markdown import NO_INTERVAL, columns, grid
 from leaderboard.paired import LEVEL, Difference, difference, holm, same_images
 from leaderboard.plain import to_csv, to_json
-from leaderboard.row_kinds import shown
+from leaderboard.ranking import best_first
+from leaderboard.row_kinds import MEASURED, shown
 from leaderboard.rows import Row, known
 from leaderboard.text import markdown
+
+BEST = "best"  # stands for the best method of each column, in place of a name
 
 
 @dataclass(frozen=True)
@@ -92,18 +95,29 @@ def compared(rows: Sequence[Row], one: str, other: str) -> list[Comparison]:
 def against(rows: Sequence[Row], name: str) -> list[Row]:
     """The rows, each with its paired difference from the method of this name on the same task under the same protocol.
 
-    Raises LeaderboardError for an unknown method.
+    The name 'best' means the best method of each task and protocol. Raises LeaderboardError for an unknown method.
     """
-    label = choose(rows, name)
-    base = {(row.task, row.protocol, row.profile): row for row in _of(rows, label)}
+    bases = _best(rows) if name == BEST else _of(rows, choose(rows, name))
+    base = {(row.task, row.protocol, row.profile): row for row in bases}
     found = []
     for row in rows:
         beside = base.get((row.task, row.protocol, row.profile))
-        each = paired(row, beside) if beside is not None and shown(row) != label and row.status == "done" else None
-        if each is not None:
-            row = replace(row, against_method=label, against=each.value, against_low=each.low, against_high=each.high)
+        each = None
+        if beside is not None and shown(row) != shown(beside) and row.status == "done":
+            each = paired(row, beside)
+        if each is not None and beside is not None:
+            row = replace(row, against_method=shown(beside), against=each.value)
+            row = replace(row, against_low=each.low, against_high=each.high)
         found.append(row)
     return found
+
+
+def _best(rows: Sequence[Row]) -> list[Row]:
+    """The best row of each task and protocol, among those that are ranked."""
+    measured = [row for row in rows if row.kind in MEASURED]
+    profiles = dict.fromkeys(row.profile for row in measured)
+    tables = [[row for row in measured if row.profile == profile] for profile in profiles]
+    return [row for table in tables for column in columns(table) for row in best_first(table, column)[:1]]
 
 
 def paired(row: Row, beside: Row) -> Difference | None:

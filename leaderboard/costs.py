@@ -50,7 +50,7 @@ def _image_ms(record: ResultRecord) -> float | None:
     """Milliseconds of prediction for an image; older records do not say how many images there were."""
     seconds, images = record.seconds.get("predict"), record.provenance.get("images_predicted")
     if not isinstance(images, int):
-        images = max((score.n_fit + score.n_test for score in record.scores), default=0)
+        images = max([score.n_fit + score.n_test for score in record.scores], default=0)
     return None if seconds is None or images < 1 else 1000 * seconds / images
 
 

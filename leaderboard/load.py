@@ -16,7 +16,7 @@ from pydantic_core import from_json
 
 from leaderboard.digests import ChangedError, check_digest, content_digest, plain_digest, sealed
 from leaderboard.errors import LeaderboardError
-from leaderboard.files import write_atomically
+from leaderboard.origins import origin_of
 from leaderboard.records import SCHEMA_VERSION, ResultRecord
 from leaderboard.text import fault, printable
 
@@ -83,32 +83,30 @@ def read_record(path: Path) -> ResultRecord:
 
 
 def load_results(
-    folder: Path = RESULTS, name: str = "*", texts: Mapping[Path, str] | None = None
+    folder: Path = RESULTS, name: str = "*", texts: Mapping[Path, str] | None = None, repeated: bool = False
 ) -> list[ResultRecord]:
     """Records of the committed lists ``folder/<name>.json`` (default: of all lists), each cell once.
 
+    With ``repeated``, a cell that two lists have from different commits comes with both of its records, for
+    ``leaderboard.origins.each_once``.
     ``texts`` holds the content of lists that are about to be written; it is read instead of these files. Raises
     LeaderboardError for a file that is no list of records, a record that was changed after it was written, and a newer
     schema_version.
     """
-    records, texts = {}, texts or {}
+    records: dict[tuple[str, ...], ResultRecord] = {}
+    texts = texts or {}
     paths = {*folder.glob(f"{name}.json"), *(path for path in texts if path.match(f"{name}.json"))}
     for path in sorted(paths):
         try:
             for entry in json.loads(texts[path] if path in texts else _text(path)):
                 record = _record(entry, path)
-                records[record.cell_id] = record
+                records[(record.cell_id, origin_of(record)) if repeated else (record.cell_id,)] = record
         except ChangedError as error:
             text = f"{path}: the record of {entry['cell_id']} {error}; restore the file, such as with git checkout"
             raise LeaderboardError(printable(text)) from error
         except (OSError, TypeError, ValueError, RecursionError, MemoryError) as error:
             raise LeaderboardError(f"{path} is not a list of records ({reason(error)}); write it anew") from error
     return list(records.values())
-
-
-def save_results(records: Iterable[ResultRecord], path: Path) -> None:
-    """Write records as a committed list (see ``list_text``)."""
-    write_atomically(path, list_text(records))
 
 
 def list_text(records: Iterable[ResultRecord]) -> str:

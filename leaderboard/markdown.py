@@ -21,7 +21,9 @@ Grid = tuple[list[str], list[list[str]], list[str]]  # headings, lines and notes
 
 MISSING = "–"
 NO_INTERVAL = f"±{MISSING}"
-TEXT_COLUMNS = ("method", "supervision", "protocol", *named.TEXT_HEADINGS)  # headings of columns of text
+NO_UNIT = "% without more: the paper does not say of what."
+# Headings of columns of text
+TEXT_COLUMNS = ("method", "task", "supervision", "protocol", "better", *named.TEXT_HEADINGS)
 _LEGEND = {
     "±": "± is half the width of the 95 % interval, over test images and, where there are several, seeds",
     NO_INTERVAL: f"{NO_INTERVAL} {NOTHING_VARIES}",
@@ -154,8 +156,9 @@ def heading(rows: Sequence[Row], column: Column) -> str:
 
 def _compared(rows: Sequence[Row]) -> list[str]:
     """The line that explains the columns of differences, if there are any."""
-    labels = dict.fromkeys(row.against_method for row in rows if row.against_method is not None)
-    return [f"difference: from {label} on the same test images, with its 95 % interval" for label in labels]
+    labels = list(dict.fromkeys(row.against_method for row in rows if row.against_method is not None))
+    name = labels[0] if len(labels) == 1 else f"the best method of the column ({', '.join(map(str, labels))})"
+    return [f"difference: from {name} on the same test images, with its 95 % interval"] if labels else []
 
 
 def _measured_line(
@@ -246,13 +249,13 @@ def reported_grid(rows: Sequence[Row], chosen: Sequence[str] = ()) -> Grid:
     for row in rows:
         cells.setdefault((shown(row), row.supervision), {})[row.task, row.metric] = row
     notes = list(dict.fromkeys(row.note for row in rows if row.note))
-    across = {column: _units(rows, column) for column in dict.fromkeys((row.task, row.metric) for row in rows)}
-    header = ["method", "supervision", *(_reported_heading(rows, column, units) for column, units in across.items())]
+    across = {column: units_of(rows, column) for column in dict.fromkeys((row.task, row.metric) for row in rows)}
+    header = ["method", "supervision", *(reported_heading(rows, column, units) for column, units in across.items())]
     lines = [
         [*key, *(_reported_cell(line.get(column), notes, len(units) > 1) for column, units in across.items())]
         for key, line in cells.items()
     ]
-    without = ["% without more: the paper does not say of what."] * any(row.unit == "%" for row in rows)
+    without = [NO_UNIT] * any(row.unit == "%" for row in rows)
     footnotes = [f"({number}) {note}" for number, note in enumerate(notes, start=1)]
     there = [name for name in chosen if name in map(named.name_of, header)]
     if chosen and named.ALL not in chosen:
@@ -260,11 +263,12 @@ def reported_grid(rows: Sequence[Row], chosen: Sequence[str] = ()) -> Grid:
     return header, lines, [*legend(as_text(lines)), *without, *footnotes]
 
 
-def _units(rows: Sequence[Row], column: Column) -> list[str]:
+def units_of(rows: Sequence[Row], column: Column) -> list[str]:
+    """The units of the published values of a task and metric."""
     return list(dict.fromkeys(str(row.unit) for row in rows if (row.task, row.metric) == column))
 
 
-def _reported_heading(rows: Sequence[Row], column: Column, units: Sequence[str]) -> str:
+def reported_heading(rows: Sequence[Row], column: Column, units: Sequence[str]) -> str:
     """Task, unit and arrow; where the values of a column have several units, the unit stands beside each value."""
     higher = any(row.higher_is_better for row in rows if (row.task, row.metric) == column)
     unit = f" ({units[0]})" if len(units) == 1 else ""

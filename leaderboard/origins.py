@@ -25,6 +25,24 @@ def origin_of(record: ResultRecord) -> str:
     return commit[:_SHORT] + DIRTY * dirty
 
 
+def each_once(records: Iterable[ResultRecord]) -> list[ResultRecord]:
+    """The records with each cell of one commit; of several commits, that which most of the records are of.
+
+    A table then shows results of one commit where a committed list has them, although lists of other tables have some
+    of its cells from another commit.
+    """
+    found = list(records)
+    if len({record.cell_id for record in found}) == len(found):
+        return found
+    counts = Counter(map(origin_of, found))
+    chosen: dict[str, str] = {}
+    for record in found:
+        origin = origin_of(record)
+        if counts[origin] > counts[chosen.setdefault(record.cell_id, origin)]:
+            chosen[record.cell_id] = origin
+    return [record for record in found if origin_of(record) == chosen[record.cell_id]]
+
+
 def is_clean(record: ResultRecord) -> bool:
     """Whether the commit of a record is known and the code had no other changes."""
     origin = origin_of(record)

@@ -9,7 +9,7 @@ lacks a task has neither, because both would then be over other tasks than its r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -72,7 +72,7 @@ class Ranking:
 
 def ranking(rows: Sequence[Row], tasks: Sequence[str], suite: str, profile: str) -> Ranking:
     """The ranking of the methods that were measured on these tasks; ``rows`` are those of the headline protocols."""
-    floors = {row.task for row in rows if _is_floor(row)}
+    floors = mean_poses(rows)
     measured = any(row.kind in MEASURED and row.status == "done" for row in rows)
     no_floor = tuple(task for task in tasks if task not in floors) if measured else ()
     return Ranking(suite, profile, tuple(tasks), tuple(overall_rows(rows, tasks)), no_floor)
@@ -91,7 +91,7 @@ def overall_rows(rows: Sequence[Row], tasks: Sequence[str]) -> list[OverallRow]:
     pose counts as missing for every method.
     """
     measured = [row for row in rows if row.kind in MEASURED and row.status == "done"]
-    floors = {row.task: row for row in measured if _is_floor(row)}
+    floors = mean_poses(measured)
     ranked = [row for row in measured if comparable(row) and not row.is_floor and row.task in floors]
     by_label: dict[str, dict[str, Row]] = {}
     for row in ranked:
@@ -108,20 +108,34 @@ def _overall(
     tasks: Sequence[str],
 ) -> OverallRow:
     missing = tuple(task for task in tasks if task not in own)
-    skills = tuple(skill(known(own[task].value), floors[task]) if task in own else None for task in tasks)
     whole = not missing
-    seeds = set.intersection(*(set(row.by_seed) for row in own.values())) if whole else set()
-    by_seed = [fmean(skill(own[task].by_seed[seed], floors[task]) for task in tasks) for seed in sorted(seeds)]
+    mean, half = mean_skill(own, floors, tasks) if whole else (None, 0.0)
     return OverallRow(
         label=label,
         method=next(iter(own.values())).method,
-        skill=fmean(each for each in skills if each is not None) if whole else None,
-        half=half_width(by_seed),
+        skill=mean,
+        half=half,
         wins=fmean(_beaten(label, task, by_label) for task in tasks) if whole else None,
-        skills=skills,
+        skills=tuple(skill(known(own[task].value), floors[task]) if task in own else None for task in tasks),
         missing=missing,
         flags=tuple(in_order(name for row in own.values() for name in row.flags)),
     )
+
+
+def mean_skill(own: Mapping[str, Row], floors: Mapping[str, Row], tasks: Sequence[str]) -> tuple[float, float]:
+    """The mean skill over the tasks, all of which a method has, and half the width of its interval over seeds.
+
+    ``own`` has the method's rows by task, ``floors`` those of the mean pose. The half width is 0 with fewer than three
+    seeds.
+    """
+    seeds = set.intersection(*(set(own[task].by_seed) for task in tasks))
+    by_seed = [fmean(skill(own[task].by_seed[seed], floors[task]) for task in tasks) for seed in sorted(seeds)]
+    return fmean(skill(known(own[task].value), floors[task]) for task in tasks), half_width(by_seed)
+
+
+def mean_poses(rows: Iterable[Row]) -> dict[str, Row]:
+    """The rows of the mean pose that skills can be measured from, by task."""
+    return {row.task: row for row in rows if _is_floor(row)}
 
 
 def skill(value: float, floor: Row) -> float:

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from statistics import NormalDist, variance
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leaderboard.errors import LeaderboardError
+from leaderboard.intervals import sample_variance
 from metrics.statistics import Ratio, bootstrap_intervals
 
 Floats = NDArray[np.float64]
@@ -209,7 +210,7 @@ def _seeds_variance(one: ImageErrors, other: ImageErrors, known: NDArray[np.bool
         for each in (one, other)
     )
     if first.keys() == second.keys():
-        return variance([first[seed] - second[seed] for seed in first]) / len(first), len(first) - 1
-    parts = [(variance(each.values()) / len(each), len(each) - 1) for each in (first, second)]
+        return sample_variance([first[seed] - second[seed] for seed in first]) / len(first), len(first) - 1
+    parts = [(sample_variance(each.values()) / len(each), len(each) - 1) for each in (first, second)]
     total = sum(part for part, _ in parts)
     return total, total**2 / sum(part**2 / freedom for part, freedom in parts) if total else 0.0

@@ -14,7 +14,7 @@ Column = tuple[str, str | None]  # task and protocol; task and metric in the tab
 DECIMALS = 2
 
 
-def _ordered(rows: Sequence[Row], column: Column) -> list[Row]:
+def best_first(rows: Sequence[Row], column: Column) -> list[Row]:
     """The comparable rows of a column, best first."""
     ranked = [row for row in rows if (row.task, row.protocol) == column and comparable(row) and row.status == "done"]
     return sorted(ranked, key=lambda row: -known(row.value) if row.higher_is_better else known(row.value))
@@ -36,7 +36,7 @@ def best_rows(rows: Sequence[Row], column: Column) -> dict[str, bool]:
 
     These are the best one, all that print the same value, and all that cannot be told from it image by image.
     """
-    ranked = _ordered(rows, column)
+    ranked = best_first(rows, column)
     printed = {shown(row): value_text(row.protocol, known(row.value), DECIMALS) for row in ranked}
     bold = {label: False for label, value in printed.items() if value == printed[shown(ranked[0])]}
     found = [(row, row.images()) for row in ranked if row.images is not None] if len(ranked) > 1 else []
@@ -84,7 +84,7 @@ def ranked_labels(group: Sequence[Row], rows: Sequence[Row], best: Mapping[Colum
     labels = list(dict.fromkeys(shown(row) for row in group))
     places, last = dict.fromkeys(labels, 0), len({shown(row) for row in rows})
     for column, bold in best.items():
-        ordered = [shown(row) for row in _ordered(rows, column)]
+        ordered = [shown(row) for row in best_first(rows, column)]
         for label in labels:
             place = ordered.index(label) if label in ordered else last
             places[label] += 0 if bold.get(label) else place

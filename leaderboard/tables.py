@@ -167,7 +167,9 @@ class PairTable(Table):
 
     def is_new(self, records: Sequence[ResultRecord], tasks: Sequence[str], earlier: Collection[str]) -> bool:
         """Whether any pair can be compared."""
-        return any(self.rows(records, tasks, profile) for profile in {record.profile for record in records})
+        pairs = list(zip(tasks[::2], tasks[1::2], strict=True))
+        profiles = {record.profile for record in records}
+        return any(self.rows(records, pair, profile) for profile in profiles for pair in pairs)
 
     def kept_tasks(self, tasks: Sequence[str], others: Collection[str]) -> Sequence[str]:
         """The tasks that no plain table has; records of the others are read from its list."""

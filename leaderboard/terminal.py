@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from textwrap import wrap
+from typing import Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -156,7 +157,8 @@ def _table(first: str, names: Sequence[str], named: int, columns: Sequence[Colum
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(Text(first), overflow="fold", width=named)
     for column in columns:
-        table.add_column(Text(column.heading), justify="right", no_wrap=True, style=column.style)
+        justify: Literal["left", "right"] = "left" if column.label in markdown.TEXT_COLUMNS else "right"
+        table.add_column(Text(column.heading), justify=justify, no_wrap=True, style=column.style)
     cells = zip(*(column.lines(tall) for column in columns), strict=True)
     for name, line in zip(names, cells, strict=True):
         table.add_row(Text(name), *map(_styled, line))

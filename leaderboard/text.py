@@ -30,6 +30,11 @@ def fault(name: str, longest: int = LONGEST) -> str:
     return f"has the character U+{ord(bad):04X}, expected one line of printable characters"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun, such as '1 cell' or '5,424 units'."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def printable(text: str) -> str:
     r"""The text with escapes such as ``\u001b`` for characters that are not printable; line breaks and tabs stay."""
     return "".join(each if each.isprintable() or each in "\n\t" else _escape(each) for each in text)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 FILE = "checkpoint.safetensors"
 SHA256 = "sha256"  # of the tensors, beside the fit's description in the header
+FOLDER = "folder"  # the name of the folder that the checkpoint was written to, in the header too
+HISTORY = "history"  # the tensor with a row for each step
+LARGEST_HEADER = 1 << 27  # bytes
 ATTEMPTS = 10  # to write a checkpoint
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _log = logging.getLogger(__name__)
@@ -45,6 +48,41 @@ def content_sha256(tensors: Mapping[str, Tensor]) -> str:
         found.update(f"{name}\0{tensors[name].dtype}\0{tuple(tensors[name].shape)}\0".encode())
         found.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
+
+
+def header(path: Path) -> dict[str, Any]:
+    """The JSON header of a safetensors file; no tensor is read. Raises ValueError if it is none, and OSError."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        found = json.loads(file.read(length)) if 0 < length < LARGEST_HEADER else None
+    if not isinstance(found, dict):
+        raise ValueError("no safetensors file")
+    return found
+
+
+def steps_done(path: Path) -> int | None:
+    """The number of steps that the fit of a checkpoint has done; None if that cannot be read."""
+    try:
+        return int(header(path)[HISTORY]["shape"][0])
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def fault(path: Path) -> str:
+    """What is wrong with a checkpoint, or ''. Checkpoints of older versions have no sha256 and pass if readable."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(path.read_bytes())
+        about = header(path).get("__metadata__", {})
+        json.loads(about["fit"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError):
+        return "cannot be read"
+    if about.get(SHA256) not in (None, content_sha256(tensors)):
+        return "has changed since it was written"
+    folder = about.get(FOLDER, path.parent.name)
+    return "" if folder == path.parent.name else f"belongs to another fit, {folder}"
 
 
 class CheckpointFile:
@@ -114,7 +152,8 @@ class CheckpointFile:
         from safetensors.torch import save
 
         whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        data = save(whole, {"fit": json.dumps(self._fit), SHA256: content_sha256(whole)})
+        about = {"fit": json.dumps(self._fit), SHA256: content_sha256(whole), FOLDER: self._folder.name}
+        data = save(whole, about)
         beside = self._path.with_name(f".{FILE}.{os.getpid()}")
         for last in [False] * (ATTEMPTS - 1) + [True]:
             try:

@@ -24,6 +24,8 @@ from tests.methods.tiny_pipeline import ArrayImages, blobs, build_pipeline
 ROOT = Path(__file__).parents[1]
 K = 4
 TOLERANCE = 1e-4  # of the image side, between batch sizes
+TOTAL = "the total is known at the first call and reached by the last, such as len(images), the number of fit images"
+ALONE = "the keypoints of an image depend on the other images of its batch, or on their order"
 every_method = pytest.mark.parametrize("name", list(METHODS.entries))
 
 
@@ -96,14 +98,16 @@ def predict(method: Method, *indices: int) -> np.ndarray:
 @every_method
 def test_method_card_is_complete(name: str) -> None:
     card = method_class(name).card
-    assert card.id == name
+    assert card.id == name, "the card's id is the name under which the method is registered"
     assert card.name.strip()
     entry = METHODS.entry(name)
     assert card.summary.strip()
-    assert entry.summary == card.summary or entry.owner.startswith("package "), "list prints another summary"
+    if not entry.owner.startswith("package "):
+        assert entry.summary == card.summary, f"write the same summary on the card and in {entry.owner}, for `list`"
     assert card.supervision.strip()
     if not card.is_floor:
-        assert all((card.paper, card.year, card.licence, card.trained_on))
+        missing = [key for key in ("paper", "year", "licence", "trained_on") if not getattr(card, key)]
+        assert missing == [], "fill these in on the card"
 
 
 @every_method
@@ -131,41 +135,45 @@ def test_config_is_frozen_plain_and_refuses_unknown_names(name: str, profile: st
 @every_method
 def test_predictions_have_the_contract_shape_and_range(name: str, fitted: Fit) -> None:
     keypoints = predict(fitted(name))
-    assert (keypoints.shape, keypoints.dtype) == ((5, K, 2), np.float64)
-    assert ((keypoints >= 0) & (keypoints <= 1)).all()
+    assert (keypoints.shape, keypoints.dtype) == ((5, K, 2), np.float64), "predict returns float64 of shape (B, K, 2)"
+    assert ((keypoints >= 0) & (keypoints <= 1)).all(), "keypoints are (x, y) in [0, 1]: divide by width and height"
 
 
 @every_method
 def test_same_seed_same_bytes(name: str, fit: Fit, fitted: Fit) -> None:
-    assert predict(fit(name)).tobytes() == predict(fitted(name)).tobytes()
-    assert predict(fitted(name)).tobytes() == predict(fitted(name)).tobytes(), "predicting twice"
+    again = predict(fit(name)).tobytes() == predict(fitted(name)).tobytes()
+    assert again, "a second fit with the same seed found other keypoints: draw all random numbers from `seed`"
+    twice = predict(fitted(name)).tobytes() == predict(fitted(name)).tobytes()
+    assert twice, "predicting twice gave other keypoints: predict must not change the method, nor draw random numbers"
 
 
 @every_method
 def test_batch_size_does_not_matter(name: str, fit: Fit, fitted: Fit) -> None:
     expected = predict(fitted(name))
-    assert np.abs(predict(fit(name, batch_size=2)) - expected).max() <= TOLERANCE
+    smaller = np.abs(predict(fit(name, batch_size=2)) - expected).max()
+    assert smaller <= TOLERANCE, "fit learns something else from batches of another size"
     split = np.concatenate([predict(fitted(name), 0, 1), predict(fitted(name), 2, 3, 4)])
-    assert np.abs(split - expected).max() <= TOLERANCE
+    assert np.abs(split - expected).max() <= TOLERANCE, ALONE
     alone = np.concatenate([predict(fitted(name), index) for index in range(5)])
-    assert np.abs(alone - expected).max() <= TOLERANCE
+    assert np.abs(alone - expected).max() <= TOLERANCE, ALONE
 
 
 @every_method
 def test_order_does_not_matter(name: str, fitted: Fit) -> None:
     order = [3, 0, 4, 2, 1]
-    assert np.abs(predict(fitted(name), *order) - predict(fitted(name))[order]).max() <= TOLERANCE
+    assert np.abs(predict(fitted(name), *order) - predict(fitted(name))[order]).max() <= TOLERANCE, ALONE
 
 
 @every_method
 def test_what_is_saved_and_loaded_predicts_the_same(name: str, make: Make, fitted: Fit, tmp_path: Path) -> None:
     fitted(name).save(tmp_path)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert files
-    assert {path.suffix for path in files} <= {".json", ".safetensors"}
+    assert files, "save writes what fit has learned"
+    assert {path.suffix for path in files} <= {".json", ".safetensors"}, "save as json or safetensors, never as pickle"
     loaded = make(name)
     loaded.load(tmp_path)
-    assert predict(loaded).tobytes() == predict(fitted(name)).tobytes()
+    same = predict(loaded).tobytes() == predict(fitted(name)).tobytes()
+    assert same, "a method that was loaded finds other keypoints: save all that predict reads, such as self.learned"
     assert loaded.parameters() == fitted(name).parameters()
 
 
@@ -187,7 +195,8 @@ def test_images_are_left_as_they_were(name: str, make: Make) -> None:
     method.fit(images, K, 0, Progress())
     batch = images.load(range(6))
     method.predict(batch)
-    assert images.pixels.tobytes() == batch.pixels.tobytes() == before.tobytes()
+    unchanged = images.pixels.tobytes() == batch.pixels.tobytes() == before.tobytes()
+    assert unchanged, "fit or predict changed batch.pixels, which others read too: work on a copy"
 
 
 @every_method
@@ -195,10 +204,13 @@ def test_progress_counts_up_to_its_total(name: str, fit: Fit) -> None:
     progress = Progress()
     fit(name, report=progress)
     done = [call[0] for call in progress.calls]
-    assert done == sorted(set(done))
+    assert done == sorted(set(done)), "report(done, total): each call has a larger `done` than the one before"
     for number, total, scalars in progress.calls:
-        assert 0 < number <= total == done[-1]
-        assert all(type(value) is float and np.isfinite(value) for value in scalars.values())
+        assert 0 < number <= total == done[-1], (
+            f"report({number}, {total}), but the last call had done={done[-1]}: {TOTAL}"
+        )
+        finite = all(type(value) is float and np.isfinite(value) for value in scalars.values())
+        assert finite, f"report's scalars are finite and of type float, got {scalars}"
 
 
 @every_method

@@ -23,7 +23,7 @@ from benchmarks.settings import choose_tasks, parse_settings
 from tests.custom_data import photo
 from tests.documents import MARKS, PAGES, ROOT, Block, blocks, prose
 
-APPS = {f"benchmarks{name}": f"benchmarks{name}.__main__" for name in (".speed", ".pretrain")}
+APPS = {f"benchmarks{name}": f"benchmarks{name}.__main__" for name in (".speed", ".pretrain", ".scaling")}
 TOOLS = {"ruff", "mypy"}
 WRITTEN_FIRST = {"my_method"}  # by a command of the same block
 BLOCKS = [block for page in PAGES for block in blocks(page) if block.language == "bash"]
@@ -207,9 +207,11 @@ def test_every_page_is_linked_from_the_readme() -> None:
 
 def test_the_readme_is_short_and_names_every_command() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= 170
+    assert len(text.splitlines()) <= 150
     table = text.split("| command | what it does |")[1].split("\n\n")[0]
-    assert sorted(re.findall(r"^\| `([a-z-]+)` \|", table, re.M)) == sorted(command_of("benchmarks").commands)
+    cells = re.findall(r"^\| (`[^|]*) \|", table, re.M)
+    named = [name for cell in cells for name in re.findall(r"`([a-z-]+)`", cell)]
+    assert sorted(named) == sorted(command_of("benchmarks").commands)
 
 
 def test_every_list_stands_in_some_page() -> None:

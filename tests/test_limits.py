@@ -13,7 +13,7 @@ from datasets import limits as of_datasets
 from methods import limits as of_methods
 
 PACKAGES = [of_datasets, of_methods]
-DOCUMENT = Path(__file__).parents[1] / "docs" / "scale.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "checks.md"
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

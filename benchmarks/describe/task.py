@@ -59,8 +59,8 @@ def _ablations(suite: str) -> Iterator[str]:
             yield f"ablations of {name} on {task} ({profile} profile)\n{columns(settings)}"
 
 
-def task_card(task: Task, root: Path | None) -> str:
-    """Protocols, data and published results of a task."""
+def task_card(task: Task, root: Path | None, here: bool = True) -> str:
+    """Protocols, data and published results of a task; ``here`` adds what this machine lacks to run it."""
     lines = [("keypoints", f"K={task.num_keypoints}")]
     if task.fit_images is not None:
         lines.append(
@@ -72,7 +72,8 @@ def task_card(task: Task, root: Path | None) -> str:
     lines += [("error", f"{protocol}: {protocol_error(protocol)}") for protocol in task.protocols]
     for profile in PROFILES:
         lacks = _lacks(task, profile, root)
-        lines.append((profile, f"cannot be run: {lacks}" if lacks else _data(task, profile, root)))
+        if here or not lacks:
+            lines.append((profile, f"cannot be run: {lacks}" if lacks else _data(task, profile, root)))
     lines.append(("suites", ", ".join(suite.name for suite in SUITES.values() if task.id in suite.tasks) or "none"))
     lines += _reported(task)
     return f"task {task.id}\n{columns(lines)}"

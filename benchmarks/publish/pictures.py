@@ -42,29 +42,41 @@ class Photos:
         return f"{root}{self._folder.parent.name}/{self._folder.name}/{name}"
 
 
-def picture(address: str, keypoints: Points, landmarks: Points = (), truth: Points = (), label: str = "") -> Markup:
-    """An image with keypoints as dots in one colour an index, regressed landmarks as rings, annotated ones as dots.
+def picture(background: Markup, keypoints: Points, landmarks: Points = (), label: str = "") -> Markup:
+    """A background with keypoints as dots in one colour an index, and regressed landmarks as rings.
 
-    Points are (x, y) in thousandths of the image side; ``truth`` lacks the landmarks that are not visible. The style
-    sheet has sizes and colours.
+    Points are (x, y) in thousandths of the image side. The style sheet has sizes and colours.
     """
-    marks = _group("ring", landmarks) + _group("truth", truth)
-    marks += "".join(_circle(point, f' class="k{number % COLOURS}"') for number, point in enumerate(keypoints))
-    return _svg("0 0 1000 1000", address, marks, label)
+    marks = "".join(_circle(point, f' class="k{number % COLOURS}"') for number, point in enumerate(keypoints))
+    return _svg("0 0 1000 1000", f"{background}{_group('ring', landmarks)}{marks}", label)
+
+
+def photo(address: str) -> Markup:
+    """An image as a background; nothing for the address of a blank one."""
+    image = f'<image href="{address}" width="1000" height="1000"/>' if address else ""
+    return Markup(image)  # noqa: S704 - names of files are escaped
+
+
+def shared(name: str, address: str, truth: Points) -> tuple[Markup, Markup]:
+    """An image with the annotated landmarks as dots: the background of the first picture, and that of all others.
+
+    The others refer to the first by its id ``name``, so that a page holds it once. ``truth`` lacks the landmarks that
+    are not visible.
+    """
+    marks = f'<g id="{name}">{photo(address)}{_group("truth", truth)}</g>'
+    return Markup(marks), Markup(f'<use href="#{name}"/>')  # noqa: S704 - numbers and escaped names
 
 
 def crop(address: str, centre: Sequence[float], number: int) -> Markup:
     """The part of an image around a keypoint, with the keypoint in its middle."""
     left, top = (value - CROP / 2 for value in centre)
     box = f"{left:.0f} {top:.0f} {CROP} {CROP}"
-    return _svg(box, address, _circle(centre, f' class="k{number % COLOURS} small"'))
+    return _svg(box, photo(address) + Markup(_circle(centre, f' class="k{number % COLOURS} small"')))  # noqa: S704
 
 
-def _svg(box: str, address: str, marks: str, label: str = "") -> Markup:
-    photo = f'<image href="{address}" width="1000" height="1000"/>' if address else ""
+def _svg(box: str, content: str, label: str = "") -> Markup:
     named = f'role="img" aria-label="{Markup.escape(label)}"' if label else 'aria-hidden="true"'
-    start = f'<svg class="photo" viewBox="{box}" {named}>'
-    return Markup(f"{start}{photo}{marks}</svg>")  # noqa: S704 - addresses and labels are escaped
+    return Markup(f'<svg class="photo" viewBox="{box}" {named}>{content}</svg>')  # noqa: S704 - the label is escaped
 
 
 def _group(name: str, points: Points) -> str:

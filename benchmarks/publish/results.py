@@ -16,20 +16,24 @@ from leaderboard.tables import TABLES
 
 @dataclass(frozen=True)
 class Results:
-    """Records with the errors per image, if these are known, and the example images of their tasks."""
+    """Records with the errors per image, if these are known, and the example images of their tasks.
+
+    ``repeated`` has the records with those of other commits, of which each table chooses; see ``each_once``.
+    """
 
     records: Sequence[ResultRecord]
     errors: ErrorsOf | None
     examples: Sequence[Examples]
+    repeated: Sequence[ResultRecord] = ()
 
     def rows(
         self, tasks: Sequence[str], profile: str, protocol: str | None = None, kind: TableKind = "plain"
     ) -> list[Row]:
         """The rows of a table of tasks, measured and published ones."""
-        found = with_facts(TABLES[kind].rows(self.records, tasks, profile, protocol, self.errors))
+        found = with_facts(TABLES[kind].rows(self.repeated or self.records, tasks, profile, protocol, self.errors))
         return [row for row in found if isinstance(row, Row)]
 
     def pairs(self, tasks: Sequence[str], profile: str) -> list[PairRow]:
         """The rows of a table of pairs of tasks."""
-        found = TABLES["pairs"].rows(self.records, tasks, profile)
+        found = TABLES["pairs"].rows(self.repeated or self.records, tasks, profile)
         return [row for row in found if isinstance(row, PairRow)]

@@ -36,7 +36,7 @@ class Site:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters["breaks"] = _breaks
+        self._templates.filters |= {"breaks": _breaks, "sentence": _sentence}
         links = [(f"suites/{name}.html", name) for name in suites]
         self._shared: Mapping[str, Any] = {"navigation": [NAVIGATION[0], *links, *NAVIGATION[1:]], "footer": footer}
         for name in ASSETS:
@@ -56,6 +56,11 @@ class Site:
 def _breaks(text: str) -> Markup:
     """The text with places after underscores where a browser may break the line."""
     return Markup("_<wbr>").join(text.split("_"))
+
+
+def _sentence(text: str) -> str:
+    """The text with its first letter as a capital."""
+    return text[:1].upper() + text[1:]
 
 
 def replace_site(output: Path, write: Callable[[Path], None]) -> None:

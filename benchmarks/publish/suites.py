@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from markupsafe import Markup
 
-from benchmarks.publish.charts import Curve, curves
+from benchmarks.publish.charts.curves import Curve, curves
 from benchmarks.publish.results import Results
+from benchmarks.publish.seconds import SecondsPlot, seconds_plot
 from benchmarks.publish.site import Site
-from benchmarks.publish.tables import ResultsTable, measured_table, overall_table, reported_table
+from benchmarks.publish.tables import (
+    ResultsTable,
+    difference_table,
+    measured_table,
+    overall_table,
+    pairs_table,
+    reported_table,
+)
 from benchmarks.tasks import SUITES, TASKS, Profile
 from leaderboard.overall import overall_rows
 from leaderboard.records import ResultRecord
@@ -20,6 +28,11 @@ from leaderboard.rows import PairRow, Row, known
 from leaderboard.suites import Suite
 from metrics.protocols import PROTOCOLS
 
+ABOUT: Mapping[Profile, str] = {
+    "mini": "The mini profile runs on the synthetic world: drawn faces, birds and people. It tests the code and shows "
+    "which parts of a method matter; it does not say how good a method is on photographs.",
+    "paper": "The paper profile runs on the datasets that papers use.",
+}
 PROFILES: tuple[Profile, ...] = get_args(Profile)
 
 
@@ -38,8 +51,11 @@ class Section:
 
     name: str
     title: str
+    about: str
     views: tuple[View, ...]
+    differences: ResultsTable | None = None
     overall: ResultsTable | None = None
+    seconds: SecondsPlot | None = None
 
 
 def write_suite(site: Site, suite: Suite, results: Results) -> None:
@@ -56,11 +72,12 @@ def write_suite(site: Site, suite: Suite, results: Results) -> None:
 
 
 def leader_of(suite: Suite, results: Results) -> str:
-    """The method that is first over all tasks of a suite, with its skill, in words; '' if none can be ranked."""
+    """The two best methods over all tasks of a suite, with their skills, in words; '' if none can be ranked."""
     for profile in reversed(PROFILES):
         found = overall_rows(results.rows(suite.tasks, profile), suite.tasks) if suite.kind == "plain" else []
-        if found and found[0].skill is not None:
-            return f"first ({profile} profile): {found[0].label}, skill {found[0].skill:.0f} %"
+        if best := [row for row in found if row.skill is not None][:2]:
+            skills = (f"{row.label}, skill {row.skill:.1f}{f' ±{row.half:.1f}' if row.half else ''} %" for row in best)
+            return f"first ({profile} profile): {'; then '.join(skills)}"
     return ""
 
 
@@ -73,8 +90,17 @@ def _section(suite: Suite, results: Results, profile: Profile) -> Section:
             caption = f"{suite.name}, {profile} profile, {family or 'headline protocol of each task'}"
             views.append(View(family or "headline", caption, table))
     several = suite.kind == "plain" and len(suite.tasks) > 1
-    overall = overall_table(results.rows(suite.tasks, profile), suite.tasks) if several else None
-    return Section(f"{suite.name}-{profile}", f"Measured here, {profile} profile", tuple(views), overall)
+    headline = results.rows(suite.tasks, profile)
+    rows = headline if several else []
+    return Section(
+        name=f"{suite.name}-{profile}",
+        title=f"Measured here, {profile} profile",
+        about=ABOUT[profile],
+        views=tuple(views),
+        differences=difference_table(headline) if suite.kind == "plain" else None,
+        overall=overall_table(rows, suite.tasks),
+        seconds=seconds_plot(rows, suite.tasks, f"{suite.name}, {profile} profile: skill against seconds a fit"),
+    )
 
 
 def families_of(records: Sequence[ResultRecord], tasks: Sequence[str], profile: str) -> list[str]:
@@ -82,6 +108,13 @@ def families_of(records: Sequence[ResultRecord], tasks: Sequence[str], profile: 
     scores = (score for each in records if each.task in tasks and each.profile == profile for score in each.scores)
     there = {score.protocol.split("/")[0] for score in scores}
     return [family for family in dict.fromkeys(name.split("/")[0] for name in PROTOCOLS) if family in there]
+
+
+OVER = "Lower is better. Upright lines are 95 % intervals, dashed curves the floors (baselines that learn nothing)."
+LOSSES = (
+    "Geometric means over the pairs of tasks, in percent of the error of the mean pose, so that datasets with "
+    "different units can be put together. Dashed lines are the floors (baselines that learn nothing)."
+)
 
 
 @dataclass(frozen=True)
@@ -93,12 +126,14 @@ class _Named:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A plot with its tables."""
+    """A plot with its tables; ``reading`` says how to read it, ``suite`` names a page with all numbers, or is ''."""
 
     title: str
     text: str
-    plot: Markup
+    reading: str = ""
+    plot: Markup = Markup("")  # noqa: RUF009 - never changed
     tables: tuple[_Named, ...] = ()
+    suite: str = ""
 
 
 def write_experiments(site: Site, results: Results) -> None:
@@ -114,16 +149,20 @@ def _experiments(suite: Suite, results: Results, profile: Profile) -> Iterator[E
     if suite.kind == "pairs":
         if not (pairs := results.pairs(suite.tasks, profile)):
             return
-        yield Experiment(title, suite.summary, _losses(title, pairs))
+        named = _Named(f"{suite.name}-{profile}", title, pairs_table(pairs))
+        yield Experiment(title, suite.summary, LOSSES, _losses(title, pairs), (named,))
         return
     plain = [row for row in results.rows(suite.tasks, profile, kind=suite.kind) if row.kind in MEASURED]
     several = len({row.task for row in plain}) > 2
     if suite.kind == "ablation" and (table := measured_table(plain)):
-        yield Experiment(title, suite.summary, Markup(""), (_Named(f"{suite.name}-{profile}", title, table),))
+        named = _Named(f"{suite.name}-{profile}", title, table)
+        yield Experiment(title, suite.summary, tables=(named,), suite=suite.name)
     elif several and len({TASKS[task].fit_images for task in suite.tasks}) > 1:
-        yield Experiment(title, suite.summary, _over(title, plain, "fit_images", "images learned on"))
+        over = _over(title, plain, "fit_images", "images learned on (logarithmic)")
+        yield Experiment(title, suite.summary, OVER, over, suite=suite.name)
     elif several and len({TASKS[task].num_keypoints for task in suite.tasks}) == len(suite.tasks):
-        yield Experiment(title, suite.summary, _over(title, plain, "num_keypoints", "keypoints K"))
+        over = _over(title, plain, "num_keypoints", "keypoints K")
+        yield Experiment(title, suite.summary, OVER, over, suite=suite.name)
 
 
 def _over(title: str, rows: Sequence[Row], field: str, name: str) -> Markup:
@@ -141,7 +180,9 @@ def _over(title: str, rows: Sequence[Row], field: str, name: str) -> Markup:
         ends = [None if row.ci_low is None or row.ci_high is None else (row.ci_low, row.ci_high) for _, row in own]
         found.append(Curve(label, points, ends, dashed=own[0][1].is_floor))
     unit = done[0].unit if done else ""
-    return curves(title, name, f"error ({unit})", found, log_x=field == "fit_images")
+    log_y = all(value > 0 for curve in found for _, value in curve.points)
+    y_title = f"error ({unit}{', logarithmic' * log_y})"
+    return curves(title, name, y_title, found, log_x=field == "fit_images", log_y=log_y)
 
 
 def _losses(title: str, rows: Sequence[PairRow]) -> Markup:

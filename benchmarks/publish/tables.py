@@ -7,16 +7,41 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from benchmarks.publish.charts import Scale, interval
+from benchmarks.publish.charts.axes import Scale
+from benchmarks.publish.charts.interval import interval
+from leaderboard.comparisons import BEST, against
 from leaderboard.flags import LEGEND, marks
-from leaderboard.markdown import MISSING, cell_of, columns, groups, heading, legend, printed, seeds_text
+from leaderboard.markdown import (
+    MISSING,
+    NO_UNIT,
+    against_text,
+    cell_of,
+    change_text,
+    columns,
+    flagged,
+    groups,
+    heading,
+    legend,
+    printed,
+    reported_heading,
+    seeds_text,
+    units_of,
+)
+from leaderboard.misalignment import grid_of
 from leaderboard.origins import table_line
 from leaderboard.overall import INTERVAL, RULE, overall_rows
 from leaderboard.ranking import Column, best_rows, bold_line
 from leaderboard.row_kinds import MEASURED, shown
-from leaderboard.rows import Row, known
+from leaderboard.rows import PairRow, Row, known
 
-BARS = "The bar below a number is its 95 % interval; upright dashes are the floors."
+BARS = (
+    "The bar below a number is its 95 % interval; upright dashes are the floors. A dot at the right edge without a bar "
+    "is a value beyond the scale."
+)
+DIFFERENCES = (
+    "A number is the value of the method minus that of the best method, both on the same test images, with its 95 % "
+    "interval. The intervals are not adjusted for the number of methods; bold in the table above is."
+)
 
 
 @dataclass(frozen=True)
@@ -81,20 +106,29 @@ def measured_table(rows: Iterable[Row], of_tasks: bool = True) -> ResultsTable |
     across = columns(found)
     scales = {column: _scale(found, column) for column in across}
     best = {column: best_rows(found, column) for column in across}
+    changed = any(row.variant for row in found)
     lines = []
     for group, members in groups(found).items():
         for label in dict.fromkeys(shown(row) for row in members):
             own = [row for row in members if shown(row) == label]
-            cells = tuple(_cell(own, column, label in best[column], scales[column], found) for column in across)
+            cells: list[Cell] = []
+            for column in across:
+                cells.append(_cell(own, column, label in best[column], scales[column], found))
+                cells += [_change(own, column)] * changed
             seconds = [row.seconds for row in own if row.seconds is not None]
             mean = sum(seconds) / len(seconds) if seconds else None
             first = own[0]
             flags, seeds = marks(row.flags for row in own), seeds_text(own)
-            lines.append(Line(label, first.method, first.kind, first.supervision, group, cells, seeds, mean, flags))
-    notes = dict.fromkeys([bold_line(best), BARS, *_legend(lines), *(row.note for row in found if row.note)])
+            lines.append(
+                Line(label, first.method, first.kind, first.supervision, group, tuple(cells), seeds, mean, flags)
+            )
+    notes = dict.fromkeys([bold_line(best), BARS, *_legend(lines, changed), *(row.note for row in found if row.note)])
     notes |= dict.fromkeys([line] if (line := table_line(found)) else [])
-    headings = tuple(Heading(task, _heading(found, (task, protocol), of_tasks)) for task, protocol in across)
-    return ResultsTable(headings, tuple(sorted(lines, key=_rank)), tuple(notes), of_tasks=of_tasks)
+    headings: list[Heading] = []
+    for column in across:
+        headings.append(Heading(column[0], _heading(found, column, of_tasks)))
+        headings += [Heading("", "change")] * changed
+    return ResultsTable(tuple(headings), tuple(sorted(lines, key=_rank)), tuple(notes), of_tasks=of_tasks)
 
 
 def reported_table(rows: Iterable[Row]) -> ResultsTable | None:
@@ -102,18 +136,50 @@ def reported_table(rows: Iterable[Row]) -> ResultsTable | None:
     found = [row for row in rows if row.kind == "reported"]
     if not found:
         return None
-    across = list(dict.fromkeys((row.task, row.metric) for row in found))
+    across = {column: units_of(found, column) for column in dict.fromkeys((row.task, row.metric) for row in found)}
     notes = list(dict.fromkeys(row.note for row in found if row.note))
     lines: dict[tuple[str, str], dict[Column, Row]] = {}
     for row in found:
         lines.setdefault((shown(row), row.supervision), {})[row.task, row.metric] = row
     shown_lines = tuple(
-        Line(label, "", "reported", supervision, "", tuple(_printed(own.get(column), notes) for column in across))
+        Line(
+            label,
+            "",
+            "reported",
+            supervision,
+            "",
+            tuple(_printed(own.get(column), notes, units) for column, units in across.items()),
+        )
         for (label, supervision), own in lines.items()
     )
-    headings = tuple(Heading(task, _printed_heading(found, (task, metric))) for task, metric in across)
+    headings = tuple(Heading(column[0], reported_heading(found, column, units)) for column, units in across.items())
     footnotes = tuple(f"({number}) {note}" for number, note in enumerate(notes, start=1))
+    footnotes = (*[NO_UNIT] * any(row.unit == "%" for row in found), *footnotes)
     return ResultsTable(headings, shown_lines, footnotes)
+
+
+def difference_table(rows: Sequence[Row]) -> ResultsTable | None:
+    """The paired difference of each method from the best of each column; None if no two methods can be compared."""
+    found = against([row for row in rows if row.kind in MEASURED], BEST)
+    across = [column for column in columns(found) if any(row.against is not None for row in _of(found, column))]
+    if not across:
+        return None
+    lines = []
+    for group, members in groups(found).items():
+        for label in dict.fromkeys(shown(row) for row in members):
+            own = [row for row in members if shown(row) == label]
+            cells = tuple(_difference(cell_of(own, column), _of(found, column)) for column in across)
+            lines.append(Line(label, own[0].method, own[0].kind, own[0].supervision, group, cells))
+    headings = tuple(Heading(task, heading(found, (task, protocol))) for task, protocol in across)
+    return ResultsTable(headings, tuple(sorted(lines, key=_rank)), (DIFFERENCES,))
+
+
+def _difference(row: Row | None, column: Sequence[Row]) -> Cell:
+    if row is not None and row.against is not None:
+        number, _, beside = against_text(row).partition(" ")
+        return Cell(number, beside, order=-row.against if row.higher_is_better else row.against)
+    is_best = row is not None and any(shown(row) == each.against_method for each in column)
+    return Cell("best", order=0.0) if is_best else Cell(MISSING)
 
 
 def overall_table(rows: Sequence[Row], tasks: Sequence[str]) -> ResultsTable | None:
@@ -121,17 +187,47 @@ def overall_table(rows: Sequence[Row], tasks: Sequence[str]) -> ResultsTable | N
     found = overall_rows(rows, tasks)
     if not found:
         return None
+    there = [number for number in range(len(tasks)) if any(row.skills[number] is not None for row in found)]
+    lacking = [task for number, task in enumerate(tasks) if number not in there]
     lines = []
     for row in found:
         first = next(each for each in rows if shown(each) == row.label)
         skill = Cell(MISSING) if row.skill is None else _skill(row.skill, f"±{row.half:.1f}" if row.half else "")
         wins = Cell(MISSING) if row.wins is None else Cell(f"{row.wins:.0f}", order=-row.wins)
-        cells = (skill, wins, *(Cell("missing") if each is None else _skill(each) for each in row.skills))
+        skills = [row.skills[number] for number in there]
+        cells = (skill, wins, *(Cell("missing") if each is None else _skill(each) for each in skills))
         flags = marks([row.flags])
         lines.append(Line(row.label, row.method, first.kind, first.supervision, "", cells, flags=flags))
-    headings = (Heading("", "skill (%) ↑"), Heading("", "wins (%) ↑"), *(Heading(task, task) for task in tasks))
+    headings = (
+        Heading("", "skill (%) ↑"),
+        Heading("", "wins (%) ↑"),
+        *(Heading(tasks[number], tasks[number]) for number in there),
+    )
     explained = [text for mark, text in LEGEND.items() if any(mark in line.flags for line in lines)]
-    return ResultsTable(headings, tuple(lines), (RULE, INTERVAL, *explained))
+    none = f"No method has a skill on {', '.join(lacking)}: no method, or no mean pose, was measured there."
+    return ResultsTable(headings, tuple(lines), (RULE, *[none] * bool(lacking), INTERVAL, *explained))
+
+
+def pairs_table(rows: Sequence[PairRow]) -> ResultsTable:
+    """The table of pairs of tasks: both errors and the loss of each pair."""
+    header, lines, notes = grid_of(rows)
+    by_label: dict[str, list[PairRow]] = {}
+    for row in rows:
+        by_label.setdefault(shown(row), []).append(row)
+    first = {flagged(own): own[0] for own in by_label.values()}
+    group = {id(row): name for name, members in groups(rows).items() for row in members}
+    found = tuple(
+        Line(label, row.method, row.kind, row.supervision, group[id(row)], tuple(map(_in_pairs, cells)))
+        for label, *cells in lines
+        if any(cells)
+        for row in [first[label]]
+    )
+    return ResultsTable(tuple(Heading(name, name) for name in header[1:]), found, tuple(notes))
+
+
+def _in_pairs(text: str) -> Cell:
+    value, _, beside = text.partition(" ")
+    return Cell(value, beside, order=None if value == MISSING else float(value.lstrip("×")))
 
 
 def _skill(value: float, interval: str = "") -> Cell:
@@ -181,20 +277,23 @@ def _cell(own: Sequence[Row], column: Column, best: bool, scale: Scale, rows: Se
     )
 
 
-def _legend(lines: Sequence[Line]) -> Iterator[str]:
-    text = " ".join(f"{line.label} {line.flags} {cell.text} {cell.beside}" for line in lines for cell in line.cells)
+def _change(own: Sequence[Row], column: Column) -> Cell:
+    """How an ablation changes the value of the method as it is; empty for the method itself."""
+    row = cell_of(own, column)
+    text, _, beside = change_text(row).partition(" ")
+    return Cell(text, beside, order=row.change if row else None)
+
+
+def _legend(lines: Sequence[Line], changed: bool) -> Iterator[str]:
+    text = "change | " * changed
+    text += " ".join(f"{line.label} {line.flags} {cell.text} {cell.beside}" for line in lines for cell in line.cells)
     yield from legend(text)
 
 
-def _printed(row: Row | None, notes: Sequence[str]) -> Cell:
+def _printed(row: Row | None, notes: Sequence[str], units: Sequence[str]) -> Cell:
     if row is None:
         return Cell(MISSING)
-    mark = f"({notes.index(row.note) + 1})" if row.note else ""
+    mark = f"{row.unit} " * (len(units) > 1)
+    mark += f"({notes.index(row.note) + 1})" if row.note else ""
     value = known(row.value)
     return Cell(str(row.printed), mark, order=-value if row.higher_is_better else value)
-
-
-def _printed_heading(rows: Sequence[Row], column: Column) -> str:
-    own = [row for row in rows if (row.task, row.metric) == column]
-    units = " or ".join(dict.fromkeys(str(row.unit) for row in own))
-    return f"{column[0]} ({units}) {'↑' if own[0].higher_is_better else '↓'}"

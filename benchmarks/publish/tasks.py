@@ -12,12 +12,13 @@ import numpy as np
 from markupsafe import Markup
 
 from benchmarks.describe.task import task_card, task_summary
-from benchmarks.publish.charts import Curve, curves, short
-from benchmarks.publish.pictures import Photos, picture
+from benchmarks.publish.charts.axes import short
+from benchmarks.publish.charts.curves import Curve, curves
+from benchmarks.publish.pictures import Photos, picture, shared
 from benchmarks.publish.results import Results
 from benchmarks.publish.site import Site
-from benchmarks.publish.suites import PROFILES
-from benchmarks.publish.tables import measured_table, reported_table
+from benchmarks.publish.suites import ABOUT, PROFILES
+from benchmarks.publish.tables import difference_table, measured_table, reported_table
 from benchmarks.run.examples import PARTS, QUANTILES, Examples
 from benchmarks.tasks import Profile, Task
 from leaderboard.records import ResultRecord
@@ -43,7 +44,7 @@ def write_task(site: Site, task: Task, results: Results, photos: Gallery) -> Non
         sections=sections,
         examples=shown,
         reported=reported_table(results.rows([task.id], "paper", "all")),
-        description=task_card(task, None),
+        description=task_card(task, None, here=False),
     )
 
 
@@ -58,8 +59,10 @@ def _sections(task: Task, results: Results, profile: Profile, datasets: Open) ->
     yield {
         "name": f"{task.id}-{profile}",
         "title": f"Measured here, {profile} profile",
+        "about": ABOUT[profile],
         "caption": f"{task.id} under every protocol, {profile} profile",
         "table": table,
+        "differences": difference_table(results.rows([task.id], profile)),
         "landmarks": landmarks,
         "landmark_names": names,
         "landmarks_caption": f"{task.protocols[0]} ({unit}), mean over seeds",
@@ -125,8 +128,13 @@ def _shown(example: Examples, gallery: Gallery) -> dict[str, Any]:
         "unit": example.unit,
         "blank": "" if photos.address(example.ids[0]) else BLANK,
         "parts": [
-            {"title": title, "label": label, "labels": labels, "rows": _rows(example, dataset, photos, ids, rows_names)}
-            for title, label, ids, rows_names in parts
+            {
+                "title": title,
+                "label": label,
+                "labels": labels,
+                "rows": _rows(example, dataset, photos, ids, names, f"{example.profile}-{number}"),
+            }
+            for number, (title, label, ids, names) in enumerate(parts)
         ],
         "limit": f"{short(limit)} {example.unit}",
         "curve": curves(f"Errors on {example.task}", f"error ({example.unit})", "% of the images", found),
@@ -137,23 +145,25 @@ def _distribution(curve: Sequence[float], limit: float) -> list[tuple[float, flo
     """The share of images below an error, from the errors at evenly spaced quantiles, up to a limit of the error."""
     shares = np.linspace(0, 100, len(curve))
     inside = [(error, float(share)) for error, share in zip(curve, shares, strict=True) if error <= limit]
-    return [*inside, (float(limit), float(np.interp(limit, curve, shares)))]
+    return [(0.0, 0.0), *inside, (float(limit), float(np.interp(limit, curve, shares)))]
 
 
 def _rows(
-    example: Examples, dataset: KeypointDataset, photos: Photos, ids: Sequence[str], names: Sequence[str]
+    example: Examples, dataset: KeypointDataset, photos: Photos, ids: Sequence[str], names: Sequence[str], part: str
 ) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
     for image_id, name in zip(ids, names, strict=True):
         place = example.ids.index(image_id)
         annotation = dataset.annotation(image_id)
         truth = (PARTS * annotation.landmarks[annotation.visible]).tolist()
         cells: list[tuple[Markup, float | None]] = []
+        whole, again = shared(f"{part}-{len(found)}", photos.address(image_id), truth)
         for method in example.methods:
             error = method.errors[place]
             known = "not known" if error is None else f"{error:.1f} {example.unit}"
             label = f"{method.label} on image {image_id}: error {known}"
-            drawn = picture(photos.address(image_id), method.keypoints[place], method.landmarks[place], truth, label)
+            background = again if cells else whole
+            drawn = picture(background, method.keypoints[place], method.landmarks[place], label)
             cells.append((drawn, error))
         found.append({"name": name, "cells": cells})
     return found

@@ -9,6 +9,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -16,7 +17,6 @@ from benchmarks.registry import METHODS
 from leaderboard.digests import content_digest
 from leaderboard.files import replacing
 from methods.files import file_sha256
-from methods.imported import paths
 
 FIT = "fit.json"
 IMPORTS = "imports"  # folder of a run directory
@@ -27,8 +27,9 @@ class FitRecord(BaseModel):
     """The content of ``fit.json``, in the folder of a fit.
 
     ``seconds`` is the time of the fit, from the last checkpoint if it was ``resumed``. ``fit`` is the name of the
-    folder, ``files`` has the sha256 of each other file and ``source`` those of the method's source files; ``digest`` is
-    that of all these. Older files have ``seconds`` alone.
+    folder, ``files`` has the sha256 of each other file and ``source`` those of the method's source files. ``machine``
+    says where it was made, ``peak_memory_mb`` and ``parameters`` are as in a record. ``digest`` is that of all these.
+    Older files have ``seconds`` alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +39,9 @@ class FitRecord(BaseModel):
     files: dict[str, str] = {}
     source: dict[str, str] = {}
     resumed: bool | None = None
+    machine: dict[str, Any] = {}
+    peak_memory_mb: float | None = None
+    parameters: dict[str, int] | None = None
     digest: str | None = None
 
 
@@ -71,12 +75,12 @@ def changed_file(folder: Path, digests: Mapping[str, str]) -> str:
     return ""
 
 
-def write_fit(folder: Path, name: str, seconds: float, source: Mapping[str, str], resumed: bool = False) -> None:
+def write_fit(folder: Path, name: str, about: FitRecord) -> None:
     """Write ``fit.json`` for the files in ``folder``, which becomes the fit's folder called ``name``.
 
     Raises OSError if that fails.
     """
-    found = FitRecord(seconds=seconds, fit=name, files=_files_below(folder), source=dict(source), resumed=resumed)
+    found = FitRecord(**about.model_dump() | {"fit": name, "files": _files_below(folder)})
     found = found.model_copy(update={"digest": content_digest(found)})
     with replacing(folder / FIT) as partial:
         partial.write_text(found.model_dump_json() + "\n", encoding="utf-8")
@@ -149,5 +153,7 @@ def source_digests(method: str) -> dict[str, str]:
 
 def import_digests(folder: Path, task: str, profile: str) -> dict[str, str]:
     """The sha256 of the keypoints and of the record of an import. Raises OSError if one cannot be read."""
+    from methods.imported import paths
+
     keypoints, record = paths(folder, task, profile)
     return {"keypoints": digest_of(keypoints), "record": digest_of(record)}

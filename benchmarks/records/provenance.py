@@ -29,11 +29,13 @@ def provenance(device: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": _versions(),
         "platform": f"{platform.system()} {platform.machine()} {' '.join(platform.libc_ver())}".strip(),
-        "cpu": _cpu(),
-        "cpu_count": os.cpu_count(),
-        "device": device,
-        **_torch(device),
+        **machine(device),
     }
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Describe the processors and their use as plain data; without a name, so that equal machines are equal."""
+    return {"cpu": _cpu(), "cpu_count": os.cpu_count(), "device": device, **_torch(device)}
 
 
 @cache

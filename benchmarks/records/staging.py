@@ -44,9 +44,13 @@ class Staging:
         for claim in self.folder.glob("*.claim"):
             if is_abandoned(claim, _claimed_by(claim)):
                 self._finish(claim)
-        for path in self.folder.iterdir():
-            if is_abandoned(path, _claimed_by(path) if path.suffix == ".claim" else path.name.split(".")[0]):
-                remove(path)
+        for path in self.abandoned():
+            remove(path)
+
+    def abandoned(self) -> list[Path]:
+        """What processes that were killed left here, by name."""
+        found = sorted(self.folder.iterdir()) if self.folder.is_dir() else []
+        return [path for path in found if is_abandoned(path, _made_by(path))]
 
     @contextmanager
     def filled(self, folder: Path, keeps: Callable[[Path], bool] = lambda old: False) -> Iterator[Path]:
@@ -168,6 +172,10 @@ def _moved(filling: Path, folder: Path) -> bool:
 def is_name(text: str) -> bool:
     """Whether a text is the name of one file or folder, and not a path to another place."""
     return os.path.basename(text) == text and text not in ("", ".", "..")  # noqa: PTH119 - of ten thousand
+
+
+def _made_by(path: Path) -> str:
+    return _claimed_by(path) if path.suffix == ".claim" else path.name.split(".")[0]
 
 
 def _claimed_by(claim: Path) -> str:

@@ -61,9 +61,29 @@ class Store:
                 f"cannot write to output folder {self.output}: {error.strerror or error}; name another with --output"
             ) from error
 
+    @property
+    def staging(self) -> Staging:
+        """The folder for what is being filled."""
+        return self._staging
+
+    def now(self) -> float:
+        """The time of the file system that the run directory is on. Raises UserError if nothing can be written."""
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._staging.folder) as file:
+                return os.fstat(file.fileno()).st_mtime
+        except OSError as error:
+            raise UserError(cannot_write(self._staging.folder, error)) from error
+
     def record(self, cell_id: str) -> ResultRecord | None:
         """The record of a cell; None if there is none that this version can read."""
         return _record(self.cells / cell_id)
+
+    def written(self, cell_id: str) -> float:
+        """The time of the file system at which the record of a cell was written, 0 without one."""
+        try:
+            return (self.cells / cell_id / RESULT).stat().st_mtime
+        except OSError:
+            return 0.0
 
     def checkpoints(self, fit_id: str) -> Path:
         """The folder for the checkpoints of a fit."""

@@ -19,12 +19,16 @@ from benchmarks.records.provenance import git_state, peak_memory_mb
 from benchmarks.records.store import Store
 from benchmarks.registry import full_name, is_custom, method_class, opener
 from benchmarks.run.cells import as_before
+from benchmarks.run.cluster.command import check_options, run_on_cluster
+from benchmarks.run.cluster.view import View
 from benchmarks.run.distributed import Coordinator, is_worker, run_worker
+from benchmarks.run.emit import check_emit, emit
 from benchmarks.run.executor import InProcess
 from benchmarks.run.options import RunOptions
 from benchmarks.run.plan import Plan, Request, make_plan
 from benchmarks.run.runner import Outcome, drive
 from benchmarks.run.summary import (
+    next_steps,
     print_files,
     print_outdated,
     print_plan,
@@ -33,9 +37,11 @@ from benchmarks.run.summary import (
     print_table,
     write_leaderboards,
 )
+from benchmarks.run.units.claims import Claims
 from benchmarks.settings import DATA_ROOT, choose_custom, choose_data_root, choose_device, choose_profile, choose_tasks
 from benchmarks.tasks import Profile, Task, task_on
 from leaderboard.errors import LeaderboardError
+from leaderboard.process import this_process
 from leaderboard.records import ResultRecord
 from leaderboard.text import printable
 
@@ -45,6 +51,8 @@ if TYPE_CHECKING:
 
 def run_command(options: RunOptions) -> int:
     """Plan, run and report; returns the exit status. Raises errors that the user can correct before anything is run."""
+    check_emit(options)
+    check_options(options)
     worker = is_worker()
     console = Console(highlight=False, quiet=worker)
     request = _request(options, console)
@@ -54,22 +62,50 @@ def run_command(options: RunOptions) -> int:
     if not plan.cells:
         raise UserError(_nothing_to_run(plan))
     store = Store(options.output)
+    if worker and (options.dry_run or options.emit):  # the first process does that alone
+        return 0
     if worker:
-        return 0 if options.dry_run else run_worker(plan, request.datasets, choose_device(options.device))
+        return run_worker(plan, request.datasets, choose_device(options.device))
     if options.dry_run:
         print_plan(console, plan, store, options.overwrite)
         return 0
-    device = choose_device(options.device)
+    if options.emit:
+        return emit(options, plan, request, store, console)
     store.prepare()
+    claims = Claims(store.output)
+    claims.sweep()
     git_state()  # cached now, as another commit may be checked out during the run
+    with claims.taken(f"run--{this_process()}", fits=sorted({cell.fit_id for cell in plan.cells})):
+        outcome, mlflow = _run(options, plan, request, store, console)
+    _drop_partial(store, plan, outcome)
+    return _report(console, store, request, outcome, mlflow)
+
+
+def _run(options: RunOptions, plan: Plan, request: Request, store: Store, console: Console) -> tuple[Outcome, str]:
+    """Run the plan; returns the outcome, and the command or address that opens MLflow's page."""
+    output = options.output if options.mlflow else None
+    if options.executor == "ray":
+        view = View(console, len(plan.cells))
+        mirror = _Mirror(output, view)
+        outcome = run_on_cluster(options, plan, request.datasets, store, view, mirror.log)
+        return outcome, mirror.finish(outcome)
+    device = choose_device(options.device)
     progress = Progress(console, len(plan.cells), lambda: peak_memory_mb(device))
+    mirror = _Mirror(output, progress)
     coordinator = Coordinator(device)
-    executor = InProcess(store, request.datasets, device, progress, coordinator, refit=options.overwrite == "all")
-    mirror = _Mirror(options.output if options.mlflow else None, progress)
+    executor = InProcess(
+        store,
+        request.datasets,
+        device,
+        progress,
+        coordinator,
+        refit=options.overwrite == "all",
+        cells=plan.cells,
+        shard_size=options.shard_size,
+    )
     outcome = drive(plan, store, executor, progress, options.overwrite, mirror.log)
     coordinator.dismiss()
-    _drop_partial(store, plan, outcome)
-    return _report(console, store, request, outcome, mirror.finish(outcome))
+    return outcome, mirror.finish(outcome)
 
 
 def _request(options: RunOptions, console: Console) -> Request:
@@ -136,10 +172,16 @@ def _tasks_on(names: Sequence[str], keypoints: int | None, datasets: Open) -> li
 
 
 def _drop_partial(store: Store, plan: Plan, outcome: Outcome) -> None:
-    """Remove the partial predictions and the checkpoints of fits whose cells are all done."""
+    """Remove the partial predictions and the checkpoints of fits whose cells are all done.
+
+    Those of fits that other processes may need stay.
+    """
+    others = Claims(store.output).fits_of_others()
+    if others is None:
+        return
     done = {cell_id for cell_id, record in outcome.records.items() if record.status == "done"}
     needed = {cell.fit_id for cell in plan.cells if cell.id not in done}
-    for fit_id in {cell.fit_id for cell in plan.cells} - needed:
+    for fit_id in {cell.fit_id for cell in plan.cells} - needed - others:
         store.drop_partial(fit_id)
         store.drop_checkpoints(fit_id)
 
@@ -161,7 +203,9 @@ def _report(console: Console, store: Store, request: Request, outcome: Outcome, 
         leaderboards += [] if outcome.unwritable else write_leaderboards(store, tasks, request.profile)
     except LeaderboardError as error:
         errors.append(f"error: {first_line(error)}")
-    print_files(console, store, outcome, leaderboards, mlflow)
+    scored = any(record.scores for record in outcome.records.values())
+    commands = next_steps(store.output, request) if scored and leaderboards else []
+    print_files(console, store, outcome, leaderboards, mlflow, commands)
     failures = _failures(outcome.records.values())
     if outcome.interrupted:
         console.print(interrupted(outcome))

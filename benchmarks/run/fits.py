@@ -10,11 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.errors import first_line
-from benchmarks.records.digests import FIT, fit_fault, read_fit, write_fit
+from benchmarks.records.digests import FIT, FitRecord, fit_digest, fit_fault, read_fit, write_fit
 from benchmarks.records.store import HISTORY, Store, read_columns, write_table
 from leaderboard.files import replacing
 from methods.base import Method, MethodError
 
+ATTEMPTS = 10  # to load a fit that other processes replace
 Stamp = tuple[int, int] | None
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")  # in the text of a SafetensorError
 
@@ -23,11 +24,26 @@ class BrokenFit(Exception):
     """A kept fit cannot be used; the message names the file and the reason."""
 
 
-def load_fit(method: Method, kept: Path, folder: Path) -> float:
-    """Load a kept fit, and copy its curves to a cell's folder; returns the seconds that it took.
+def load_fit(method: Method, kept: Path) -> tuple[FitRecord, str | None]:
+    """Load a kept fit; returns what is recorded about it, and its digest.
 
-    Raises BrokenFit if any of it is missing, broken, or has changed since it was written.
+    Raises BrokenFit if any of it is missing, broken, or has changed since it was written. A fit that another process
+    replaces in the meantime is loaded again.
     """
+    for _ in range(ATTEMPTS):
+        before = stamp(kept)
+        try:
+            found = _loaded(method, kept), fit_digest(kept)
+        except BrokenFit:
+            if stamp(kept) == before:
+                raise
+        else:
+            if stamp(kept) == before:
+                return found
+    raise BrokenFit(f"fits/{kept.name} is replaced again and again by other processes")
+
+
+def _loaded(method: Method, kept: Path) -> FitRecord:
     if fault := fit_fault(kept, kept.name):
         raise BrokenFit(f"fits/{kept.name}/{fault}")
     found, history = read_fit(kept), kept / HISTORY
@@ -35,15 +51,11 @@ def load_fit(method: Method, kept: Path, folder: Path) -> float:
         method.load(kept)
         if found is None or not 0 <= found.seconds < math.inf:
             raise ValueError(f"got {found and found.seconds} seconds in {FIT}")
-        curves = history.read_bytes() if history.exists() else None
-        if curves is not None:
+        if history.exists():
             read_columns(history)
     except Exception as error:  # a damaged file can raise anything
         raise BrokenFit(f"fits/{kept.name} cannot be read ({first_line(error)})") from error
-    if curves is not None:
-        with replacing(folder / HISTORY) as partial:
-            partial.write_bytes(curves)
-    return found.seconds
+    return found
 
 
 def keep_fit(
@@ -51,31 +63,31 @@ def keep_fit(
     kept: Path,
     method: Method,
     history: Sequence[Mapping[str, float]],
-    seconds: float,
-    source: Mapping[str, str],
+    about: FitRecord,
     before: Stamp,
-    resumed: bool = False,
-) -> bool:
-    """Keep a fit, unless the folder has another one than ``before``; returns whether this one is there now.
+) -> tuple[bool, str | None]:
+    """Keep a fit, unless the folder has another one than ``before``; ``about`` is recorded with it.
 
-    ``resumed`` says that ``seconds`` counts from a checkpoint.
+    Returns whether this fit is there now, and its digest, None if the method has nothing to save.
     """
-    mine = None
+    mine, digest = None, None
     with (
         suppress(MethodError),  # there is nothing to save
         store.staged(kept, lambda old: stamp(old) not in (None, before, mine)) as filling,
     ):
         _save(method, filling)
         write_history(filling, history)
-        write_fit(filling, kept.name, seconds, source, resumed)
-        mine = stamp(filling)
-    return mine in (None, stamp(kept))
+        write_fit(filling, kept.name, about)
+        mine, digest = stamp(filling), fit_digest(filling)
+    return mine in (None, stamp(kept)), digest
 
 
-def was_resumed(kept: Path) -> bool:
-    """Whether a kept fit was continued from a checkpoint; False for a fit of an older version, which does not say."""
-    found = read_fit(kept)
-    return found is not None and bool(found.resumed)
+def copy_history(kept: Path, folder: Path) -> None:
+    """Copy the curves of a kept fit, if there are any, to a cell's folder. Raises OSError if that fails."""
+    with suppress(FileNotFoundError):
+        curves = (kept / HISTORY).read_bytes()
+        with replacing(folder / HISTORY) as partial:
+            partial.write_bytes(curves)
 
 
 def stamp(folder: Path) -> Stamp:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CACHE_BYTES = 1 << 30
 MAX_WORKERS = 8
+BATCH_SIZE = 16
 ADMITTED = 1 / 8  # share of new images that a full cache admits
 
 
@@ -91,7 +92,7 @@ class DatasetImages:
         ids: Sequence[str],
         size: int,
         cache: ImageCache,
-        batch_size: int = 16,
+        batch_size: int = BATCH_SIZE,
         workers: int | None = None,
     ) -> None:
         self._dataset = dataset

@@ -104,6 +104,15 @@ class ImportedMethod:
         )
 
 
+def check_import(cell: Cell) -> None:
+    """Raise UserError if imported keypoints have changed since a cell was planned; MethodError without them."""
+    from methods.imported import predictions_sha256
+
+    folder = Path(cell.method.removeprefix(IMPORTED))
+    if predictions_sha256(folder, cell.settings["task"], cell.profile) != cell.identity["predictions"]:
+        raise UserError(f"the keypoints in {folder} have changed since the plan was made; make the plan again")
+
+
 def kept_import(cell: Cell, output: Path) -> dict[str, str]:
     """The sha256 of the files of a cell's import, if it is one of the run directory's own, under the task's id."""
     folder = Path(cell.method.removeprefix(IMPORTED))

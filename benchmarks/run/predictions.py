@@ -1,21 +1,27 @@
 """Partial predictions of an unfinished cell, written in parts, so that a stopped run continues from the last part.
 
-A part is a parquet file named after the row of its first image; it holds the ids of some hundred images, the seconds
-that each took, and their keypoints. Parts are written atomically.
+A part is a parquet file named after its rows; it holds the ids of some hundred images, the seconds that each took,
+their keypoints, where they were made, and its own name. Parts are written atomically. Several processes may write the
+parts of different rows.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.errors import UserError
 from benchmarks.records.store import keypoint_column, read_keypoints, write_table
 from benchmarks.run.cells import content_hash
+from benchmarks.run.images import BATCH_SIZE
+from benchmarks.run.units.parts import About, part_name, parts_by_first, write_about
 from leaderboard.files import cannot_write
 from methods.base import MethodError
 
@@ -26,37 +32,79 @@ if TYPE_CHECKING:
 
 PART_IMAGES = 256  # a part is written when it has this many images
 PART_SECONDS = 60.0  # or when they took this long, whichever comes first
-ATTEMPTS = 10  # to write a part
+ATTEMPTS = 10  # to write a part, and to complete the parts of some rows
+
+
+@dataclass
+class Rows:
+    """Keypoints (n, K, 2) of consecutive images, the seconds that they took, and where they were made.
+
+    ``machines`` has the JSON of each machine, and ``peak_memory_mb`` the largest of the processes.
+    """
+
+    keypoints: NDArray[np.float64]
+    seconds: float = 0.0
+    machines: set[str] = field(default_factory=set)
+    peak_memory_mb: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.keypoints)
 
 
 class PartialPredictions:
-    """Keypoints predicted so far, of the first images of ``ids``, in a subfolder of ``folder``.
+    """Keypoints predicted so far of the images ``ids``, in a subfolder of ``folder``.
 
     ``belongs_to`` is plain data with everything else that the keypoints depend on; the name of the subfolder is a hash
-    of it and ``ids``.
+    of it and ``ids``. ``made_on`` tells the machine and the peak memory of this process, for the parts that it writes.
+    ``split`` is the split that has the images. Parts that were written before the time ``since`` of the file system do
+    not count.
     """
 
-    def __init__(self, folder: Path, belongs_to: Mapping[str, object], ids: Sequence[str], num_keypoints: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        belongs_to: Mapping[str, object],
+        ids: Sequence[str],
+        num_keypoints: int,
+        made_on: Callable[[], tuple[dict[str, Any], float]] = lambda: ({}, 0.0),
+        split: str = "test",
+        since: float = 0.0,
+    ) -> None:
         content = content_hash({**belongs_to, "ids": list(ids), "num_keypoints": num_keypoints})
         self._folder = folder / content[:16]
-        self._ids = tuple(ids)
-        self._shape = (num_keypoints, 2)
+        self._about = About(
+            name=self._folder.name,
+            belongs_to=dict(belongs_to),
+            split=split,
+            images=len(ids),
+            num_keypoints=num_keypoints,
+        )
+        self._made_on = made_on
+        self._since = since
+        self.shape = (num_keypoints, 2)
         self._waiting: list[NDArray[np.float64]] = []
         self._waiting_seconds = 0.0
         self._written = 0
+        self.ids = tuple(ids)
 
-    def resume(self) -> tuple[NDArray[np.float64], float]:
-        """Read the parts of an earlier run: keypoints (n, K, 2) of the first n images, and the seconds they took.
+    def resume(self, first: int = 0, last: int | None = None) -> Rows:
+        """Read the parts of the rows from ``first`` on, up to ``last`` or the end; what is added goes on from there.
 
         Reading ends at the first part that is missing, damaged or of other images; it will be written again.
         """
-        found, seconds = [np.empty((0, *self._shape))], 0.0
-        self._written = 0
-        while (part := self._read(self._written)) is not None:
-            found.append(part[0])
-            seconds += part[1]
-            self._written += len(part[0])
-        return np.concatenate(found), seconds
+        last = len(self.ids) if last is None else last
+        found = [Rows(np.empty((0, *self.shape)))]
+        self._written, there = first, parts_by_first(_names(self._folder))
+        while self._written < last and (part := self._read(self._written, there)) is not None:
+            part.keypoints = part.keypoints[: last - self._written]
+            found.append(part)
+            self._written += len(part)
+        return Rows(
+            np.concatenate([each.keypoints for each in found]),
+            sum(each.seconds for each in found),
+            set().union(*(each.machines for each in found)),
+            max(each.peak_memory_mb for each in found),
+        )
 
     def add(self, keypoints: NDArray[np.float64], seconds: float) -> None:
         """Add the keypoints (B, K, 2) of the next images. Raises UserError if a part is due and cannot be written."""
@@ -66,19 +114,34 @@ class PartialPredictions:
             self.flush()
 
     def flush(self) -> None:
-        """Write the images that no part holds yet. Raises UserError if that is impossible, such as on a full disk."""
+        """Write the images that no part holds yet, unless another process has written a part for the first of them.
+
+        Raises UserError if that is impossible, such as on a full disk.
+        """
         if not self._waiting:
             return
         keypoints, seconds = np.concatenate(self._waiting), self._waiting_seconds
         self._waiting, self._waiting_seconds = [], 0.0
-        path = self._path(self._written)
+        if self._read(self._written, parts_by_first(_names(self._folder))) is None:
+            self._write(keypoints, seconds)
+        self._written += len(keypoints)
+
+    def _write(self, keypoints: NDArray[np.float64], seconds: float) -> None:
+        """Write a part for the row ``_written`` and those after it. Raises UserError if that is impossible."""
+        machine, memory = self._made_on()
+        count = len(keypoints)
+        path = self._folder / part_name(self._written, self._written + count)
         columns = {
-            "image_id": list(self._ids[self._written : self._written + len(keypoints)]),
-            "seconds": [seconds / len(keypoints)] * len(keypoints),
+            "part": [place(path)] * count,
+            "image_id": list(self.ids[self._written : self._written + count]),
+            "seconds": [seconds / count] * count,
+            "machine": [json.dumps(machine, sort_keys=True)] * count,
+            "peak_memory_mb": [memory] * count,
             "keypoints": keypoint_column(keypoints),
         }
         for attempt in range(ATTEMPTS):
             try:
+                write_about(self._folder, self._about)
                 write_table(path, columns)
                 break
             except FileNotFoundError as error:  # another run of the same cell removes the folder when it ends
@@ -86,54 +149,104 @@ class PartialPredictions:
                     raise UserError(cannot_write(path, error)) from error
             except OSError as error:
                 raise UserError(cannot_write(path, error)) from error
-        self._written += len(keypoints)
 
-    def _path(self, first: int) -> Path:
-        return self._folder / f"{first:08d}.parquet"
+    def _read(self, first: int, there: Mapping[int, Sequence[int]]) -> Rows | None:
+        """The longest whole part of those ``there`` that begin at row ``first``; None if there is none."""
+        for last in there.get(first, ()):
+            path = self._folder / part_name(first, last)
+            try:
+                if path.stat().st_mtime < self._since:
+                    continue
+                ids, rows = read_part(path)
+            except (OSError, ValueError):
+                continue
+            if ids == self.ids[first:last] and rows.keypoints.shape[1:] == self.shape:
+                return rows
+        return None
 
-    def _read(self, first: int) -> tuple[NDArray[np.float64], float] | None:
-        """The keypoints and seconds of the part that begins at row ``first``; None if it is missing or damaged."""
-        try:
-            table, keypoints = read_keypoints(self._path(first))
-            ids, seconds = table["image_id"].to_pylist(), table["seconds"].to_pylist()
-        except Exception:  # pyarrow raises many kinds for files that are damaged or of another layout
-            return None
-        matches = tuple(ids) == self._ids[first : first + len(ids)] and keypoints.shape == (len(ids), *self._shape)
-        return (keypoints, sum(seconds)) if ids and matches and np.isfinite(keypoints).all() else None
+
+def read_part(path: Path) -> tuple[tuple[str, ...], Rows]:
+    """The ids of a part's images, and what was predicted for them.
+
+    Raises ValueError, with the reason, if the part is missing, damaged or was written to another place.
+    """
+    try:
+        table, keypoints = read_keypoints(path)
+        ids, seconds = tuple(table["image_id"].to_pylist()), table["seconds"].to_pylist()
+        machines, memory = set(table["machine"].unique().to_pylist()), max(table["peak_memory_mb"].to_pylist())
+        places = table["part"].unique().to_pylist()
+    except Exception as error:  # pyarrow raises many kinds for files that are damaged or of another layout
+        raise ValueError("cannot be read") from error
+    if places != [place(path)]:
+        raise ValueError(f"belongs to another place, {places[0]}")
+    if path.name != part_name(first := int(path.name[: path.name.index("-")]), first + len(ids)):
+        raise ValueError(f"has {len(ids)} images, expected those that its name tells")
+    if not np.isfinite(keypoints).all():
+        raise ValueError("has keypoints that are not finite")
+    return ids, Rows(keypoints, sum(seconds), machines, memory)
 
 
-def predict_all(
+def place(path: Path) -> str:
+    """The place of a part as the part itself names it: its folder, which tells what it belongs to, and its rows."""
+    return f"{path.parent.name}/{path.name}"
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)  # noqa: PTH208 - names alone
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def predict_rows(
     method: Method,
-    images: Callable[[int], ImageStream],
-    total: int,
+    images: Callable[[int, int], ImageStream],
+    first: int,
+    last: int,
     partial: PartialPredictions,
     stage: Report,
-) -> tuple[NDArray[np.float64], float]:
-    """Predict the keypoints (N, K, 2) of ``total`` images, continuing from ``partial``; also returns the seconds.
+) -> None:
+    """Predict the keypoints of the rows ``first`` to ``last`` (exclusive), continuing from ``partial``.
 
-    ``images(first)`` returns the images from row ``first`` on. Raises MethodError if ``predict`` does not return finite
-    numbers of shape (B, K, 2), and UserError if they cannot be written.
+    ``images(first, last)`` returns the images of these rows. Batches begin at multiples of BATCH_SIZE whatever the
+    rows are, because a model may round differently in a smaller batch; what is beside the rows is left out. Raises
+    MethodError if ``predict`` does not return finite numbers of shape (B, K, 2), and UserError if they cannot be
+    written.
     """
-    begun, seconds = partial.resume()
-    found, done = [begun], len(begun)
-    stage(done, total)
-    if done == total:
-        return begun, seconds
+    for _ in range(ATTEMPTS):  # again if another process wrote parts that begin at other rows
+        done = first + len(partial.resume(first, last))
+        if done == last:
+            return
+        stage(done, len(partial.ids))
+        _predict_from(done, method, images, last, partial, stage)
+
+
+def _predict_from(
+    done: int,
+    method: Method,
+    images: Callable[[int, int], ImageStream],
+    last: int,
+    partial: PartialPredictions,
+    stage: Report,
+) -> None:
+    """The same for the rows from ``done`` on, which no part holds."""
+    total = len(partial.ids)
+    row = done - done % BATCH_SIZE
+    end = min(total, last + -last % BATCH_SIZE)
     started = time.perf_counter()
     try:
-        for batch in images(done):
+        for batch in images(row, end):
             keypoints = np.asarray(method.predict(batch), dtype=np.float64)
-            expected = (len(batch.ids), *begun.shape[1:])
+            expected = (len(batch.ids), *partial.shape)
             if keypoints.shape != expected or not np.isfinite(keypoints).all():
                 raise MethodError(
                     f"{method.card.id}: predict gave {keypoints.shape} for images {batch.ids[0]} to {batch.ids[-1]}, "
                     f"expected finite numbers of shape {expected}"
                 )
             now = time.perf_counter()
-            partial.add(keypoints, now - started)
-            found.append(keypoints)
-            seconds, started, done = seconds + now - started, now, done + len(keypoints)
+            own = keypoints[done - row : last - row]
+            partial.add(own, now - started)
+            started, done, row = now, done + len(own), row + len(keypoints)
             stage(done, total)
     finally:  # after an error or Ctrl-C too
         partial.flush()
-    return np.concatenate(found), seconds

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,10 +14,12 @@ from benchmarks.progress import Progress, duration
 from benchmarks.records.checks import lost_fit, record_fault
 from benchmarks.records.store import Store
 from benchmarks.run.cells import Cell
-from benchmarks.run.executor import Executor, NotRecorded
+from benchmarks.run.executor import Executor
 from benchmarks.run.options import Overwrite
+from benchmarks.run.perform import Busy
 from benchmarks.run.plan import Plan
 from benchmarks.run.scoring import is_current
+from benchmarks.run.worker import NotRecorded
 from benchmarks.signals import exit_status
 from leaderboard.ranking import DECIMALS
 from leaderboard.records import ResultRecord
@@ -23,6 +28,7 @@ from metrics.protocols import value_text
 Action = Literal["run", "rescore", "keep"]
 AGAIN: Mapping[Action, str] = {"run": "run again", "rescore": "scored again", "keep": "kept"}
 NO_LANDMARKS = "no landmarks: keypoints only"
+WAIT = 1.0  # seconds between two looks at units that other processes work on
 
 
 @dataclass
@@ -112,58 +118,163 @@ def drive(
 ) -> Outcome:
     """Run every cell that needs it and pass each new record to ``track``; Ctrl-C and SIGTERM end the loop.
 
-    As soon as nothing can be written to the run directory, no further cell is tried.
+    A cell that another process works on comes again after the others; what another process has recorded since this run
+    began is kept, also a failure. As soon as nothing can be written to the run directory, no further cell is tried.
     """
-    outcome, seeds = Outcome(), len({cell.seed for cell in plan.cells})
-    try:
-        with progress.running():
-            for cell in plan.cells:
-                if outcome.unwritable and decide(cell, store, overwrite).action != "keep":
-                    outcome.left += 1
-                    continue
-                try:
-                    record, is_new = _one(cell, store, executor, progress, overwrite, seeds)
-                except NotRecorded as error:
-                    outcome.unwritable, record, is_new = str(error), error.record, False
-                    progress.finish(_verdict(record), "red")
-                outcome.records[cell.id] = record
-                line = outdated(cell, record)
-                if line and cell.method_id not in outcome.outdated:
-                    outcome.outdated[cell.method_id] = line
-                    progress.say(f"{cell.method_id}: {line}", "yellow")
-                if record.failure and not _is_kept(record, store):
-                    outcome.unrecorded.add(cell.id)
-                elif is_new:
-                    track(record)
-    except KeyboardInterrupt as stop:
-        outcome.stopped = exit_status(stop)
-    return outcome
+    return Drive(plan, store, executor, progress, overwrite, track).run()
+
+
+class Ledger:
+    """What becomes of the cells of a run, as lines on the terminal and as an Outcome.
+
+    ``shared`` has the ids of cells that another process works on.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        progress: Progress,
+        overwrite: Overwrite,
+        track: Callable[[ResultRecord], None],
+    ) -> None:
+        self.cells = {cell.id: (number, cell) for number, cell in enumerate(plan.cells, start=1)}
+        self.shared: set[str] = set()
+        self.outcome = Outcome()
+        self._several_seeds = len({cell.seed for cell in plan.cells}) > 1
+        self._store = store
+        self._progress = progress
+        self._overwrite = overwrite
+        self._track = track
+        self._began = store.now()
+
+    @contextmanager
+    def stoppable(self) -> Iterator[None]:
+        """Show the progress in the block; Ctrl-C and SIGTERM end the block, and the outcome has the exit status."""
+        outcome = self.outcome
+        try:
+            with self._progress.running():
+                yield
+        except KeyboardInterrupt as stop:
+            outcome.stopped = exit_status(stop)
+        outcome.records = {cell_id: outcome.records[cell_id] for cell_id in self.cells if cell_id in outcome.records}
+
+    def decide(self, number: int, cell: Cell) -> Decision:
+        """Choose what is done with a cell, and print a line if it is kept or if its result is not as it was."""
+        is_new = self._store.written(cell.id) >= self._began
+        decision = decide(cell, self._store, "never" if is_new else self._overwrite)
+        if cell.id not in self.shared or decision.action == "keep":
+            self._progress.start(self.title(cell), number)
+        if decision.reason:
+            self._progress.say(f"{cell.id}: {decision.reason}: {AGAIN[decision.action]}", "yellow")
+        if decision.record is not None and decision.action == "keep":
+            by = "by another process" if is_new else "before"
+            lost = ", its fit is missing" if lost_fit(self._store.output, decision.record) else ""
+            self._progress.finish(f"{_verdict(decision.record)}  (finished {by}{lost})", "bright_black")
+        return decision
+
+    def is_left(self, cell: Cell) -> bool:
+        """Whether a cell is not tried because the run directory cannot be written; such cells are counted."""
+        outcome = self.outcome
+        if not outcome.unwritable or decide(cell, self._store, self._overwrite).action == "keep":
+            return False
+        outcome.left += 1
+        return True
+
+    def unwritable(self, record: ResultRecord, reason: str) -> None:
+        """The failure of a cell cannot be recorded."""
+        self.outcome.unwritable = reason
+        self._progress.finish(_verdict(record), "red")
+
+    def finished(self, record: ResultRecord) -> None:
+        """Print the result of a cell."""
+        self._progress.finish(_verdict(record), "red" if record.failure else "")
+
+    def note(self, cell: Cell, record: ResultRecord, is_new: bool) -> None:
+        """Add the record of a cell to the outcome, and pass a new one on."""
+        outcome = self.outcome
+        outcome.records[cell.id] = record
+        line = outdated(cell, record)
+        if line and cell.method_id not in outcome.outdated:
+            outcome.outdated[cell.method_id] = line
+            self._progress.say(f"{cell.method_id}: {line}", "yellow")
+        if record.failure and not _is_kept(record, self._store):
+            outcome.unrecorded.add(cell.id)
+        elif is_new:
+            self._track(record)
+
+    def title(self, cell: Cell) -> str:
+        """The title of a cell in lines of progress."""
+        seed = f" seed {cell.seed}" if self._several_seeds else ""
+        variant = f", {cell.variant.name}" if cell.variant else ""
+        return f"{cell.task.id} · {cell.method_id}{variant}{seed}"
+
+
+class Drive:
+    """Runs the cells one after another; those that another process works on come again after the others."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        executor: Executor,
+        progress: Progress,
+        overwrite: Overwrite,
+        track: Callable[[ResultRecord], None],
+    ) -> None:
+        self._ledger = Ledger(plan, store, progress, overwrite, track)
+        self._executor = executor
+        self._progress = progress
+
+    def run(self) -> Outcome:
+        left = deque(self._ledger.cells.values())
+        with self._ledger.stoppable():
+            while left:
+                left = self._round(left)
+        return self._ledger.outcome
+
+    def _round(self, cells: deque[tuple[int, Cell]]) -> deque[tuple[int, Cell]]:
+        """Try each cell once; returns those that another process works on, after a wait if these are all."""
+        busy: deque[tuple[int, Cell]] = deque()
+        reason = ""
+        for number, cell in cells:
+            try:
+                self._try(number, cell)
+            except Busy as found:
+                reason = str(found)
+                busy.append((number, cell))
+                self._ledger.shared.add(cell.id)
+        if len(busy) == len(cells):
+            self._progress.phase(f"waiting for another process: {reason}")
+            time.sleep(WAIT)
+        return busy
+
+    def _try(self, number: int, cell: Cell) -> None:
+        if self._ledger.is_left(cell):
+            return
+        try:
+            record, is_new = self._one(number, cell)
+        except NotRecorded as error:
+            record, is_new = error.record, False
+            self._ledger.unwritable(record, str(error))
+        self._ledger.note(cell, record, is_new)
+
+    def _one(self, number: int, cell: Cell) -> tuple[ResultRecord, bool]:
+        """The record of a cell, and whether it is new."""
+        decision = self._ledger.decide(number, cell)
+        record, action = decision.record, decision.action
+        if record is not None and action == "keep":
+            return record, False
+        run = self._executor
+        fresh = run.rescore(cell, record) if record is not None and action == "rescore" else run.submit(cell)
+        self._ledger.finished(fresh)
+        return fresh, True
 
 
 def _is_kept(record: ResultRecord, store: Store) -> bool:
     """Whether the run directory holds this failure, and not a finished record."""
     kept = store.record(record.cell_id)
     return kept is not None and kept.status == "failed"
-
-
-def _one(
-    cell: Cell, store: Store, executor: Executor, progress: Progress, overwrite: Overwrite, seeds: int
-) -> tuple[ResultRecord, bool]:
-    """The record of a cell, and whether it is new; of a run of several ``seeds`` the seed is shown."""
-    decision = decide(cell, store, overwrite)
-    record, action = decision.record, decision.action
-    seed = f" seed {cell.seed}" if seeds > 1 else ""
-    variant = f", {cell.variant.name}" if cell.variant else ""
-    progress.start(f"{cell.task.id} · {cell.method_id}{variant}{seed}")
-    if decision.reason:
-        progress.say(f"{cell.id}: {decision.reason}: {AGAIN[action]}", "yellow")
-    if record is not None and action == "keep":
-        lost = ", its fit is missing" if lost_fit(store.output, record) else ""
-        progress.finish(f"{_verdict(record)}  (finished before{lost})", "bright_black")
-        return record, False
-    fresh = executor.rescore(cell, record) if record is not None and action == "rescore" else executor.submit(cell)
-    progress.finish(_verdict(fresh), "red" if fresh.failure else "")
-    return fresh, True
 
 
 def _verdict(record: ResultRecord) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,9 +18,9 @@ from benchmarks.records.store import OVERLAY, Store, predictions_path
 from benchmarks.registry import is_custom
 from benchmarks.run.cells import NOTES, REMARKS
 from benchmarks.run.options import Overwrite
-from benchmarks.run.plan import Plan
+from benchmarks.run.plan import Plan, Request
 from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide, outdated
-from benchmarks.tasks import SUITES, Profile, Task
+from benchmarks.tasks import SUITES, TASKS, Profile, Task
 from leaderboard.files import write_atomically
 from leaderboard.image_errors import ErrorsOf
 from leaderboard.records import ResultRecord
@@ -105,13 +106,26 @@ def print_table(
 def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> list[Path]:
     """Write the markdown leaderboard of every suite that holds one of the tasks, from all records; returns the files.
 
+    Raises LeaderboardError if one cannot be written.
+    """
+    records = [record for record in examine(store.output).records if record.profile == profile]
+    texts = leaderboards(store, records, tasks, profile)
+    for path, text in texts.items():
+        write_atomically(path, text)
+    return list(texts)
+
+
+def leaderboards(
+    store: Store, records: Sequence[ResultRecord], tasks: Iterable[str], profile: Profile
+) -> dict[Path, str]:
+    """The markdown leaderboard of every suite that holds one of the tasks, by file, from the records of a profile.
+
     Tasks of no suite, such as custom data, have a leaderboard named 'own'. A suite is left out if its table would add
     nothing to those of earlier suites.
     """
-    records = [record for record in examine(store.output).records if record.profile == profile]
     members = {task for suite in SUITES.values() for task in suite.tasks}
     own = Suite(name="own", tasks=tuple(sorted({record.task for record in records} - members)))
-    written, earlier, errors = [], set[str](), errors_of(store.output)
+    texts, earlier, errors = {}, set[str](), errors_of(store.output)
     for suite in [*SUITES.values(), own]:
         table = TABLES[suite.kind]
         there = [record for record in records if record.task in suite.tasks]
@@ -121,10 +135,9 @@ def write_leaderboards(store: Store, tasks: Iterable[str], profile: Profile) -> 
             text = table.render(table.rows(there, suite.tasks, profile, errors=errors), "md", heading)
             if not table.own_fields:
                 text += _unscored(there, suite.tasks) + _remarks(there, suite.tasks)
-            write_atomically(path, text)
-            written.append(path)
+            texts[path] = text
         earlier.update(suite.tasks)
-    return written
+    return texts
 
 
 def _unscored(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
@@ -148,13 +161,37 @@ def _remarks(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
     return "".join(f"\n{markdown(f'{task}: {text}')}\n" for task, text in lines)
 
 
-def print_files(console: Console, store: Store, outcome: Outcome, leaderboards: Sequence[Path], mlflow: str) -> None:
-    """Print where tables, pictures and unscored keypoints are; ``mlflow`` is the command that opens MLflow, or ''."""
+def next_steps(output: Path, request: Request) -> list[str]:
+    """Return lines with the commands that show the results beside all others of the run directory."""
+    whole = {task for suite in request.suites for task in SUITES[suite].tasks}
+    named = [("--suite", name) for name in request.suites]
+    named += [("--task", task.id) for task in request.tasks if task.id not in whole]
+    tables = " ".join(f"{option} {shlex.quote(name)}" for option, name in named)
+    runs = f" --runs {shlex.quote(str(output))}" if output != Path("runs") else ""
+    lines = [f"compare      python -m benchmarks leaderboard {tables} --profile {request.profile}{runs} --against best"]
+    if any(task.id in TASKS for task in request.tasks):
+        lines.append(f"site         python -m benchmarks publish --runs {shlex.quote(str(output))} --output site")
+    return lines
+
+
+def print_files(
+    console: Console,
+    store: Store,
+    outcome: Outcome,
+    leaderboards: Sequence[Path],
+    mlflow: str,
+    commands: Sequence[str] = (),
+) -> None:
+    """Print where tables, pictures and unscored keypoints are, and the lines of ``next_steps``.
+
+    ``mlflow`` is the command that opens MLflow, or ''.
+    """
     lines = [f"leaderboard  {path}" for path in leaderboards]
     for cell_id, record in outcome.records.items():
         if is_unscored(record):
             lines.append(f"keypoints    {predictions_path(store.cells / cell_id, 'test')}  ({NO_LANDMARKS})")
     lines += _pictures([store.cells / cell_id / OVERLAY for cell_id in outcome.records])
+    lines += commands
     if mlflow:
         lines.append(f"MLflow       {mlflow}")
     for line in lines:

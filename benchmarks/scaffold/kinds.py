@@ -56,7 +56,7 @@ METHOD = Kind(
     tests="tests/methods",
     conformance="tests/test_conformance.py",
     run="--profile mini --task cub_001 --method {id}",
-    to_fill_in="summary (as in METHODS), paper, year, licence, trained_on",
+    to_fill_in="paper, year, licence, trained_on, and summary, which stands in methods/__init__.py too",
 )
 DATASET = Kind(
     registry=DATASETS,
@@ -88,13 +88,24 @@ class Names:
         return _WORDS.sub(lambda found: own.get(found[0], self.id), text)
 
 
+def _allowed(id: str) -> bool:
+    return bool(re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", id)) and len(id) <= LONGEST and not keyword.iskeyword(id)
+
+
+def _similar(id: str) -> str:
+    """The id that a name such as 'My Method' or 'my-method' stands for, '' if none is allowed."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", id)
+    found = re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
+    return found if _allowed(found) else ""
+
+
 def names_of(kind: Kind, id: str) -> Names:
     """The names of a new plugin. Raises UserError for an id that is taken or not allowed."""
     noun = kind.registry.kind
-    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", id) or len(id) > LONGEST or keyword.iskeyword(id):
+    if not _allowed(id):
         raise UserError(
             f"{id!r} cannot be a {noun}'s id; take up to {LONGEST} lower-case letters, digits and single "
-            f"underscores that begin with a letter and are no keyword of Python, such as my_{noun}"
+            f"underscores that begin with a letter and are no keyword of Python, such as {_similar(id) or f'my_{noun}'}"
         )
     if id in kind.registry.entries:
         raise UserError(f"{noun} '{id}' is there already: {kind.registry.origin(id)}; take another name")

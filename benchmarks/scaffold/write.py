@@ -94,5 +94,6 @@ def _next_steps(kind: Kind, id: str, tests: Path) -> list[str]:
     return [
         f"run it: python -m benchmarks run {kind.run.format(id=id)}",
         f"test it: python -m pytest {tests / f'test_{id}.py'} {kind.conformance} -k {id}",
-        f"change it, and fill in its card ({kind.to_fill_in})",
+        f"change it, and fill in its card: {kind.to_fill_in}",
+        f"CONTRIBUTING.md says what each part of it must do, under 'Add a {kind.registry.kind}'",
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import typer
 
 from benchmarks.errors import UserError
@@ -46,7 +48,10 @@ def score_command(options: ScoreOptions) -> None:
     else:
         typer.echo(text, nl=False)
     if options.record is not None and data is not None:
-        typer.echo(f"recorded {record.record_scored(options.record, options, inputs, data)}", err=True)
+        cell = record.record_scored(options.record, options, inputs, data)
+        command = ["leaderboard", "--task", data.task.id, "--profile", data.profile, "--runs", str(options.record)]
+        typer.echo(f"recorded {cell}; see its row beside the others with:", err=True)
+        typer.echo(f"  python -m benchmarks {shlex.join([*command, '--against', 'best'])}", err=True)
 
 
 def _data(options: ScoreOptions) -> TaskData | None:

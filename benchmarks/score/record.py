@@ -15,6 +15,7 @@ from benchmarks.records.store import Store
 from benchmarks.registry import IMPORTED, full_method_name, opener
 from benchmarks.run.distributed import Coordinator
 from benchmarks.run.executor import InProcess
+from benchmarks.run.perform import Busy
 from benchmarks.run.plan import Request, make_plan
 from benchmarks.run.supervision import stated_landmarks
 from methods.adapters.arrays import parse_source
@@ -73,7 +74,8 @@ def record_scored(output: Path, options: ScoreOptions, inputs: Inputs, data: Tas
 def score_import(output: Path, joined: Joined, record: ImportRecord, data: TaskData) -> Path:
     """Keep keypoints as an import in a run directory and run them as ``run`` does; returns the folder of the cell.
 
-    Raises UserError for a folder that cannot be written, and if the keypoints cannot be scored.
+    Raises UserError for a folder that cannot be written, and if the keypoints cannot be scored or another process
+    works on them.
     """
     store = Store(output)
     store.prepare()
@@ -84,7 +86,12 @@ def score_import(output: Path, joined: Joined, record: ImportRecord, data: TaskD
     if not plan.cells:
         raise UserError("; ".join(plan.skipped.values()))
     executor = InProcess(store, datasets, "cpu", Progress(Console(quiet=True), 1), Coordinator("cpu"))
-    result = executor.submit(plan.cells[0])
+    try:
+        result = executor.submit(plan.cells[0])
+    except Busy as error:
+        raise UserError(
+            f"{plan.cells[0].id}: another process works on it ({error}); run the same command again once it has ended"
+        ) from error
     store.drop_partial(plan.cells[0].fit_id)
     if result.failure:
         raise UserError(result.failure.message)

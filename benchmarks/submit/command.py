@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from benchmarks.errors import UserError, correctable, first_line, near_match
 from benchmarks.importing.tasks import open_task
 from benchmarks.importing.writing import make_record
+from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import Store
 from benchmarks.registry import METHODS
 from benchmarks.score.record import score_import
@@ -19,7 +20,8 @@ from benchmarks.submit.predictions import Checked, check_predictions
 from benchmarks.submit.problems import SHOWN, Problem, short
 from benchmarks.submit.report import Scored, failed, scored
 from benchmarks.tasks import TASKS
-from leaderboard.load import load_results
+from leaderboard.committed_errors import committed_errors
+from leaderboard.load import RESULTS, load_results
 from leaderboard.origins import is_submitted
 from methods.adapters.neutral import Neutral, SourceFile
 from methods.files import file_sha256
@@ -67,8 +69,11 @@ def submit_command(
             return 2, failed(folder.name, problems, format)
         runs = output or Path(scratch) / "runs"
         records = [_score(card, each, runs) for each in ready]
-    notes = [f"{each.data.task.id}: {note}" for each in ready for note in each.checked.notes]
-    return 0, scored(Scored(card, tuple(records), tuple(committed), tuple(notes), output), format)
+        notes = [f"{each.data.task.id}: {note}" for each in ready for note in each.checked.notes]
+        result = Scored(
+            card, tuple(records), tuple(committed), tuple(notes), output, (errors_of(runs), committed_errors(RESULTS))
+        )
+        return 0, scored(result, format)
 
 
 @dataclass(frozen=True)

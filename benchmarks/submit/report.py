@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from benchmarks.submit.card import Card
 from benchmarks.submit.problems import Problem, listed
+from leaderboard.comparisons import BEST, against
+from leaderboard.image_errors import CellErrors, ErrorsOf
 from leaderboard.plain import to_json
 from leaderboard.records import ResultRecord
 from leaderboard.rows import plain
@@ -19,13 +22,22 @@ FENCE = "````"  # nothing between two of these is a link, a mention or HTML
 
 @dataclass(frozen=True)
 class Scored:
-    """The card, the new records and the committed ones, notes, and the run directory that keeps the new records."""
+    """The card, the new records and the committed ones, notes, and the run directory that keeps the new records.
+
+    ``errors`` are readers of the errors per image of the records.
+    """
 
     card: Card
     records: tuple[ResultRecord, ...]
     committed: tuple[ResultRecord, ...]
     notes: tuple[str, ...]
     output: Path | None
+    errors: Sequence[ErrorsOf | None] = ()
+
+    def errors_of(self, record: ResultRecord, protocol: str) -> CellErrors | None:
+        """The errors of a record from the first reader that has them."""
+        found = (read(record, protocol) for read in self.errors if read is not None)
+        return next((each for each in found if each is not None), None)
 
 
 def scored(result: Scored, format: str) -> str:
@@ -33,7 +45,8 @@ def scored(result: Scored, format: str) -> str:
     card = result.card
     tasks = [record.task for record in result.records]
     others = [record for record in result.committed if record.profile == card.profile]
-    found = rows([*others, *result.records], tasks, card.profile, "all" if format == "json" else None)
+    protocol = "all" if format == "json" else None
+    found = against(rows([*others, *result.records], tasks, card.profile, protocol, errors=result.errors_of), BEST)
     if format == "json":
         return _json(card.name, card, [plain(row) for row in found], list(result.notes), [])
     facts = [

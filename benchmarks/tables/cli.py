@@ -17,7 +17,8 @@ Format = Literal["md", "csv", "json", "latex", "html", "every-eval-ever"]
 
 def leaderboard(
     suite: Annotated[
-        list[str] | None, typer.Option(help="Suite; repeatable (default: all).", autocompletion=completion.suites)
+        list[str] | None,
+        typer.Option(help="Suite; repeatable (default: all that have results).", autocompletion=completion.suites),
     ] = None,
     task: Annotated[
         list[str] | None,
@@ -42,7 +43,11 @@ def leaderboard(
         ),
     ] = None,
     against: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="Add each method's paired difference from this one.")
+        str | None,
+        typer.Option(
+            metavar="METHOD",
+            help="Add each method's paired difference from this one, or from the best of each task (best).",
+        ),
     ] = None,
     overall: Annotated[
         bool, typer.Option("--overall", help="Rank the methods over all tasks of each suite, or over the tasks named.")

@@ -145,7 +145,7 @@ def _found(
 def _records(runs: Path, memory: Memory) -> list[ResultRecord]:
     """The records of a run directory or of a folder of committed results."""
     committed = not (runs / "cells").is_dir() and any(runs.glob("*.json"))
-    return load_results(runs) if committed else whole_records(runs, memory)
+    return load_results(runs, repeated=True) if committed else whole_records(runs, memory)
 
 
 def _key(row: Row) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from benchmarks.registry import DATASETS, METHODS, method_class, open_dataset
 from leaderboard.flags import OTHER_DATA, OTHER_SOURCE, in_order
 from leaderboard.row_kinds import kind_of
 from leaderboard.rows import PairRow, Row
+from methods.frozen import NOTHING
 
 if TYPE_CHECKING:
     from leaderboard.records import ResultRecord
@@ -34,11 +35,13 @@ def _with_facts(row: Row) -> Row:
     flags += [OTHER_SOURCE] * any(map(_of_other_source, row.cells))
     last = row.cells[-1]
     frozen = _frozen(last.method, json.dumps(last.method_config, sort_keys=True)) if _is_ours(last) else None
-    row = replace(row, flags=in_order(flags))
+    if frozen is None and row.kind == "trained" and row.frozen_parameters == 0:
+        frozen = NOTHING
     if frozen is None:
-        return row
+        return replace(row, flags=in_order(flags)) if len(flags) > len(row.flags) else row
     return replace(
         row,
+        flags=in_order(flags),
         frozen_data=frozen.name,
         frozen_labels=frozen.labels,
         test_in_frozen_data=frozen.contains(last.dataset),

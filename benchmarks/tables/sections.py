@@ -139,9 +139,22 @@ def _there(columns: Sequence[str], rows: Sequence[Row | PairRow], format: Format
     return [name for name in columns if name in (ALL, *names)]
 
 
+def _with_results(records: Sequence[ResultRecord], profile: Profile) -> Sequence[str]:
+    """The suites whose tables have measured rows; all suites if none has, or if tables have published rows too."""
+    found = []
+    for name, suite in SUITES.items():
+        own = [record for record in records if record.profile == profile and record.task in suite.tasks]
+        if own and TABLES[suite.kind].is_new(own, suite.tasks, ()):
+            found.append(name)
+    return found if found and profile == "mini" else list(SUITES)
+
+
 def sections_of(board: Board, records: Sequence[ResultRecord], profile: Profile) -> Iterable[Section]:
-    """The tables; if no suite or task is named, custom data comes last, under every profile."""
-    for name in board.suites or ([] if board.tasks else SUITES):
+    """The tables; if no suite or task is named, the suites with results, and custom data last, under every profile.
+
+    Under the profile 'paper', and if no suite has results, these are all suites.
+    """
+    for name in board.suites or ([] if board.tasks else _with_results(records, profile)):
         suite = SUITES[name]
         yield Section(name, f"{name} ({profile} profile)", suite.tasks, profile, suite.kind)
     there = {(record.task, record.profile) for record in records}

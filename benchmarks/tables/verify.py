@@ -66,7 +66,7 @@ def _verify(runs: Path, name: str, root: Path | None) -> tuple[Verdict, list[str
     record = read_record(folder / RESULT)
     if record.failure:
         return "cannot be checked", [f"it failed: {record.failure.type}: {record.failure.message}"]
-    reason, dataset = at_hand(record, folder, opener(root, _choices(record)))
+    reason, dataset = at_hand(record, folder, opener(root, choices_of(record)))
     current = current_scores(record)
     if dataset is None or not current:
         return "cannot be checked", [reason or "all its scores are of other versions of their protocols"]
@@ -81,7 +81,7 @@ def _verify(runs: Path, name: str, root: Path | None) -> tuple[Verdict, list[str
     ]
 
 
-def _choices(record: ResultRecord) -> Choices:
+def choices_of(record: ResultRecord) -> Choices:
     """The user's choices for custom data, as the run recorded them."""
     chosen = record.provenance.get(CHOICES)
     found = chosen if isinstance(chosen, dict) else {}

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+FAR, FAR_AGAIN = 10, 2  # see ``stand_ins``
+
 
 def as_points(
     source: str, values: NDArray[Any], headings: Sequence[str] | None = None, order: str = "xy"
@@ -80,10 +82,18 @@ def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = 
 
 
 def stand_ins(points: NDArray[Any]) -> dict[float, int]:
-    """How many points (..., 2) lie exactly on (v, v) with a v that often says 'missing': 0, -1, or any v below -1."""
+    """How many points (..., 2) lie exactly on (v, v) with a v that often says 'missing'.
+
+    This is 0, -1, any v below -1, and a v far above the other points: ``FAR`` times the coordinate that 5 % of them
+    exceed, or ``FAR_AGAIN`` times if several points lie there.
+    """
     x, y = points[..., 0], points[..., 1]
-    values, counts = np.unique(x[(x == y) & ((x == 0) | (x <= -1))], return_counts=True)
-    return dict(zip(values.tolist(), counts.tolist(), strict=True))
+    values, counts = np.unique(x[x == y], return_counts=True)
+    others = points[x != y].max(axis=-1)
+    usual = max(float(np.quantile(others, 0.95)), 0.0) if len(others) else np.inf
+    far = (values > FAR * usual) | ((values > FAR_AGAIN * usual) & (counts > 1))
+    chosen = (values == 0) | (values <= -1) | ((values > 0) & far)
+    return dict(zip(values[chosen].tolist(), counts[chosen].tolist(), strict=True))
 
 
 def stand_in_notes(source: str, points: NDArray[Any]) -> list[str]:

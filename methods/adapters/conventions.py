@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from methods.adapters.base import OutputError, SplitTruth
+from methods.adapters.checks import stand_ins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,11 +103,13 @@ def check_convention(name: str, points: NDArray[Any], convention: Convention) ->
 
 
 def refuse_absent(name: str, points: NDArray[Any], convention: Convention) -> None:
-    """Raise OutputError if keypoints (N, K, 2) follow the convention except for those exactly on (-1, -1)."""
-    absent = (points == -1).all(axis=-1)
+    """Raise OutputError if keypoints (N, K, 2) follow the convention except for those on a point such as (-1, -1)."""
+    values = [value for value in stand_ins(points) if value]
+    absent = (points[..., 0] == points[..., 1]) & np.isin(points[..., 0], values)
     if absent.any() and not absent.all() and convention.problem(points) and not convention.problem(points[~absent]):
+        found = " or ".join(f"({value:g}, {value:g})" for value in values)
         raise OutputError(
-            f"{name}: {int(absent.sum()):,} of {absent.size:,} keypoints lie exactly on (-1, -1), as where none was "
+            f"{name}: {int(absent.sum()):,} of {absent.size:,} keypoints lie exactly on {found}, as where none was "
             "found; expected every keypoint of every image"
         )
 

@@ -159,12 +159,16 @@ class TokenFit:
         order = draws.image_order(
             learner.seed, "selection", len(self.images), config.selection_images or len(self.images)
         )
+        room = torch.empty((len(order), learner.num_keypoints), dtype=torch.int64)  # whose beginning ``kept`` is
+        room[: len(self.kept)] = self.kept
         starts = range(len(self.kept), len(order), self._together)
         rounds = [order[first : first + self._together] for first in starts]
         mine = [rows[self.team.share(len(rows))].tolist() for rows in rounds]
         for rows, batch in zip(rounds, loaded_ahead(self.images, mine), strict=True):
             found, told = self._kept_of(len(rows), batch)
-            self.kept = torch.cat([self.kept, found])
+            count = len(self.kept) + len(found)
+            room[len(self.kept) : count] = found
+            self.kept = room[:count]
             done = math.ceil(len(self.kept) / self._together)
             if self.team.rank == 0:
                 self.report(config.steps + done, self.total)

@@ -14,11 +14,17 @@ from typer.testing import CliRunner
 
 from benchmarks import cli, completion
 from benchmarks.pretrain.__main__ import app as pretrain
+from benchmarks.scaling.__main__ import app as scaling
 from benchmarks.speed.__main__ import app as speed
 from metrics.protocols import FAMILIES, PROTOCOLS, RECOMMENDED
 from tests.test_documents import check
 
-PROGRAMS = {"benchmarks": cli.app, "benchmarks.pretrain": pretrain, "benchmarks.speed": speed}
+PROGRAMS = {
+    "benchmarks": cli.app,
+    "benchmarks.pretrain": pretrain,
+    "benchmarks.speed": speed,
+    "benchmarks.scaling": scaling,
+}
 
 
 def commands():

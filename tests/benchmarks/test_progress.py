@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from benchmarks.progress import Figures, Progress, duration, one_line
+from benchmarks.progress import Figures, Progress, duration, one_line, rate_text
 
 
 @pytest.fixture
@@ -129,7 +129,7 @@ def test_memory_is_left_out_first_then_speed_then_the_id_is_shortened(width, tit
     cells=st.integers(1, 9999),
     steps=st.integers(1, 99_999),
     scalar=st.sampled_from(["", "loss 0.5", "sharpening 1.234e-05"]),
-    speed=st.sampled_from(["", "1.23e+03 images/s"]),
+    speed=st.sampled_from(["", "14,210 images/s"]),
     memory=st.sampled_from(["", "123 GB"]),
 )
 def test_a_line_fits_80_columns_and_keeps_steps_and_time_left(task, method, cells, steps, scalar, speed, memory):
@@ -138,6 +138,28 @@ def test_a_line_fits_80_columns_and_keeps_steps_and_time_left(task, method, cell
     assert len(title) + 2 + len(text) <= 79
     assert text.startswith(f"predict regress {steps}/{steps}") and text.endswith("ETA 59:59 min")
     assert title.startswith(f"[{cells}/{cells}] ")
+
+
+def test_a_line_of_a_run_that_waits_is_repeated_once_a_minute_elsewhere_than_on_a_terminal(clock):
+    text = io.StringIO()
+    progress = Progress(Console(file=text, width=80), 1)
+    progress.start("cub_001 · grid")
+    for _ in range(130):
+        clock[0] += 1
+        progress.phase("waiting for another process: fit by node7, process 4711")
+    progress.phase("score")
+    clock[0] += 5
+    progress.phase("picture")
+    lines = text.getvalue().splitlines()
+    assert [line.partition("grid  ")[2].partition(" ")[0] for line in lines] == ["waiting"] * 3 + ["score", "picture"]
+
+
+@pytest.mark.parametrize(
+    ("rate", "text"),
+    [(0.0123, "0.0123"), (8, "8"), (99.94, "99.9"), (99.96, "100"), (254.6, "255"), (14210.4, "14,210")],
+)
+def test_speeds_have_no_exponent(rate, text):
+    assert rate_text(rate, "images") == f"{text} images/s"
 
 
 def test_a_phase_without_a_count_is_named_on_the_live_line_and_has_no_bar():

@@ -15,8 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzz.data import TARGETS
+from tests.fuzz import data, weights  # noqa: F401 - they register their targets
 from tests.fuzz.measure import SECONDS, Measured, statements
+from tests.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 2000  # inputs of a child process

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
-import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.fuzz import files
+from tests.fuzz import files, tensors
 
 Read = Callable[[], object]
 Make = Callable[[random.Random, Path], Read]
@@ -137,7 +135,7 @@ def _parquet(rng: random.Random, folder: Path) -> Read:
 def _pt(rng: random.Random, folder: Path) -> Read:
     values: Any = POINTS if rng.random() < 0.6 else {"keypoints": POINTS, "gt": LANDMARKS}
     key = ":keypoints" if isinstance(values, dict) else ""
-    return scored(files.torch_file(rng, folder / "a.pt", values), rng, (key, key))
+    return scored(tensors.torch_file(rng, folder / "a.pt", values), rng, (key, key))
 
 
 def adapted(adapter: Any, splits: Any, *paths: Path, **options: str) -> Read:
@@ -253,60 +251,3 @@ def _dlc_h5(rng: random.Random, folder: Path) -> Read:
             arrays[f"k/block0_items_label{level}"] = np.array([known.index(each) for each in column], np.int8)
         attributes = {"k": {"nblocks": 1, "block0_items_nlevels": rng.choice((3, 3, 3, 2, 4, -1, 2**31))}}
     return adapted(Dlc(), made, files.h5(rng, path, arrays, attributes), dlc.labels(folder, made))
-
-
-@target("tokens", "methods.stable_keypoints.official", "methods.archives")
-def _tokens(rng: random.Random, folder: Path) -> Read:
-    from methods.stable_keypoints.official import read
-
-    tokens, chosen = np.random.default_rng(0).random((1, 9, 6)).astype(np.float32), np.arange(4)
-    if rng.random() < 0.5:
-        files.torch_file(rng, folder / "embedding.pt", tokens)
-        files.torch_file(rng, folder / "indices.pt", chosen)
-    else:
-        files.safetensors(rng, folder / "tokens.safetensors", {"tokens": tokens[0], "chosen": chosen})
-        files.plain_json(rng, folder / "state.json", {"config": {"steps": 4}, "num_keypoints": 4})
-    return lambda: read(folder)
-
-
-@target("checkpoint", "methods.checkpoints", "methods.stable_keypoints.state")
-def _checkpoint(rng: random.Random, folder: Path) -> Read:
-    from methods.checkpoints import FILE, CheckpointFile
-    from methods.stable_keypoints.state import State
-
-    fit = {"method": "m", "seed": 0, "config": {"steps": 3}}
-    tensors = {"tokens": np.zeros((3, 2)), "mean": np.zeros((3, 2)), "square": np.zeros((3, 2))}
-    tensors |= {"history": np.zeros((1, 3)), "kept": np.zeros((0, 2), np.int64)}
-    files.safetensors(rng, folder / FILE, tensors, {"fit": json.dumps(fit)})
-
-    def read() -> object:
-        log = logging.getLogger("methods.checkpoints")
-        log.disabled = True  # a broken checkpoint is a warning
-        try:
-            return State.read(CheckpointFile(folder, fit))
-        finally:
-            log.disabled = False
-
-    return read
-
-
-@target("autolink checkpoint", "methods.autolink.released", "methods.archives")
-def _released(rng: random.Random, folder: Path) -> Read:
-    from methods.autolink.edges import pixel_grid
-    from methods.autolink.network import Detector
-    from methods.autolink.released import load_detector
-
-    state = {"encoder.detector.coord": pixel_grid(32).numpy()}
-    for name, tensor in Detector(4, 2, levels=4, reach=0.0).state_dict().items():
-        theirs = name.replace("stages.", "conv.").replace(".shortcut.", ".conv_res.").replace(".path.", ".net.")
-        state[f"encoder.detector.{theirs}"] = tensor.numpy()
-    path = files.torch_file(rng, folder / "model.ckpt", state)
-    if rng.random() < 0.8:
-        import torch
-
-        try:
-            inner = torch.load(path, weights_only=True)
-            torch.save({"state_dict": inner, "epoch": 1}, path)
-        except Exception:
-            return lambda: load_detector(path, 4)
-    return lambda: load_detector(path, 4)

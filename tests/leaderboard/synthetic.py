@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leaderboard import readme
-from leaderboard.load import save_results
+from leaderboard.load import list_text
 from leaderboard.records import Failure, ResultRecord, ScoreRecord
 from leaderboard.suites import Suite, TableKind
 
@@ -68,6 +68,12 @@ def record(
         "failure": Failure(type="ValueError", message="no light", traceback="at line 1") if value is None else None,
     }
     return ResultRecord(**(fields | changes))
+
+
+def save_results(records: Iterable[ResultRecord], path: Path) -> None:
+    """Write records as a committed list."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(list_text(records), encoding="utf-8")
 
 
 def commit(

@@ -105,6 +105,40 @@ def test_every_row_has_its_difference_from_one_method(records):
     assert {"against", "against_low", "against_high"} <= line.keys()
 
 
+def test_every_row_has_its_difference_from_the_best_of_its_task():
+    better_on = {"cub_001": "stable_keypoints", "cub_002": "autolink"}
+
+    def errors(found, protocol):
+        ids = tuple(f"{found.task}/{index}" for index in range(N))
+        apart = 0.0 if found.method == better_on[found.task] else 1.5
+        return CellErrors(ids, ids, np.ones(N), SHARED + apart + NOISE[0] * (apart > 0))
+
+    values = {
+        (method, task): float(errors(record(method, task, 1.0), "").errors.mean())
+        for method in ("stable_keypoints", "autolink")
+        for task in TASKS
+    }
+    found = comparisons.against(
+        table([record(method, task, value) for (method, task), value in values.items()], errors), "best"
+    )
+    for task, best in better_on.items():
+        (first,) = [row for row in found if row.task == task and row.method == best]
+        (other,) = [row for row in found if row.task == task and row.method != best]
+        assert first.against is None and other.against_method == first.label
+        assert other.against == pytest.approx(values[other.method, task] - values[best, task])
+        assert (other.against_low or 99) < (other.against or 0) < (other.against_high or -99)
+    text = render(found)
+    assert "difference: from the best method of the column (Stable_Keypoints, Autolink) on the same test images" in text
+
+
+def test_a_limited_row_is_not_the_best_that_others_are_compared_with(records):
+    cut = [
+        each.model_copy(update={"n_images_limit": 5}) if each.method == "stable_keypoints" else each for each in records
+    ]
+    found = comparisons.against(table(cut), "best")
+    assert {row.against_method for row in found} - {None} == {"Dift_Kmeans"}
+
+
 def test_errors_that_do_not_give_the_recorded_value_are_not_compared(records):
     changed = [
         each.model_copy(update={"scores": (each.scores[0].model_copy(update={"value": each.scores[0].value + 0.1}),)})

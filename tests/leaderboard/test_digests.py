@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from leaderboard import readme
 from leaderboard.digests import ChangedError, check_digest, content_digest, sealed
 from leaderboard.errors import LeaderboardError
-from leaderboard.load import as_committed, list_text, load_records, load_results, read_record, save_results
+from leaderboard.load import as_committed, list_text, load_records, load_results, read_record
 from leaderboard.merge import merge
 from leaderboard.records import SCHEMA_VERSION, Digests, ResultRecord
-from tests.leaderboard.synthetic import record, suites
+from tests.leaderboard.synthetic import record, save_results, suites
 
 FULL = record("alpha", "cub_001", 7.0, provenance={"git_sha": "f00", "argv": ["run"]}, method_config={"a": [1, 2.5]})
 FULL = FULL.model_copy(update={"digests": Digests(files={"errors.parquet": "0" * 64}, fit="1" * 64)})

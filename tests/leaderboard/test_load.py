@@ -4,10 +4,10 @@ import re
 import pytest
 
 from leaderboard.errors import LeaderboardError
-from leaderboard.load import RESULTS, load_records, load_results, save_results
+from leaderboard.load import RESULTS, load_records, load_results
 from leaderboard.records import Failure
 from leaderboard.tables import render, rows
-from tests.leaderboard.synthetic import record, score_of
+from tests.leaderboard.synthetic import record, save_results, score_of
 
 
 def write_cell(runs, name, text):

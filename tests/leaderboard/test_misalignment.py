@@ -11,11 +11,11 @@ import pytest
 
 from leaderboard import readme
 from leaderboard.errors import LeaderboardError
-from leaderboard.load import load_results, save_results
+from leaderboard.load import load_results
 from leaderboard.misalignment import misalignment_rows
 from leaderboard.rows import PAIR_FIELDS, known, plain
 from leaderboard.tables import TABLES, render
-from tests.leaderboard.synthetic import commit, record, score_of, suites
+from tests.leaderboard.synthetic import commit, record, save_results, score_of, suites
 
 TASKS = ("cub_aligned", "cub_all", "human36m", "human36m_unaligned")
 H36M = {"protocol": "sk/human36m", "unit": "px@128"}

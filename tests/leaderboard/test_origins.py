@@ -7,11 +7,12 @@ import json
 import pytest
 
 from leaderboard import readme
-from leaderboard.load import save_results
+from leaderboard.aggregate import measured_rows
+from leaderboard.load import load_results
 from leaderboard.misalignment import misalignment_rows
-from leaderboard.origins import origin_of, origins_line, table_line
+from leaderboard.origins import each_once, origin_of, origins_line, table_line
 from leaderboard.tables import render, rows
-from tests.leaderboard.synthetic import record, score_of, suites
+from tests.leaderboard.synthetic import record, save_results, score_of, suites
 
 FIRST, SECOND = "1a2b3c4" + 33 * "0", "5d6e7f8" + 33 * "0"
 TASKS = ("cub_001", "cub_002")
@@ -149,3 +150,18 @@ def test_the_line_is_known_before_the_lists_are_written(tmp_path):
     assert readme.unclean(results, first) == "wild.mini.json: results of 2 commits: 1a2b3c4 (1), 5d6e7f8 (1)"
     assert readme.unclean(results, readme.merged_lists([page], measured([git(SECOND)] * 2), SUITES, results)) == ""
     assert (results / "wild.mini.json").read_bytes() == before
+
+
+def test_of_a_cell_of_two_commits_each_table_takes_the_record_of_its_own_commit(tmp_path):
+    """As where two suites share a task and were measured with different commits."""
+    shared = measured([git()] * 2, task="cub_001")
+    again = measured([git(SECOND)] * 2, task="cub_001")
+    save_results([*shared, *measured([git()] * 2, task="cub_002")], tmp_path / "wild.mini.json")
+    save_results([*again, *measured([git(SECOND)] * 2, task="cub_aligned")], tmp_path / "aligned.mini.json")
+    assert len(load_results(tmp_path)) == 6
+    found = load_results(tmp_path, repeated=True)
+    assert len(found) == 8
+    for other, commit in (("cub_002", FIRST), ("cub_aligned", SECOND)):
+        rows = measured_rows(found, ["cub_001", other], "mini")
+        assert {origin for row in rows for origin in row.commits or []} == {commit[:7]}
+    assert [record.cell_id for record in each_once(reversed(shared))] == [record.cell_id for record in reversed(shared)]

@@ -4,8 +4,8 @@ import pytest
 
 from leaderboard import readme
 from leaderboard.errors import LeaderboardError
-from leaderboard.load import load_results, save_results
-from tests.leaderboard.synthetic import commit, record, suites
+from leaderboard.load import load_results
+from tests.leaderboard.synthetic import commit, record, save_results, suites
 
 SUITES = suites(wild=("cub_001", "cub_002"), aligned=("cub_aligned",))
 TEXT = "# Title\n\n<!-- leaderboard:mini:wild -->\nstale words\n<!-- /leaderboard -->\n\nThe end\n"

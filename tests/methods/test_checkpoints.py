@@ -287,18 +287,3 @@ def test_the_loss_that_diverges_is_not_kept(pipeline: Path, tmp_path: Path):
     assert state is None  # of another fit
     assert steps_kept(tmp_path) == 1
     assert np.isfinite(learn(pipeline, None, steps=1)._learned()[1].numpy()).all()
-
-
-def test_a_latent_does_not_depend_on_those_encoded_with_it():
-    """A resumed fit encodes images again, in other batches than before. With the small model and two threads."""
-    pixels, names = torch.from_numpy(blobs(3)), ("a", "b", "c")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        method = StableKeypoints(StableKeypointsConfig(model="mini"))
-        together = method._new_learner(K, 0).encode_original(pixels, names)
-        learner = method._new_learner(K, 0)
-        alone = [learner.encode_original(pixels[row : row + 1], [names[row]]) for row in range(3)]
-    finally:
-        torch.set_num_threads(threads)
-    assert torch.equal(together, torch.cat(alone))

@@ -20,6 +20,7 @@ from datasets.base import Annotation, DatasetCard, DatasetError, KeypointDataset
 from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
 
 CALLS: list[str] = []
+LOG = "KEYPOINT_TOYS_LOG"  # names a file that gets a line for each fit and each batch, from all processes
 MIX = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.2, 0.3, 0.5], [1.0, 0.0, 0.0]])
 
 
@@ -131,6 +132,14 @@ def absent(root: Path | None) -> Squares:
     return Squares("toy_absent", root, missing=True)
 
 
+def called(text: str) -> None:
+    """Add a call to ``CALLS``, and to the log if there is one."""
+    CALLS.append(text)
+    if path := os.environ.get(LOG):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(f"{os.getpid()} {text}\n")
+
+
 def send_due_signal() -> None:
     """Send this process a signal in the batch of predictions that ``KEYPOINT_TOYS_SIGNAL`` names: "number batch".
 
@@ -147,6 +156,7 @@ class ColoursConfig(MethodConfig):
     """Settings that move keypoints, and settings that delay or crash a run."""
 
     shift: float = Field(default=0.0, description="Added to every coordinate, in image sides.")
+    noise: bool = Field(default=False, description="Whether each fit adds a random number to the shift.")
     crash: bool = Field(default=False, description="Whether the fit raises an error.")
     pause: float = Field(default=0.0, description="Seconds that each step of the fit takes.")
     steps: int = Field(default=5, description="Steps of the fit.")
@@ -160,22 +170,24 @@ class Colours(Method):
     card: ClassVar[MethodCard] = MethodCard(id="toy_colours", name="Toy colours", summary="centres of colours")
     Config: ClassVar[type[MethodConfig]] = ColoursConfig
     num_keypoints = 0
+    noise = 0.0
 
     @property
     def image_size(self) -> int:
         return 64
 
     def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
-        CALLS.append(f"fit seed {seed} on {len(images)} images")
+        called(f"fit seed {seed} on {len(images)} images")
         if self.config.crash:
             raise ValueError("the toy\ncrashed")
         for step in range(self.config.steps):
             time.sleep(self.config.pause)
             report(step + 1, self.config.steps, loss=1 / (step + 1))
         self.num_keypoints = num_keypoints
+        self.noise = np.random.default_rng().random() if self.config.noise else 0.0
 
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
-        CALLS.append(f"predict {len(batch.ids)}")
+        called(f"predict {len(batch.ids)} {batch.ids[0]}" if os.environ.get(LOG) else f"predict {len(batch.ids)}")
         send_due_signal()
         time.sleep(self.config.batch_pause)
         weights = batch.pixels.astype(np.float64)
@@ -183,15 +195,18 @@ class Colours(Method):
         mass = weights.sum(axis=(2, 3))
         x = (weights.sum(axis=2) * place).sum(axis=-1) / mass
         y = (weights.sum(axis=3) * place).sum(axis=-1) / mass
-        return np.stack([x, y], axis=-1)[:, : self.num_keypoints] + self.config.shift
+        return np.stack([x, y], axis=-1)[:, : self.num_keypoints] + self.config.shift + self.noise
 
     def save(self, folder: Path) -> None:
         (folder / "state.json").write_text(json.dumps(self.num_keypoints))
+        if self.config.noise:
+            (folder / "noise.json").write_text(json.dumps(self.noise))
 
     def load(self, folder: Path) -> None:
         CALLS.append("load")
         try:
             self.num_keypoints = json.loads((folder / "state.json").read_text())
+            self.noise = json.loads((folder / "noise.json").read_text()) if self.config.noise else 0.0
         except (OSError, ValueError) as error:
             raise MethodError(f"cannot load {folder}: {error}") from error
 

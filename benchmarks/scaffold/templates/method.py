@@ -29,12 +29,12 @@ class Template(ArrayMethod):
     def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
         from scipy.cluster.vq import kmeans2
 
-        sample = np.concatenate([batch.pixels[:, :, ::8, ::8].swapaxes(0, 1).reshape(3, -1).T for batch in images])
+        sample = np.concatenate([np.moveaxis(batch.pixels[:, :, ::8, ::8], 1, -1).reshape(-1, 3) for batch in images])
         self.learned["colours"], _ = kmeans2(sample.astype(np.float64), num_keypoints, minit="++", seed=seed)  # (K, 3)
-        report(1, 1)
+        report(len(images), len(images))  # images done, and their total
 
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
         distance = ((batch.pixels[:, None] - self.array("colours")[:, :, None, None]) ** 2).sum(axis=2)  # (B, K, H, W)
         weight = np.exp(-self.config.sharpness * distance) + 1e-9
         place = (np.arange(weight.shape[-1]) + 0.5) / weight.shape[-1]  # centres of the pixels
-        return np.stack([weight.sum(axis) @ place for axis in (2, 3)], -1) / weight.sum((2, 3))[..., None]  # (x, y)
+        return np.stack([weight.sum(axis) @ place / weight.sum((2, 3)) for axis in (2, 3)], axis=-1)  # mean x, mean y

@@ -12,6 +12,7 @@ from leaderboard.load import load_records
 from methods.base import ImageBatch
 
 
+# Replace this by images on which you know what your method should find.
 def test_a_coloured_square_is_found_at_its_centre() -> None:
     pixels = np.zeros((1, 3, 64, 64), np.float32)
     pixels[0, 0, 8:24, 40:56] = 1  # red: rows 8 to 23, columns 40 to 55

@@ -173,3 +173,12 @@ def test_two_hundred_rows_are_sorted_by_one_click(page, site):
         "() => Array.from(document.querySelectorAll('#wild-mini-0 tbody tr'), (row) => +row.cells[1].dataset.order)"
     )
     assert found == sorted(found) and len(found) > 200
+
+
+def test_annotated_landmarks_stand_in_the_pictures_of_all_methods(page, site):
+    page.goto((site / "tasks" / "cub_001.html").as_uri())
+    pictures = page.locator("table.pictures").first.locator("tbody tr").first.locator("svg")
+    before = [pictures.nth(place).screenshot() for place in range(pictures.count())]
+    page.locator("table.pictures .truth").first.evaluate("marks => marks.remove()")
+    after = [pictures.nth(place).screenshot() for place in range(pictures.count())]
+    assert len(before) > 3 and all(one != other for one, other in zip(before, after, strict=True))

@@ -16,7 +16,7 @@ import typer.testing
 
 from benchmarks.cli import app
 from benchmarks.errors import UserError
-from benchmarks.publish.charts import apart, short, ticks
+from benchmarks.publish.charts.axes import apart, short, ticks
 from benchmarks.publish.command import publish_site
 from benchmarks.publish.site import replace_site
 from benchmarks.publish.tables import measured_table
@@ -64,6 +64,7 @@ def texts(cells):
 
 def test_the_numbers_are_those_of_the_tables(tmp_path):
     publish_site(tmp_path / "site", None, None, show_images=False)
+    assert sum(path.stat().st_size for path in (tmp_path / "site").rglob("*") if path.is_file()) < 8e6
     records = load_results()
     for suite in (suite for suite in SUITES.values() if suite.kind == "plain"):
         page = (tmp_path / "site" / "suites" / f"{suite.name}.html").read_text()
@@ -73,6 +74,39 @@ def test_the_numbers_are_those_of_the_tables(tmp_path):
             line = next(each for each in table.split("<tr ")[1:] if f'data-order="{row.label}' in unescape(each))
             value = f"{row.value:.2f}"
             assert any(text.split()[:1] == [value] for text in texts(re.findall(r"<td.*?</td>", line, re.DOTALL)))
+
+
+def test_differences_from_the_best_stand_on_the_pages_of_suite_task_and_method(runs, site):
+    means = {}
+    for path in runs.glob("cells/*--cub_001--*/errors.parquet"):
+        errors = pd.read_parquet(path)
+        means[path.parent.name.partition("--")[0]] = errors[errors["protocol"] == "sk/side"]["error"].mean()
+    best = min(means, key=means.__getitem__)
+    for method, mean in means.items():
+        if method != best:
+            expected = f"{mean - means[best]:+.2f} ("
+            for page in ("suites/wild.html", "tasks/cub_001.html", f"methods/{method}.html"):
+                text = re.sub(r"<[^>]*>", "", (site / page).read_text(encoding="utf-8"))
+                assert expected in text, page
+
+
+def test_the_overview_leads_to_every_method(runs, site):
+    page = (site / "index.html").read_text(encoding="utf-8")
+    for method in {each.method for each in load_records(runs)}:
+        assert f'href="methods/{method}.html"' in page
+    assert "-means clusters of a frozen diffusion model" in page
+
+
+def test_tasks_that_no_method_has_are_named_below_the_overall_table_and_not_in_it(site):
+    page = (site / "suites" / "wild.html").read_text(encoding="utf-8")
+    table = re.sub(r"<[^>]*>", "", page[page.index('id="wild-mini-overall"') :].partition("</table>")[0])
+    assert "cub_001" in table and "taichi" not in table and "missing" not in table
+    assert "No method has a skill on celeba_wild_k8, cub_002, cub_003, cub_all, taichi, deepfashion" in page
+
+
+def test_the_page_of_a_task_says_nothing_of_what_this_machine_lacks(site):
+    page = (site / "tasks" / "cub_001.html").read_text(encoding="utf-8")
+    assert "data root" not in page and "cannot be run" not in page
 
 
 def test_the_page_of_a_method_says_what_it_cost_and_saw(runs, site):

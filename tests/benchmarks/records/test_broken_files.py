@@ -113,7 +113,10 @@ def test_a_failure_replaces_a_failure(tmp_path, run_toy, toys, monkeypatch):
 
 @pytest.fixture
 def second(tmp_path, run_toy, toys, monkeypatch):
-    """Call a run of the same command, from begin to end, within the first call of a function of the toy method."""
+    """Call a run of the same command, from begin to end, within the first call of a function of the toy method.
+
+    It takes over the claims of the first run, as from a process that was suspended for long.
+    """
 
     def patch(name, *options):
         function = getattr(toys.Colours, name)
@@ -122,6 +125,7 @@ def second(tmp_path, run_toy, toys, monkeypatch):
         def calling(self, *arguments):
             if not statuses:
                 statuses.append(-1)
+                shutil.rmtree(tmp_path / "runs" / "claims")
                 statuses[0] = run_toy(tmp_path, "--no-floors", *options).status
             return function(self, *arguments)
 
@@ -139,16 +143,18 @@ def test_another_run_that_begins_and_ends_meanwhile_costs_nothing(tmp_path, run_
     assert statuses == [0]
     record = records(tmp_path)["toy_colours"]
     assert record["status"] == "done"
-    assert record["provenance"]["fit_reused"] == (name != "predict")  # the fit that the other one kept
+    assert record["provenance"]["fit_reused"] == (name == "predict" and not options)  # the other one found it there
     assert not (tmp_path / "runs" / "partial").exists()
     assert not list((tmp_path / "runs" / "staging").iterdir())
 
 
 def test_folders_that_vanish_are_made_again(tmp_path, run_toy, toys, monkeypatch):
-    predict = toys.Colours.predict
+    predict, count = toys.Colours.predict, 0
 
     def tidy(self, batch):
-        for name in ("cells", "partial", "leaderboard"):
+        nonlocal count
+        count += 1
+        for name in ("cells", "partial", "leaderboard", "claims") if count <= 2 else ():
             shutil.rmtree(tmp_path / "runs" / name, ignore_errors=True)
         return predict(self, batch)
 

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.errors import UserError
 from benchmarks.records.digests import (
+    FitRecord,
     digest_of,
     fit_digest,
     fit_fault,
@@ -19,7 +20,6 @@ from benchmarks.records.digests import (
 )
 from benchmarks.records.export import export
 from benchmarks.registry import METHODS, Entry
-from benchmarks.run.fits import was_resumed
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def fit(tmp_path):
     (folder / "below").mkdir(parents=True)
     (folder / "tokens.bin").write_bytes(b"tokens")
     (folder / "below" / "more.bin").write_bytes(b"more")
-    write_fit(folder, "toy--1", 1.5, {"toy.py": "0" * 64})
+    write_fit(folder, "toy--1", FitRecord(seconds=1.5, source={"toy.py": "0" * 64}, resumed=False))
     return folder
 
 
@@ -72,7 +72,7 @@ def test_a_fit_is_whole_until_any_of_its_files_changes(fit):
     assert found is not None and found.seconds == 1.5 and set(found.files) == {"tokens.bin", "below/more.bin"}
     assert fit_fault(fit, "toy--1") == fit_fault(fit) == ""
     before = fit_digest(fit)
-    write_fit(fit, "toy--1", 99.0, {})
+    write_fit(fit, "toy--1", FitRecord(seconds=99.0))
     assert fit_digest(fit) == before  # seconds are no part of what was learned
     assert fit_fault(fit, "toy--2") == "fit.json belongs to another fit, toy--1"
     (fit / "note.txt").write_text("a file beside those of the fit")
@@ -108,26 +108,30 @@ def test_a_fit_of_an_older_version_has_the_seconds_alone(fit):
     assert fit_digest(fit) == before
 
 
-def test_a_fit_remembers_that_it_was_resumed(fit):
-    assert not was_resumed(fit)
-    write_fit(fit, "toy--1", 1.5, {}, resumed=True)
-    assert was_resumed(fit) and fit_fault(fit) == ""
-    (fit / "fit.json").write_text('{"seconds": 2.0}')
-    assert not was_resumed(fit)
-    assert not was_resumed(fit / "elsewhere")
+def test_a_fit_remembers_that_it_was_resumed_and_where_it_was_made(fit):
+    about = FitRecord(seconds=1.5, resumed=True, machine={"cpu": "a"}, parameters={"own": 3}, peak_memory_mb=1.0)
+    write_fit(fit, "toy--1", about)
+    found = read_fit(fit)
+    assert found is not None and fit_fault(fit) == ""
+    assert found.model_dump(exclude={"digest", "files", "fit"}) == about.model_dump(exclude={"digest", "files", "fit"})
+    text = (fit / "fit.json").read_text()
+    for old, new in (('"cpu":"a"', '"cpu":"b"'), ('"own":3', '"own":4'), ('"resumed":true', '"resumed":false')):
+        assert old in text
+        (fit / "fit.json").write_text(text.replace(old, new))
+        assert fit_fault(fit) == "fit.json has changed since it was written"
 
 
-def test_a_fit_json_from_before_resumed_was_kept_is_whole(fit):
+@pytest.mark.parametrize("since", [["resumed"], ["machine", "peak_memory_mb", "parameters"]])
+def test_a_fit_json_from_before_a_field_was_kept_is_whole(fit, since):
     plain = json.loads((fit / "fit.json").read_text())
-    del plain["resumed"], plain["digest"]
+    plain = {name: value for name, value in plain.items() if name not in [*since, "digest"]}
     digest = hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     (fit / "fit.json").write_text(json.dumps(plain | {"digest": digest}))
     assert fit_fault(fit, "toy--1") == ""
-    assert not was_resumed(fit)
 
 
 def test_a_path_in_fit_json_that_is_no_file_is_not_read(fit):
-    write_fit(fit, "toy--1", 1.0, {})
+    write_fit(fit, "toy--1", FitRecord(seconds=1.0))
     text = (fit / "fit.json").read_text()
     assert '"tokens.bin"' in text
     (fit / "tokens.bin").unlink()
@@ -140,7 +144,7 @@ def test_a_changed_fit_is_not_exported(tmp_path):
     folder.mkdir(parents=True)
     for name in ("tokens.safetensors", "state.json"):
         (folder / name).write_bytes(b"not read")
-    write_fit(folder, folder.name, 1.0, {})
+    write_fit(folder, folder.name, FitRecord(seconds=1.0))
     (folder / "tokens.safetensors").write_bytes(b"flipped!")
     for source in (folder, tmp_path / "runs"):
         with pytest.raises(UserError, match=r"is not exported: tokens.safetensors has changed since .*run it again"):

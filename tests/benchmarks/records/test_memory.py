@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.records import checks, memory
 from benchmarks.records.checks import examine
-from benchmarks.records.digests import fit_digest, write_fit
+from benchmarks.records.digests import FitRecord, fit_digest, write_fit
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.memory import Memory, fingerprint, memory_of
 from benchmarks.records.store import ERRORS, KEPT, RESULT, write_record, write_table
@@ -180,7 +180,7 @@ def test_a_cell_counts_again_only_while_its_fit_is_as_it_was(output, change, mon
     fit = output / "fits" / "imm--mini"
     fit.mkdir(parents=True)
     (fit / "weights").write_bytes(b"1")
-    write_fit(fit, fit.name, 1.0, {})
+    write_fit(fit, fit.name, FitRecord(seconds=1.0))
     plain = json.loads((cell / RESULT).read_text("utf-8"))
     plain |= {"provenance": {"fit_id": fit.name}, "digests": {"fit": fit_digest(fit)}}
     write_record(cell, ResultRecord.model_validate(plain))

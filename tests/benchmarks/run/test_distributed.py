@@ -72,6 +72,13 @@ def test_a_fit_that_fails_in_one_is_recorded_and_the_next_cell_runs(tmp_path, re
     assert second[2].splitlines() == ["process 1: the toy crashed in one of two processes"] * 2  # one for each seed
 
 
+def test_a_plan_is_written_by_the_first_alone(tmp_path, repository):
+    emit = toy_command(repository, tmp_path, "--no-floors", "--emit", "plan", method="toy_shared")
+    first, second = launched(repository, emit)
+    assert (first[0], second) == (0, (0, "", "")), first[2]
+    assert (tmp_path / "runs" / "plan.json").is_file()
+
+
 @pytest.mark.usefixtures("interruptible")
 def test_told_to_stop_all_of_them_end_without_a_traceback(tmp_path, repository):
     slow = ["--set", "toy_shared.pause=0.1", "--set", "toy_shared.steps=1000"]

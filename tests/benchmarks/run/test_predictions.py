@@ -4,7 +4,7 @@ import resource
 from contextlib import contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.errors import UserError
 from benchmarks.run import predictions
-from benchmarks.run.predictions import PartialPredictions, predict_all
+from benchmarks.run.predictions import PartialPredictions, predict_rows
 
 IDS = [f"image/{index}" for index in range(10)]
 KEYPOINTS = np.random.default_rng(0).random((10, 3, 2))
@@ -30,7 +30,7 @@ def partial(tmp_path):
 def fill(partial, *sizes):
     """Add parts of these sizes, each of half a second; gives the files of all parts."""
     added = partial()
-    first = len(added.resume()[0])
+    first = len(added.resume())
     for size in sizes:
         added.add(KEYPOINTS[first : first + size], 0.5)
         added.flush()
@@ -39,8 +39,8 @@ def fill(partial, *sizes):
 
 
 def resumed(partial, **changes):
-    keypoints, seconds = partial(**changes).resume()
-    return keypoints.tobytes(), seconds
+    rows = partial(**changes).resume()
+    return rows.keypoints.tobytes(), rows.seconds
 
 
 def test_what_was_added_is_resumed_bit_for_bit(partial):
@@ -49,7 +49,7 @@ def test_what_was_added_is_resumed_bit_for_bit(partial):
     assert resumed(partial) == (KEYPOINTS[:7].tobytes(), 1.0)
     fill(partial, 3)
     assert resumed(partial) == (KEYPOINTS.tobytes(), 1.5)
-    assert partial().resume()[0].shape == (10, 3, 2)
+    assert partial().resume().keypoints.shape == (10, 3, 2)
 
 
 def test_a_part_can_be_read_by_anything_that_reads_parquet(partial):
@@ -124,42 +124,78 @@ def test_parts_are_made_again_where_another_run_has_removed_the_folder(partial):
     assert resumed(partial) == (b"", 0)  # the first images are not there
 
 
-def predicted(partial, until=10, pause=0.0, monkeypatch=None):
-    """Predict in batches of two, with a method that is stopped before image ``until``; how many images it was given."""
+def predicted(partial, until=10, pause=0.0, rows=(0, 10)):
+    """Predict in batches of two, with a method that is stopped before image ``until``; the rows that it was given."""
     given, clock = [], SimpleNamespace(now=0.0)
 
     def predict(batch):
         clock.now += pause
-        rows = [IDS.index(name) for name in batch.ids]
-        if rows[0] >= until:
+        found = [IDS.index(name) for name in batch.ids]
+        if found[0] >= until:
             raise KeyboardInterrupt
-        given.extend(rows)
-        return KEYPOINTS[rows]
+        given.extend(found)
+        return KEYPOINTS[found]
 
-    def images(first):
-        return [SimpleNamespace(ids=IDS[row : row + 2]) for row in range(first, 10, 2)]
+    def images(first, last):
+        return [SimpleNamespace(ids=IDS[row : min(row + 2, last)]) for row in range(first, last, 2)]
 
-    if monkeypatch:
-        monkeypatch.setattr("time.perf_counter", lambda: clock.now)
     method: Any = SimpleNamespace(predict=predict)
-    with pytest.raises(KeyboardInterrupt) if until < 10 else nullcontext():
-        found, _ = predict_all(method, images, 10, partial(), Mock())
-        assert found.tobytes() == KEYPOINTS.tobytes()
-    return len(given)
+    with (
+        patch.object(predictions, "BATCH_SIZE", 2),
+        patch("time.perf_counter", lambda: clock.now),
+        pytest.raises(KeyboardInterrupt) if until < 10 else nullcontext(),
+    ):
+        predict_rows(method, images, rows[0], rows[1], partial(), Mock())
+        assert partial().resume(*rows).keypoints.tobytes() == KEYPOINTS[slice(*rows)].tobytes()
+    return given
 
 
 def test_a_part_has_many_images_and_a_stopped_run_keeps_the_rest_too(partial, monkeypatch):
     monkeypatch.setattr(predictions, "PART_IMAGES", 4)
-    assert predicted(partial, until=6) == 6
+    assert predicted(partial, until=6) == [*range(6)]
     assert [len(pq.read_table(path)) for path in fill(partial)] == [4, 2]
-    assert predicted(partial) == 4
+    assert predicted(partial) == [*range(6, 10)]
     assert [len(pq.read_table(path)) for path in fill(partial)] == [4, 2, 4]
-    assert predicted(partial) == 0
+    assert predicted(partial) == []
 
 
 def test_a_slow_method_writes_smaller_parts(partial, monkeypatch):
-    assert predicted(partial, pause=predictions.PART_SECONDS / 2, monkeypatch=monkeypatch) == 10
+    assert predicted(partial, pause=predictions.PART_SECONDS / 2) == [*range(10)]
     assert [len(pq.read_table(path)) for path in fill(partial)] == [4, 4, 2]
+
+
+@pytest.mark.parametrize("size", [1, 3, 4, 10])
+def test_rows_are_predicted_in_the_batches_of_the_whole_split(partial, size):
+    """A model may round differently in another batch, so that a row must not depend on where its shard begins."""
+    shards = [(first, min(first + size, 10)) for first in range(0, 10, size)]
+    for rows in reversed(shards):
+        given = predicted(partial, rows=rows)
+        assert given == [*range(rows[0] - rows[0] % 2, min(rows[1] + rows[1] % 2, 10))]
+        assert predicted(partial, rows=rows) == []
+    assert resumed(partial)[0] == KEYPOINTS.tobytes()
+    assert len(fill(partial)) == len(shards)
+
+
+def test_rows_are_read_from_parts_of_other_shards(partial):
+    fill(partial, 4, 4)
+    found = partial()
+    assert found.resume(0, 6).keypoints.tobytes() == KEYPOINTS[:6].tobytes()
+    assert found.resume(4, 6).keypoints.tobytes() == KEYPOINTS[4:6].tobytes()
+    assert len(found.resume(5, 6)) == len(found.resume(8, 10)) == 0
+    predicted(partial, rows=(5, 10))
+    assert resumed(partial)[0] == KEYPOINTS[:8].tobytes(), "the part of row 5 does not begin where another ends"
+    predicted(partial, rows=(8, 10))
+    assert resumed(partial)[0] == KEYPOINTS.tobytes()
+
+
+def test_a_part_says_where_it_was_made(partial):
+    for row, machine in ((0, ("a", 2.0)), (4, ("b", 5.0)), (8, ("a", 1.0))):
+        part = partial(made_on=lambda machine=machine: ({"cpu": machine[0]}, machine[1]))
+        part.resume(row, row + 4)
+        part.add(KEYPOINTS[row : row + 4], 0.5)
+        part.flush()
+    found = partial().resume()
+    assert found.machines == {'{"cpu": "a"}', '{"cpu": "b"}'} and found.peak_memory_mb == 5.0 and found.seconds == 1.5
 
 
 @contextmanager
@@ -181,8 +217,8 @@ def test_a_full_disk_is_one_line_and_costs_no_part_but_the_last(partial):
     with no_file_longer_than(60), pytest.raises(UserError) as error:
         added.flush()
     assert str(error.value) == (
-        f"cannot write {path.with_name('00000004.parquet')}: File too large; raise the limit on the size of files, "
-        "then run the same command again"
+        f"cannot write {path.with_name('00000004-00000007.parquet')}: File too large; raise the limit on the size of "
+        "files, then run the same command again"
     )
     assert list(path.parent.iterdir()) == [path]
     assert resumed(partial) == (KEYPOINTS[:4].tobytes(), 0.5)

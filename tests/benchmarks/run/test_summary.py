@@ -2,6 +2,8 @@
 
 import io
 import re
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +11,10 @@ from rich.console import Console
 
 from benchmarks.records.store import Store
 from benchmarks.run.command import interrupted
+from benchmarks.run.plan import Request
 from benchmarks.run.runner import Outcome
-from benchmarks.run.summary import print_files, print_table, write_leaderboards
-from benchmarks.tasks import SUITES
+from benchmarks.run.summary import next_steps, print_files, print_table, write_leaderboards
+from benchmarks.tasks import SUITES, TASKS
 from leaderboard.image_errors import CellErrors
 from leaderboard.ranking import marked
 from leaderboard.records import Variant
@@ -167,3 +170,26 @@ def test_pairs_have_a_leaderboard_once_a_method_has_both_of_one(tmp_path):
     page = (store.leaderboard / "misalignment.mini.md").read_text(encoding="utf-8")
     assert page.startswith("### misalignment (mini profile)")
     assert "×1.50" in page
+
+
+def test_a_run_ends_with_commands_that_show_its_rows_beside_the_others(command, tmp_path, monkeypatch):
+    output = tmp_path / "my run"
+    options = ("--profile", "mini", "--task", "cub_001", "--task", "cub_002", "--no-mlflow", "--output", output)
+    assert command("run", "--method", "random_points", *options)[0] == 0
+    status, out, _ = command("run", "--method", "grid", "--no-floors", *options)
+    assert status == 0 and "Random points" not in out
+    lines = dict(line.split(maxsplit=1) for line in out.splitlines() if "python -m benchmarks" in line)
+    commands = {name: shlex.split(line)[3:] for name, line in lines.items()}
+    assert list(commands) == ["compare", "site"]
+    status, table, _ = command(*commands["compare"])
+    heading = next(line for line in table.splitlines() if line.startswith("| method"))
+    assert status == 0 and "Random points" in table and heading.count("difference") == 2
+    monkeypatch.chdir(tmp_path)
+    assert command(*commands["site"])[0] == 0 and (tmp_path / "site" / "tasks" / "cub_002.html").exists()
+
+
+def test_commands_of_a_run_name_whole_suites_and_no_task_of_them_again():
+    tasks = [TASKS[name] for name in (*SUITES["wild"].tasks, "celeba_aligned")]
+    request = Request([], tasks, "mini", lambda name: None, suites=["wild"])  # type: ignore[arg-type, return-value]
+    compare, _ = next_steps(Path("runs"), request)
+    assert compare.endswith(" leaderboard --suite wild --task celeba_aligned --profile mini --against best")

@@ -103,9 +103,10 @@ def test_a_table_that_cannot_be_read_is_named(source):
     [
         ("grid", r"method 'grid' is there already: methods\.floors:Grid \(methods/__init__\.py\)"),
         ("My", "'My' cannot be a method's id"),
-        ("my-method", "cannot be"),
+        ("corner-blobs", "cannot be.* such as corner_blobs$"),
+        ("CornerBlobs", "such as corner_blobs$"),
+        ("class", "such as my_method$"),
         ("2d", "cannot be"),
-        ("class", "cannot be"),
         ("a__b", "cannot be"),
         ("_a", "cannot be"),
         ("../a", "cannot be"),

@@ -77,7 +77,7 @@ def side(arrays, fit_visible, test_visible):
     )
 
 
-@pytest.mark.parametrize("value", [0.0, -1.0, -999.0])
+@pytest.mark.parametrize("value", [0.0, -1.0, -999.0, 1e6])
 def test_landmarks_that_may_stand_for_missing_are_counted(score, tmp_path, value):
     world = {name: values * 100 for name, values in WORLD.items()}
     world["test-gt"][::3, 1] = value
@@ -262,3 +262,14 @@ def test_help_imports_nothing_heavy(repository):
     done = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True, timeout=600)
     assert "FILE[:KEY]" in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("value", [-999.0, 1e6])
+@pytest.mark.parametrize(("span", "factor"), [("unit", 1), ("pixels:100,100", 100)])
+def test_keypoints_that_stand_for_not_found_are_counted(score, tmp_path, value, span, factor):
+    world = {name: values * factor for name, values in WORLD.items()}
+    world["test-pred"][::3, 1] = value
+    status, out, err = score(*save(tmp_path, world), "--range", span, "--protocol", "strict/side")
+    count, total = len(world["test-pred"][::3]), world["test-pred"].size // 2
+    assert (status, out) == (2, "")
+    assert f"{count} of {total} keypoints lie exactly on ({value:g}, {value:g}), as where none was found" in err

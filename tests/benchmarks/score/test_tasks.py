@@ -1,6 +1,7 @@
 """``score`` on a task: landmarks from the dataset, rows by image id, and the row of the leaderboard."""
 
 import json
+from shutil import rmtree
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.records.store import read_columns, read_predictions
+from benchmarks.run.units.claims import Claims
 from leaderboard.records import ResultRecord
 
 
@@ -124,7 +126,9 @@ def recorded(call, toys, tmp_path):
     status, _, err = call("score", *options, "--resamples", "200")
     assert status == 0
     (folder,) = runs.glob("cells/imported_my_method_v2--toy--paper--s0--*")
-    assert err.strip() == f"recorded {folder}"
+    first, then = err.strip().splitlines()
+    assert first == f"recorded {folder}; see its row beside the others with:"
+    assert then.startswith("  python -m benchmarks leaderboard --task ") and then.endswith(" --against best")
     return runs, folder, options
 
 
@@ -175,6 +179,38 @@ def test_a_record_has_predictions_errors_and_where_they_come_from(recorded, toys
     errors = read_columns(folder / "errors.parquet")
     assert np.mean(errors["error"]) == pytest.approx(record.scores[0].value)
     assert errors["image_id"] == list(toys.squares(None).split("test"))
+
+
+def test_a_record_that_another_process_makes_is_left_to_it(call, recorded):
+    runs, folder, options = recorded
+    rmtree(folder)
+    with Claims(runs).taken(f"score--{folder.name}"):
+        status, _, err = call("score", *options)
+    assert status == 2 and "another process works on it" in err and "Traceback" not in err
+    assert not folder.exists() and call("score", *options)[0] == 0
+
+
+def test_a_plan_of_imported_keypoints_is_done_unit_by_unit(call, recorded):
+    runs, folder, _ = recorded
+    made = (folder / "predictions_test.parquet").read_bytes()
+    rmtree(folder)
+    options = ["--method", f"imported:{runs / 'imports' / 'my_method_v2'}", "--task", "toy", "--device", "cpu"]
+    run = ["run", *options, "--output", runs, "--no-floors", "--no-mlflow"]
+    assert call(*run, "--emit", "plan")[0] == 0
+    work = ["work", runs / "plan.json", "--output", runs, "--unit"]
+    for number in range(3):
+        status, _, err = call(*work, number)
+        assert status == 0, err
+    assert (folder / "predictions_test.parquet").read_bytes() == made
+    status, out, _ = call(*run)
+    assert status == 0 and "finished before" in out
+    (keypoints,) = runs.glob("imports/my_method_v2/*.parquet")
+    keypoints.write_bytes(keypoints.read_bytes() + b" ")
+    status, _, err = call(*work, 0)
+    assert status == 2 and "have changed since the plan was made" in err
+    keypoints.unlink()
+    status, _, err = call(*work, 0)
+    assert status == 2 and "cannot read" in err
 
 
 def test_recording_again_replaces_and_other_predictions_do_not(call, toys, tmp_path, recorded):

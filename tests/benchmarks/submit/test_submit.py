@@ -170,6 +170,12 @@ def test_the_example_stands_beside_the_committed_rows(command):
     committed = {record.method_label for record in load_results() if record.task == "cub_001"}
     assert committed <= {re.sub(r" \(\w+ by dataset\)", "", label) for label in by_label}
     assert by_label["Example: colour centres"]["kind"] == "scored"
+    (headline,) = [row for row in mine if row["protocol"] == TASKS["cub_001"].protocols[0]]
+    ranked = [row for row in rows if row["protocol"] == headline["protocol"] and not row["supervised"]]
+    best = min(ranked, key=lambda row: row["value"])
+    assert headline["against_method"] == best["label"]
+    assert headline["against"] == pytest.approx(headline["value"] - best["value"], rel=1e-4)
+    assert headline["against_low"] < headline["against"] < headline["against_high"]
     assert by_label["Example: colour centres"]["n_test"] == 100
     assert sum(path.stat().st_size for path in EXAMPLE.iterdir()) < 12_000
 

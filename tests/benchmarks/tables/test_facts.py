@@ -62,6 +62,15 @@ def test_what_is_not_known_is_a_dash(changes):
     assert row_of("cub_all", **changes).frozen_data is None
 
 
+def test_a_method_without_frozen_parameters_has_no_frozen_data():
+    counted = {"parameters": {"own": 36, "frozen": 0}}
+    assert row_of("cub_all", method="not_installed", provenance=counted).frozen_data == "none"
+    assert (
+        row_of("cub_all", method="not_installed", provenance={"parameters": {"own": 36, "frozen": 5}}).frozen_data
+        is None
+    )
+
+
 def test_a_table_names_the_tasks_whose_images_may_be_among_the_data():
     made = [record("stable_keypoints", task, 7.0, profile="paper", dataset=task, method_config=SD)
             for task in ("cub_all", "taichi")]  # fmt: skip

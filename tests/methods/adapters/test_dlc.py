@@ -14,7 +14,7 @@ import pytest
 from benchmarks.importing.joining import join
 from methods.adapters.base import Split, SplitTruth
 from methods.adapters.dlc import Dlc
-from methods.adapters.dlc_tables import read_table, texts
+from methods.adapters.dlc_tables import read_table
 from tests.methods.adapters.foreign import K, Trap, keypoints
 from tests.methods.adapters.requests import refusal, request, truth
 
@@ -244,38 +244,6 @@ def test_a_trap_among_the_names_of_columns_is_not_sprung(tmp_path: Path) -> None
     message = refusal(Dlc(), request(path))
     assert "which is never run" in message
     assert not sprung.exists()
-
-
-@pytest.mark.parametrize("protocol", range(5))
-def test_names_of_columns_as_any_protocol_writes_them(protocol: int) -> None:
-    assert texts(pickle.dumps(columns(), protocol)) == columns()
-
-
-@pytest.mark.parametrize("other", [["text"], [("a", 1)], {"a": ("b",)}, [(("a",),)], 3])
-def test_other_pickles_are_refused(other: Any) -> None:
-    with pytest.raises(ValueError, match="names of columns"):
-        texts(pickle.dumps(other, 0))
-
-
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        b"cposix\nsystem\n(S'touch sprung'\ntR.",  # GLOBAL, REDUCE
-        b"(S'touch sprung'\nios\nsystem\n.",  # INST
-        b"\x80\x04\x8c\x05posix\x8c\x06system\x93\x8c\x0ctouch sprung\x85R.",  # STACK_GLOBAL
-        b"Psomething\n.",  # PERSID
-        b"\x82\x01.",  # EXT1
-        b"]q\xff",  # cut off
-        b"",
-    ],
-)
-def test_a_pickle_that_names_anything_is_refused_and_calls_nothing(
-    hostile: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match="names of columns"):
-        texts(hostile)
-    assert not list(tmp_path.iterdir())
 
 
 def test_the_names_of_rows_and_parts(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from benchmarks.cli import app
 from benchmarks.errors import UserError
-from benchmarks.records.digests import write_fit
+from benchmarks.records.digests import FitRecord, write_fit
 from benchmarks.records.export import export
 from benchmarks.run.plan import Request, make_plan
 from benchmarks.tasks import TASKS
@@ -200,7 +200,7 @@ def test_the_command(fit: Path, tmp_path: Path):
         (runs / "fits" / name).mkdir(parents=True)
         for file in fit.iterdir():
             (runs / "fits" / name / file.name).write_bytes(file.read_bytes())
-        write_fit(runs / "fits" / name, name, 1.0, {})
+        write_fit(runs / "fits" / name, name, FitRecord(seconds=1.0))
     made = record("stable_keypoints", "cub_001", 5.0, cell_id="cell", provenance={"fit_id": "two"})
     (runs / "cells" / "cell").mkdir(parents=True)
     (runs / "cells" / "cell" / "result.json").write_text(made.model_dump_json())

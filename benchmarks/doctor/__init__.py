@@ -1,0 +1,1 @@
+"""The ``doctor`` command: every kept file against its digest, and repairs that need no model."""

@@ -1,0 +1,1 @@
+"""The ``work`` command: one unit of a plan."""

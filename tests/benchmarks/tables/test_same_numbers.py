@@ -71,7 +71,7 @@ def of_html(table: str) -> Numbers:
 
 
 def half_width(row: dict) -> str:
-    """Half the width of the interval; '?' where the fields end at 0, the least possible value, and the table does not."""
+    """Half the width of the interval; '?' if the interval was cut at 0, which the printed half width is not."""
     if row["ci_low"] in (None, ""):
         return ""
     low, high = float(row["ci_low"]), float(row["ci_high"])

@@ -143,6 +143,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise DatasetError(one_line(f"cannot read image {path}: {_no_image(path)}")) from error
     except FileNotFoundError as error:
         raise DatasetError(one_line(f"cannot read image {path}: {error.strerror}; put it back")) from error
+    except MemoryError as error:
+        raise DatasetError(
+            one_line(f"cannot read image {path}: it asks for more memory than there is; {_WHOLE}")
+        ) from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         reason = isinstance(error, OSError) and error.strerror
         raise DatasetError(one_line(f"cannot read image {path}: {reason or f'{error}; {_WHOLE}'}")) from error

@@ -196,3 +196,16 @@ def test_a_square_about_a_box_holds_what_it_can_of_it(width: int, height: int, b
 )
 def test_a_crop_has_to_meet_the_photo_and_be_of_its_order_of_size(crop: Crop, good: bool) -> None:
     assert crop.covers((20, 10)) == good
+
+
+def test_an_image_that_asks_for_too_much_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The length of a chunk of a PNG may be 4 GB, which Python sets aside before it reads the few bytes that follow."""
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(path)
+
+    def load(photo: Image.Image) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load_read", lambda *_: load(_[0]))
+    with pytest.raises(DatasetError, match=r"a\.png: it asks for more memory than there is; put a whole file"):
+        read_photo(path)

@@ -21,8 +21,8 @@ from types import FrameType
 from typing import Any
 
 from benchmarks.errors import correctable, first_line
-from tests.fuzz.data import TARGETS
-from tests.fuzz.targets import Target
+from tests.fuzz import data, weights  # noqa: F401 - they register their targets
+from tests.fuzz.targets import TARGETS, Target
 
 SECONDS = 10
 MEMORY = 2 << 30

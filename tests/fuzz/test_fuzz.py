@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz import __main__ as command
-from tests.fuzz.data import TARGETS
+from tests.fuzz import data, weights  # noqa: F401 - they register their targets
 from tests.fuzz.measure import run, statements
-from tests.fuzz.targets import Target
+from tests.fuzz.targets import TARGETS, Target
 
 INPUTS = {name: 30 if "checkpoint" in name else 80 for name in TARGETS}
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,3 +87,10 @@ def test_the_command_reports_a_table(capsys: pytest.CaptureFixture[str], monkeyp
     heading, line, *_ = capsys.readouterr().out.splitlines()
     assert heading.split()[:5] == ["target", "inputs", "accepted", "refused", "findings"]
     assert line.split()[:2] == ["cub", "4"]
+
+
+def test_the_program_of_one_target_knows_all_targets():
+    """The process that feeds a target imports less than the one that lists the targets."""
+    code = "import json; from tests.fuzz.measure import TARGETS; print(json.dumps(sorted(TARGETS)))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+    assert json.loads(found) == sorted(TARGETS) and {"tokens", "store", "photo"} <= TARGETS.keys()

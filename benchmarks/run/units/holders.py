@@ -44,15 +44,23 @@ class KnownClaim:
 
 
 def claims_in(output: Path, names: Iterable[str]) -> list[KnownClaim]:
-    """The newest claim of each unit among files of these names; their ages are told by this machine's clock."""
-    newest: dict[str, int] = {}
+    """The claim that counts of each unit, among files of these names; ages are told by this machine's clock.
+
+    It is one that is not stale, else the newest, as in ``Claims.find``.
+    """
+    numbered: dict[str, list[int]] = {}
     for name in names:
         unit, _, number = name.rpartition(".")
         if unit and number.isdecimal() and not unit.startswith("."):
-            newest[unit] = max(newest.get(unit, 0), int(number))
-    paths = [output / "claims" / f"{unit}.{number}" for unit, number in sorted(newest.items())]
+            numbered.setdefault(unit, []).append(int(number))
     limit, now = stale_after(), time.time()
-    return [held for path in paths if (held := _claim(path, now, limit)) is not None]
+    found = []
+    for unit, numbers in sorted(numbered.items()):
+        paths = [output / "claims" / f"{unit}.{number}" for number in sorted(numbers)]
+        claims = [claim for path in paths if (claim := _claim(path, now, limit)) is not None]
+        if claims:
+            found.append(next((claim for claim in reversed(claims) if not claim.stale), claims[-1]))
+    return found
 
 
 def _claim(path: Path, now: float, limit: float) -> KnownClaim | None:

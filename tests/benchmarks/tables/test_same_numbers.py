@@ -18,7 +18,8 @@ from benchmarks.tasks import SUITES
 from leaderboard.load import RESULTS
 from leaderboard.tables import Format
 
-Numbers = dict[tuple[str, str], tuple[str, bool]]  # label and task: the value as printed, and whether it is bold
+# By label and task: value and half width as printed, whether it is bold, and whether a dagger marks rank deficiency.
+Numbers = dict[tuple[str, str], tuple[str, str, bool, bool]]
 FOLDED = str.maketrans("", "", "\\ ")
 PLAIN = [suite for suite in SUITES.values() if suite.kind == "plain" and (RESULTS / f"{suite.name}.mini.json").exists()]
 
@@ -38,8 +39,16 @@ def numbers(header: list[str], lines: list[list[str]], bold: str) -> Numbers:
     for line in lines:
         for name, cell in zip(header[1:], line[1:], strict=False):
             task = label(name).partition("(")[0]
-            if value := re.search(r"\d+(\.\d+)?", re.sub(r"<[^>]*>", "", cell)):
-                found[label(line[0]), task] = value[0], bool(re.match(bold, cell.strip()))
+            plain = re.sub(r"<[^>]*>", "", cell)
+            if value := re.search(r"\d+(\.\d+)?", plain):
+                half = re.search(r"(?:±|\\pm\$)(\d+\.\d+)", plain)
+                dagger = "†" in plain or r"\dagger" in plain
+                found[label(line[0]), task] = (
+                    value[0],
+                    half[1] if half else "",
+                    bool(re.match(bold, cell.strip())),
+                    dagger,
+                )
     return {key: value for key, value in found.items() if key[1] in {task for suite in PLAIN for task in suite.tasks}}
 
 
@@ -61,9 +70,30 @@ def of_html(table: str) -> Numbers:
     return numbers(lines[0], lines[1:], "<strong>")
 
 
+def half_width(row: dict) -> str:
+    """Half the width of the interval; '?' if the interval was cut at 0, which the printed half width is not."""
+    if row["ci_low"] in (None, ""):
+        return ""
+    low, high = float(row["ci_low"]), float(row["ci_high"])
+    return f"{(high - low) / 2:.2f}" if low else "?"
+
+
+def agree(found: Numbers, expected: Numbers) -> bool:
+    """Whether all numbers are those expected."""
+    return all(
+        value == expected[key][0] and expected[key][1] in (half, "?") and marks == list(expected[key][2:])
+        for key, (value, half, *marks) in found.items()
+    )
+
+
 def of_rows(rows: list[dict]) -> Numbers:
     return {
-        (label(row["label"]), row["task"]): (f"{float(row['value']):.2f}", str(row["best"]) in ("True", "true"))
+        (label(row["label"]), row["task"]): (
+            f"{float(row['value']):.2f}",
+            half_width(row),
+            str(row["best"]) == "True",
+            str(row["rank_deficient"]) == "True",
+        )
         for row in rows
     }
 
@@ -79,7 +109,8 @@ def site(tmp_path_factory):
 def test_all_formats_hold_the_same_numbers(suite, site):
     expected = of_rows(json.loads(text(suite.name, "json")))
     assert len(expected) >= 3 * len(suite.tasks)
-    assert all(any(bold for (_, task), (_, bold) in expected.items() if task == each) for each in suite.tasks)
+    assert all(any(bold for (_, task), (*_, bold, _) in expected.items() if task == each) for each in suite.tasks)
+    assert any(dagger for *_, dagger in expected.values()) and all(half for _, half, *_ in expected.values())
     page = (site / "suites" / f"{suite.name}.html").read_text()
     table = page[page.index(f'id="{suite.name}-mini-0"') :]
     found = {
@@ -89,8 +120,10 @@ def test_all_formats_hold_the_same_numbers(suite, site):
         "html": of_html(text(suite.name, "html")),
         "site": of_html(table[: table.index("</table>")]),
     }
+    halves = {key: half for key, (_, half, *_) in found["md"].items()}
     for name, each in found.items():
-        assert each == expected, name
+        assert each.keys() == expected.keys() and agree(each, expected), name
+        assert name == "csv" or {key: half for key, (_, half, *_) in each.items()} == halves, name
 
 
 def test_the_documents_hold_the_same_numbers():
@@ -108,6 +141,6 @@ def test_the_documents_hold_the_same_numbers():
         expected = of_rows(json.loads(text(suite.name, "json")))
         for _, block in (each for each in blocks if each[0] == suite.name):
             found = of_markdown(block)
-            assert found and found.items() <= expected.items()
+            assert found and agree(found, expected)
             compared += len(found)
     assert compared > 50

@@ -18,6 +18,7 @@ from benchmarks.errors import UserError
 from benchmarks.run.units import claim_files
 from benchmarks.run.units.claim_files import Claim, new_claim
 from benchmarks.run.units.claims import STALE_VARIABLE, Claims, stale_after
+from benchmarks.run.units.holders import claims_in
 from leaderboard.process import this_process
 from tests.benchmarks.run.units.steps import Actor, Stage
 
@@ -415,6 +416,8 @@ def test_a_process_that_dies_with_a_late_claim_gives_nobody_the_unit_of_another(
         changed = json.loads(late.text) | {"process": ended}
         late.path.write_text(json.dumps(changed))
         assert held and claim_on(Claims(tmp_path), "unit").stale is False
+        there = [path.name for path in (tmp_path / "claims").iterdir()]
+        assert [(each.stale, each.pid) for each in claims_in(tmp_path, there)] == [(False, os.getpid())]
         with Claims(tmp_path).taken("unit") as also:
             assert not also
     with Claims(tmp_path).taken("unit") as held:

@@ -1,6 +1,8 @@
 """Plans over the toys, as data and as files."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,3 +45,10 @@ def plain(path: Path) -> bytes:
     for name in ("date", "argv"):
         record["provenance"].pop(name)
     return json.dumps(record, sort_keys=True).encode()
+
+
+@pytest.fixture
+def ended():
+    """The name of a process of this machine that has ended."""
+    code = "from leaderboard.process import this_process; print(this_process())"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

@@ -19,6 +19,31 @@ from tests.benchmarks.run.units.planted import LONG_AGO, claim_on, files, held_b
 from tests.benchmarks.run.units.steps import Actor, Stage
 
 
+def test_a_holder_that_comes_back_leaves_the_claims_of_others_alone(tmp_path):
+    """It was suspended; its claim was taken over, the unit was done, and a third process has the first number again."""
+    first, second, third = (Claims(tmp_path) for _ in range(3))
+    with first.taken("unit"):
+        os.utime(tmp_path / "claims" / "unit.0", (0, 0))
+        with second.taken("unit") as held:
+            assert held and files(tmp_path) == ["unit.0", "unit.1"]
+        assert files(tmp_path) == []
+        late = third.taken("unit")
+        assert late.__enter__() and files(tmp_path) == ["unit.0"]
+    assert files(tmp_path) == ["unit.0"], "the late release removes nothing"
+    late.__exit__(None, None, None)
+    assert files(tmp_path) == []
+
+
+def test_a_holder_that_comes_back_while_another_works_leaves_its_claim(tmp_path):
+    with Claims(tmp_path).taken("unit"):
+        os.utime(tmp_path / "claims" / "unit.0", (0, 0))
+        second = Claims(tmp_path).taken("unit")
+        assert second.__enter__()
+    assert files(tmp_path) == ["unit.1"]
+    second.__exit__(None, None, None)
+    assert files(tmp_path) == []
+
+
 def take_at(monkeypatch, method, moment, act):
     """Run ``act`` once, right ``moment`` ("before" or "after") the next call of a method."""
     original = getattr(*method)

@@ -224,31 +224,6 @@ def test_the_setting_is_read(monkeypatch, tmp_path):
     assert not claim_on(Claims(tmp_path, seconds=100), "unit").stale
 
 
-def test_a_holder_that_comes_back_leaves_the_claims_of_others_alone(tmp_path):
-    """It was suspended; its claim was taken over, the unit was done, and a third process has the first number again."""
-    first, second, third = (Claims(tmp_path) for _ in range(3))
-    with first.taken("unit"):
-        os.utime(tmp_path / "claims" / "unit.0", (0, 0))
-        with second.taken("unit") as held:
-            assert held and files(tmp_path) == ["unit.0", "unit.1"]
-        assert files(tmp_path) == []
-        late = third.taken("unit")
-        assert late.__enter__() and files(tmp_path) == ["unit.0"]
-    assert files(tmp_path) == ["unit.0"], "the late release removes nothing"
-    late.__exit__(None, None, None)
-    assert files(tmp_path) == []
-
-
-def test_a_holder_that_comes_back_while_another_works_leaves_its_claim(tmp_path):
-    with Claims(tmp_path).taken("unit"):
-        os.utime(tmp_path / "claims" / "unit.0", (0, 0))
-        second = Claims(tmp_path).taken("unit")
-        assert second.__enter__()
-    assert files(tmp_path) == ["unit.1"]
-    second.__exit__(None, None, None)
-    assert files(tmp_path) == []
-
-
 def test_claims_are_renewed_while_they_are_held(tmp_path, monkeypatch):
     renewed = threading.Event()
     utime = os.utime

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.curve import Curve, label_curve, subsets
+from metrics.direct import measure
 from metrics.errors import Floats, Mask, MetricError, means_over_visible
 from metrics.left_right import better_labels, better_side, fit_either_side, order_of
 from metrics.measure import Card, errors_of, per_image, ratio_of, scale_of
@@ -36,7 +37,8 @@ class Score:
     (N,) for an image without a visible landmark; its mean weighted by ``weights`` (N,) is the value. ``predicted``
     (N, L, 2) holds the regressed landmarks of the test images, in image sides; for a protocol that fits on random
     subsets, their mean. A landmark that the protocol leaves out has 0 rows and NaN. For a backward protocol, K
-    keypoints take the place of L landmarks. ``condition`` is None for a rank-deficient design. ``curve`` holds
+    keypoints take the place of L landmarks. ``condition`` is None for a rank-deficient design. A protocol
+    without a regression has rank 0 and no landmark with a value. ``curve`` holds
     (labelled images, mean, standard deviation over draws); it is empty for most protocols.
     """
 
@@ -101,9 +103,12 @@ def score_all(
             f"{fit.landmarks.shape[1]} landmarks to fit, {test.landmarks.shape[1]} to test on, expected equal numbers"
         )
     alike: dict[tuple[Any, ...], list[Protocol]] = {}
-    for protocol in chosen:
-        alike.setdefault(_regression_key(protocol, fit, test), []).append(protocol)
     measured: dict[Protocol, _Measured] = {}
+    for protocol in chosen:
+        if protocol.regresses:
+            alike.setdefault(_regression_key(protocol, fit, test), []).append(protocol)
+        else:
+            measured[protocol] = _measure_directly(protocol, test)
     for protocols_alike in alike.values():
         measured.update(_measure(protocols_alike, fit, test, card, seed))
     intervals = bootstrap_intervals([found.ratio for found in measured.values()], test.groups, resamples, seed)
@@ -130,9 +135,9 @@ def _regression_key(protocol: Protocol, fit: Points, test: Points) -> tuple[Any,
 
 @dataclass(frozen=True)
 class _Measured:
-    """A protocol's errors (N, L), the regression behind them and the totals of its value."""
+    """A protocol's errors (N, L), the regression behind them (if there is one) and the totals of its value."""
 
-    regression: Regression
+    regression: Regression | None
     predicted: Floats
     errors: Floats
     visible: Mask
@@ -160,6 +165,21 @@ def _measure(
         curve = _curve(protocol, fitted, part, scale, card, seed) if protocol.curve else ()
         left_out = tuple(test.ids[int(row)] for row in np.flatnonzero(~kept))
         yield protocol, _Measured(regression, shown, errors, part.visible, ratio, curve, left_out)
+
+
+def _measure_directly(protocol: Protocol, test: Points) -> _Measured:
+    """Measure the keypoints without a regression: there are errors of images, but none of landmarks."""
+    found, count = measure(protocol, test), test.landmarks.shape[1]
+    values = np.where(found.weights > 0, found.values, np.nan)
+    return _Measured(
+        regression=None,
+        predicted=np.full((len(test), count, 2), np.nan),
+        errors=np.broadcast_to(values[:, None], (len(test), 1)),
+        visible=found.weights[:, None] > 0,
+        ratio=found.ratio,
+        curve=(),
+        left_out=(),
+    )
 
 
 def _repeated(
@@ -204,10 +224,13 @@ def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit:
     numbers = [found.ratio.value(), *(interval or ()), *(number for line in found.curve for number in line)]
     if not np.isfinite(numbers).all():
         raise MetricError(f"{protocol.id} gives {numbers[0]}, expected a finite number; check the coordinates")
-    per_landmark = means_over_visible(found.errors.T, found.visible.T)
-    rows, predicted = found.regression.rows, found.predicted
+    count, regression, predicted = test.landmarks.shape[1], found.regression, found.predicted
+    if regression is None:
+        rows, per_landmark = np.zeros(count, dtype=np.int64), np.full(count, np.nan)
+    else:
+        rows, per_landmark = regression.rows, means_over_visible(found.errors.T, found.visible.T)
     if protocol.landmarks is not None:
-        kept, count = list(protocol.landmarks), test.landmarks.shape[1]
+        kept = list(protocol.landmarks)
         per_landmark = _spread(per_landmark, kept, (count,), np.nan)
         predicted = _spread(predicted.swapaxes(0, 1), kept, (count, len(test), 2), np.nan).swapaxes(0, 1)
         rows = _spread(rows, kept, (count,), 0).astype(rows.dtype)
@@ -219,11 +242,11 @@ def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit:
         higher_is_better=protocol.higher_is_better,
         ci_low=interval[0] if interval else None,
         ci_high=interval[1] if interval else None,
-        n_fit=len(fit) if protocol.labelled is None else min(len(fit), protocol.labelled),
+        n_fit=_labelled(protocol, regression, fit),
         n_test=len(test),
-        rank=found.regression.rank,
-        condition=found.regression.condition,
-        rank_deficient=found.regression.rank_deficient,
+        rank=0 if regression is None else regression.rank,
+        condition=None if regression is None else regression.condition,
+        rank_deficient=False if regression is None else regression.rank_deficient,
         rows=rows,
         per_landmark=per_landmark,
         curve=found.curve,
@@ -232,6 +255,13 @@ def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit:
         predicted=predicted,
         left_out=found.left_out,
     )
+
+
+def _labelled(protocol: Protocol, regression: Regression | None, fit: Points) -> int:
+    """The number of images that the regression is fitted on; 0 without one."""
+    if regression is None:
+        return 0
+    return len(fit) if protocol.labelled is None else min(len(fit), protocol.labelled)
 
 
 def _spread(values: NDArray[Any], kept: list[int], shape: tuple[int, ...], rest: float) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from metrics.protocols.faces import FACES
+from metrics.protocols.label_free import LABEL_FREE
 from metrics.protocols.record import Protocol
 from metrics.protocols.released import (
     AUTOLINK,
@@ -209,4 +210,6 @@ HUMAN36M = (
     ),
 )
 
-PROTOCOLS: dict[str, Protocol] = {found.id: found for found in (*FACES, *BIRDS, *TAICHI, *DEEPFASHION, *HUMAN36M)}
+PROTOCOLS: dict[str, Protocol] = {
+    found.id: found for found in (*FACES, *BIRDS, *TAICHI, *DEEPFASHION, *HUMAN36M, *LABEL_FREE)
+}

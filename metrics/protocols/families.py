@@ -67,5 +67,10 @@ FAMILIES = {
             "errors on Tai-Chi as sums of absolute differences in x and y, with a bias in the regression",
             _COMPARE.format("most methods before Stable Keypoints on Tai-Chi"),
         ),
+        Family(
+            "label_free",
+            "properties of the keypoints themselves, measured without landmarks",
+            "beside an error of landmarks, to say how methods differ; none of them is a score by itself",
+        ),
     )
 }

@@ -8,11 +8,15 @@ from typing import Literal
 from metrics.regression import Estimator, Origin, Solver
 
 Need = Literal["interocular", "left_right_pairs", "boxes"]
+Measured = Literal["landmarks", "closest_pair", "collapsed_pairs"]
 
 
 @dataclass(frozen=True)
 class Protocol:
     """How keypoints become one number. Raise ``version`` when a change gives another number for the same keypoints.
+
+    ``measures`` says what the number is about: landmarks regressed from keypoints, by the four steps below, or the
+    keypoints themselves, by a function of ``metrics.direct``, which uses ``scale``, ``threshold`` and the unit alone.
 
     1. Points: ``frame`` is the image or the annotated box, with each axis in units of its side. ``grid`` truncates
        landmarks to whole pixels of an image of that width. ``num_landmarks`` is the number of landmarks of the only
@@ -43,6 +47,7 @@ class Protocol:
     scale: float
     unit: str
     version: int = 1
+    measures: Measured = "landmarks"
     frame: Literal["image", "box"] = "image"
     grid: int | None = None
     num_landmarks: int | None = None
@@ -93,6 +98,11 @@ class Protocol:
     def family(self) -> str:
         """The part of the id before the slash: sk, strict, autolink, ..."""
         return self.id.partition("/")[0]
+
+    @property
+    def regresses(self) -> bool:
+        """Whether the number is about landmarks that are regressed from keypoints."""
+        return self.measures == "landmarks"
 
     @property
     def either_side(self) -> bool:

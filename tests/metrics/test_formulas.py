@@ -14,7 +14,7 @@ from tests.metrics import oracle
 from tests.metrics.worlds import PAIRS, points, reordered, world
 
 CARD: dict[str, Any] = {"left_right_pairs": PAIRS, "interocular": (0, 1)}
-ANNOTATED = [name for name, protocol in PROTOCOLS.items() if not protocol.either_side]
+ANNOTATED = [name for name, protocol in PROTOCOLS.items() if protocol.regresses and not protocol.either_side]
 
 
 class Lists:

@@ -11,14 +11,15 @@ from numpy.typing import NDArray
 
 from metrics.curve import Curve, label_curve, subsets
 from metrics.direct import measure
-from metrics.errors import Floats, Mask, MetricError, means_over_visible
+from metrics.direct.values import Values
+from metrics.errors import Floats, MetricError, means_over_visible
 from metrics.left_right import better_labels, better_side, fit_either_side, order_of
-from metrics.measure import Card, errors_of, per_image, ratio_of, scale_of
+from metrics.measure import Card, counted, errors_of, per_image, ratio_of, scale_of
 from metrics.points import Points, checked, from_frame, seen_by, some_of, turned
 from metrics.protocols.catalogue import PROTOCOLS
 from metrics.protocols.record import Protocol
 from metrics.regression import Regression, fit_regression, together
-from metrics.statistics import Interval, Ratio, bootstrap_intervals
+from metrics.statistics import Interval, Statistic, bootstrap_intervals, value_of
 
 _REGRESSION = (
     *("frame", "grid", "num_landmarks", "landmarks", "rows", "direction", "origin", "intercept", "solver", "ridge"),
@@ -34,7 +35,8 @@ class Score:
     is the number of images that a regression is fitted on. ``left_out`` names the test images that the protocol
     cannot measure because an eye is not visible; ``n_test`` counts them too. ``rows`` (L,) counts the images that
     each landmark was fitted on. ``per_landmark`` (L,) is NaN for a landmark that is never visible, ``per_image``
-    (N,) for an image without a visible landmark; its mean weighted by ``weights`` (N,) is the value. ``predicted``
+    (N,) for an image without a value of its own; its mean weighted by ``weights`` (N,) is the value, unless all weights
+    are 0. ``predicted``
     (N, L, 2) holds the regressed landmarks of the test images, in image sides; for a protocol that fits on random
     subsets, their mean. A landmark that the protocol leaves out has 0 rows and NaN. For a backward protocol, K
     keypoints take the place of L landmarks. ``condition`` is None for a rank-deficient design. A protocol
@@ -111,7 +113,7 @@ def score_all(
             measured[protocol] = _measure_directly(protocol, test)
     for protocols_alike in alike.values():
         measured.update(_measure(protocols_alike, fit, test, card, seed))
-    intervals = bootstrap_intervals([found.ratio for found in measured.values()], test.groups, resamples, seed)
+    intervals = bootstrap_intervals([found.statistic for found in measured.values()], test.groups, resamples, seed)
     pairs = zip(measured.items(), intervals, strict=True)
     scores = {protocol: _score(protocol, found, interval, fit, test) for (protocol, found), interval in pairs}
     return [scores[protocol] for protocol in chosen]
@@ -135,15 +137,19 @@ def _regression_key(protocol: Protocol, fit: Points, test: Points) -> tuple[Any,
 
 @dataclass(frozen=True)
 class _Measured:
-    """A protocol's errors (N, L), the regression behind them (if there is one) and the totals of its value."""
+    """What a protocol measured: its value as a ``statistic``, and the arrays of ``Score``, which are documented there.
 
-    regression: Regression | None
+    Without a regression there are values of images at most, and none of landmarks.
+    """
+
+    statistic: Statistic
+    per_image: Floats
+    weights: Floats
     predicted: Floats
-    errors: Floats
-    visible: Mask
-    ratio: Ratio
-    curve: Curve
-    left_out: tuple[str, ...]
+    per_landmark: Floats
+    regression: Regression | None = None
+    curve: Curve = ()
+    left_out: tuple[str, ...] = ()
 
 
 def _measure(
@@ -158,27 +164,37 @@ def _measure(
     regression, predictions, tested = _repeated(first, fitted, tested, card, seed)
     shown = from_frame(first, np.mean(predictions, axis=0), test, "test")
     for protocol, scale in zip(protocols, scales, strict=True):
-        kept = np.isfinite(np.broadcast_to(scale, (len(test), 1)))
-        part = replace(tested, visible=tested.visible & kept)
-        errors = np.mean([errors_of(protocol, predicted, part, scale) for predicted in predictions], axis=0)
+        part = counted(protocol, tested, scale, card)
+        errors = np.mean([errors_of(protocol, predicted, part, scale, card) for predicted in predictions], axis=0)
         ratio = ratio_of(protocol, errors, part.visible)
-        curve = _curve(protocol, fitted, part, scale, card, seed) if protocol.curve else ()
-        left_out = tuple(test.ids[int(row)] for row in np.flatnonzero(~kept))
-        yield protocol, _Measured(regression, shown, errors, part.visible, ratio, curve, left_out)
+        scaled = np.isfinite(np.broadcast_to(scale, (len(test), 1)))
+        yield (
+            protocol,
+            _Measured(
+                statistic=ratio,
+                per_image=per_image(protocol, errors, part.visible, ratio),
+                weights=ratio.weights(),
+                predicted=shown,
+                per_landmark=means_over_visible(errors.T, part.visible.T),
+                regression=regression,
+                curve=_curve(protocol, fitted, part, scale, card, seed) if protocol.curve else (),
+                left_out=tuple(test.ids[int(row)] for row in np.flatnonzero(~scaled)),
+            ),
+        )
 
 
 def _measure_directly(protocol: Protocol, test: Points) -> _Measured:
-    """Measure the keypoints without a regression: there are errors of images, but none of landmarks."""
-    found, count = measure(protocol, test), test.landmarks.shape[1]
-    values = np.where(found.weights > 0, found.values, np.nan)
+    """Measure the keypoints without a regression."""
+    found, shape = measure(protocol, test), test.landmarks.shape
+    values, weights = np.full(len(test), np.nan), np.zeros(len(test))
+    if isinstance(found, Values):
+        values, weights = np.where(found.weights > 0, found.values, np.nan), found.weights
     return _Measured(
-        regression=None,
-        predicted=np.full((len(test), count, 2), np.nan),
-        errors=np.broadcast_to(values[:, None], (len(test), 1)),
-        visible=found.weights[:, None] > 0,
-        ratio=found.ratio,
-        curve=(),
-        left_out=(),
+        statistic=found.statistic,
+        per_image=values,
+        weights=weights,
+        predicted=np.full((*shape[:2], 2), np.nan),
+        per_landmark=np.full(shape[1], np.nan),
     )
 
 
@@ -215,20 +231,18 @@ def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple
 def _curve(protocol: Protocol, fitted: Points, tested: Points, scale: Floats | float, card: Card, seed: int) -> Curve:
     def value_of(rows: NDArray[np.intp]) -> float:
         predicted = _regress(protocol, some_of(fitted, rows), tested, card)[1]
-        return ratio_of(protocol, errors_of(protocol, predicted, tested, scale), tested.visible).value()
+        return ratio_of(protocol, errors_of(protocol, predicted, tested, scale, card), tested.visible).value()
 
     return label_curve(len(fitted), value_of, seed)
 
 
 def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit: Points, test: Points) -> Score:
-    numbers = [found.ratio.value(), *(interval or ()), *(number for line in found.curve for number in line)]
+    numbers = [value_of(found.statistic), *(interval or ()), *(number for line in found.curve for number in line)]
     if not np.isfinite(numbers).all():
         raise MetricError(f"{protocol.id} gives {numbers[0]}, expected a finite number; check the coordinates")
-    count, regression, predicted = test.landmarks.shape[1], found.regression, found.predicted
-    if regression is None:
-        rows, per_landmark = np.zeros(count, dtype=np.int64), np.full(count, np.nan)
-    else:
-        rows, per_landmark = regression.rows, means_over_visible(found.errors.T, found.visible.T)
+    count, regression = test.landmarks.shape[1], found.regression
+    predicted, per_landmark = found.predicted, found.per_landmark
+    rows = np.zeros(count, dtype=np.int64) if regression is None else regression.rows
     if protocol.landmarks is not None:
         kept = list(protocol.landmarks)
         per_landmark = _spread(per_landmark, kept, (count,), np.nan)
@@ -250,8 +264,8 @@ def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit:
         rows=rows,
         per_landmark=per_landmark,
         curve=found.curve,
-        per_image=per_image(protocol, found.errors, found.visible, found.ratio),
-        weights=found.ratio.weights(),
+        per_image=found.per_image,
+        weights=found.weights,
         predicted=predicted,
         left_out=found.left_out,
     )

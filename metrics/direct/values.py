@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from metrics.errors import Floats
-from metrics.statistics import Ratio
+from metrics.statistics import Ratio, Statistic
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,13 @@ class Values:
     weights: Floats
 
     @property
-    def ratio(self) -> Ratio:
-        """The weighted mean over images as totals."""
+    def statistic(self) -> Statistic:
+        """The weighted mean over images."""
         return Ratio((self.values * self.weights)[:, None], self.weights[:, None])
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A number of all images together, to which a single image has no value of its own."""
+
+    statistic: Statistic

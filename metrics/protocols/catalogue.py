@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from metrics.protocols.faces import FACES
 from metrics.protocols.label_free import LABEL_FREE
+from metrics.protocols.parts import PARTS
 from metrics.protocols.record import Protocol
 from metrics.protocols.released import (
     AUTOLINK,
@@ -21,6 +22,7 @@ from metrics.protocols.released import (
     by_autolink,
     by_stable_keypoints,
 )
+from metrics.protocols.sides import SIDES
 
 _SIDE = Protocol(
     id="sk/side",
@@ -211,5 +213,5 @@ HUMAN36M = (
 )
 
 PROTOCOLS: dict[str, Protocol] = {
-    found.id: found for found in (*FACES, *BIRDS, *TAICHI, *DEEPFASHION, *HUMAN36M, *LABEL_FREE)
+    found.id: found for found in (*FACES, *BIRDS, *TAICHI, *DEEPFASHION, *HUMAN36M, *SIDES, *PARTS, *LABEL_FREE)
 }

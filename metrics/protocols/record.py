@@ -8,7 +8,8 @@ from typing import Literal
 from metrics.regression import Estimator, Origin, Solver
 
 Need = Literal["interocular", "left_right_pairs", "boxes"]
-Measured = Literal["landmarks", "closest_pair", "collapsed_pairs"]
+Measured = Literal["landmarks", "closest_pair", "collapsed_pairs", "parts_nmi", "parts_ari"]
+Side = Literal["near", "mirror", "elsewhere"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Protocol:
     3. Error of a landmark: Euclidean distance ("l2") or sum of the absolute differences in x and y ("l1"), times
        ``scale``, divided by the ``normaliser``: the image side, the distance between the eyes, or the mean number of
        positive landmarks of a test image. ``eyes`` are the indices of the two eyes if they are not those of the
-       dataset's card. With a ``threshold`` the error becomes 100 below it and 0 otherwise.
+       dataset's card. With a ``threshold`` the error becomes 100 below it and 0 otherwise. With a ``side``, the error
+       is 100 for landmarks that ``metrics.confusion`` finds there, otherwise 0, and other landmarks do not count.
     4. Aggregate: an image's error is the mean or the sum ``over_landmarks``. "macro" weights images equally, "micro"
        by their number of landmarks; "per_landmark" averages each landmark over images and sums these means.
 
@@ -65,6 +67,7 @@ class Protocol:
     labelled: int | None = None
     error: Literal["l2", "l1"] = "l2"
     threshold: float | None = None
+    side: Side | None = None
     normaliser: Literal["side", "interocular", "positive_landmarks"] = "side"
     eyes: tuple[int, int] | None = None
     over_landmarks: Literal["mean", "sum"] = "mean"
@@ -115,7 +118,7 @@ class Protocol:
         found: set[Need] = set()
         if self.normaliser == "interocular":
             found.add("interocular")
-        if self.sides == "either":
+        if self.sides == "either" or self.side is not None:
             found.add("left_right_pairs")
         if self.frame == "box":
             found.add("boxes")

@@ -57,8 +57,7 @@ class Ratio:
 
     def counted(self, totals: Floats) -> Mask:
         """Which of R totals have a denominator above 0."""
-        found: Mask = totals[:, self.numerators.shape[1] :].any(axis=1)
-        return found
+        return np.any(totals[:, self.numerators.shape[1] :] != 0, axis=1)
 
     def weights(self) -> Floats:
         """How much each image (N,) counts in a mean of errors of images; 1 with a column per landmark."""

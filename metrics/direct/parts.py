@@ -41,8 +41,7 @@ class Agreement:
 
     def counted(self, totals: Floats) -> Mask:
         """Which of R tables have an entry."""
-        found: Mask = totals.any(axis=1)
-        return found
+        return np.any(totals != 0, axis=1)
 
 
 def parts_nmi(protocol: Protocol, test: Points) -> Whole:

@@ -31,6 +31,8 @@ DATASETS: dict[str, tuple[str, str]] = {
         "datasets.celeba_wild_lists:CELEBA_WILD_LISTS",
         "CelebA in the wild, learned on CelebA's training images (SCOPS' and MPAE's lists)",
     ),
+    "mafl": ("datasets.mafl:MAFL", "aligned faces, learned on CelebA's training images, MAFL's lists"),
+    "mafl_68": ("datasets.mafl:MAFL_68", "MAFL's lists with 68 landmarks (Mallis et al.)"),
     "aflw_mtfl": ("datasets.aflw_mtfl:AFLW_MTFL", "MTFL's lists, tested on crops of AFLW (AFLW-M)"),
     "aflw_recrops": ("datasets.aflw_recrops:AFLW_RECROPS", "AFLW, cropped again by Zhang et al. (AFLW-R)"),
     "cats": ("datasets.cats:CATS", "the CAT dataset, heads of cats with nine points"),

@@ -83,9 +83,10 @@ class Celeba(TableDataset):
 
     def read(self, name: Split) -> Table:
         """The faces of a list in its order; regress is fit."""
-        if name == "regress":
-            return self.table("fit")
-        names, landmarks, sizes = self.read_faces(name)
+        return self.table("fit") if name == "regress" else self.table_of(*self.read_faces(name))
+
+    def table_of(self, names: tuple[str, ...], landmarks: NDArray[np.float64], sizes: NDArray[np.int_]) -> Table:
+        """The table of faces with landmarks (N, L, 2) in pixels, and width and height (N, 2)."""
         self._sizes.update(zip(names, map(tuple, sizes.tolist()), strict=True))
         if self.person_file.exists():
             persons = numbers_by_name(self.person_file, names, 1)
@@ -95,12 +96,16 @@ class Celeba(TableDataset):
     def read_faces(self, name: Split) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.int_]]:
         """Names, landmarks (N, 5, 2) in pixels, and width and height (N, 2), of the faces of a list."""
         names = read_names(self.folder / "MAFL" / LISTS[name])
-        landmarks = _rows(self._landmark_file, names, LANDMARK_COLUMNS).reshape(-1, len(LANDMARKS), 2)
+        landmarks = self.read_landmarks(names)
         if not self.wild:
             return names, landmarks, np.tile(ALIGNED_SIZE, (len(names), 1))
         sizes = self.read_sizes(names)
         large = self._large(names, sizes)
         return tuple(compress(names, large)), landmarks[large], sizes[large]
+
+    def read_landmarks(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """The five landmarks (N, 5, 2) of faces, in pixels."""
+        return _rows(self._landmark_file, names, LANDMARK_COLUMNS).reshape(-1, len(LANDMARKS), 2)
 
     def path(self, image_id: str) -> Path:
         """The image's file in the one folder that images are taken from."""

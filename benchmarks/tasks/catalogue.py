@@ -192,6 +192,15 @@ def _parts(count: int) -> Task:
     return Task(id=f"cub_parts_k{count}", dataset="cub_all", num_keypoints=count, protocols=protocols)
 
 
+def _mafl(count: int) -> Task:
+    protocols = ("sanchez/forward_mallis", "sanchez/backward", *expand(["faces"]))
+    return Task(id=f"mafl_k{count}", dataset="mafl", num_keypoints=count, protocols=tuple(dict.fromkeys(protocols)))
+
+
+def _mafl_68(count: int) -> Task:
+    return Task(id=f"mafl_68_k{count}", dataset="mafl_68", fit_on="mafl", num_keypoints=count)
+
+
 def _fewer(count: int) -> Task:
     return Task(id=f"celeba_wild_k8_fit{count}", dataset="celeba_wild", num_keypoints=8, fit_images=count)
 
@@ -213,6 +222,8 @@ _TASKS = (
     *map(_fewer, (5, 10, 30, 100)),
     *(Task(id=f"celeba_wild_k{count}", dataset="celeba_wild", num_keypoints=count) for count in (10, 16, 30)),
     *map(_parts, (4, 8, 16)),
+    *map(_mafl, (10, 30, 50)),
+    *map(_mafl_68, (10, 30, 50)),
 )
 _IDS = [task.id for task in _TASKS]
 _SUITES = (
@@ -236,8 +247,18 @@ _SUITES = (
     ),
     Suite(
         name="parts",
-        tasks=tuple(_IDS[23:]),
+        tasks=tuple(_IDS[23:26]),
         summary="birds' parts by nearest keypoints (NMI, ARI), as papers on part discovery report: K = 4, 8, 16",
+    ),
+    Suite(
+        name="mafl",
+        tasks=tuple(_IDS[26:29]),
+        summary="MAFL as papers on faces report it: K = 10, 30, 50, forward and backward error of five landmarks",
+    ),
+    Suite(
+        name="mafl_68",
+        tasks=tuple(_IDS[29:]),
+        summary="the same keypoints of MAFL with 68 landmarks, for which data has to be at hand",
     ),
     Suite(
         name="misalignment",

@@ -1,7 +1,7 @@
 """Pickled data frames as columns, and dictionaries of arrays; ``datasets.reading.pickles`` reads both.
 
-Nothing is imported and nothing is called. Frames of pandas up to version 2 can be read (such as the Tai-Chi landmarks
-of Siarohin et al.), with any numpy, in pickle protocols 3 to 5. Pandas 3 stores text in Arrow arrays, which are refused.
+Nothing is imported and nothing is called. Frames of pandas up to version 2 can be read, such as the Tai-Chi landmarks
+of Siarohin et al., with any numpy, in pickle protocols 3 to 5. Pandas 3 stores text in Arrow arrays, which are refused.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import pytest
 
 from datasets.base import DatasetError
 from datasets.celeba import ALIGNED
-from datasets.mafl import MAFL, MAFL_68, PAIRS_68, Mafl
+from datasets.mafl import MAFL, MAFL_68, PAIRS_68, Mafl, Mafl68
 from tests.dataset_plugins import test_celeba
 from tests.dataset_plugins.test_celeba import (
     ALIGNED_IMAGES,
@@ -47,7 +47,7 @@ def write_points(root: Path, found: object = None) -> None:
     file.write_bytes(pickle.dumps(points() if found is None else found, protocol=4))
 
 
-def small(factory: partial[Mafl], root: Path, fit: int) -> Mafl:
+def small(factory: partial[Mafl] | partial[Mafl68], root: Path, fit: int) -> Mafl:
     card, wild = factory.args
     counts = {"fit": fit, "regress": len(TRAIN), "test": len(TEST)}
     return factory.func(card.model_copy(update={"counts": counts}), wild, root)

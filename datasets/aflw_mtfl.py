@@ -120,7 +120,7 @@ AFLW_MTFL = partial(
         licence="research only, no redistribution; images belong to their owners",
         citation="Zhang, Luo, Loy, Tang: Facial Landmark Detection by Deep Multi-task Learning. ECCV 2014. AFLW: "
         "Koestinger, Wohlhart, Roth, Bischof: Annotated Facial Landmarks in the Wild. ICCV Workshops 2011",
-        how_to_get="unpack MTFL.zip of http://mmlab.ie.cuhk.edu.hk/projects/TCDCN.html into mtfl/ in the data root "
+        how_to_get="unpack MTFL.zip of https://mmlab.ie.cuhk.edu.hk/projects/TCDCN.html into mtfl/ in the data root "
         "(--data-root or KEYPOINTS_DATA_ROOT); to score, its two lists suffice",
         preprocessing=f"test: the whole {SIDE} x {SIDE} image, landmarks are pixels / {SIDE}, without a shift; fit and "
         f"regress: a square about the five points, {LOOSENESS} times the longer side of their box, whole pixels half "

@@ -18,7 +18,7 @@ from leaderboard.rows import Row
 PUBLISHED = Path(__file__).parent / "published.csv"
 AS_PRINTED = "as printed"
 
-_COMPARISON_TABLES = ("1", "2", "3", "5", "text")
+_COMPARISON_TABLES = ("1", "2", "3", "5", "text", "DVE README", "MPAE README", "PDiscoFormer model zoo")
 _ABLATION_TABLES = ("4",)
 HIGHER_IS_BETTER = ("PCK%", "NMI", "ARI")
 _REFERENCE = re.compile(r" \[[^\]]*\]$")
@@ -57,9 +57,10 @@ def saw_landmarks(fact: dict[str, str]) -> bool:
 
 
 def reported_rows(suite_tasks: Sequence[str], protocol: str | None = None, ablations: bool = False) -> list[Row]:
-    """The rows that Stable Keypoints prints for these tasks, task by task in the order of its tables.
+    """The rows that Stable Keypoints and the documents of other systems print for these tasks, task by task in order.
 
-    These are Tables 1, 2, 3, 5 and section 4.3 (learned on 100 images), or with ``ablations`` those of Table 4.
+    Of Stable Keypoints these are Tables 1, 2, 3, 5 and section 4.3 (learned on 100 images), or with ``ablations`` those
+    of Table 4. The comparison of Tourani et al. is in the audit alone.
     ``protocol`` (an id or a family such as 'autolink') keeps the rows that were made by it; a family includes its
     released solver.
     """

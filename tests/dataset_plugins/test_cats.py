@@ -10,7 +10,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from benchmarks.cli import app
-from datasets.base import DatasetError
+from datasets.base import DatasetError, Split
 from datasets.cats import CATS, FOLDERS, LISTS, POINTS
 
 WIDTH, HEIGHT = 120, 100
@@ -67,7 +67,7 @@ def test_without_lists_a_fifth_is_tested_on_whatever_else_is_there(tmp_path: Pat
 @pytest.mark.parametrize("form", ["{folder}/{name}", "{folder}_{name}", "{name}", "{stem}.png", "./{folder}/{stem}"])
 def test_the_lists_of_a_published_split_are_the_split(tmp_path: Path, form: str) -> None:
     ids = [*write_tree(tmp_path)]
-    halves = {"fit": ids[20:3:-1], "test": ids[:3]}
+    halves: dict[Split, list[str]] = {"fit": ids[20:3:-1], "test": ids[:3]}
     for split, file in LISTS.items():
         names = [image_id.split("/") for image_id in halves[split]]
         lines = [form.format(folder=folder, name=name, stem=name[:-4]) for folder, name in names]

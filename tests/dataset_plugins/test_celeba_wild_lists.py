@@ -33,8 +33,8 @@ def write_tree(root: Path, sizes: bool = True) -> Path:
         path = root / "celeba" / ("Anno/list_imsize_celeba.txt" if sizes else f"Img/img_celeba/{name}")
         path.parent.mkdir(parents=True, exist_ok=True)
         if sizes:
-            with path.open("a") as file:
-                file.write(f"{name} {height} {width}\n")
+            with path.open("a") as sizes_file:
+                sizes_file.write(f"{name} {height} {width}\n")
         else:
             Image.fromarray(random.integers(0, 255, (height, width, 3), dtype=np.uint8)).save(path)
     return root

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -10,10 +11,12 @@ import numpy as np
 import pytest
 import scipy.io
 from PIL import Image
+from typer.testing import CliRunner
 
+from benchmarks.cli import app
 from datasets.aflw_mtfl import AFLW_MTFL, LOOSENESS, SIDE, Mtfl, read_list
 from datasets.aflw_recrops import AFLW_RECROPS, AflwRecrops
-from datasets.base import DatasetError
+from datasets.base import DatasetError, Split
 
 TRAIN = ["lfw_5590\\Ann_Lee_0001.jpg", "net_7876\\_60_4383_0.jpg", "net_7876\\7_0_0.jpg"]
 TEST = ["AFLW/0001-image20056.jpg", "AFLW/0002-image04733.jpg", "AFLW/0003-image20056.jpg"]
@@ -158,6 +161,27 @@ def test_the_points_of_the_real_lists_are_x_then_y() -> None:
         (93.196007, 103.940109),
     ]
     np.testing.assert_allclose(points[0], expected)
+
+
+def test_the_real_lists_are_scored_without_images(tmp_path: Path) -> None:
+    """Keypoints in the middle of every image predict its middle, 75 pixels from the edges of a test image."""
+    dataset = real_mtfl()
+    arguments = ["score", "--dataset", "aflw_mtfl", "--format", "json", "--resamples", "20"]
+    arguments += ["--protocol", "strict/interocular", "--data-root", str(dataset.root)]
+    splits: tuple[Split, ...] = ("regress", "test")
+    for split in splits:
+        ids = dataset.split(split)
+        np.savez(tmp_path / f"{split}.npz", image_id=ids, keypoints=np.full((len(ids), 10, 2), 0.5))
+        arguments += ["--predictions", str(tmp_path / f"{split}.npz")]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0, result.output
+    (score,) = json.loads(result.stdout)["scores"]
+    errors = []
+    for line in (dataset.folder / "testing.txt").read_text().splitlines():
+        if line.split():
+            x, y = np.array(line.split()[1:11], float).reshape(2, 5)
+            errors.append(np.hypot(x - 75, y - 75).mean() / np.hypot(x[0] - x[1], y[0] - y[1]))
+    assert score["value"] == pytest.approx(100 * np.mean(errors), rel=1e-9)
 
 
 def write_recrops(root: Path) -> tuple[list[str], np.ndarray, np.ndarray]:

@@ -22,6 +22,12 @@ def centres(side: int, device: torch.device | str = "cpu") -> Tensor:
     return (2 * torch.arange(side, device=device) + 1) / side - 1
 
 
+def cells(side: int) -> Tensor:
+    """Centres (side, side, 2) float32, (x, y) in [-1, 1], of the cells of a square map."""
+    axis = centres(side)
+    return torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1)
+
+
 def control_points(side: int) -> NDArray[np.float64]:
     """A regular grid (side * side, 2) of (x, y) over [-1, 1], its corners in the image's corners."""
     axis = np.linspace(-1, 1, side)

@@ -11,6 +11,7 @@ import pytest
 from methods.autolink import AutoLink, AutoLinkConfig
 from methods.imm import IMM, IMMConfig
 from methods.supervised import Supervised, SupervisedConfig
+from methods.thewlis import Thewlis, ThewlisConfig
 from methods.training import TrainedMethod
 from tests.methods.labelled_images import LabelledArrayImages
 from tests.methods.tiny_pipeline import blobs
@@ -26,6 +27,9 @@ def make(name: str, **settings: Any) -> TrainedMethod:
         return AutoLink(AutoLinkConfig(**COMMON, width=4, flip=True, **settings))
     if name == "supervised":
         return Supervised(SupervisedConfig(**COMMON, width=8, levels=2, **settings))
+    if name.startswith("thewlis_"):
+        norm = name.removeprefix("thewlis_")
+        return Thewlis(ThewlisConfig(**COMMON, channels=(4, 4, 4, 4, 8), normalisation=norm, colour=0.1, **settings))
     norm = name.removeprefix("imm_")
     return IMM(IMMConfig(**IMM_SMALL, normalisation=norm, **settings))
 
@@ -43,7 +47,7 @@ class Broken(Exception):
     """Interrupts a fit."""
 
 
-@pytest.mark.parametrize("name", ["autolink", "imm_batch", "imm_group", "supervised"])
+@pytest.mark.parametrize("name", ["autolink", "imm_batch", "imm_group", "supervised", "thewlis_batch", "thewlis_group"])
 def test_a_fit_broken_off_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
     whole = make(name)
     expected: list[dict[str, float]] = []

@@ -34,7 +34,19 @@ MINI: dict[str, Any] = {
 class ThewlisConfig(TrainedConfig):
     """Settings of the method of Thewlis et al. (ICCV 2017).
 
-    Preset ``paper`` has the settings of the paper where they are known; ``mini`` is for about a minute on one CPU core.
+    Preset ``paper`` has the losses of the paper and the sizes of its network; ``mini`` is for about a minute on one CPU
+    core. The authors released no code of this paper. What is not known from the paper is taken from their code of a
+    later paper that has a network of the same channels ("code of Thewlis et al., ICCV 2019":
+    github.com/jamt9000/DVE), and else from an independent reimplementation
+    (github.com/alldbi/Factorized-Spatial-Embeddings). This implementation differs from them in the following points:
+
+    - Images are located in whole; in training, the border of the warped images is cropped.
+    - A keypoint is the expected place under its heatmap, which is the place that the alignment loss compares.
+    - The last convolution is neither normalised nor rectified, since its values are scores of a softmax. The others
+      are rectified without a slope below 0 (ICCV 2019: a slope of 0.2).
+    - Blocks of the diversity loss do not overlap, as in the paper; in the reimplementation they do.
+    - Weight decay is decoupled from the gradient.
+    - -1 and 1 are the borders of the image, not the centres of its first and last pixel.
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
@@ -71,20 +83,22 @@ class ThewlisConfig(TrainedConfig):
         description="Dilations of these convolutions (code of Thewlis et al., ICCV 2019).",
     )
     normalisation: Literal["batch", "group"] = Field(
-        default="batch", description="Normalisation over the batch (paper), or over groups of channels of one image."
+        default="batch",
+        description="Normalisation over the batch (code of Thewlis et al., ICCV 2019), or over groups of "
+        "channels of one image.",
     )
     padding: Literal["zeros", "reflect", "replicate"] = Field(
         default="zeros",
-        description="What a convolution sees beyond the border of its input: zeros (code of Thewlis et al., ICCV 2019), "
-        "from which it can tell where the border is, or values mirrored or repeated at the border.",
+        description="What a convolution sees beyond the border of its input: zeros (code of Thewlis et al., ICCV "
+        "2019), from which it can tell where the border is, or values mirrored or repeated at the border.",
     )
     sharpness: PositiveFloat = Field(
         default=1.0, description="Factor of the heatmaps before their softmax (chosen here; paper: 1)."
     )
     diversity_weight: NonNegativeFloat = Field(
         default=500.0,
-        description="Weight of the diversity of each of two images beside their alignment in squared cells of the "
-        "heatmap (an independent reimplementation: 500).",
+        description="Weight of the diversity of each of two images beside their alignment, in squared cells of "
+        "the heatmap (an independent reimplementation: 500).",
     )
     pool: PositiveInt = Field(
         default=4,

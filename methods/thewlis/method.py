@@ -24,9 +24,7 @@ class Thewlis(TrainedMethod):
         id="thewlis",
         name="Thewlis et al.",
         summary="heatmaps that follow known warps of an image and stay apart from each other",
-        paper=(
-            "Unsupervised Learning of Object Landmarks by Factorized Spatial Embeddings, Thewlis et al., ICCV 2017"
-        ),
+        paper=("Unsupervised Learning of Object Landmarks by Factorized Spatial Embeddings, Thewlis et al., ICCV 2017"),
         year=2017,
         licence="own code, Apache-2.0; the authors released none",
         supervision="unsupervised",

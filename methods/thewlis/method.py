@@ -56,7 +56,7 @@ class Thewlis(TrainedMethod):
         spread, distance = alignment(first, second, pair.places, pair.warped)
         apart = diversity(first, config.pool) + diversity(second, config.pool)
         return {
-            "loss": spread + distance + config.diversity_weight * apart,
+            "loss": config.spread_weight * spread + distance + config.diversity_weight * apart,
             "spread": spread,
             "distance": distance,
             "diversity": apart,

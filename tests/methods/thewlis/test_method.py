@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch.nn.functional import avg_pool2d, grid_sample
 
 from methods.thewlis import Thewlis, ThewlisConfig
-from methods.thewlis.losses import alignment
+from methods.thewlis.losses import alignment, diversity, shares
 from methods.thewlis.network import Detector
 from methods.thewlis.pairs import Pair, drawn
 from tests.methods.imm.test_method import spots
@@ -70,6 +70,20 @@ def test_colours_of_the_two_images_change_apart() -> None:
     assert torch.equal(plain.warped, changed.warped)
     first, second = ((changed[image] - plain[image]).mean((1, 2, 3)) for image in (0, 1))
     assert (first - second).abs().max() > 0.02
+
+
+def test_the_loss_is_the_alignment_and_the_diversity_of_both_images_by_their_weights() -> None:
+    method = Thewlis(ThewlisConfig(**SMALL, spread_weight=0.25, diversity_weight=3.0))
+    network = method.build(4).eval()
+    pixels = torch.tensor(spots(4)[0])
+    batch = ArrayImages(pixels.numpy(), 4).load(range(4))
+    found = method.losses(network, batch, pixels, np.random.default_rng(1))
+    drawn_again = drawn(method.config, pixels, np.random.default_rng(1))
+    first, second = (shares(method.config.sharpness * network(image)) for image in drawn_again[:2])
+    spread, distance = alignment(first, second, drawn_again.places, drawn_again.warped)
+    apart = diversity(first, method.config.pool) + diversity(second, method.config.pool)
+    assert found["loss"].item() == pytest.approx((0.25 * spread + distance + 3 * apart).item(), rel=1e-5)
+    assert ThewlisConfig().spread_weight == 1  # the paper's loss
 
 
 def test_the_detector_has_half_the_side_of_the_image_and_the_channels_of_the_paper() -> None:

@@ -14,6 +14,10 @@ METHODS: dict[str, tuple[str, str]] = {
         "keypoints joined by learned edges, whose drawing helps to restore a masked image",
     ),
     "imm": ("methods.imm:IMM", "keypoints that let one view of an image be reconstructed from another"),
+    "lmdis": (
+        "methods.lmdis:LMDIS",
+        "keypoints and local descriptors from which an autoencoder draws the image again",
+    ),
     "dift_kmeans": (
         "methods.dift_kmeans:DiftKmeans",
         "k-means clusters of a frozen diffusion model's features, located by nearest neighbours",

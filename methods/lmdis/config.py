@@ -1,0 +1,173 @@
+"""The settings of LMDIS, and their two presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from methods.training.base import TrainedConfig
+
+DETECTOR = 8  # the detector halves the padded image three times
+DECODER = 16  # the decoder halves the image four times
+
+MINI: dict[str, Any] = {
+    "image_size": 32,
+    "padding": 4,
+    "steps": 600,
+    "batch_size": 8,
+    "learning_rate": 3e-3,
+    "weight_decay": 0.0,
+    "schedule": "cosine",
+    "detector_channels": 8,
+    "feature_channels": 8,
+    "most_channels": 32,
+    "normalisation": "group",
+    "decoded_deviations": (0.05, 0.1),
+    "outside": "mirrored",
+}
+
+
+class LMDISConfig(TrainedConfig):
+    """Settings of LMDIS (Zhang et al., CVPR 2018).
+
+    Preset ``paper`` has the settings of the released code for 10 keypoints on CelebA; ``mini`` is for about a minute on
+    one CPU core.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
+
+    image_size: PositiveInt = Field(
+        default=80, description="Side of the square images, in pixels, a multiple of 16 (released code: 80)."
+    )
+    padding: int = Field(
+        default=8,
+        ge=0,
+        description="Pixels by which an image is continued beyond each border before keypoints are detected (released "
+        "code: 8 of 80).",
+    )
+    outside: Literal["border", "mirrored"] = Field(
+        default="border",
+        description="Padding and warps show, beyond the border, the colours of the border (chosen here; released code: "
+        "the mean of the border) or the image mirrored.",
+    )
+    steps: int = Field(
+        default=300_000,
+        ge=0,
+        description="Optimisation steps (chosen here: the released code has three stages of 100,000 steps, the last of "
+        "which ends when it is stopped).",
+    )
+    batch_size: PositiveInt = Field(default=16, description="Images in a step (released code: 16).")
+    learning_rate: PositiveFloat = Field(
+        default=1e-3, description="Largest learning rate of AdamW (released code: Adam at 0.001)."
+    )
+    schedule: Literal["constant", "cosine", "thirds"] = Field(
+        default="thirds",
+        description="Learning rate after the warm-up: constant; cosine, which falls to 0 along half a cosine wave; or "
+        "thirds, which falls to a tenth after each third of the steps (released code).",
+    )
+    weight_decay: NonNegativeFloat = Field(
+        default=1e-6, description="Decoupled weight decay of AdamW (released code: 0.000001, as a term of the loss)."
+    )
+    colour: float = Field(
+        default=0.2,
+        ge=0,
+        lt=1,
+        description="Largest random change of an image's contrast, as a share; the largest change of a channel's "
+        "brightness is half of it (chosen here: the released code changes colours, its amounts are not known).",
+    )
+
+    detector_channels: PositiveInt = Field(
+        default=32,
+        description="Channels of the detector's first level; the others have twice as many (released code: 32).",
+    )
+    feature_channels: PositiveInt = Field(
+        default=32,
+        description="Channels of the first convolution for descriptors; deeper ones of descriptors and decoder have 2, "
+        "4, 8 and 16 times as many (released code: 32).",
+    )
+    most_channels: PositiveInt = Field(
+        default=512, description="Largest number of channels of a convolution (released code: 512)."
+    )
+    normalisation: Literal["batch", "group"] = Field(
+        default="batch",
+        description="Normalisation over the batch (released code), or over groups of channels of one image.",
+    )
+    sharpness: PositiveFloat = Field(
+        default=1.0, description="Factor of the score maps before their softmax (chosen here; released code: 1)."
+    )
+    descriptor_size: PositiveInt = Field(
+        default=8, description="Numbers in the descriptor of a keypoint or of the background (released code: 8)."
+    )
+    decoded_deviations: tuple[PositiveFloat, ...] = Field(
+        default=tuple(2 ** (level / 2) / 8 for level in range(5)),
+        min_length=1,
+        description="Standard deviations, in sides of the image, of the Gaussians at the keypoints from which the image "
+        "is drawn, one for each scale (released code: 1/8 to 1/2 in five steps by a factor of sqrt 2).",
+    )
+
+    reconstruction_weight: NonNegativeFloat = Field(
+        default=0.1,
+        description="Weight of the reconstruction loss in the first third of the steps (released code: 0.1).",
+    )
+    reconstruction_growth: PositiveFloat = Field(
+        default=10.0,
+        description="Factor by which that weight grows after each third of the steps (released code: 10).",
+    )
+    equivariance_weight: NonNegativeFloat = Field(
+        default=1e4 * 4 * 80 / 96,
+        description="Weight of the squared distance, in sides of the image, between keypoints and those of the warped "
+        "image mapped back (released code: 10,000 for halves of the padded image over its ratio 80/96, the same loss).",
+    )
+    concentration_weight: NonNegativeFloat = Field(
+        default=100.0, description="Weight of the concentration loss (released code: 100)."
+    )
+    separation_weight: NonNegativeFloat = Field(
+        default=20.0, description="Weight of the separation loss (released code: 20; 10 for 30 keypoints)."
+    )
+    separation_bandwidth: PositiveFloat = Field(
+        default=0.08,
+        description="Distance, in sides of the image, within which keypoints repel each other (released code: 0.08; 0.04 "
+        "for 30 keypoints).",
+    )
+
+    control_points: int = Field(
+        default=7,
+        ge=2,
+        description="Control points of the random spline along each side, the outer ones at the border (released code: "
+        "7, the outer ones half a cell inside).",
+    )
+    bend: NonNegativeFloat = Field(
+        default=0.1,
+        description="Standard deviation of a control point's shift along each axis, in halves of the padded image "
+        "(released code: 0.1).",
+    )
+    rotation_degrees: NonNegativeFloat = Field(
+        default=10.0, description="Standard deviation of the random rotation, in degrees (released code: 10)."
+    )
+    scale: float = Field(
+        default=1.25,
+        ge=1,
+        description="Random scale at one standard deviation; its logarithm is normally distributed (released code: 1.25).",
+    )
+    translation: NonNegativeFloat = Field(
+        default=0.15,
+        description="Largest random shift along each axis, in sides of the padded image (released code: 0.15).",
+    )
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> LMDISConfig:
+        """Raise ValueError unless the networks can halve their images evenly."""
+        if self.image_size % DECODER:
+            raise ValueError(
+                f"image_size is {self.image_size}, expected a multiple of {DECODER}: the decoder halves it"
+            )
+        padded = self.image_size + 2 * self.padding
+        if padded % DETECTOR:
+            raise ValueError(
+                f"image_size + 2 x padding is {padded}, expected a multiple of {DETECTOR}: the detector halves it"
+            )
+        if self.padding >= self.image_size:
+            raise ValueError(f"padding is {self.padding}, expected less than image_size ({self.image_size})")
+        return self

@@ -13,19 +13,26 @@ DETECTOR = 8  # the detector halves the padded image three times
 DECODER = 16  # the decoder halves the image four times
 
 MINI: dict[str, Any] = {
-    "image_size": 32,
-    "padding": 4,
-    "steps": 600,
+    "image_size": 64,
+    "padding": 8,
+    "stem": 1,
+    "skips": 1,
+    "steps": 800,
     "batch_size": 8,
-    "learning_rate": 3e-3,
+    "learning_rate": 1e-2,
     "weight_decay": 0.0,
     "schedule": "cosine",
+    "warmup": 20,
     "detector_channels": 8,
     "feature_channels": 8,
     "most_channels": 32,
-    "normalisation": "group",
-    "decoded_deviations": (0.05, 0.1),
+    "sharpness": 5.0,
+    "decoded_deviations": (0.08,),
     "outside": "mirrored",
+    "bend": 0.05,
+    "scale": 1.15,
+    "translation": 0.1,
+    "zoom": 0.75,
 }
 
 
@@ -94,6 +101,17 @@ class LMDISConfig(TrainedConfig):
         default="batch",
         description="Normalisation over the batch (released code), or over groups of channels of one image.",
     )
+    stem: int = Field(
+        default=0,
+        ge=0,
+        description="Number of times that images are halved before the hourglasses of detector and descriptors; the "
+        "image is drawn at that size (released code: 0 at 80 pixels, 1 at 128).",
+    )
+    skips: PositiveInt = Field(
+        default=3,
+        description="Convolutions in a skip connection of the detector; the other networks have one less "
+        "(released code: 3).",
+    )
     sharpness: PositiveFloat = Field(
         default=1.0, description="Factor of the score maps before their softmax (chosen here; released code: 1)."
     )
@@ -103,8 +121,8 @@ class LMDISConfig(TrainedConfig):
     decoded_deviations: tuple[PositiveFloat, ...] = Field(
         default=tuple(2 ** (level / 2) / 8 for level in range(5)),
         min_length=1,
-        description="Standard deviations, in sides of the image, of the Gaussians at the keypoints from which the image "
-        "is drawn, one for each scale (released code: 1/8 to 1/2 in five steps by a factor of sqrt 2).",
+        description="Standard deviations, in sides of the image, of the Gaussians at the keypoints from which the "
+        "image is drawn, one for each scale (released code: 1/8 to 1/2 in five steps by a factor of sqrt 2).",
     )
 
     reconstruction_weight: NonNegativeFloat = Field(
@@ -128,8 +146,8 @@ class LMDISConfig(TrainedConfig):
     )
     separation_bandwidth: PositiveFloat = Field(
         default=0.08,
-        description="Distance, in sides of the image, within which keypoints repel each other (released code: 0.08; 0.04 "
-        "for 30 keypoints).",
+        description="Distance, in sides of the image, within which keypoints repel each other (released code: 0.08; "
+        "0.04 for 30 keypoints).",
     )
 
     control_points: int = Field(
@@ -149,7 +167,13 @@ class LMDISConfig(TrainedConfig):
     scale: float = Field(
         default=1.25,
         ge=1,
-        description="Random scale at one standard deviation; its logarithm is normally distributed (released code: 1.25).",
+        description="Random scale at one standard deviation; its logarithm is normally distributed (released code: "
+        "1.25).",
+    )
+    zoom: PositiveFloat = Field(
+        default=1.0,
+        description="Side of the window that warps show, in sides of the padded image, at scale 1 (chosen here; "
+        "released code: 1).",
     )
     translation: NonNegativeFloat = Field(
         default=0.15,
@@ -159,15 +183,13 @@ class LMDISConfig(TrainedConfig):
     @model_validator(mode="after")
     def _check_sizes(self) -> LMDISConfig:
         """Raise ValueError unless the networks can halve their images evenly."""
-        if self.image_size % DECODER:
-            raise ValueError(
-                f"image_size is {self.image_size}, expected a multiple of {DECODER}: the decoder halves it"
-            )
-        padded = self.image_size + 2 * self.padding
-        if padded % DETECTOR:
-            raise ValueError(
-                f"image_size + 2 x padding is {padded}, expected a multiple of {DETECTOR}: the detector halves it"
-            )
+        sizes = {
+            "image_size": (self.image_size, DECODER * 2**self.stem),
+            "image_size + 2 x padding": (self.image_size + 2 * self.padding, DETECTOR * 2**self.stem),
+        }
+        for name, (size, multiple) in sizes.items():
+            if size % multiple:
+                raise ValueError(f"{name} is {size}, expected a multiple of {multiple}: networks halve it evenly")
         if self.padding >= self.image_size:
             raise ValueError(f"padding is {self.padding}, expected less than image_size ({self.image_size})")
         return self

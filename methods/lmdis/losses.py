@@ -94,7 +94,7 @@ def draw(config: LMDISConfig, count: int, generator: np.random.Generator) -> NDA
     controls = control_points(config.control_points)
     places = controls + config.bend * generator.standard_normal((count, *controls.shape))
     angle = np.deg2rad(config.rotation_degrees) * generator.standard_normal(count)
-    scale = np.exp(np.log(config.scale) * generator.standard_normal(count))
+    scale = config.zoom * np.exp(np.log(config.scale) * generator.standard_normal(count))
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], axis=1)
     shift = 2 * config.translation * generator.uniform(-1, 1, (count, 2))

@@ -9,6 +9,8 @@ from methods.lmdis.config import LMDISConfig
 from methods.training.base import TrainedMethod
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from torch import Tensor, nn
 
@@ -33,7 +35,7 @@ class LMDIS(TrainedMethod):
         trained_on="the fit images",
     )
     Config: ClassVar[type[MethodConfig]] = LMDISConfig
-    curve_labels = {
+    curve_labels: ClassVar[Mapping[str, str]] = {
         "loss": "loss",
         "reconstruction": "reconstruction",
         "equivariance": "equivariance",
@@ -54,7 +56,7 @@ class LMDIS(TrainedMethod):
     ) -> dict[str, Tensor]:
         """The weighted sum of the four losses, and each loss without its weight."""
         import torch
-        from torch.nn.functional import grid_sample
+        from torch.nn.functional import avg_pool2d, grid_sample
 
         from methods.imm.warps import sampling_grid
         from methods.lmdis import losses
@@ -71,8 +73,9 @@ class LMDIS(TrainedMethod):
         back = losses.spline(moved, torch.from_numpy(coefficients).to(moved))
         sides = 1 / (2 * model.share)  # of the image, in half a side of the padded image
         first = type(both)(*(tensor[: len(pixels)] for tensor in both))
+        small = avg_pool2d(pixels, 2**config.stem)
         terms = {
-            "reconstruction": losses.reconstruction(model.draw(padded, first), pixels),
+            "reconstruction": losses.reconstruction(model.draw(padded, first), small),
             "equivariance": losses.equivariance(sides * points, sides * back),
             "concentration": losses.concentration(sides * both.deviations),
             "separation": losses.separation(sides * both.points, config.separation_bandwidth),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -69,7 +70,13 @@ class Hourglass(nn.Module):
 
 
 def _chain(widths: Sequence[int], kind: str) -> list[nn.Module]:
-    return [Convolution(taken, given, kind) for taken, given in zip(widths[:-1], widths[1:], strict=True)]
+    return [Convolution(taken, given, kind) for taken, given in pairwise(widths)]
+
+
+def _stem(width: int, halvings: int, kind: str) -> list[nn.Module]:
+    """Convolutions to ``width`` channels, each of which is followed by a pooling to half of the side."""
+    widths = [3, *[width] * halvings]
+    return [layer for convolution in _chain(widths, kind) for layer in (convolution, nn.MaxPool2d(2))]
 
 
 class PerKeypoint(nn.Module):
@@ -94,20 +101,27 @@ class Network(nn.Module):
 
     def __init__(self, config: LMDISConfig, num_keypoints: int) -> None:
         super().__init__()
-        self.side, self.padding = config.image_size, config.padding
+        self.side, self.padding, self.drawn = config.image_size, config.padding, config.image_size // 2**config.stem
         self.mode = "replicate" if config.outside == "border" else "reflect"
         self.sharpness, self.deviations = config.sharpness, config.decoded_deviations
-        kind, most = config.normalisation, config.most_channels
+        kind, most, halvings = config.normalisation, config.most_channels, config.stem
         thin, wide = config.detector_channels, config.feature_channels
         width = min(2 * wide, most)
         deep = [[min(times * wide, most)] for times in (4, 8, 16)]
-        parts, levels = num_keypoints + 1, len(config.decoded_deviations)
+        parts, scales = num_keypoints + 1, len(config.decoded_deviations)
         shapes = [[thin, thin], *[[min(2 * thin, most)] * 2] * 3]
-        self.detector = Hourglass(3, parts, shapes, 3, kind, linear=True)
-        self.features = Hourglass(3, width, [[wide, width], *deep], 2, kind)
+        self.detector = nn.Sequential(
+            *_stem(thin, halvings, kind),
+            Hourglass(thin if halvings else 3, parts, shapes, config.skips, kind, linear=True),
+        )
+        self.features = nn.Sequential(
+            *_stem(wide, halvings, kind),
+            Hourglass(wide if halvings else 3, width, [[wide, width], *deep], config.skips - 1, kind),
+        )
         self.describe = PerKeypoint(parts, width, config.descriptor_size)
         self.recall = PerKeypoint(parts, config.descriptor_size, width)
-        self.decoder = Hourglass(levels * (parts + width), 3, [[width, width], *deep, deep[-1]], 2, kind, linear=True)
+        shapes = [[width, width], *deep, deep[-1]]
+        self.decoder = Hourglass(scales * (parts + width), 3, shapes, config.skips - 1, kind, linear=True)
         self.register_buffer("taken", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -125,17 +139,25 @@ class Network(nn.Module):
         return Detected(maps, *moments(maps[:, :-1]))
 
     def draw(self, padded: Tensor, detected: Detected) -> Tensor:
-        """Images (B, 3, H, W) in [0, 1], without padding, from keypoints and descriptors of padded images."""
-        weights = detected.maps.flatten(2)
-        pooled = weights @ self.features(padded).flatten(2).transpose(1, 2) / weights.sum(2, keepdim=True)
-        recalled = leaky_relu(self.recall(self.describe(pooled)), SLOPE)
+        """Images (B, 3, h, w) in [0, 1] from keypoints and descriptors of padded images.
+
+        They have no padding, and the resolution of the score maps.
+        """
+        described = self.describe(pooled(detected.maps, self.features(padded)))
+        recalled = leaky_relu(self.recall(described), SLOPE)
         points = detected.points / self.share
         drawn = []
         for deviation in self.deviations:
-            maps = decoded_maps(points, self.side, deviation)
+            maps = decoded_maps(points, self.drawn, deviation)
             drawn += [maps, torch.einsum("bkc,bkhw->bchw", recalled, maps)]
         colours: Tensor = self.decoder(torch.cat(drawn, dim=1)).sigmoid()
         return colours
+
+
+def pooled(maps: Tensor, features: Tensor) -> Tensor:
+    """Means (B, M, C) of features (B, C, h, w), weighted by maps (B, M, h, w) that need not sum to 1."""
+    weights = maps.flatten(2)
+    return weights @ features.flatten(2).transpose(1, 2) / weights.sum(2, keepdim=True)
 
 
 def decoded_maps(points: Tensor, side: int, deviation: float) -> Tensor:

@@ -10,6 +10,7 @@ import pytest
 
 from methods.autolink import AutoLink, AutoLinkConfig
 from methods.imm import IMM, IMMConfig
+from methods.lmdis import LMDIS, LMDISConfig
 from methods.supervised import Supervised, SupervisedConfig
 from methods.training import TrainedMethod
 from tests.methods.labelled_images import LabelledArrayImages
@@ -19,6 +20,14 @@ K = 3
 STEPS = 5
 COMMON: dict[str, Any] = {"preset": "mini", "image_size": 32, "steps": STEPS, "batch_size": 3}
 IMM_SMALL: dict[str, Any] = {**COMMON, "channels": 8, "decoder_channels": 16, "least_channels": 8, "features": "pixels"}
+LMDIS_SMALL: dict[str, Any] = {
+    **COMMON,
+    "padding": 4,
+    "stem": 0,
+    "detector_channels": 4,
+    "feature_channels": 4,
+    "most_channels": 8,
+}
 
 
 def make(name: str, **settings: Any) -> TrainedMethod:
@@ -26,6 +35,8 @@ def make(name: str, **settings: Any) -> TrainedMethod:
         return AutoLink(AutoLinkConfig(**COMMON, width=4, flip=True, **settings))
     if name == "supervised":
         return Supervised(SupervisedConfig(**COMMON, width=8, levels=2, **settings))
+    if name.startswith("lmdis"):
+        return LMDIS(LMDISConfig(**LMDIS_SMALL, normalisation=name.removeprefix("lmdis_"), **settings))
     norm = name.removeprefix("imm_")
     return IMM(IMMConfig(**IMM_SMALL, normalisation=norm, **settings))
 
@@ -43,7 +54,7 @@ class Broken(Exception):
     """Interrupts a fit."""
 
 
-@pytest.mark.parametrize("name", ["autolink", "imm_batch", "imm_group", "supervised"])
+@pytest.mark.parametrize("name", ["autolink", "imm_batch", "imm_group", "lmdis_batch", "lmdis_group", "supervised"])
 def test_a_fit_broken_off_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
     whole = make(name)
     expected: list[dict[str, float]] = []

@@ -12,8 +12,8 @@ from methods.training.base import TrainedConfig
 DETECTOR = 8  # the detector halves the padded image three times
 DECODER = 16  # the decoder halves the image four times
 
-# For about a minute on one CPU core: narrow networks on maps of half the resolution, and one scale of Gaussians.
-# Sharper score maps spread the points from the start. Smaller warps, which show a window inside the mirrored image, keep the
+# For about a minute on one CPU core: narrow networks, maps of half the resolution, and Gaussians of one scale. Sharper
+# score maps spread the points from the start. Smaller warps, which show a window inside the mirrored image, keep the
 # image's border out of most warped images, so that keypoints cannot follow it.
 MINI: dict[str, Any] = {
     "image_size": 64,

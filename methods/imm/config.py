@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from methods.training.base import TrainedConfig
 from methods.training.perceptual import Choice, at_hand
+from methods.training.warp_config import WarpConfig
 
 # For less than a minute on one CPU core: small images and networks, and settings with which points begin to move within
 # a few hundred steps. Wider Gaussians and larger warps give larger gradients, sharper heatmaps spread the points from
@@ -32,33 +33,6 @@ MINI: dict[str, Any] = {
     "source_warp": {"rotation_degrees": 8.0, "scale": 0.1, "translation": 0.15, "bend": (0.001, 0.01)},
     "outside": "mirrored",
 }
-
-
-class WarpConfig(BaseModel):
-    """Standard deviations of a random warp: those of its affine part, and those of its spline."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rotation_degrees: NonNegativeFloat = Field(
-        default=0.0,
-        description="Standard deviation of the rotation, in degrees (released code: 0 for the target, 5 for "
-        "the source).",
-    )
-    scale: NonNegativeFloat = Field(
-        default=0.0,
-        description="Standard deviation of the scale factor, whose mean is 1 (released code: 0 for the target, 0.1 for "
-        "the source).",
-    )
-    translation: NonNegativeFloat = Field(
-        default=0.0,
-        description="Standard deviation of the shift along each axis, in halves of the image (released code: 0.1).",
-    )
-    bend: tuple[NonNegativeFloat, NonNegativeFloat] = Field(
-        default=(0.0, 0.0),
-        description="Standard deviations of a control point's coefficient and of a second term, added to it with "
-        "probability 1/2; zeros leave the warp affine (released code: 0.001, and 0.005 for the target or 0.01 for the "
-        "source).",
-    )
 
 
 class IMMConfig(TrainedConfig):

@@ -82,7 +82,8 @@ class IMM(TrainedMethod):
 
     def _pairs(self, pixels: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Warp the images at random; returns source, target and the target's mask."""
-        from methods.imm.warps import border_mask, draw, pairs, sampling_grid
+        from methods.imm.pairs import border_mask, pairs
+        from methods.training.warps import draw, sampling_grid
 
         config, side = self.config, pixels.shape[-1]
         grids = [

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from methods.imm.warps import centres
 from methods.training.features import BalancedLoss
+from methods.training.warps import centres
 
 if TYPE_CHECKING:
     from methods.imm.config import IMMConfig

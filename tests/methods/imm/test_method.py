@@ -11,7 +11,9 @@ import torch
 from pydantic import ValidationError
 
 from methods.base import MethodError
-from methods.imm import IMM, IMMConfig, warps
+from methods.imm import IMM, IMMConfig
+from methods.imm.pairs import border_mask, pairs
+from methods.training import warps
 from tests.methods.tiny_pipeline import ArrayImages
 
 SMALL = {
@@ -62,13 +64,13 @@ def test_the_loss_is_the_masked_error_of_the_drawing_over_its_average() -> None:
     pixels = torch.tensor(batch.pixels)
     network.balanced.averages.fill_(0.5)
     found = method.losses(network, batch, pixels, np.random.default_rng(3))
-    mask = warps.border_mask(32, 10 / 128, 20 / 128)
+    mask = border_mask(32, 10 / 128, 20 / 128)
     generator = np.random.default_rng(3)
     first, second = (
         warps.sampling_grid(warps.draw(warp, 10, 4, generator), 32)
         for warp in (method.config.target_warp, method.config.source_warp)
     )
-    source, target, weight = warps.pairs(pixels, mask, (first, second), method.config.outside)
+    source, target, weight = pairs(pixels, mask, (first, second), method.config.outside)
     drawn, _ = network(source, target)
     error = ((drawn - target).detach().numpy() ** 2 * weight.numpy()).mean()
     assert found["pixel error"].item() == pytest.approx(error, rel=1e-4)

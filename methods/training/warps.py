@@ -1,4 +1,4 @@
-"""Random thin-plate-spline warps, the pairs of images that they give, and the mask of the border.
+"""Random thin-plate-spline warps.
 
 Coordinates are (x, y) in [-1, 1] of the image, the centre of pixel i of n at ``(2 i + 1) / n - 1``.
 """
@@ -6,16 +6,15 @@ Coordinates are (x, y) in [-1, 1] of the image, the centre of pixel i of n at ``
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import grid_sample
 
 if TYPE_CHECKING:
-    from methods.imm.config import WarpConfig
+    from methods.training.warp_config import WarpConfig
 
 
 def centres(side: int, device: torch.device | str = "cpu") -> Tensor:
@@ -40,8 +39,8 @@ def draw(warp: WarpConfig, controls: int, count: int, generator: np.random.Gener
     """Coefficients (count, controls^2 + 3, 2) of random splines: of each control point, then of 1, x and y.
 
     The angle, scale - 1 and shift of the affine part are normally distributed, and so is the coefficient of each
-    control point, to which a second term is added with probability 1/2. Source: the released code, which samples the
-    coefficients of the spline, not the positions of its control points.
+    control point, to which a second term is added with probability 1/2. Source: the released code of IMM (Jakab et al.,
+    NeurIPS 2018), which samples the coefficients of the spline, not the positions of its control points.
     """
     shape = (count, controls**2, 2)
     first, second = warp.bend
@@ -67,33 +66,3 @@ def _pixel_basis(side: int, controls: int) -> NDArray[np.float32]:
     axis = centres(side).double().numpy()
     pixels = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
     return basis(pixels, control_points(controls)).astype(np.float32)
-
-
-def border_mask(side: int, margin: float, step: float) -> Tensor:
-    """Weights of pixels (1, 1, side, side): 0 in a margin along the border, then rising to 1 like a hyperbolic tangent.
-
-    ``margin`` and ``step`` are the widths of the two zones as shares of the side. Source: the released code (10 and 20
-    pixels of 128).
-    """
-    zeros, rising = round(margin * side), round(step * side)
-    strip = torch.ones(side)
-    slope = 0.5 + 0.5 * torch.tanh(torch.linspace(-1, 1, rising) / 0.4)
-    strip[:zeros], strip[side - zeros :] = 0, 0
-    strip[zeros : zeros + rising] = slope
-    strip[side - zeros - rising : side - zeros] = slope.flip(0)
-    return (strip[:, None] * strip)[None, None]
-
-
-def pairs(
-    pixels: Tensor, mask: Tensor, grids: tuple[Tensor, Tensor], outside: Literal["black", "mirrored"] = "black"
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Source and target (B, 3, H, W) of images (B, 3, H, W), and the target's mask (B, 1, H, W).
-
-    The target is the image sampled at the first of ``grids`` (B, H, W, 2), the source is the target sampled at the
-    second. Samples from ``outside`` the image are black, as in the released code, or those of the image mirrored at its
-    border; the mask is 0 there.
-    """
-    padding = "zeros" if outside == "black" else "reflection"
-    target = grid_sample(pixels, grids[0], padding_mode=padding, align_corners=False)
-    source = grid_sample(target, grids[1], padding_mode=padding, align_corners=False)
-    return source, target, grid_sample(mask.expand(len(pixels), -1, -1, -1), grids[0], align_corners=False)

@@ -132,7 +132,7 @@ class LMDISConfig(TrainedConfig):
         default=8, description="Numbers in the descriptor of a keypoint or of the background (released code: 8)."
     )
     decoded_deviations: tuple[PositiveFloat, ...] = Field(
-        default=tuple(2 ** (level / 2) / 8 for level in range(5)),
+        default=(0.125, 0.177, 0.25, 0.354, 0.5),
         min_length=1,
         description="Standard deviations, in sides of the image, of the Gaussians at the keypoints from which the "
         "image is drawn, one for each scale (released code: 1/8 to 1/2 in five steps by a factor of sqrt 2).",
@@ -147,7 +147,7 @@ class LMDISConfig(TrainedConfig):
         description="Factor by which that weight grows after each third of the steps (released code: 10).",
     )
     equivariance_weight: NonNegativeFloat = Field(
-        default=1e4 * 4 * 80 / 96,
+        default=100_000 / 3,
         description="Weight of the squared distance, in sides of the image, between keypoints and those of the warped "
         "image mapped back (released code: 10,000 for halves of the padded image over its ratio 80/96, the same loss).",
     )

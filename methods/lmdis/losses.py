@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from methods.imm.warps import basis, centres, control_points
+from methods.training.warps import basis, centres, control_points
 
 if TYPE_CHECKING:
     from methods.lmdis.config import LMDISConfig
@@ -76,7 +76,7 @@ def reconstruction(drawn: Tensor, pixels: Tensor) -> Tensor:
 def spline(points: Tensor, coefficients: Tensor) -> Tensor:
     """Places (B, P, 2) to which splines with coefficients (B, M + 3, 2) map points (B, P, 2).
 
-    The same spline as that of ``methods.imm.warps.sampling_grid``, with a gradient for the points.
+    The same spline as that of ``methods.training.warps.sampling_grid``, with a gradient for the points.
     """
     side = math.isqrt(coefficients.shape[1] - 3)
     controls = torch.from_numpy(control_points(side)).to(points)

@@ -58,8 +58,8 @@ class LMDIS(TrainedMethod):
         import torch
         from torch.nn.functional import avg_pool2d, grid_sample
 
-        from methods.imm.warps import sampling_grid
         from methods.lmdis import losses
+        from methods.training.warps import sampling_grid
 
         config, model = self.config, cast("Network", network)
         pixels = self._recoloured(pixels, generator)

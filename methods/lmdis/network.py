@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu, max_pool2d, pad
 
-from methods.imm.warps import centres
 from methods.lmdis.losses import moments
+from methods.training.warps import centres
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,8 +10,8 @@ import torch
 from scipy.interpolate import RBFInterpolator
 from torch.nn.functional import grid_sample
 
-from methods.imm.warps import control_points, sampling_grid
 from methods.lmdis import LMDISConfig, losses
+from methods.training.warps import control_points, sampling_grid
 
 STILL: dict[str, Any] = {"bend": 0.0, "rotation_degrees": 0.0, "scale": 1.0, "translation": 0.0, "zoom": 1.0}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from methods.base import ImageBatch, MethodCard, MethodConfig
+from methods.frozen import NOTHING
 from methods.lmdis.config import LMDISConfig
 from methods.training.base import TrainedMethod
 
@@ -33,6 +34,7 @@ class LMDIS(TrainedMethod):
         licence="own code, Apache-2.0; the released code has the same licence",
         supervision="unsupervised",
         trained_on="the fit images",
+        frozen={"": NOTHING},
     )
     Config: ClassVar[type[MethodConfig]] = LMDISConfig
     curve_labels: ClassVar[Mapping[str, str]] = {

@@ -21,15 +21,16 @@ from methods.training.warps import basis, centres, control_points
 if TYPE_CHECKING:
     from methods.lmdis.config import LMDISConfig
 
+LEAST_SUM = 1e-20  # of a map's scores: a softmax in float32 can be 0 everywhere
 LEAST_VARIANCE = 1e-10  # a map of one cell has no variance, where the square root has no gradient
 
 
 def moments(maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Means (B, K, 2) and standard deviations (B, K, 2), both (x, y), of score maps (B, K, h, w) that are positive.
+    """Means (B, K, 2) and standard deviations (B, K, 2), both (x, y), of score maps (B, K, h, w) of no negative number.
 
-    A map need not sum to 1; it is divided by its sum.
+    A map is first divided by its sum. One that is 0 everywhere has its mean in the middle, and no width.
     """
-    maps = maps / maps.sum((2, 3), keepdim=True)
+    maps = maps / maps.sum((2, 3), keepdim=True).clamp(min=LEAST_SUM)
     shares = maps.sum(2), maps.sum(3)  # of columns, and of rows
     places = [centres(share.shape[2], maps.device).to(maps) for share in shares]
     means = [(share * place).sum(2) for share, place in zip(shares, places, strict=True)]

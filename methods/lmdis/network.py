@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, leaky_relu, max_pool2d, pad
 
-from methods.lmdis.losses import moments
+from methods.lmdis.losses import LEAST_SUM, moments
 from methods.training.warps import centres
 
 if TYPE_CHECKING:
@@ -155,15 +155,15 @@ class Network(nn.Module):
 
 
 def pooled(maps: Tensor, features: Tensor) -> Tensor:
-    """Means (B, M, C) of features (B, C, h, w), weighted by maps (B, M, h, w) that need not sum to 1."""
+    """Means (B, M, C) of features (B, C, h, w), weighted by maps (B, M, h, w); 0 for a map that is 0 everywhere."""
     weights = maps.flatten(2)
-    return weights @ features.flatten(2).transpose(1, 2) / weights.sum(2, keepdim=True)
+    return weights @ features.flatten(2).transpose(1, 2) / weights.sum(2, keepdim=True).clamp(min=LEAST_SUM)
 
 
 def decoded_maps(points: Tensor, side: int, deviation: float) -> Tensor:
     """Shares (B, K + 1, side, side) of K keypoints, and of a background behind them, in each cell; they sum to 1.
 
-    A keypoint weighs as the density of a Gaussian around it, the background 1 everywhere, both per area of the image.
+    The weight of a keypoint is the density of a Gaussian around it, per area of the image; that of the background is 1.
     ``points`` (B, K, 2) are in [-1, 1] of the image, ``deviation`` in sides of the image.
     """
     axis = centres(side, points.device).to(points)

@@ -43,6 +43,14 @@ def test_a_single_cell_has_its_centre_and_no_width() -> None:
     assert deviations.max() <= 1.1e-5
 
 
+def test_a_map_of_zeros_is_in_the_middle_and_has_a_finite_gradient() -> None:
+    given = torch.zeros(1, 2, 4, 4, requires_grad=True)
+    points, deviations = losses.moments(given)
+    assert not points.any() and deviations.max() <= 1.1e-5
+    (points.sum() + deviations.sum()).backward()
+    assert given.grad is not None and given.grad.isfinite().all()
+
+
 def test_a_flat_map_has_the_deviation_of_a_uniform_grid() -> None:
     points, deviations = losses.moments(torch.full((1, 1, 4, 10), 0.7))
     assert points[0, 0].tolist() == pytest.approx([0, 0], abs=1e-6)

@@ -37,6 +37,10 @@ def test_descriptors_are_pooled_by_the_maps_as_they_are() -> None:
         assert found[image, part, channel] == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_map_of_zeros_has_a_descriptor_of_zeros() -> None:
+    assert not pooled(torch.zeros(1, 2, 3, 3), torch.rand(1, 4, 3, 3)).any()
+
+
 def test_decoded_maps_are_shares_of_gaussian_densities_and_of_a_background_of_one() -> None:
     points = np.array([[[0.3, -0.2], [-0.5, 0.5]], [[0.0, 0.0], [0.9, 0.1]]])
     found = decoded_maps(torch.tensor(points), 10, 0.2).numpy()

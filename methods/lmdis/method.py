@@ -61,6 +61,7 @@ class LMDIS(TrainedMethod):
         from torch.nn.functional import avg_pool2d, grid_sample
 
         from methods.lmdis import losses
+        from methods.lmdis.network import Detected
         from methods.training.warps import sampling_grid
 
         config, model = self.config, cast("Network", network)
@@ -74,7 +75,7 @@ class LMDIS(TrainedMethod):
         points, moved = both.points.chunk(2)
         back = losses.spline(moved, torch.from_numpy(coefficients).to(moved))
         sides = 1 / (2 * model.share)  # of the image, in half a side of the padded image
-        first = type(both)(*(tensor[: len(pixels)] for tensor in both))
+        first = Detected(*(tensor[: len(pixels)] for tensor in both))  # of the images as they are
         small = avg_pool2d(pixels, 2**config.stem)
         terms = {
             "reconstruction": losses.reconstruction(model.draw(padded, first), small),

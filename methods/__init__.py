@@ -18,6 +18,10 @@ METHODS: dict[str, tuple[str, str]] = {
         "methods.thewlis:Thewlis",
         "heatmaps that follow known warps of an image and stay apart from each other",
     ),
+    "lmdis": (
+        "methods.lmdis:LMDIS",
+        "keypoints and local descriptors from which an autoencoder draws the image again",
+    ),
     "dift_kmeans": (
         "methods.dift_kmeans:DiftKmeans",
         "k-means clusters of a frozen diffusion model's features, located by nearest neighbours",

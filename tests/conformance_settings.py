@@ -21,6 +21,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "autolink": {"steps": 4, "batch_size": 2, "width": 4, "image_size": 32},
     "imm": {"steps": 4, "batch_size": 2, "image_size": 32, "channels": 8, "decoder_channels": 16},
     "thewlis": {"steps": 4, "batch_size": 2, "image_size": 32, "channels": (4, 4, 4, 4, 8)},
+    "lmdis": {
+        "steps": 4,
+        "batch_size": 2,
+        "image_size": 32,
+        "padding": 4,
+        "stem": 0,
+        "detector_channels": 4,
+        "feature_channels": 4,
+    },
     "dift_kmeans": {"ensemble": 1, "vectors_per_image": 50},
     "supervised": {"steps": 4, "batch_size": 2, "image_size": 32, "width": 8, "levels": 2},
 }

@@ -11,7 +11,7 @@ from methods.training.base import TrainedConfig
 from methods.training.warp_config import WarpConfig
 
 # For less than a minute on one CPU core: small images, a narrow network that sees less of the image, a high and falling
-# learning rate, and larger warps, so that constant places cost more than those that follow the image.
+# learning rate, and less weight on the spread of the maps.
 MINI: dict[str, Any] = {
     "image_size": 32,
     "margin": 0.0,

@@ -41,10 +41,10 @@ class TrainedConfig(MethodConfig):
     batch_size: PositiveInt = Field(default=64, description="Images in a step.")
     learning_rate: PositiveFloat = Field(default=1e-4, description="Largest learning rate of AdamW.")
     weight_decay: NonNegativeFloat = Field(default=0.0, description="Decoupled weight decay of AdamW.")
-    schedule: Literal["constant", "cosine"] = Field(
+    schedule: Literal["constant", "cosine", "thirds"] = Field(
         default="constant",
-        description="Learning rate after the warm-up: constant, or cosine, which falls to 0 along half a cosine wave "
-        "(chosen here).",
+        description="Learning rate after the warm-up: constant; cosine, which falls to 0 along half a cosine wave; or "
+        "thirds, which falls to a tenth after each third of the steps (chosen here).",
     )
     warmup: int = Field(
         default=0, ge=0, description="Steps over which the learning rate rises linearly at the start (chosen here)."

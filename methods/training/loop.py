@@ -35,11 +35,16 @@ def seeded(device: str, *key: str | int) -> Iterator[None]:
 
 
 def rate(step: int, steps: int, warmup: int, schedule: str) -> float:
-    """Learning rate of a step (from 0) as a share of the configured one; ``schedule`` is 'constant' or 'cosine'."""
+    """Learning rate of a step (from 0) as a share of the configured one.
+
+    ``schedule`` is 'constant', 'cosine', or 'thirds', a tenth of the rate after each third of the steps.
+    """
     if step < warmup:
         return (step + 1) / warmup
     if schedule == "constant":
         return 1.0
+    if schedule == "thirds":
+        return float(0.1 ** (3 * step // steps))
     return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
 
 

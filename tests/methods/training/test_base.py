@@ -128,6 +128,11 @@ def test_the_cosine_ends_near_nothing_and_never_rises() -> None:
     assert rates[5:] == sorted(rates[5:], reverse=True)
 
 
+def test_thirds_end_with_a_tenth_of_the_rate() -> None:
+    rates = [rate(step, steps=9, warmup=2, schedule="thirds") for step in range(9)]
+    assert rates == pytest.approx([0.5, 1, 1, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01], rel=1e-12)
+
+
 def test_training_lowers_the_loss() -> None:
     rows: Rows = []
     learn(toy(steps=60, learning_rate=0.05), rows=rows)

@@ -10,6 +10,7 @@ import pytest
 
 from methods.autolink import AutoLink, AutoLinkConfig
 from methods.imm import IMM, IMMConfig
+from methods.lmdis import LMDIS, LMDISConfig
 from methods.supervised import Supervised, SupervisedConfig
 from methods.thewlis import Thewlis, ThewlisConfig
 from methods.training import TrainedMethod
@@ -20,6 +21,14 @@ K = 3
 STEPS = 5
 COMMON: dict[str, Any] = {"preset": "mini", "image_size": 32, "steps": STEPS, "batch_size": 3}
 IMM_SMALL: dict[str, Any] = {**COMMON, "channels": 8, "decoder_channels": 16, "least_channels": 8, "features": "pixels"}
+LMDIS_SMALL: dict[str, Any] = {
+    **COMMON,
+    "padding": 4,
+    "stem": 0,
+    "detector_channels": 4,
+    "feature_channels": 4,
+    "most_channels": 8,
+}
 
 
 def make(name: str, **settings: Any) -> TrainedMethod:
@@ -30,6 +39,8 @@ def make(name: str, **settings: Any) -> TrainedMethod:
     if name.startswith("thewlis_"):
         norm = name.removeprefix("thewlis_")
         return Thewlis(ThewlisConfig(**COMMON, channels=(4, 4, 4, 4, 8), normalisation=norm, colour=0.1, **settings))
+    if name.startswith("lmdis"):
+        return LMDIS(LMDISConfig(**LMDIS_SMALL, normalisation=name.removeprefix("lmdis_"), **settings))
     norm = name.removeprefix("imm_")
     return IMM(IMMConfig(**IMM_SMALL, normalisation=norm, **settings))
 
@@ -43,11 +54,18 @@ def bits(method: TrainedMethod) -> dict[str, bytes]:
     return {name: tensor.contiguous().numpy().tobytes() for name, tensor in method._learned().state_dict().items()}
 
 
+NAMES = [
+    "autolink",
+    "supervised",
+    *(f"{name}_{norm}" for name in ("imm", "thewlis", "lmdis") for norm in ("batch", "group")),
+]
+
+
 class Broken(Exception):
     """Interrupts a fit."""
 
 
-@pytest.mark.parametrize("name", ["autolink", "imm_batch", "imm_group", "supervised", "thewlis_batch", "thewlis_group"])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_fit_broken_off_goes_on_bit_for_bit(name: str, tmp_path: Path) -> None:
     whole = make(name)
     expected: list[dict[str, float]] = []

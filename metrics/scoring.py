@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.curve import Curve, label_curve, subsets
+from metrics.absent import Absence, absence_of, samples, with_rule
+from metrics.curve import Curve, label_curve
 from metrics.direct import measure
 from metrics.direct.values import Values
 from metrics.errors import Floats, MetricError, means_over_visible
 from metrics.left_right import better_labels, better_side, fit_either_side, order_of
 from metrics.measure import Card, counted, errors_of, per_image, ratio_of, scale_of
-from metrics.points import Points, checked, from_frame, seen_by, some_of, turned
+from metrics.points import Points, checked, from_frame, seen_by, some_of
 from metrics.protocols.catalogue import PROTOCOLS
 from metrics.protocols.record import Protocol
 from metrics.regression import Regression, fit_regression, together
@@ -23,7 +24,7 @@ from metrics.statistics import Interval, Statistic, bootstrap_intervals, value_o
 
 _REGRESSION = (
     *("frame", "grid", "num_landmarks", "landmarks", "rows", "direction", "origin", "intercept", "solver", "ridge"),
-    *("singular_ridge", "sides", "test_swap", "drop_outliers", "labelled"),
+    *("singular_ridge", "sides", "test_swap", "drop_outliers", "labelled", "absent"),
 )
 
 
@@ -41,7 +42,8 @@ class Score:
     subsets, their mean. A landmark that the protocol leaves out has 0 rows and NaN. For a backward protocol, K
     keypoints take the place of L landmarks. ``condition`` is None for a rank-deficient design. A protocol
     without a regression has rank 0 and no landmark with a value. ``curve`` holds
-    (labelled images, mean, standard deviation over draws); it is empty for most protocols.
+    (labelled images, mean, standard deviation over draws); it is empty for most protocols. ``absent`` counts
+    the keypoints that were not found, None if all were.
     """
 
     protocol: str
@@ -63,11 +65,13 @@ class Score:
     weights: Floats
     predicted: Floats
     left_out: tuple[str, ...] = ()
+    absent: Absence | None = None
 
     def summary(self) -> dict[str, Any]:
         """The fields of a score's record: plain data without what belongs to single images, None for NaN."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        del plain["per_image"], plain["weights"], plain["predicted"], plain["left_out"]
+        for name in ("per_image", "weights", "predicted", "left_out", "absent"):
+            del plain[name]
         plain["rows"] = tuple(int(count) for count in self.rows)
         plain["per_landmark"] = tuple(None if np.isnan(error) else float(error) for error in self.per_landmark)
         return plain
@@ -93,7 +97,8 @@ def score_all(
     Protocols with the same regression share one fit; all share the bootstrap resamples. ``seed`` seeds the bootstrap
     and the subsets of labelled images. ``interocular`` (indices of the two eye landmarks) and ``left_right_pairs`` are
     needed by some protocols and come from the dataset's card. A test image without two visible eyes is left out of the
-    protocols that divide by the distance between them. Raises MetricError for an unknown protocol, wrong shapes, values
+    protocols that divide by the distance between them. Keypoints that are NaN in both coordinates are absent, and count
+    by each protocol's rule (``metrics.absent``). Raises MetricError for an unknown protocol, wrong shapes, values
     that are not finite, a missing input that a protocol needs, eyes or boxes too small to divide by, images without a
     landmark to measure, and a result that is not finite.
     """
@@ -159,8 +164,7 @@ def _measure(
     first = protocols[0]
     fitted, tested = seen_by(first, fit, "fit"), seen_by(first, test, "test")
     scales = [scale_of(protocol, test, tested, card) for protocol in protocols]
-    if first.direction == "backward":
-        fitted, tested = turned(fitted), turned(tested)
+    fitted, tested = with_rule(first, fitted, tested)
     regression, predictions, tested = _repeated(first, fitted, tested, card, seed)
     shown = from_frame(first, np.mean(predictions, axis=0), test, "test")
     for protocol, scale in zip(protocols, scales, strict=True):
@@ -209,9 +213,7 @@ def _repeated(
     if protocol.labelled is None or protocol.labelled >= len(fit):
         regression, predicted, test = _regress(protocol, fit, test, card)
         return regression, [predicted], test
-    by_id = np.argsort(np.asarray(fit.ids), kind="stable")
-    samples = [some_of(fit, by_id[rows]) for rows in subsets(len(fit), protocol.labelled, seed)]
-    found = [_regress(protocol, sample, test, card) for sample in samples]
+    found = [_regress(protocol, sample, test, card) for sample in samples(protocol, fit, protocol.labelled, seed)]
     return together([regression for regression, *_ in found]), [predicted for _, predicted, _ in found], test
 
 
@@ -268,6 +270,7 @@ def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit:
         weights=found.weights,
         predicted=predicted,
         left_out=found.left_out,
+        absent=absence_of(fit, test),
     )
 
 

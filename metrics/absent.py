@@ -14,7 +14,7 @@ images that have it, measures it on those, and is the mean over keypoints.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,26 +28,9 @@ ITERATIONS = 1000
 TOLERANCE = 1e-2  # relative, of the known entries
 
 
-@dataclass(frozen=True)
-class Absence:
-    """The number of absent keypoints in the fit and the test images, beside the numbers of all keypoints."""
-
-    fit: int
-    of_fit: int
-    test: int
-    of_test: int
-
-
 def absent(keypoints: Floats) -> Mask:
     """Mask (N, K) of the keypoints (N, K, 2) that are absent."""
     return np.asarray(np.isnan(keypoints).all(axis=2))
-
-
-def absence_of(fit: Points, test: Points) -> Absence | None:
-    """The numbers of absent keypoints, None if all were found."""
-    gaps = absent(fit.keypoints), absent(test.keypoints)
-    counts = [int(mask.sum()) for mask in gaps]
-    return Absence(counts[0], gaps[0].size, counts[1], gaps[1].size) if any(counts) else None
 
 
 def with_rule(protocol: Protocol, fit: Points, test: Points) -> tuple[Points, Points]:

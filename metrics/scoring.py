@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.absent import Absence, absence_of, samples, with_rule
+from metrics.absent import samples, with_rule
 from metrics.curve import Curve, label_curve
 from metrics.direct import measure
 from metrics.direct.values import Values
@@ -42,8 +42,7 @@ class Score:
     subsets, their mean. A landmark that the protocol leaves out has 0 rows and NaN. For a backward protocol, K
     keypoints take the place of L landmarks. ``condition`` is None for a rank-deficient design. A protocol
     without a regression has rank 0 and no landmark with a value. ``curve`` holds
-    (labelled images, mean, standard deviation over draws); it is empty for most protocols. ``absent`` counts
-    the keypoints that were not found, None if all were.
+    (labelled images, mean, standard deviation over draws); it is empty for most protocols.
     """
 
     protocol: str
@@ -65,13 +64,11 @@ class Score:
     weights: Floats
     predicted: Floats
     left_out: tuple[str, ...] = ()
-    absent: Absence | None = None
 
     def summary(self) -> dict[str, Any]:
         """The fields of a score's record: plain data without what belongs to single images, None for NaN."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name in ("per_image", "weights", "predicted", "left_out", "absent"):
-            del plain[name]
+        del plain["per_image"], plain["weights"], plain["predicted"], plain["left_out"]
         plain["rows"] = tuple(int(count) for count in self.rows)
         plain["per_landmark"] = tuple(None if np.isnan(error) else float(error) for error in self.per_landmark)
         return plain
@@ -270,7 +267,6 @@ def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit:
         weights=found.weights,
         predicted=predicted,
         left_out=found.left_out,
-        absent=absence_of(fit, test),
     )
 
 

@@ -86,7 +86,11 @@ def remarks(
 
 def count_absent(folder: Path, splits: Iterable[str]) -> dict[str, tuple[int, int]]:
     """The numbers of absent and of all keypoints in the predictions of each split; {} if none is absent."""
-    masks = {split: absent(read_predictions(folder, split)[1]) for split in splits}
+    return counted({split: absent(read_predictions(folder, split)[1]) for split in splits})
+
+
+def counted(masks: Mapping[str, NDArray[np.bool_]]) -> dict[str, tuple[int, int]]:
+    """The numbers of ``count_absent`` for the masks (N, K) of absent keypoints of each split."""
     counts = {split: (int(mask.sum()), mask.size) for split, mask in masks.items()}
     return counts if any(count for count, _ in counts.values()) else {}
 
@@ -97,8 +101,8 @@ def absent_notes(counts: Mapping[str, Sequence[int]]) -> list[str]:
         return []
     parts = ", ".join(f"{count:,} of {total:,} in split '{split}'" for split, (count, total) in counts.items())
     return [
-        f"keypoints that were not found: {parts}; they count by the rule of each protocol, which is 'strict' for papers "
-        "that have none (describe PROTOCOL)"
+        f"keypoints that were not found: {parts}; they count by the rule of each protocol, for papers without one by "
+        "the strict rule (see describe PROTOCOL)"
     ]
 
 

@@ -80,9 +80,9 @@ def check_points(
     broken = ~np.isfinite(found).all(axis=2)
     expected = "expected every keypoint of every image"
     if gaps:
-        if broken.all():
+        if (missing := absent(found)).all():
             raise OutputError(f"{source}: no keypoint was found in any image, expected some")
-        broken &= ~absent(found)
+        broken &= ~missing
         expected = "expected numbers, or NaN in x and y of a keypoint that was not found"
     if broken.any():
         row, point = np.argwhere(broken)[0].tolist()

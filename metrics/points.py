@@ -46,7 +46,7 @@ def checked(points: Points, name: str) -> Points:
     boxes = None if points.boxes is None else np.asarray(points.boxes, dtype=np.float64)
     if visible.shape != landmarks.shape[:2]:
         raise MetricError(f"{name} landmarks {landmarks.shape} and visible {visible.shape}, expected (N, L, 2), (N, L)")
-    found = ~np.isnan(keypoints).all(axis=-1)
+    found = np.asarray(~np.isnan(keypoints).all(axis=-1))
     check_points(keypoints, f"{name} keypoints", found)
     if not found.any():
         raise MetricError(f"{name} keypoints are absent in all {found.size} places, expected some that were found")

@@ -279,6 +279,19 @@ def test_a_pair_with_an_absent_keypoint_counts_as_collapsed():
     assert score("label_free/collapsed", some, some).per_image.tolist() == pytest.approx([0, 200 / 3])
 
 
+def test_landmarks_belong_to_the_nearest_keypoint_that_was_found():
+    generator = np.random.default_rng(0)
+    landmarks = generator.uniform(size=(30, 5, 2))
+    keypoints = landmarks[:, :4] + generator.normal(scale=0.2, size=(30, 4, 2))
+    gaps = generator.uniform(size=(30, 4)) < 0.3
+    gaps[:3] = True
+    lost, far = (points(np.where(gaps[..., None], place, keypoints), landmarks) for place in (np.nan, 99.0))
+    for measure in ("parts/nmi_background", "parts/ari_background"):
+        assert value(measure, lost, lost) == value(measure, far, far)
+    nowhere = points(lost.keypoints[3:], landmarks[3:]), points(far.keypoints[3:], landmarks[3:])
+    assert value("parts/nmi", nowhere[0], nowhere[0]) == value("parts/nmi", nowhere[1], nowhere[1])
+
+
 @pytest.mark.parametrize("broken", [(math.nan, 0.5), (0.5, math.nan), (math.inf, 0.5), (-math.inf, math.nan)])
 def test_half_a_keypoint_and_infinity_are_refused(broken):
     fit = world(1)

@@ -10,42 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics.absent import completed
 from metrics.errors import MetricError
 from metrics.protocols import PROTOCOLS
 from metrics.scoring import score, score_all
+from tests.metrics.gaps import EYES, backward_by_loops, filled, means, some_absent, value, worlds
 from tests.metrics.oracle import in_boxes, regress
 from tests.metrics.worlds import PAIRS, points, reordered, world
 
 NAN = (math.nan, math.nan)
 CENTRE = ("strict/side", "sk/side", "strict/side_micro", "strict/relative", "strict/pck6", "sk/cumulative")
-EYES = (0, 1)
-
-
-def some_absent(world_, share: float, seed: int = 0):
-    gaps = np.random.default_rng(seed).uniform(size=world_.keypoints.shape[:2]) < share
-    return replace(world_, keypoints=np.where(gaps[..., None], np.nan, world_.keypoints))
-
-
-def worlds(share: float = 0.2, **options):
-    return some_absent(world(1, **options), share, 3), some_absent(world(2, **options), share, 4)
-
-
-def value(protocol, fit, test) -> float:
-    return score(protocol, fit, test, interocular=EYES, left_right_pairs=PAIRS, resamples=50).value
-
-
-def filled(images, places):
-    """The keypoints as lists, with ``places[k]`` for keypoint k where it is absent."""
-    return [
-        [list(places[k]) if math.isnan(point[0]) else list(point) for k, point in enumerate(image)] for image in images
-    ]
-
-
-def means(images):
-    """The mean place of each keypoint where it is found, by plain sums."""
-    found = [[image[k] for image in images if not math.isnan(image[k][0])] for k in range(len(images[0]))]
-    return [[math.fsum(point[axis] for point in of_one) / len(of_one) for axis in (0, 1)] for of_one in found]
 
 
 def mean_error(predicted, landmarks, visible) -> float:
@@ -156,32 +129,6 @@ def test_the_order_of_keypoints_and_of_images_does_not_matter(protocol, order, s
     assert value(protocol, *mixed) == pytest.approx(value(protocol, fit, test), rel=1e-8)
 
 
-def backward_by_loops(fit, test, ridge, rule):
-    """The backward error of each keypoint, by plain loops: each is regressed from landmarks on images that have it."""
-    errors = []
-    for k in range(fit.keypoints.shape[1]):
-        having = [i for i, image in enumerate(fit.keypoints) if not math.isnan(image[k][0])]
-        predicted = regress(
-            fit.landmarks[having].tolist(),
-            fit.keypoints[having][:, [k]].tolist(),
-            [[True]] * len(having),
-            test.landmarks.tolist(),
-            intercept=True,
-            ridge=ridge,
-        )
-        of_one = {}
-        for i, ((place,), wanted) in enumerate(zip(predicted, test.keypoints[:, k].tolist(), strict=True)):
-            if math.isnan(wanted[0]):
-                if rule == "completed":
-                    continue
-                apart = max(math.dist(place, corner) for corner in ((0, 0), (0, 1), (1, 0), (1, 1)))
-            else:
-                apart = math.dist(place, wanted)
-            of_one[i] = 100 * apart / math.dist(test.landmarks[i][0], test.landmarks[i][1])
-        errors.append(of_one)
-    return errors
-
-
 def test_an_absent_keypoint_costs_a_backward_error_the_farthest_corner():
     fit, test = worlds(shown=1.0)
     errors = backward_by_loops(fit, test, 1e-4, "strict")
@@ -201,68 +148,6 @@ def test_no_answer_within_the_image_has_a_larger_backward_error_than_none(seed):
     answer = np.where(gaps[..., None], generator.uniform(size=test.keypoints.shape), test.keypoints)
     silent = replace(test, keypoints=np.where(gaps[..., None], np.nan, test.keypoints))
     assert value("sanchez/backward", fit, silent) >= value("sanchez/backward", fit, replace(test, keypoints=answer))
-
-
-def mallis_backward(labelled):
-    return replace(PROTOCOLS["sanchez/backward_mallis"], num_landmarks=None, eyes=EYES, labelled=labelled)
-
-
-def test_mallis_measures_each_keypoint_backward_on_the_images_that_have_it():
-    fit, test = worlds(shown=1.0)
-    errors = backward_by_loops(fit, test, 0.1, "completed")
-    expected = [math.fsum(of_one.values()) / len(of_one) for of_one in errors]
-    found = score(mallis_backward(300), fit, test, interocular=EYES, resamples=50)
-    assert found.value == pytest.approx(math.fsum(expected) / 3, rel=1e-8)
-    assert found.per_landmark == pytest.approx(expected, rel=1e-8)
-    assert np.nanmean(found.per_image) * (~np.isnan(found.per_image)).sum() / 60 == pytest.approx(found.value)
-
-
-def test_mallis_draws_the_labelled_images_of_each_keypoint_among_those_that_have_it():
-    fit, test = worlds(share=0.5, shown=1.0)
-    found = score(mallis_backward(10), fit, test, resamples=50)
-    assert found.rows.tolist() == [10, 10, 10]
-    whole = replace(fit, keypoints=world(1, shown=1.0).keypoints)
-    part = replace(whole, keypoints=whole.keypoints.copy())
-    part.keypoints[5, 1] = np.nan  # the others are drawn as before
-    before, after = (score(mallis_backward(10), each, test, resamples=50).per_landmark for each in (whole, part))
-    assert before[[0, 2]] == pytest.approx(after[[0, 2]], rel=1e-12)
-
-
-def thresholded(matrix, known, steps=1000):
-    """Singular value thresholding as the paper writes it, with a whole decomposition in each step."""
-    tau, delta = 5 * sum(matrix.shape) / 2, 1.2 * matrix.size / known.sum()
-    x, y = np.zeros_like(matrix), np.zeros_like(matrix)
-    for _ in range(steps):
-        y = y + delta * known * (matrix - x)
-        left, singular, right = np.linalg.svd(y, full_matrices=False)
-        x = left @ np.diag(np.maximum(singular - tau, 0)) @ right
-        if np.linalg.norm(known * (x - matrix)) < 1e-2 * np.linalg.norm(known * matrix):
-            break
-    return x
-
-
-def test_mallis_fills_gaps_by_completion_in_fit_images_and_by_means_in_test_images():
-    fit, test = worlds(shown=1.0)
-    places = means(fit.keypoints.tolist())
-    gaps = np.isnan(fit.keypoints)
-    flat = np.array(filled(fit.keypoints.tolist(), places)).reshape(60, -1)
-    low_rank = thresholded(flat, ~gaps.reshape(60, -1)).reshape(60, 3, 2)
-    answers = (
-        replace(fit, keypoints=np.where(gaps, low_rank, fit.keypoints)),
-        replace(test, keypoints=np.array(filled(test.keypoints.tolist(), places))),
-    )
-    assert value("sanchez/forward_mallis", fit, test) == pytest.approx(value("sanchez/forward_mallis", *answers))
-
-
-def test_completion_restores_a_matrix_of_low_rank_better_than_means():
-    generator = np.random.default_rng(0)
-    pose = generator.normal(scale=0.05, size=(400, 2))
-    keypoints = generator.uniform(0.3, 0.7, (10, 2)) + np.einsum("np,pkc->nkc", pose, generator.normal(size=(2, 10, 2)))
-    gaps = generator.uniform(size=(400, 10)) < 0.1
-    held = np.where(gaps[..., None], keypoints.mean(axis=0), keypoints)
-    restored = completed(held, gaps)
-    assert np.array_equal(restored[~gaps], keypoints[~gaps])
-    assert np.abs(restored - keypoints)[gaps].mean() < 0.5 * np.abs(held - keypoints)[gaps].mean()
 
 
 def test_all_protocols_take_absent_keypoints():

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from methods.arrays import ArrayMethod
 from methods.base import ImageBatch, ImageStream, MethodCard, MethodError, Report
 from tests import test_conformance as suite
+from tests.methods.labelled_images import fit_images
 
 
 class Sure(ArrayMethod):
@@ -59,7 +60,7 @@ BREACHES = {
 def fitted(name: str, **more: Any) -> Sure:
     cls = type("Breach", (Sure,), {"breach": name})
     method = cls()
-    method.fit(suite.fit_images(method, 6, suite.K, more.get("batch_size", 6)), suite.K, 5, suite.Progress())
+    method.fit(fit_images(method, 6, suite.K, more.get("batch_size", 6)), suite.K, 5, suite.Progress())
     return method
 
 

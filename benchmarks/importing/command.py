@@ -60,7 +60,7 @@ def import_command(options: ImportOptions) -> str:
     record = make_record(data, options, options.format, files, (*remarks, *joined.notes, *notes))
     record, folder = write_import(options.output, joined, record)
     task = task_options(data.task, data.dataset.choices)
-    gaps = {split: absent(joined.of(found.ids)) for split, found in request.splits.items()}
+    gaps = {str(split): absent(joined.of(found.ids)) for split, found in request.splits.items()}
     return describe(record, folder, data.remark, task, options.data_root, absent_notes(counted(gaps)))
 
 

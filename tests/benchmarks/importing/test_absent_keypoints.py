@@ -82,10 +82,10 @@ def test_import_and_run_score_and_record_and_submit_give_one_row(call, toys, tmp
         assert any(remark.startswith(NOTE) for remark in record.provenance["remarks"])
         cell = tmp_path / name / "cells" / record.cell_id
         for split in ("regress", "test"):
-            kept = read_keypoints(cell / f"predictions_{split}.parquet")[1]
+            there = read_keypoints(cell / f"predictions_{split}.parquet")[1]
             rows = [ids.index(image_id) for image_id in read_predictions(cell, split)[0]]
-            np.testing.assert_array_equal(kept.keypoints, points[rows])
-            np.testing.assert_array_equal(kept.scores, scores[rows])
+            np.testing.assert_array_equal(there.keypoints, points[rows])
+            np.testing.assert_array_equal(there.scores, scores[rows])
         status, out, _ = call("verify-row", record.cell_id, "--runs", name)
         assert status == 0 and f"{record.cell_id}: equal" in out
     headline = records[0].scores[0]

@@ -86,7 +86,7 @@ def test_import_and_run_score_and_record_and_submit_give_one_row(call, toys, tmp
             rows = [ids.index(image_id) for image_id in read_predictions(cell, split)[0]]
             np.testing.assert_array_equal(there.keypoints, points[rows])
             np.testing.assert_array_equal(there.scores, scores[rows])
-        status, out, _ = call("verify-row", record.cell_id, "--runs", name)
+        status, out, _ = call("verify-row", name, record.cell_id)
         assert status == 0 and f"{record.cell_id}: equal" in out
     headline = records[0].scores[0]
     assert headline.value == pytest.approx(expected(toys, ids, points, headline.protocol), rel=1e-12)

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.errors import UserError
 from benchmarks.run import predictions
 from benchmarks.run.predictions import PartialPredictions, predict_rows
+from methods.base import MethodError
 from methods.presence import Found
 
 IDS = [f"image/{index}" for index in range(10)]
@@ -197,6 +198,37 @@ def test_a_part_says_where_it_was_made(partial):
         part.flush()
     found = partial().resume()
     assert found.machines == {'{"cpu": "a"}', '{"cpu": "b"}'} and found.peak_memory_mb == 5.0 and found.seconds == 1.5
+
+
+def method_that_gives(answer):
+    return SimpleNamespace(
+        predict=lambda batch: answer([IDS.index(name) for name in batch.ids]), card=SimpleNamespace(id="toy")
+    )
+
+
+def pairs(first, last):
+    return [SimpleNamespace(ids=IDS[row : row + 2]) for row in range(first, last, 2)]
+
+
+def test_scores_and_keypoints_that_were_not_found_are_kept_bit_for_bit(partial):
+    scores = np.random.default_rng(1).normal(size=(10, 3))
+    keypoints = np.where(scores[..., None] < -0.5, np.nan, KEYPOINTS)
+    method: Any = method_that_gives(lambda rows: (keypoints[rows], scores[rows]))
+    with patch.object(predictions, "BATCH_SIZE", 2), patch.object(predictions, "PART_IMAGES", 4):
+        predict_rows(method, pairs, 3, 8, partial(), Mock())
+        predict_rows(method, pairs, 8, 10, partial(), Mock())
+        predict_rows(method, pairs, 0, 3, partial(), Mock())
+    found = partial().resume().found
+    assert (found.keypoints.tobytes(), found.scores.tobytes()) == (keypoints.tobytes(), scores.tobytes())
+
+
+def test_scores_of_some_images_only_are_one_line(partial):
+    method: Any = method_that_gives(lambda rows: KEYPOINTS[rows] if rows[0] > 3 else (KEYPOINTS[rows], np.ones((2, 3))))
+    with (
+        patch.object(predictions, "BATCH_SIZE", 2),
+        pytest.raises(MethodError, match="toy: predict gave scores for some images only .*image/4.*, expected"),
+    ):
+        predict_rows(method, pairs, 0, 10, partial(), Mock())
 
 
 @contextmanager

@@ -23,6 +23,7 @@ class Flag:
 
 
 UNCOMMITTED, SEVERAL_COMMITS, RESUMED = "uncommitted", "several_commits", "resumed"
+ABSENT = "absent_keypoints"  # also the provenance key of their numbers
 OTHER_DATA, OTHER_SOURCE, LIMITED, OLD_PROTOCOL = "other_data", "other_source", "limited", "old_protocol"
 FLAGS: Mapping[str, Flag] = {
     UNCOMMITTED: Flag("ᵘ", "measured with uncommitted changes of the code"),
@@ -30,6 +31,7 @@ FLAGS: Mapping[str, Flag] = {
     RESUMED: Flag("ʳ", "a fit was continued from a checkpoint; its seconds count from there"),
     OTHER_DATA: Flag("ᵈ", "measured on data whose digest is not that of the dataset's card"),
     OTHER_SOURCE: Flag("ˢ", "the method's source has changed since"),
+    ABSENT: Flag("ᵃ", "some keypoints were not found; a rule of each protocol says how they count"),
     LIMITED: Flag("", "run on the first images of each split only"),  # (limit N) in the label
     OLD_PROTOCOL: Flag("", "scored under another version of the protocol"),  # § at the value
 }
@@ -42,6 +44,7 @@ def flags_of(records: Iterable[ResultRecord], outdated: bool = False) -> list[st
     for record in records:
         found |= {UNCOMMITTED} if origin_of(record).endswith(DIRTY) else set()
         found |= {RESUMED} if record.provenance.get("fit_resumed") is True else set()
+        found |= {ABSENT} if record.provenance.get(ABSENT) else set()
         found |= {LIMITED} if record.n_images_limit is not None else set()
     return in_order(found)
 

@@ -17,7 +17,7 @@ _SIGNS = {
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{"<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$", "×": r"$\times$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"},
     **{"†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"$^\S$", "¶": r"$^\P$", "◊": r"$^\diamond$", "–": "--"},
-    **{flag.mark: rf"$^{{\mathrm{{{letter}}}}}$" for flag, letter in zip(_FLAGS, "ucrds", strict=True)},
+    **{flag.mark: rf"$^{{\mathrm{{{letter}}}}}$" for flag, letter in zip(_FLAGS, "ucrdsa", strict=True)},
 }
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Picture = Literal["attention", "choices"]
+SCORES = "scores"  # the column, or the array, of scores beside keypoints in files
 
 
 class MethodError(Exception):
@@ -264,8 +265,12 @@ class Method(ABC):
         """Learn ``num_keypoints`` keypoints from the images, bit for bit the same for the same seed on CPU."""
 
     @abstractmethod
-    def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
-        """Keypoints (B, K, 2), (x, y) in [0, 1]; an image's row does not depend on the rest of the batch."""
+    def predict(self, batch: ImageBatch) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Keypoints (B, K, 2), (x, y) in [0, 1]; an image's row does not depend on the rest of the batch.
+
+        Or keypoints and their scores (B, K), real numbers that are higher for surer ones. With scores, a keypoint that
+        was not found is NaN in x and y; protocols have a rule for it (``metrics.absent``).
+        """
 
     def save(self, folder: Path) -> None:
         """Write all that ``load`` needs into an existing folder (safetensors and JSON, never pickle)."""

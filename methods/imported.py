@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from methods.adapters.arrays import read_array
+from methods.adapters.arrays import read_array, read_scores
 from methods.adapters.base import OutputError, first_line
-from methods.adapters.checks import as_points, check_points
+from methods.adapters.checks import as_points, check_points, check_scores
 from methods.adapters.neutral import ImportRecord
 from methods.base import ImageBatch, ImageStream, Method, MethodCard, MethodConfig, MethodError, Report
 from methods.files import file_sha256
 from methods.limits import TEXT_BYTES, check
+from methods.presence import Found
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ class Imported(Method):
     def __init__(self, config: MethodConfig | None = None, device: str = "cpu") -> None:
         super().__init__(config, device)
         self._rows: dict[str, int] = {}
-        self._keypoints: NDArray[np.float64] | None = None
+        self._found: Found | None = None
 
     @classmethod
     def config_for(cls, profile: str, settings: Mapping[str, Any]) -> MethodConfig:
@@ -58,21 +59,26 @@ class Imported(Method):
 
     def fit(self, images: ImageStream, num_keypoints: int, seed: int, report: Report) -> None:
         """Read the keypoints of the task. Raises MethodError for another number of keypoints."""
-        ids, self._keypoints = read_predictions(paths(self.folder, self.config.task, self.config.profile)[0])
-        count = self._keypoints.shape[1]
+        ids, self._found = read_predictions(paths(self.folder, self.config.task, self.config.profile)[0])
+        count = self._found.keypoints.shape[1]
         if count != num_keypoints:
             raise MethodError(f"{self.card.name}: {self.folder} has K={count} keypoints, expected {num_keypoints}")
         self._rows = {image_id: row for row, image_id in enumerate(ids)}
         report(1, 1)
 
-    def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
-        """The imported keypoints (B, K, 2). Raises MethodError before ``fit``, and for an image without keypoints."""
-        if self._keypoints is None:
+    def predict(self, batch: ImageBatch) -> NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The imported keypoints (B, K, 2), with scores if there are any.
+
+        Raises MethodError before ``fit``, and for an image that the import lacks.
+        """
+        if self._found is None:
             raise MethodError(f"{self.card.name}: no keypoints yet; call fit first")
         missing = [image_id for image_id in batch.ids if image_id not in self._rows]
         if missing:
             raise MethodError(f"{self.card.name}: no keypoints of image '{missing[0]}' in {self.folder}; import again")
-        return self._keypoints[[self._rows[image_id] for image_id in batch.ids]]
+        rows = [self._rows[image_id] for image_id in batch.ids]
+        keypoints, scores = self._found.keypoints[rows], self._found.scores
+        return keypoints if scores is None else (keypoints, scores[rows])
 
 
 def slug(name: str) -> str:
@@ -138,10 +144,15 @@ def predictions_sha256(folder: Path, task: str, profile: str) -> str:
         raise MethodError(f"cannot read {path}: {error.strerror or error}; import again") from error
 
 
-def read_predictions(path: Path) -> tuple[list[str], NDArray[np.float64]]:
-    """Ids and keypoints (N, K, 2) of a file that ``import`` wrote. Raises MethodError if it cannot be read."""
+def read_predictions(path: Path) -> tuple[list[str], Found]:
+    """Ids and keypoints (N, K, 2), with any scores, of a file that ``import`` wrote.
+
+    Raises MethodError if it cannot be read, and for keypoints without scores that are not finite.
+    """
     try:
         array = read_array(f"{path}:keypoints")
-        return array.ids or [], check_points(str(path), as_points(str(path), array.values))
+        scores = read_scores(array)
+        keypoints = check_points(str(path), as_points(str(path), array.values), gaps=scores is not None)
+        return array.ids or [], Found(keypoints, None if scores is None else check_scores(str(path), scores, keypoints))
     except OutputError as error:
         raise MethodError(f"{error}; import again") from error

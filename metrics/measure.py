@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from metrics.absent import farthest_where_absent
 from metrics.confusion import found_at, partnered
 from metrics.errors import (
     Floats,
@@ -68,7 +69,10 @@ def errors_of(protocol: Protocol, predicted: Floats, tested: Points, scale: Floa
     if protocol.side is not None:
         return np.where(found_at(protocol.side, predicted, tested, card.left_right_pairs), 100.0, 0.0)
     apart = {"l2": distances, "l1": absolute_differences}[protocol.error]
-    errors = apart(predicted, tested.landmarks) * scale
+    wanted = tested.landmarks
+    if protocol.direction == "backward" and protocol.absent == "strict":
+        wanted = farthest_where_absent(predicted, wanted)
+    errors = apart(predicted, wanted) * scale
     return errors if protocol.threshold is None else np.where(errors < protocol.threshold, 100.0, 0.0)
 
 
@@ -76,6 +80,8 @@ def ratio_of(protocol: Protocol, errors: Floats, visible: Mask) -> Ratio:
     """The value as numerators and denominators per image."""
     if protocol.aggregate == "per_landmark":
         return Ratio(np.where(visible, errors, 0.0), visible.astype(np.float64))
+    if _by_keypoint(protocol, visible):
+        return Ratio(np.where(visible, errors, 0.0) / visible.any(axis=0).sum(), visible.astype(np.float64))
     totals, counts = totals_over_visible(errors, visible)
     if protocol.over_landmarks == "sum":
         weights = np.ones_like(totals)
@@ -89,10 +95,16 @@ def ratio_of(protocol: Protocol, errors: Floats, visible: Mask) -> Ratio:
 
 def per_image(protocol: Protocol, errors: Floats, visible: Mask, totals: Ratio) -> Floats:
     """Error (N,) of each image; for per-landmark averages its contribution, so that the mean is the value."""
-    if protocol.aggregate == "per_landmark":
+    if protocol.aggregate == "per_landmark" or _by_keypoint(protocol, visible):
         counts = visible.sum(axis=0)
         weights = np.divide(len(visible), counts, out=np.zeros(len(counts)), where=counts > 0)
         return np.where(visible.any(axis=1), totals.numerators @ weights, np.nan)
     if protocol.over_landmarks == "sum":
         return np.where(visible.any(axis=1), totals.numerators[:, 0], np.nan)
     return means_over_visible(errors, visible)
+
+
+def _by_keypoint(protocol: Protocol, visible: Mask) -> bool:
+    """Whether a backward error is the mean over keypoints because each has other test images (Mallis et al.)."""
+    by_rule = protocol.direction == "backward" and protocol.absent == "completed"
+    return by_rule and bool((visible != visible[:, :1]).any())

@@ -19,6 +19,7 @@ SMALLEST = 1e-3  # of the image side: errors are not divided by a shorter distan
 class Points:
     """Keypoints (N, K, 2) and landmarks (N, L, 2) of the same N images, float64 in image sides.
 
+    Both coordinates of a keypoint that was not found are NaN (``metrics.absent``).
     ``visible`` is (N, L). ``groups`` names the person or video of each image, ``ids`` the image. ``boxes`` (N, 4) are
     the objects' boxes (x, y, width, height), for protocols that need them.
     """
@@ -35,14 +36,20 @@ class Points:
 
 
 def checked(points: Points, name: str) -> Points:
-    """The points as float64 and bool arrays. Raises MetricError for wrong shapes, unequal lengths or repeated ids."""
+    """The points as float64 and bool arrays.
+
+    Raises MetricError for wrong shapes, unequal lengths, repeated ids, and keypoints that are found in no image.
+    """
     keypoints = np.asarray(points.keypoints, dtype=np.float64)
     landmarks = np.asarray(points.landmarks, dtype=np.float64)
     visible = np.asarray(points.visible, dtype=bool)
     boxes = None if points.boxes is None else np.asarray(points.boxes, dtype=np.float64)
     if visible.shape != landmarks.shape[:2]:
         raise MetricError(f"{name} landmarks {landmarks.shape} and visible {visible.shape}, expected (N, L, 2), (N, L)")
-    check_points(keypoints, f"{name} keypoints")
+    found = np.asarray(~np.isnan(keypoints).all(axis=-1))
+    check_points(keypoints, f"{name} keypoints", found)
+    if not found.any():
+        raise MetricError(f"{name} keypoints are absent in all {found.size} places, expected some that were found")
     check_points(landmarks, f"{name} landmarks", visible)
     lengths = (len(keypoints), len(landmarks), len(points.groups), len(points.ids))
     if len(set(lengths)) > 1:
@@ -102,10 +109,9 @@ def some_of(points: Points, rows: NDArray[np.intp]) -> Points:
     )
 
 
-def turned(points: Points) -> Points:
-    """Points with keypoints and landmarks exchanged, for a backward regression; all keypoints are visible."""
-    everything = np.ones(points.keypoints.shape[:2], dtype=bool)
-    return replace(points, keypoints=points.landmarks, landmarks=points.keypoints, visible=everything)
+def turned(points: Points, visible: Mask) -> Points:
+    """Points with keypoints and landmarks exchanged, for a backward regression of the ``visible`` (N, K) keypoints."""
+    return replace(points, keypoints=points.landmarks, landmarks=points.keypoints, visible=visible)
 
 
 def from_frame(protocol: Protocol, predicted: Floats, points: Points, name: str) -> Floats:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.curve import Curve, label_curve, subsets
+from metrics.absent import samples, with_rule
+from metrics.curve import Curve, label_curve
 from metrics.direct import measure
 from metrics.direct.values import Values
 from metrics.errors import Floats, MetricError, means_over_visible
 from metrics.left_right import better_labels, better_side, fit_either_side, order_of
 from metrics.measure import Card, counted, errors_of, per_image, ratio_of, scale_of
-from metrics.points import Points, checked, from_frame, seen_by, some_of, turned
+from metrics.points import Points, checked, from_frame, seen_by, some_of
 from metrics.protocols.catalogue import PROTOCOLS
 from metrics.protocols.record import Protocol
 from metrics.regression import Regression, fit_regression, together
@@ -23,7 +24,7 @@ from metrics.statistics import Interval, Statistic, bootstrap_intervals, value_o
 
 _REGRESSION = (
     *("frame", "grid", "num_landmarks", "landmarks", "rows", "direction", "origin", "intercept", "solver", "ridge"),
-    *("singular_ridge", "sides", "test_swap", "drop_outliers", "labelled"),
+    *("singular_ridge", "sides", "test_swap", "drop_outliers", "labelled", "absent"),
 )
 
 
@@ -93,7 +94,8 @@ def score_all(
     Protocols with the same regression share one fit; all share the bootstrap resamples. ``seed`` seeds the bootstrap
     and the subsets of labelled images. ``interocular`` (indices of the two eye landmarks) and ``left_right_pairs`` are
     needed by some protocols and come from the dataset's card. A test image without two visible eyes is left out of the
-    protocols that divide by the distance between them. Raises MetricError for an unknown protocol, wrong shapes, values
+    protocols that divide by the distance between them. Keypoints that are NaN in both coordinates are absent, and count
+    by each protocol's rule (``metrics.absent``). Raises MetricError for an unknown protocol, wrong shapes, values
     that are not finite, a missing input that a protocol needs, eyes or boxes too small to divide by, images without a
     landmark to measure, and a result that is not finite.
     """
@@ -159,8 +161,7 @@ def _measure(
     first = protocols[0]
     fitted, tested = seen_by(first, fit, "fit"), seen_by(first, test, "test")
     scales = [scale_of(protocol, test, tested, card) for protocol in protocols]
-    if first.direction == "backward":
-        fitted, tested = turned(fitted), turned(tested)
+    fitted, tested = with_rule(first, fitted, tested)
     regression, predictions, tested = _repeated(first, fitted, tested, card, seed)
     shown = from_frame(first, np.mean(predictions, axis=0), test, "test")
     for protocol, scale in zip(protocols, scales, strict=True):
@@ -209,9 +210,7 @@ def _repeated(
     if protocol.labelled is None or protocol.labelled >= len(fit):
         regression, predicted, test = _regress(protocol, fit, test, card)
         return regression, [predicted], test
-    by_id = np.argsort(np.asarray(fit.ids), kind="stable")
-    samples = [some_of(fit, by_id[rows]) for rows in subsets(len(fit), protocol.labelled, seed)]
-    found = [_regress(protocol, sample, test, card) for sample in samples]
+    found = [_regress(protocol, sample, test, card) for sample in samples(protocol, fit, protocol.labelled, seed)]
     return together([regression for regression, *_ in found]), [predicted for _, predicted, _ in found], test
 
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from benchmarks.describe.settings_table import settings
 from benchmarks.registry import DATASETS, METHODS, method_class
+from methods import presence
 from methods.base import Method, MethodError
 from methods.stable_keypoints import StableKeypoints
 from tests.conformance_settings import SETTINGS, STABLE_KEYPOINTS
@@ -92,7 +93,12 @@ def new_images(method: Method) -> ArrayImages:
 
 
 def predict(method: Method, *indices: int) -> np.ndarray:
-    return method.predict(new_images(method).load(indices or range(5)))
+    """Keypoints (B, K, 2), or (B, K, 3) with scores in units of the largest one; -1 where no keypoint was found."""
+    found = presence.predict(method, new_images(method).load(indices or range(5)), K)
+    if found.scores is None:
+        return found.keypoints
+    scores = found.scores / np.nanmax(np.abs(found.scores), initial=1.0)
+    return np.nan_to_num(np.concatenate([found.keypoints, scores[..., None]], axis=2), nan=-1.0)
 
 
 @every_method
@@ -134,9 +140,19 @@ def test_config_is_frozen_plain_and_refuses_unknown_names(name: str, profile: st
 
 @every_method
 def test_predictions_have_the_contract_shape_and_range(name: str, fitted: Fit) -> None:
-    keypoints = predict(fitted(name))
+    method = fitted(name)
+    found = method.predict(new_images(method).load(range(5)))
+    assert not isinstance(found, tuple) or len(found) == 2, "predict returns keypoints, or keypoints and scores"
+    keypoints, scores = found if isinstance(found, tuple) else (found, None)
     assert (keypoints.shape, keypoints.dtype) == ((5, K, 2), np.float64), "predict returns float64 of shape (B, K, 2)"
-    assert ((keypoints >= 0) & (keypoints <= 1)).all(), "keypoints are (x, y) in [0, 1]: divide by width and height"
+    known = np.isfinite(keypoints).all(axis=2)
+    assert ((keypoints >= 0) & (keypoints <= 1))[known].all(), "keypoints are (x, y) in [0, 1]: divide by the image"
+    if scores is None:
+        assert known.all(), "a method that leaves keypoints out gives scores: return keypoints and scores (B, K)"
+    else:
+        assert (scores.shape, scores.dtype) == ((5, K), np.float64), "scores are float64 of shape (B, K)"
+        assert np.isfinite(scores)[known].all(), "the score of a keypoint that was found is a number"
+        assert np.isnan(keypoints)[~known].all(), "x and y of a keypoint that was not found are both NaN"
 
 
 @every_method
@@ -238,7 +254,9 @@ def test_the_maxima_of_its_attention_are_its_keypoints(name: str, fitted: Fit) -
     assert (found.maps.shape[:2], found.maps.dtype) == ((5, K), np.float32)
     rows, columns = np.divmod(found.maps.reshape(5, K, -1).argmax(axis=-1), found.maps.shape[-1])
     places = (np.stack([columns, rows], axis=-1) + 0.5) / found.maps.shape[-1]
-    np.testing.assert_allclose(places, method.predict(batch), atol=1e-9)
+    keypoints = presence.predict(method, batch, K).keypoints
+    known = ~presence.absent(keypoints)
+    np.testing.assert_allclose(places[known], keypoints[known], atol=1e-9)
 
 
 @every_method

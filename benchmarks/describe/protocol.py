@@ -62,6 +62,7 @@ def _steps(protocol: Protocol) -> list[tuple[str, str]]:
     return [
         ("landmarks", _landmarks(protocol)),
         ("regression", _regression(protocol)),
+        ("absent", _absent(protocol)),
         ("error", _landmark_error(protocol)),
         ("per image", f"{protocol.over_landmarks} over its landmarks"),
     ]
@@ -118,6 +119,21 @@ def _regression(protocol: Protocol) -> str:
     if protocol.curve:
         parts.append("repeated with fewer labelled images")
     return "; ".join(parts)
+
+
+def _absent(protocol: Protocol) -> str:
+    """The rule for keypoints that a method has not found."""
+    if protocol.direction == "backward":
+        strict = "a keypoint that is not found is not fitted, and measured at the farthest corner of the image"
+        completed = "each keypoint is fitted and measured on the images where it is found"
+    else:
+        place = "the mean of its places in the fit images" if protocol.intercept else f"the image {protocol.origin}"
+        strict = f"a keypoint that is not found stands at {place}, where it adds nothing to a prediction"
+        completed = (
+            "a keypoint that is not found takes the place that a matrix of low rank gives it in a fit image, and the "
+            "mean of its places in the fit images in a test image"
+        )
+    return {"strict": strict, "completed": completed}[protocol.absent]
 
 
 def _landmark_error(protocol: Protocol) -> str:

@@ -32,14 +32,15 @@ class Canvas:
         self._draw = ImageDraw.Draw(self._image)
 
     def dots(self, points: Points, colours: Sequence[Colour], radius: float) -> bool:
-        """A dot for each point (K, 2); points that coincide share one, with a sector in the colour of each.
+        """A dot for each point (K, 2) that is not NaN; points that coincide share one, with a sector for each colour.
 
         Returns whether any coincide.
         """
-        groups = self.groups(points, COINCIDENT * radius)
+        known = np.flatnonzero(np.isfinite(points).all(axis=1))
+        groups = self.groups(points[known], COINCIDENT * radius)
         for members in groups:
-            self.dot(points[members].mean(axis=0), [colours[each] for each in members], radius)
-        return len(groups) < len(points)
+            self.dot(points[known[members]].mean(axis=0), [colours[known[each]] for each in members], radius)
+        return len(groups) < len(known)
 
     def dot(self, point: Points, colours: Sequence[Colour], radius: float) -> None:
         """A disc with a white and a thin dark rim, which is visible on any background; it has a sector a colour."""

@@ -14,11 +14,13 @@ from benchmarks.importing.order import check_placement
 from benchmarks.importing.tasks import errors_of, open_task, open_task_on
 from benchmarks.importing.writing import check_name, describe, make_record, source_files, write_import
 from benchmarks.registry import is_custom, output_format
+from benchmarks.run.scoring import absent_notes, counted
 from benchmarks.settings import choose_custom
 from benchmarks.tasks import options as task_options
 from datasets.reading.frames import read_frame
 from methods.adapters.base import SPLITS, ImportRequest, OutputError, OutputFormat, Outputs, Split
-from methods.adapters.checks import check_points
+from methods.adapters.checks import check_points, check_scores
+from methods.presence import absent
 
 if TYPE_CHECKING:
     from benchmarks.importing.tasks import TaskData
@@ -58,7 +60,8 @@ def import_command(options: ImportOptions) -> str:
     record = make_record(data, options, options.format, files, (*remarks, *joined.notes, *notes))
     record, folder = write_import(options.output, joined, record)
     task = task_options(data.task, data.dataset.choices)
-    return describe(record, folder, data.remark, task, options.data_root)
+    gaps = {str(split): absent(joined.of(found.ids)) for split, found in request.splits.items()}
+    return describe(record, folder, data.remark, task, options.data_root, absent_notes(counted(gaps)))
 
 
 def _data(options: ImportOptions) -> TaskData:
@@ -127,11 +130,13 @@ def _images(data: TaskData) -> Callable[[Split, int], ImageStream]:
 
 
 def _checked(outputs: Sequence[Outputs], data: TaskData) -> Sequence[Outputs]:
-    """Check the outputs of any adapter for finite points and the task's K. Raises OutputError."""
+    """Check the points and scores of any adapter, and the task's K. Raises OutputError."""
     if not outputs:
         raise OutputError("the files hold no keypoints")
     for output in outputs:
-        check_points(output.source, output.keypoints, data.task.num_keypoints)
+        keypoints = check_points(output.source, output.keypoints, data.task.num_keypoints, gaps=True)
+        if output.scores is not None:
+            check_scores(output.source, output.scores, keypoints)
     return outputs
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.importing.order import CLEARLY, SLIGHTLY, enough, explained
+from benchmarks.importing.order import CLEARLY, SLIGHTLY, enough, explained, without_gaps
 from methods.adapters.base import Outputs, Split, SplitTruth
 from methods.adapters.conventions import PLACED_OUTSIDE
 
@@ -68,6 +68,7 @@ def check_frame(source: str, keypoints: Floats, truth: SplitTruth, option: str) 
     """
     if truth.seen is None or not enough(keypoints):
         return []
+    keypoints = without_gaps(keypoints)
     as_seen, as_photo = (
         explained(found, truth.landmarks, truth.visible) for found in (keypoints, in_seen_image(keypoints, truth.seen))
     )

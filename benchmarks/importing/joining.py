@@ -14,6 +14,7 @@ from benchmarks.errors import UserError
 from benchmarks.importing.frame import convert_photos
 from methods.adapters.base import Outputs, Split, SplitTruth
 from methods.adapters.matching import match_landmarks
+from methods.presence import as_scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,18 +26,27 @@ if TYPE_CHECKING:
 class Joined:
     """Keypoints (N, K, 2) of every image of the splits, each image once; ``notes`` are for the user.
 
-    ``splits`` has for each image the first split that lists it.
+    ``splits`` has for each image the first split that lists it, ``scores`` (N, K) how sure each keypoint is: those of
+    the files, or else 1 for a keypoint that was found and 0 for others, or else None if all were found.
     """
 
     ids: tuple[str, ...]
     splits: tuple[Split, ...]
     keypoints: NDArray[np.float64]
     notes: tuple[str, ...]
+    scores: NDArray[np.float64] | None = None
 
     def of(self, ids: Sequence[str]) -> NDArray[np.float64]:
         """Keypoints of these images."""
+        return self.keypoints[self._rows(ids)]
+
+    def scores_of(self, ids: Sequence[str]) -> NDArray[np.float64] | None:
+        """Scores of these images."""
+        return None if self.scores is None else self.scores[self._rows(ids)]
+
+    def _rows(self, ids: Sequence[str]) -> list[int]:
         rows = {image_id: row for row, image_id in enumerate(self.ids)}
-        return self.keypoints[[rows[image_id] for image_id in ids]]
+        return [rows[image_id] for image_id in ids]
 
 
 @dataclass(frozen=True)
@@ -50,9 +60,11 @@ class _Rows:
 def join(outputs: Sequence[Outputs], truths: Truths) -> Joined:
     """Find the keypoints of every image of the splits in ``truths``, which may be one split alone.
 
-    Raises UserError for an image without keypoints, or with rows that differ, and for rows whose images are unknown.
+    Raises UserError for an image without keypoints, or with rows that differ, for rows whose images are unknown, and if
+    only some outputs have scores.
     """
     keypoints = np.concatenate([output.keypoints for output in outputs])
+    scores = _scores(outputs)
     found: dict[str, tuple[int, str]] = {}
     notes: list[str] = []
     start = 0
@@ -63,21 +75,35 @@ def join(outputs: Sequence[Outputs], truths: Truths) -> Joined:
             if image_id is None:
                 continue
             before, source = found.setdefault(image_id, (row, output.source))
-            if before != row and not np.array_equal(keypoints[before], keypoints[row]):
+            same = np.array_equal(keypoints[before], keypoints[row], equal_nan=True)
+            if before != row and not (same and np.array_equal(scores[before], scores[row], equal_nan=True)):
                 earlier = "in an earlier row" if source == output.source else f"in {source}"
+                what = "scores" if same else "keypoints"
                 raise UserError(
-                    f"{output.source}: image '{image_id}' has other keypoints than {earlier}; expected one row per "
-                    "image"
+                    f"{output.source}: image '{image_id}' has other {what} than {earlier}; expected one row per image"
                 )
         start += len(output.keypoints)
     _check_complete(found, truths, outputs, notes)
     splits = _first_splits(truths)
     chosen = [found[image_id][0] for image_id in splits]
+    given = any(output.scores is not None for output in outputs)
     return Joined(
         ids=tuple(splits),
         splits=tuple(splits.values()),
         keypoints=convert_photos(keypoints[chosen], chosen, tuple(splits), outputs, truths),
         notes=tuple(dict.fromkeys(notes)),
+        scores=scores[chosen] if given else as_scores(keypoints[chosen]),
+    )
+
+
+def _scores(outputs: Sequence[Outputs]) -> NDArray[np.float64]:
+    """The scores (N, K) of all rows, 0 without any. Raises UserError if only some outputs have them."""
+    without = [output.source for output in outputs if output.scores is None]
+    if without and len(without) < len(outputs):
+        others = ", ".join(output.source for output in outputs if output.scores is not None)
+        raise UserError(f"{others} has scores, {', '.join(without)} has none; expected scores in all files or in none")
+    return np.concatenate(
+        [np.zeros(output.keypoints.shape[:2]) if output.scores is None else output.scores for output in outputs]
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.errors import UserError
 from methods.adapters.base import SplitTruth
+from methods.presence import absent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,12 +31,23 @@ def check_placement(source: str, keypoints: Floats, truth: SplitTruth, remedy: s
 
     Raises UserError with the ``remedy`` if y comes before x; if the remedy is None, a note says so instead.
     """
+    keypoints = without_gaps(keypoints)
     looks_swapped, found = check_order(keypoints, truth)
     if looks_swapped:
         found = f"y seems to come before x: {found}"
         if remedy is not None:
             raise UserError(f"{source}: {found}; {remedy}")
     return [text for text in (found, check_scale(keypoints, truth)) if text]
+
+
+def without_gaps(keypoints: Floats) -> Floats:
+    """Keypoints (N, K, 2) with the mean place of each in images where it was not found; 0.5 if it never was."""
+    gaps = absent(keypoints)
+    if not gaps.any():
+        return keypoints
+    counts = (~gaps).sum(axis=0)[:, None]
+    means = np.where(counts, np.nansum(keypoints, axis=0) / np.maximum(counts, 1), 0.5)
+    return np.where(gaps[..., None], means, keypoints)
 
 
 def check_order(keypoints: Floats, truth: SplitTruth) -> tuple[bool, str]:

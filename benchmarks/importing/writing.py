@@ -7,11 +7,9 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Protocol
 
-import numpy as np
-
 from benchmarks.errors import UserError
 from benchmarks.records.digests import IMPORTS
-from benchmarks.records.store import write_table
+from benchmarks.records.store import keypoint_columns, write_table
 from benchmarks.registry import IMPORTED
 from benchmarks.run.supervision import stated_landmarks
 from leaderboard.digests import content_digest
@@ -93,11 +91,10 @@ def write_import(output: Path, joined: Joined, record: ImportRecord) -> tuple[Im
     folder = output / IMPORTS / slug(record.method)
     keypoints_path, record_path = paths(folder, record.task, record.profile)
     _check_folder(folder, record)
-    flat = np.ascontiguousarray(joined.keypoints, dtype=np.float64)
     columns = {
         "image_id": pa.array(list(joined.ids), pa.string()),
         "split": pa.array(list(joined.splits), pa.string()),
-        "keypoints": pa.FixedSizeListArray.from_arrays(pa.array(flat.ravel()), flat.shape[1] * 2),
+        **keypoint_columns(joined.keypoints, joined.scores),
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -132,10 +129,13 @@ def _check_folder(folder: Path, record: ImportRecord) -> None:
             )
 
 
-def describe(record: ImportRecord, folder: Path, remark: str, task: str, data_root: Path | None) -> str:
+def describe(
+    record: ImportRecord, folder: Path, remark: str, task: str, data_root: Path | None, absent: Iterable[str]
+) -> str:
     """The text that the command prints: the import, its notes, and the command that scores it.
 
-    ``task`` holds the options that name the task; ``data_root`` is the one given on the command line.
+    ``task`` holds the options that name the task; ``data_root`` is the one given on the command line; ``absent`` are
+    notes on absent keypoints, which the record of the scores will have.
     """
     counts = ", ".join(f"{split} {count:,}" for split, count in record.counts.items())
     profile = f" --profile {record.profile}" if record.profile == "mini" else ""
@@ -147,7 +147,7 @@ def describe(record: ImportRecord, folder: Path, remark: str, task: str, data_ro
             remark,
             f"imported {record.method}: K={record.num_keypoints} keypoints of {record.task} ({counts}), from "
             f"{', '.join(file.name for file in record.files[:4])}{' ...' if len(record.files) > 4 else ''}",
-            *(f"note: {note}" for note in record.notes),
+            *(f"note: {note}" for note in (*record.notes, *absent)),
             f"kept in {folder}; score it with:",
             f"  python -m benchmarks {command}",
         ]

@@ -68,9 +68,11 @@ def shared(name: str, address: str, truth: Points) -> tuple[Markup, Markup]:
 
 
 def crop(address: str, centre: Sequence[float], number: int) -> Markup:
-    """The part of an image around a keypoint, with the keypoint in its middle."""
+    """The part of an image around a keypoint, with the keypoint in its middle; empty for one far outside the image."""
     left, top = (value - CROP / 2 for value in centre)
     box = f"{left:.0f} {top:.0f} {CROP} {CROP}"
+    if max(left, top) < -CROP:  # as one is kept that was not found
+        return _svg(box, Markup())
     return _svg(box, photo(address) + Markup(_circle(centre, f' class="k{number % COLOURS} small"')))  # noqa: S704
 
 

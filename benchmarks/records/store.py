@@ -25,11 +25,14 @@ from benchmarks.records.staging import Staging, remove
 from leaderboard.digests import sealed
 from leaderboard.files import FULL, cannot_write, replacing
 from leaderboard.records import Digests, ResultRecord
+from methods.base import SCORES
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from numpy.typing import NDArray
+
+    from methods.presence import Found
 
 RESULT = "result.json"
 ERRORS = "errors.parquet"
@@ -172,16 +175,25 @@ def predictions_path(folder: Path, split: str) -> Path:
     return folder / f"predictions_{split}.parquet"
 
 
-def write_predictions(folder: Path, split: str, ids: Sequence[str], keypoints: NDArray[np.float64]) -> None:
-    """Write keypoints (N, K, 2): one row an image with ``image_id``, ``split`` and 2K float64 x0, y0, x1, y1, ..."""
-    columns = {"image_id": list(ids), "split": [split] * len(ids), "keypoints": keypoint_column(keypoints)}
+def write_predictions(
+    folder: Path,
+    split: str,
+    ids: Sequence[str],
+    keypoints: NDArray[np.float64],
+    scores: NDArray[np.float64] | None = None,
+) -> None:
+    """Write keypoints (N, K, 2): one row an image with ``image_id``, ``split`` and 2K float64 x0, y0, x1, y1, ...
+
+    Scores (N, K), if there are any, are another column, ``scores``, of K float64.
+    """
+    columns = {"image_id": list(ids), "split": [split] * len(ids), **keypoint_columns(keypoints, scores)}
     write_table(predictions_path(folder, split), columns)
 
 
 def read_predictions(folder: Path, split: str) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """Read the ids and keypoints (N, K, 2) that ``write_predictions`` wrote."""
-    table, keypoints = read_keypoints(predictions_path(folder, split))
-    return tuple(table["image_id"].to_pylist()), keypoints
+    table, found = read_keypoints(predictions_path(folder, split))
+    return tuple(table["image_id"].to_pylist()), found.keypoints
 
 
 def has_predictions(folder: Path) -> bool:
@@ -192,26 +204,39 @@ def has_predictions(folder: Path) -> bool:
         return False
 
 
-def keypoint_column(keypoints: NDArray[np.float64]) -> pa.FixedSizeListArray:
-    """Keypoints (N, K, 2) as a parquet column of 2K float64 a row."""
+def keypoint_columns(
+    keypoints: NDArray[np.float64], scores: NDArray[np.float64] | None
+) -> dict[str, pa.FixedSizeListArray]:
+    """Keypoints (N, K, 2) as a parquet column of 2K float64 a row, and their scores, if any, as one of K."""
+    columns = {"keypoints": _lists(keypoints.reshape(len(keypoints), keypoints.shape[1] * 2))}
+    return columns if scores is None else columns | {SCORES: _lists(scores)}
+
+
+def _lists(values: NDArray[np.float64]) -> pa.FixedSizeListArray:
     import numpy as np
     import pyarrow as pa
 
-    width = keypoints.shape[1] * keypoints.shape[2]
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.asarray(keypoints, dtype=np.float64).ravel()), width)
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.asarray(values, np.float64).ravel()), values.shape[1])
 
 
-def read_keypoints(path: Path) -> tuple[pa.Table, NDArray[np.float64]]:
-    """Read a parquet table, and its column ``keypoints`` as an array (N, K, 2).
+def read_keypoints(path: Path) -> tuple[pa.Table, Found]:
+    """Read a parquet table, and its columns ``keypoints`` (N, K, 2) and, where it has one, ``scores`` (N, K).
 
     Raises OSError if a page differs from the checksum that ``write_table`` gave it; files of older versions have none.
     """
     import numpy as np
     import pyarrow.parquet as pq
 
+    from methods.presence import Found
+
     table = pq.read_table(path, page_checksum_verification=True)
-    flat = table["keypoints"].combine_chunks().flatten().to_numpy(zero_copy_only=False)
-    return table, np.asarray(flat, dtype=np.float64).reshape(len(table), -1, 2)
+    flat = {
+        name: np.asarray(table[name].combine_chunks().flatten().to_numpy(zero_copy_only=False), dtype=np.float64)
+        for name in ("keypoints", SCORES)
+        if name in table.column_names
+    }
+    keypoints = flat["keypoints"].reshape(len(table), -1, 2)
+    return table, Found(keypoints, flat[SCORES].reshape(len(table), -1) if SCORES in flat else None)
 
 
 def write_table(path: Path, columns: dict[str, Any]) -> None:

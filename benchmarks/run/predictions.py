@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.records.store import keypoint_column, read_keypoints, write_table
+from benchmarks.records.store import keypoint_columns, read_keypoints, write_table
 from benchmarks.run.cells import content_hash
 from benchmarks.run.images import BATCH_SIZE
 from benchmarks.run.units.parts import About, part_name, parts_by_first, write_about
 from leaderboard.files import cannot_write
 from methods.base import MethodError
+from methods.presence import Found, fault, predict, together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,18 +38,23 @@ ATTEMPTS = 10  # to write a part, and to complete the parts of some rows
 
 @dataclass
 class Rows:
-    """Keypoints (n, K, 2) of consecutive images, the seconds that they took, and where they were made.
+    """Keypoints of consecutive images, with any scores, the seconds that they took, and where they were made.
 
     ``machines`` has the JSON of each machine, and ``peak_memory_mb`` the largest of the processes.
     """
 
-    keypoints: NDArray[np.float64]
+    found: Found
     seconds: float = 0.0
     machines: set[str] = field(default_factory=set)
     peak_memory_mb: float = 0.0
 
     def __len__(self) -> int:
-        return len(self.keypoints)
+        return len(self.found)
+
+    @property
+    def keypoints(self) -> NDArray[np.float64]:
+        """Keypoints (n, K, 2)."""
+        return self.found.keypoints
 
 
 class PartialPredictions:
@@ -82,7 +88,7 @@ class PartialPredictions:
         self._made_on = made_on
         self._since = since
         self.shape = (num_keypoints, 2)
-        self._waiting: list[NDArray[np.float64]] = []
+        self._waiting: list[Found] = []
         self._waiting_seconds = 0.0
         self._written = 0
         self.ids = tuple(ids)
@@ -93,22 +99,22 @@ class PartialPredictions:
         Reading ends at the first part that is missing, damaged or of other images; it will be written again.
         """
         last = len(self.ids) if last is None else last
-        found = [Rows(np.empty((0, *self.shape)))]
+        found = [Rows(Found(np.empty((0, *self.shape))))]
         self._written, there = first, parts_by_first(_names(self._folder))
         while self._written < last and (part := self._read(self._written, there)) is not None:
-            part.keypoints = part.keypoints[: last - self._written]
+            part.found = part.found.rows(slice(last - self._written))
             found.append(part)
             self._written += len(part)
         return Rows(
-            np.concatenate([each.keypoints for each in found]),
+            together([each.found for each in found]),
             sum(each.seconds for each in found),
             set().union(*(each.machines for each in found)),
             max(each.peak_memory_mb for each in found),
         )
 
-    def add(self, keypoints: NDArray[np.float64], seconds: float) -> None:
-        """Add the keypoints (B, K, 2) of the next images. Raises UserError if a part is due and cannot be written."""
-        self._waiting.append(keypoints)
+    def add(self, found: Found, seconds: float) -> None:
+        """Add the keypoints of the next images. Raises UserError if a part is due and cannot be written."""
+        self._waiting.append(found)
         self._waiting_seconds += seconds
         if sum(map(len, self._waiting)) >= PART_IMAGES or self._waiting_seconds >= PART_SECONDS:
             self.flush()
@@ -120,16 +126,16 @@ class PartialPredictions:
         """
         if not self._waiting:
             return
-        keypoints, seconds = np.concatenate(self._waiting), self._waiting_seconds
+        found, seconds = together(self._waiting), self._waiting_seconds
         self._waiting, self._waiting_seconds = [], 0.0
         if self._read(self._written, parts_by_first(_names(self._folder))) is None:
-            self._write(keypoints, seconds)
-        self._written += len(keypoints)
+            self._write(found, seconds)
+        self._written += len(found)
 
-    def _write(self, keypoints: NDArray[np.float64], seconds: float) -> None:
+    def _write(self, found: Found, seconds: float) -> None:
         """Write a part for the row ``_written`` and those after it. Raises UserError if that is impossible."""
         machine, memory = self._made_on()
-        count = len(keypoints)
+        count = len(found)
         path = self._folder / part_name(self._written, self._written + count)
         columns = {
             "part": [place(path)] * count,
@@ -137,7 +143,7 @@ class PartialPredictions:
             "seconds": [seconds / count] * count,
             "machine": [json.dumps(machine, sort_keys=True)] * count,
             "peak_memory_mb": [memory] * count,
-            "keypoints": keypoint_column(keypoints),
+            **keypoint_columns(found.keypoints, found.scores),
         }
         for attempt in range(ATTEMPTS):
             try:
@@ -171,7 +177,7 @@ def read_part(path: Path) -> tuple[tuple[str, ...], Rows]:
     Raises ValueError, with the reason, if the part is missing, damaged or was written to another place.
     """
     try:
-        table, keypoints = read_keypoints(path)
+        table, found = read_keypoints(path)
         ids, seconds = tuple(table["image_id"].to_pylist()), table["seconds"].to_pylist()
         machines, memory = set(table["machine"].unique().to_pylist()), max(table["peak_memory_mb"].to_pylist())
         places = table["part"].unique().to_pylist()
@@ -181,9 +187,9 @@ def read_part(path: Path) -> tuple[tuple[str, ...], Rows]:
         raise ValueError(f"belongs to another place, {places[0]}")
     if path.name != part_name(first := int(path.name[: path.name.index("-")]), first + len(ids)):
         raise ValueError(f"has {len(ids)} images, expected those that its name tells")
-    if not np.isfinite(keypoints).all():
-        raise ValueError("has keypoints that are not finite")
-    return ids, Rows(keypoints, sum(seconds), machines, memory)
+    if wrong := fault(found.keypoints, found.scores):
+        raise ValueError(f"is damaged: {wrong}")
+    return ids, Rows(found, sum(seconds), machines, memory)
 
 
 def place(path: Path) -> str:
@@ -210,8 +216,7 @@ def predict_rows(
 
     ``images(first, last)`` returns the images of these rows. Batches begin at multiples of BATCH_SIZE whatever the
     rows are, because a model may round differently in a smaller batch; what is beside the rows is left out. Raises
-    MethodError if ``predict`` does not return finite numbers of shape (B, K, 2), and UserError if they cannot be
-    written.
+    MethodError if ``predict`` breaks its contract, and UserError if keypoints cannot be written.
     """
     for _ in range(ATTEMPTS):  # again if another process wrote parts that begin at other rows
         done = first + len(partial.resume(first, last))
@@ -234,19 +239,20 @@ def _predict_from(
     row = done - done % BATCH_SIZE
     end = min(total, last + -last % BATCH_SIZE)
     started = time.perf_counter()
+    scored: bool | None = None
     try:
         for batch in images(row, end):
-            keypoints = np.asarray(method.predict(batch), dtype=np.float64)
-            expected = (len(batch.ids), *partial.shape)
-            if keypoints.shape != expected or not np.isfinite(keypoints).all():
+            found = predict(method, batch, partial.shape[0])
+            if scored not in (None, found.scores is not None):
                 raise MethodError(
-                    f"{method.card.id}: predict gave {keypoints.shape} for images {batch.ids[0]} to {batch.ids[-1]}, "
-                    f"expected finite numbers of shape {expected}"
+                    f"{method.card.id}: predict gave scores for some images only (changed at image {batch.ids[0]}), "
+                    "expected scores for all or for none"
                 )
+            scored = found.scores is not None
             now = time.perf_counter()
-            own = keypoints[done - row : last - row]
+            own = found.rows(slice(done - row, last - row))
             partial.add(own, now - started)
-            started, done, row = now, done + len(own), row + len(keypoints)
+            started, done, row = now, done + len(own), row + len(found)
             stage(done, total)
     finally:  # after an error or Ctrl-C too
         partial.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,9 @@ from benchmarks.errors import UserError
 from benchmarks.records.store import ERRORS, read_predictions, write_table
 from benchmarks.registry import is_custom
 from benchmarks.run.cells import CHOICES, REMARKS, Cell
+from leaderboard.flags import ABSENT
 from leaderboard.records import ResultRecord, ScoreRecord
+from metrics.absent import absent
 from metrics.points import Points
 from metrics.protocols import PROTOCOLS
 from metrics.scoring import score_all
@@ -64,12 +66,44 @@ def score_records(scores: Sequence[Score]) -> tuple[ScoreRecord, ...]:
     return tuple(ScoreRecord(**found.summary()) for found in scores)
 
 
-def remarks(cell: Cell, dataset: KeypointDataset, scores: Sequence[Score]) -> dict[str, Any]:
-    """Provenance entries: the remarks on custom data and on images left out, and the user's choices; often none."""
+def remarks(
+    cell: Cell, dataset: KeypointDataset, scores: Sequence[Score], gaps: Mapping[str, Sequence[int]]
+) -> dict[str, Any]:
+    """Provenance entries: remarks, the numbers of absent keypoints (``count_absent``) and the user's choices.
+
+    Remarks are those on custom data, on images left out and on absent keypoints. Often there is none of all these.
+    """
     own = is_custom(cell.dataset)
-    found = [*(dataset.card.remarks if own else ()), *left_out_notes(scores)]
+    found = [*(dataset.card.remarks if own else ()), *left_out_notes(scores), *absent_notes(gaps)]
     plain = {name: str(value) for name, value in asdict(dataset.choices).items() if value is not None}
-    return ({REMARKS: found} if found or own else {}) | ({CHOICES: plain} if plain else {})
+    counts = {split: list(numbers) for split, numbers in gaps.items()}
+    return (
+        ({REMARKS: found} if found or own else {})
+        | ({ABSENT: counts} if counts else {})
+        | ({CHOICES: plain} if plain else {})
+    )
+
+
+def count_absent(folder: Path, splits: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """The numbers of absent and of all keypoints in the predictions of each split; {} if none is absent."""
+    return counted({split: absent(read_predictions(folder, split)[1]) for split in splits})
+
+
+def counted(masks: Mapping[str, NDArray[np.bool_]]) -> dict[str, tuple[int, int]]:
+    """The numbers of ``count_absent`` for the masks (N, K) of absent keypoints of each split."""
+    counts = {split: (int(mask.sum()), mask.size) for split, mask in masks.items()}
+    return counts if any(count for count, _ in counts.values()) else {}
+
+
+def absent_notes(counts: Mapping[str, Sequence[int]]) -> list[str]:
+    """A note on the absent keypoints of a method, by the numbers of ``count_absent``; none without any."""
+    if not counts:
+        return []
+    parts = ", ".join(f"{count:,} of {total:,} in split '{split}'" for split, (count, total) in counts.items())
+    return [
+        f"keypoints that were not found: {parts}; they count by the rule of each protocol, for papers without one by "
+        "the strict rule (see describe PROTOCOL)"
+    ]
 
 
 def left_out_notes(scores: Sequence[Score]) -> list[str]:

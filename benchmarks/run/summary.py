@@ -20,8 +20,10 @@ from benchmarks.run.cells import NOTES, REMARKS
 from benchmarks.run.options import Overwrite
 from benchmarks.run.plan import Plan, Request
 from benchmarks.run.runner import NO_LANDMARKS, Outcome, decide, outdated
+from benchmarks.run.scoring import absent_notes
 from benchmarks.tasks import SUITES, TASKS, Profile, Task
 from leaderboard.files import write_atomically
+from leaderboard.flags import ABSENT
 from leaderboard.image_errors import ErrorsOf
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import MEASURED
@@ -147,15 +149,17 @@ def _unscored(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
 
 
 def _remarks(records: Iterable[ResultRecord], tasks: Sequence[str]) -> str:
-    """Return a line for each remark on the custom data of the tasks, and for each note on keypoints from elsewhere.
+    """Return a line for each remark on the tasks, and for each note on keypoints from elsewhere or absent ones.
 
-    The remarks on a task are those of its latest record.
+    The remarks on a task are those of its latest record; notes belong to one method.
     """
     found: dict[str, list[str]] = {}
     notes: dict[str, dict[str, None]] = {}
     for record in sorted(records, key=lambda record: str(record.provenance.get("date", ""))):
-        found[record.task] = record.provenance.get(REMARKS, found.get(record.task, []))
-        said = (f"{record.method_label}: {note}" for note in record.provenance.get(NOTES, ()))
+        absent = absent_notes(record.provenance.get(ABSENT, {}))
+        remarks = record.provenance.get(REMARKS, found.get(record.task, []))
+        found[record.task] = [remark for remark in remarks if remark not in absent]
+        said = (f"{record.method_label}: {note}" for note in (*record.provenance.get(NOTES, ()), *absent))
         notes.setdefault(record.task, {}).update(dict.fromkeys(said))
     lines = ((task, text) for task in tasks for text in (*found.get(task, ()), *notes.get(task, ())))
     return "".join(f"\n{markdown(f'{task}: {text}')}\n" for task, text in lines)

@@ -22,7 +22,7 @@ from benchmarks.run.images import BATCH_SIZE, DatasetImages, ImageCache
 from benchmarks.run.imported import kept_import
 from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, Rows, predict_rows
-from benchmarks.run.scoring import is_current, remarks, score_cell, score_records
+from benchmarks.run.scoring import count_absent, is_current, remarks, score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
 from benchmarks.run.units.parts import belongs_to
 from benchmarks.run.units.unit import splits_of
@@ -153,7 +153,8 @@ class Worker:
             copy_files(folder, filling)  # the pictures stay
             dataset = self._open(cell.dataset)
             scores = score_cell(cell, filling, dataset)
-            found = record.provenance | remarks(cell, dataset, scores)
+            gaps = count_absent(filling, splits_of(cell, self._open))
+            found = record.provenance | remarks(cell, dataset, scores, gaps)
             renewed = record.model_copy(update={"scores": score_records(scores), "provenance": found})
             return write_record(filling, renewed)
 
@@ -187,7 +188,8 @@ class Worker:
             write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
         peaks = [peak_memory_mb(self._device), about.peak_memory_mb or 0.0, *(rows.peak_memory_mb for rows in made)]
         found = self._provenance() | about.machine | self._about_run(cell, bool(about.resumed))
-        found |= {"images_predicted": sum(map(len, made))} | remarks(cell, dataset, scores)
+        gaps = count_absent(folder, splits_of(cell, self._open))
+        found |= {"images_predicted": sum(map(len, made))} | remarks(cell, dataset, scores, gaps)
         found |= {"parameters": about.parameters} if about.parameters else {}
         found |= smallest_batch(made)
         record = cell.record(score_records(scores), seconds, max(peaks), found)
@@ -202,7 +204,7 @@ class Worker:
                 made[ids] = self._partial(cell, split, fit).resume()
             if len(made[ids]) < len(ids):
                 raise NotReady(f"images of split {split} are not all predicted")
-            write_predictions(folder, split, ids, made[ids].keypoints)
+            write_predictions(folder, split, ids, made[ids].keypoints, made[ids].found.scores)
         return list(made.values())
 
     def _about_run(self, cell: Cell, resumed: bool) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from methods.adapters.base import SplitTruth
 from methods.adapters.checks import as_points
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from benchmarks.importing.tasks import TaskData
     from metrics.points import Points
 
@@ -26,6 +29,7 @@ class Inputs:
     """The two sides of a regression, and facts about the landmarks; ``notes`` say how the files were read.
 
     ``some_missing`` is true if landmarks that the user brought, or those of custom data, are not all visible.
+    ``scores`` are those of the keypoints of both sides, where these have any and are joined by image id.
     """
 
     fit: Points
@@ -37,6 +41,7 @@ class Inputs:
     some_missing: bool
     files: tuple[str, ...]
     notes: tuple[str, ...]
+    scores: tuple[NDArray[np.float64] | None, ...] = (None, None)
 
 
 def read_inputs(options: ScoreOptions, data: TaskData | None) -> Inputs:
@@ -70,6 +75,7 @@ def read_inputs(options: ScoreOptions, data: TaskData | None) -> Inputs:
         some_missing=(own or custom) and not (fit.visible.all() and test.visible.all()),
         files=tuple(dict.fromkeys([*fit_files.pred, *test_files.pred])),
         notes=tuple(dict.fromkeys(notes)),
+        scores=reader.scores(fit, test),
     )
 
 

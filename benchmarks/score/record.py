@@ -60,9 +60,10 @@ def record_scored(output: Path, options: ScoreOptions, inputs: Inputs, data: Tas
 
     Raises UserError for a folder that cannot be written.
     """
+    fit, test = inputs.scores
     outputs = [
-        Outputs("--fit-pred", inputs.fit.keypoints, "regress", tuple(inputs.fit.ids)),
-        Outputs("--test-pred", inputs.test.keypoints, "test", tuple(inputs.test.ids)),
+        Outputs("--fit-pred", inputs.fit.keypoints, "regress", tuple(inputs.fit.ids), scores=fit),
+        Outputs("--test-pred", inputs.test.keypoints, "test", tuple(inputs.test.ids), scores=test),
     ]
     joined = join(outputs, data.truths())
     files = source_files({path: path.name for path in (parse_source(name)[0] for name in inputs.files)})

@@ -12,10 +12,11 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.run.scoring import left_out_notes
+from benchmarks.run.scoring import absent_notes, counted, left_out_notes
 from leaderboard.intervals import NOTHING_VARIES
 from leaderboard.markdown import MISSING
 from leaderboard.text import printable
+from metrics.absent import absent
 from metrics.protocols import PROTOCOLS, RECOMMENDED, value_text
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def as_json(result: Result) -> str:
         "landmarks": list(inputs.landmark_names),
         "resamples": options.resamples,
         "seed": options.seed,
-        "notes": [*inputs.notes, *left_out_notes(result.scores)],
+        "notes": _notes(result),
         "scores": [score.summary() for score in result.scores],
     }
     return json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -69,7 +70,7 @@ def as_table(result: Result) -> str:
     counts = f"{len(inputs.fit.ids):,} images to fit on, {len(inputs.test.ids):,} to test"
     points = f"K={inputs.test.keypoints.shape[1]}, L={len(inputs.landmark_names)}"
     where = [f"task {result.data.task.id}, {result.data.remark}"] if result.data else []
-    for line in [*where, f"{counts}; {points}", *inputs.notes, *left_out_notes(scores)]:
+    for line in [*where, f"{counts}; {points}", *_notes(result)]:
         console.print(line, soft_wrap=True)
     console.print("", _scores(scores))
     for line in _legend(scores):
@@ -81,6 +82,13 @@ def as_table(result: Result) -> str:
         console.print("", table)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return "".join(printable(line).rstrip() + "\n" for line in text.split("\n")[:-1])
+
+
+def _notes(result: Result) -> list[str]:
+    """Notes on how the files were read, on images left out and on absent keypoints."""
+    inputs = result.inputs
+    gaps = counted({"regress": absent(inputs.fit.keypoints), "test": absent(inputs.test.keypoints)})
+    return [*inputs.notes, *left_out_notes(result.scores), *absent_notes(gaps)]
 
 
 def _legend(scores: Sequence[Score]) -> list[str]:

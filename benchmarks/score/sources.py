@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.importing.joining import join
+from benchmarks.importing.joining import Joined, join
 from benchmarks.score.parsing import convention
 from benchmarks.score.shapes import as_boxes, as_mask, missing_notes
-from methods.adapters.arrays import Array, read_array, read_labels
+from methods.adapters.arrays import Array, read_array, read_labels, read_scores
 from methods.adapters.base import Outputs, Split, SplitTruth
-from methods.adapters.checks import as_points, check_points, stand_in_notes
+from methods.adapters.checks import as_points, check_points, check_scores, stand_in_notes
 from methods.adapters.conventions import Convention, check_convention, check_landmarks
 from methods.adapters.headings import Point, point_columns
 from methods.adapters.tables import ID
@@ -70,6 +70,7 @@ class Reader:
         self._frame = options.frame
         self._named: dict[str, tuple[str, tuple[Point, ...]]] = {}  # by keypoints or landmarks: a file and its points
         self.notes: list[str] = []
+        self._joined: Joined | None = None
 
     def points(self, fit: Files, test: Files) -> tuple[Points, Points]:
         """Keypoints beside landmarks, row by row. Raises UserError or OutputError that names the file at fault."""
@@ -86,10 +87,15 @@ class Reader:
                 raise UserError(f"{nameless}: names no images, expected a column {ID} to join --predictions by")
             joined = join(outputs, {"regress": truths[0].split(), "test": truths[1].split()})
             self.notes += joined.notes
+            self._joined = joined
             both = [self._beside(joined.of(truth.ids or ()), truth) for truth in truths]
         else:
             both = [self._side(output, truth) for output, truth in zip(outputs, truths, strict=True)]
         return both[0], both[1]
+
+    def scores(self, *sides: Points) -> tuple[NDArray[np.float64] | None, ...]:
+        """The scores of the keypoints of each side, None where these have none or are not joined by image id."""
+        return tuple(None if self._joined is None else self._joined.scores_of(side.ids) for side in sides)
 
     def _side(self, output: Outputs, truth: Truth) -> Points:
         """One side, whose ids may mean other images than the same ids of the other side."""
@@ -116,11 +122,14 @@ class Reader:
             if array.ids is None and names == self._by_id:
                 raise UserError(f"{name}: names no images, expected a column {ID}; or use --fit-pred, --test-pred")
             points = self._points(array, self._keypoints, "keypoints")
-            points = check_points(name, points)
+            points = check_points(name, points, gaps=True)
+            scores = read_scores(array)
             check_convention(name, points, self._keypoints)
             self.notes += stand_in_notes(name, points)
             ids = None if array.ids is None else tuple(array.ids)
-            outputs.append(Outputs(name, self._keypoints.to_unit(points), split, ids, frame=self._frame))
+            unit = self._keypoints.to_unit(points)
+            scores = None if scores is None else check_scores(name, scores, unit)
+            outputs.append(Outputs(name, unit, split, ids, frame=self._frame, scores=scores))
         return outputs
 
     def _points(self, array: Array, convention: Convention, what: str) -> NDArray[Any]:
@@ -138,8 +147,7 @@ class Reader:
                     "expected the same points in the same order"
                 )
         if named is not None:
-            left_out = named if what == "keypoints" else replace(named, visible=None)
-            self.notes += left_out.left_out(array.name)
+            self.notes += named.left_out(array.name, landmarks=what == "landmarks")
         if named is not None and named.moved:
             self.notes.append(f"{array.name}: the columns are taken by their headings, x and y of each point")
         elif named is None and array.values.ndim == 2 and (array.ids is None or array.headings):

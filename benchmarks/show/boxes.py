@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 def inside(keypoints: NDArray[np.float64], boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether keypoints (N, K, 2) lie inside or on the box (N, 4), x0, y0, x1, y1, of their image: (N, K) bool."""
+    """Whether keypoints (N, K, 2) lie inside or on the box (N, 4), x0, y0, x1, y1, of their image: (N, K) bool.
+
+    A keypoint that was not found does not.
+    """
     low, high = boxes[:, None, :2], boxes[:, None, 2:]
     return np.all((keypoints >= low) & (keypoints <= high), axis=-1)
 

@@ -13,6 +13,7 @@ from benchmarks.importing.writing import make_record
 from benchmarks.records.image_errors import errors_of
 from benchmarks.records.store import Store
 from benchmarks.registry import METHODS
+from benchmarks.run.scoring import absent_notes
 from benchmarks.score.record import score_import
 from benchmarks.submit.card import CARD, Card, Source, parse_card
 from benchmarks.submit.files import check_folder, copy_file, download, read_card
@@ -21,6 +22,7 @@ from benchmarks.submit.problems import SHOWN, Problem, short
 from benchmarks.submit.report import Scored, failed, scored
 from benchmarks.tasks import TASKS
 from leaderboard.committed_errors import committed_errors
+from leaderboard.flags import ABSENT
 from leaderboard.load import RESULTS, load_results
 from leaderboard.origins import is_submitted
 from methods.adapters.neutral import Neutral, SourceFile
@@ -70,6 +72,7 @@ def submit_command(
         runs = output or Path(scratch) / "runs"
         records = [_score(card, each, runs) for each in ready]
         notes = [f"{each.data.task.id}: {note}" for each in ready for note in each.checked.notes]
+        notes += [f"{each.task}: {note}" for each in records for note in absent_notes(each.provenance.get(ABSENT, {}))]
         result = Scored(
             card, tuple(records), tuple(committed), tuple(notes), output, (errors_of(runs), committed_errors(RESULTS))
         )

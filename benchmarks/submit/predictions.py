@@ -20,6 +20,7 @@ from methods.adapters.arrays import read_array
 from methods.adapters.base import ImportRequest, OutputError, Outputs
 from methods.adapters.checks import as_points
 from methods.adapters.neutral import Neutral
+from methods.presence import absent
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def _read(name: str, path: Path, num_keypoints: int, problems: list[Problem]) ->
         problems += _about_points(name, points, array.ids, num_keypoints)
         if len(problems) == found:
             (outputs,) = Neutral().read(_request(path, num_keypoints))
-            return Outputs(name, outputs.keypoints, None, outputs.names)
+            return Outputs(name, outputs.keypoints, None, outputs.names, scores=outputs.scores)
     except OutputError as error:
         problems.append(Problem(name, _without(path, name, str(error))))
     return None
@@ -99,11 +100,12 @@ def _about_points(name: str, points: NDArray[np.float64], ids: list[str] | None,
     if points.shape[1] != num_keypoints:
         got = f"has K={points.shape[1]} keypoints per image"
         problems.append(Problem(name, got, f"K={num_keypoints} as the task has", "take the task with that K"))
-    broken = ~np.isfinite(points).all(axis=(1, 2))
+    broken = (~np.isfinite(points).all(axis=2) & ~absent(points)).any(axis=1)
     if broken.any():
         row = int(broken.argmax())
         got = f"{int(broken.sum()):,} rows have a number that is not finite, first row {row}"
-        problems.append(Problem(name, got, "numbers from 0 to 1", "give every keypoint a position"))
+        expected = "numbers from 0 to 1, or NaN in x and y of a keypoint that was not found"
+        problems.append(Problem(name, got, expected, "correct them"))
     outside = ((points < 0) | (points > 1)).any(axis=(1, 2))
     if outside.any():
         finite = points[np.isfinite(points)]

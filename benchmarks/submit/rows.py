@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.importing.order import MOST_IMAGES, enough, explained
+from benchmarks.importing.order import MOST_IMAGES, enough, explained, without_gaps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,6 +32,7 @@ def misplaced(keypoints: Floats, rows: Sequence[int], truth: SplitTruth) -> str:
     """
     if not enough(keypoints):
         return ""
+    keypoints = without_gaps(keypoints)
     as_written = _explained(keypoints, truth)
     best, how = as_written, ""
     in_file = np.argsort(np.asarray(rows), kind="stable")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import pickle
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,11 @@ import numpy as np
 
 from methods import limits
 from methods.adapters.base import OutputError, first_line
+from methods.adapters.headings import point_columns
 from methods.adapters.matlab import check_matlab
 from methods.adapters.tables import ID, columns_of, read_csv, read_parquet, read_text
 from methods.archives import load_torch, members, unusual
+from methods.base import SCORES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,6 +67,20 @@ def read_array(text: str) -> Array:
             raise OutputError(f"{text}: got an array of {values.dtype}, expected numbers")
         limits.check(8 * values.size, limits.BYTES, "bytes in memory")
     return Array(text, values, ids, headings)
+
+
+def read_scores(array: Array) -> Values | None:
+    """The scores (N, K) beside an array of keypoints: columns such as score_0, or the array ``scores`` of its file.
+
+    None without scores. Raises OutputError as ``read_array`` does.
+    """
+    if (named := point_columns(array.name, array.headings)) is not None:
+        return None if named.scores is None else array.values[:, named.scores]
+    path, key = parse_source(array.name)
+    with _opened(path) as contents:
+        if SCORES not in contents.names or key == SCORES:
+            return None
+    return read_array(f"{path}::{SCORES}").values
 
 
 def names_in(path: Path) -> tuple[str, ...]:
@@ -157,7 +173,7 @@ def _numpy(path: Path) -> _Contents:
         ids = _names(path, _member(path, ID)) if ID in names else None
         return _member(path, str(name)), ids, None
 
-    return _Contents(names, [name for name in names if name != ID], load)
+    return _Contents(names, _without_scores(name for name in names if name != ID), load)
 
 
 def _member(path: Path, name: str) -> Values:
@@ -205,7 +221,7 @@ def _matlab(path: Path) -> _Contents:
         check_matlab(path, str(name))
         return np.asarray(loadmat(path, variable_names=[str(name)])[str(name)]), None, None
 
-    return _Contents(names, names, load)
+    return _Contents(names, _without_scores(names), load)
 
 
 def _torch(path: Path) -> _Contents:
@@ -223,7 +239,9 @@ def _torch(path: Path) -> _Contents:
             raise OutputError(f"{path}:{name} {reason}" if name else f"{path} {reason}")
         return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(), None, None
 
-    return _Contents(list(tensors), list(tensors), load) if isinstance(loaded, dict) else _Contents((), None, load)
+    if not isinstance(loaded, dict):
+        return _Contents((), None, load)
+    return _Contents(list(tensors), _without_scores(tensors), load)
 
 
 def _csv(path: Path) -> _Contents:
@@ -232,7 +250,13 @@ def _csv(path: Path) -> _Contents:
 
 def _parquet(path: Path) -> _Contents:
     names, lists = columns_of(path)
-    return _Contents(names, lists or None, lambda name: read_parquet(path, name))
+    return _Contents(names, _without_scores(lists) or None, lambda name: read_parquet(path, name))
+
+
+def _without_scores(names: Iterable[str]) -> list[str]:
+    """The names of arrays without that of the scores, unless it is the only one."""
+    found = list(names)
+    return [name for name in found if name != SCORES] or found
 
 
 _SAVE_NUMPY = "save numbers of one shape, and names as numpy.array(names, dtype=str), with numpy.save or numpy.savez"

@@ -109,8 +109,9 @@ class ImportRequest:
 class Outputs:
     """The keypoints of some images, from one file or from several that belong together.
 
-    ``source`` names the file in messages; ``keypoints`` is (N, K, 2) float64, (x, y) in [0, 1]; ``split`` is the split
-    of the images, where it is known; ``names`` are the images' names in the file. Where a file has no names,
+    ``source`` names the file in messages; ``keypoints`` is (N, K, 2) float64, (x, y) in [0, 1], NaN where none was
+    found, and ``scores`` (N, K) says how sure each is, where the file does; ``split`` is the split of the images, where
+    it is known; ``names`` are the images' names in the file. Where a file has no names,
     ``landmarks`` (N, L, 2), (x, y) in [0, 1], and ``visible`` (N, L) of the same rows identify the images;
     ``tolerance`` is the largest distance between the same landmark in the file and in the dataset, in image sides
     (larger than the default where the file has rounded them). ``notes`` are shown to the user. ``frame`` is 'seen' for
@@ -127,6 +128,7 @@ class Outputs:
     notes: tuple[str, ...] = ()
     tolerance: float = 1e-5
     frame: Frame | None = "seen"
+    scores: NDArray[np.float64] | None = None
 
 
 class OutputFormat(ABC):

@@ -8,6 +8,7 @@ import numpy as np
 
 from methods.adapters.base import OutputError
 from methods.adapters.headings import point_columns
+from methods.presence import absent, fault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +63,13 @@ def _every_third_is_visibility(values: NDArray[Any]) -> bool:
     return values.size > 0 and few == [False, False, True]
 
 
-def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = None) -> NDArray[np.float64]:
-    """Finite points (N, K, 2) as float64. Raises OutputError for another shape, another K, no rows, or NaN."""
+def check_points(
+    source: str, values: NDArray[Any], num_keypoints: int | None = None, gaps: bool = False
+) -> NDArray[np.float64]:
+    """Finite points (N, K, 2) as float64; with ``gaps`` both coordinates of a point that was not found are NaN.
+
+    Raises OutputError for another shape, another K, no rows, no point that was found, and other points with NaN.
+    """
     if values.ndim != 3 or values.shape[2] != 2 or values.dtype.kind not in "iuf":
         raise OutputError(f"{source}: got an array of {values.dtype} {values.shape}, expected numbers (N, K, 2)")
     if not len(values):
@@ -72,13 +78,37 @@ def check_points(source: str, values: NDArray[Any], num_keypoints: int | None = 
         raise OutputError(f"{source}: got K={values.shape[1]} keypoints per image, the task has K={num_keypoints}")
     found = np.asarray(values, dtype=np.float64)
     broken = ~np.isfinite(found).all(axis=2)
+    expected = "expected every keypoint of every image"
+    if gaps:
+        if (missing := absent(found)).all():
+            raise OutputError(f"{source}: no keypoint was found in any image, expected some")
+        broken &= ~missing
+        expected = "expected numbers, or NaN in x and y of a keypoint that was not found"
     if broken.any():
         row, point = np.argwhere(broken)[0].tolist()
         raise OutputError(
             f"{source}: row {row}, keypoint {point} is not finite ({int(broken.sum()):,} of {broken.size:,} points are "
-            "not); expected every keypoint of every image"
+            f"not); {expected}"
         )
     return found
+
+
+def check_scores(source: str, values: NDArray[Any], keypoints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores (N, K) of keypoints (N, K, 2) as float64.
+
+    Raises OutputError for another shape, and for a score that is not finite of a keypoint that was found.
+    """
+    if values.dtype.kind not in "biuf":
+        raise OutputError(f"{source}: got scores of {values.dtype}, expected numbers")
+    scores = np.asarray(values, dtype=np.float64)
+    if found := fault(keypoints, scores):
+        raise OutputError(f"{source}: {found}; expected one number per keypoint, higher for surer ones")
+    return scores
+
+
+def found_points(points: NDArray[Any]) -> NDArray[Any]:
+    """The points (M, 2), of (N, K, 2), that were found."""
+    return points[~np.isnan(points).all(axis=-1)]
 
 
 def stand_ins(points: NDArray[Any]) -> dict[float, int]:
@@ -98,6 +128,7 @@ def stand_ins(points: NDArray[Any]) -> dict[float, int]:
 
 def stand_in_notes(source: str, points: NDArray[Any]) -> list[str]:
     """Notes on keypoints (N, K, 2), as they are in the file, that may stand for keypoints which were not found."""
+    points = found_points(points)
     return [
         f"{source}: {count:,} of {points.size // 2:,} keypoints lie exactly on ({value:g}, {value:g}), which counts as "
         "a position even if it says 'not found'"

@@ -2,8 +2,8 @@
 
 A json list with an entry per detection: ``image_id``, ``category_id``, ``keypoints`` [x0, y0, s0, x1, y1, s1, ...] and
 ``score`` (https://cocodataset.org/#format-results). Keypoints are (x, y) in pixels of the photograph; as in COCO's
-annotations, pixel ``i`` is ``i``. Of several detections in an image the one with the highest score is used; the third
-number of a keypoint is ignored.
+annotations, pixel ``i`` is ``i``. Of several detections in an image the one with the highest score is used. The third
+number of a keypoint is its score; a keypoint 0, 0, 0 was not found.
 
 The annotations (a COCO json with ``images`` and, for tasks whose images are crops, ``annotations``) name the image of
 each id, and tell where the task's images lie in the photographs. Some tools write the file's name as
@@ -21,7 +21,7 @@ import numpy as np
 
 from methods import limits
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs, first_line
-from methods.adapters.checks import check_points, stand_in_notes
+from methods.adapters.checks import check_points, check_scores, stand_in_notes
 from methods.adapters.placing import SIZE, Labels, frames_of, match, place
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class CocoResults(OutputFormat):
                 "which object a detection is of; leave such photographs out of the task"
             )
         images = match(list(best), ids)
-        keypoints = {image: best[name] for name, image in images.items()}
+        keypoints = {image: best[name][:, :2] for name, image in images.items()}
         if not keypoints:
             raise OutputError(f"{source}: no image of the task among '{next(iter(best))}' and {len(best) - 1} more")
         remedy = "name the COCO json with its landmarks too"
@@ -80,13 +80,15 @@ class CocoResults(OutputFormat):
         left = len(best) - len(placed)
         notes = stand_in_notes(source, np.stack(list(keypoints.values())))
         notes += [f"{left:,} images of {source} are not of the task"] if left else []
-        return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=tuple(notes))]
+        points = np.stack(list(placed.values()))
+        scores = check_scores(source, np.stack([best[name][:, 2] for name in images]), points)
+        return [Outputs(source, points, names=tuple(placed), notes=tuple(notes), scores=scores)]
 
 
 def _best(
     paths: list[Path], documents: Mapping[Path, Any], names: Mapping[str, str], num_keypoints: int
 ) -> dict[str, NDArray[np.float64]]:
-    """The keypoints (K, 2) in pixels of the best detection of each image, by the image's name."""
+    """The keypoints (K, 3) of the best detection of each image, x, y in pixels and score, by the image's name."""
     scores: dict[str, float] = {}
     best: dict[str, NDArray[np.float64]] = {}
     for path in paths:
@@ -121,19 +123,19 @@ def _name(where: str, image_id: Any, names: Mapping[str, str]) -> str:
 
 
 def _points(where: str, values: Any, num_keypoints: int) -> NDArray[np.float64]:
-    """Keypoints (K, 2) of one detection."""
+    """Keypoints (K, 3) of one detection: x, y, score; x and y are NaN for one that was not found."""
     if not isinstance(values, list) or len(values) != 3 * num_keypoints:
         got = f"{len(values)} numbers" if isinstance(values, list) else f"{values!a:.60}"
         raise OutputError(f"{where}: got {got} for keypoints, expected x, y, score of each of K={num_keypoints}")
     if any(type(value) not in (int, float) or abs(value) > LARGEST for value in values):
         raise OutputError(f"{where}: has keypoints that are not all numbers")
-    points = np.array(values, dtype=np.float64).reshape(1, -1, 3)
-    absent = (points == 0).all(axis=2)[0]
-    if absent.any():
-        raise OutputError(
-            f"{where}: keypoint {int(absent.argmax())} is 0, 0, 0, so it was not found; expected every one"
-        )
-    return check_points(where, points[..., :2], num_keypoints)[0]
+    points = np.array(values, dtype=np.float64).reshape(-1, 3)
+    points[(points == 0).all(axis=1), :2] = np.nan
+    if np.isnan(points[:, :2]).all():
+        return points
+    keypoints = check_points(where, points[None, :, :2], num_keypoints, gaps=True)
+    check_scores(where, points[None, :, 2], keypoints)
+    return points
 
 
 def _annotations(path: Path, document: dict[str, Any]) -> Annotations:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from methods.adapters.base import OutputError, SplitTruth
-from methods.adapters.checks import stand_ins
+from methods.adapters.checks import found_points, stand_ins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +90,8 @@ def parse_convention(range_: str, order: Order) -> Convention | None:
 
 
 def check_convention(name: str, points: NDArray[Any], convention: Convention) -> None:
-    """Raise OutputError if finite keypoints (N, K, 2) cannot follow the convention, and name a range that fits."""
+    """Raise OutputError if keypoints (N, K, 2) that were found cannot follow the convention; name a range that fits."""
+    points = found_points(points)
     refuse_absent(name, points, convention)
     found = convention.problem(points)
     if found and not convention.problem(points, landmarks=True):
@@ -103,14 +104,14 @@ def check_convention(name: str, points: NDArray[Any], convention: Convention) ->
 
 
 def refuse_absent(name: str, points: NDArray[Any], convention: Convention) -> None:
-    """Raise OutputError if keypoints (N, K, 2) follow the convention except for those on a point such as (-1, -1)."""
+    """Raise OutputError if keypoints (..., 2) follow the convention except for those on a point such as (-1, -1)."""
     values = [value for value in stand_ins(points) if value]
     absent = (points[..., 0] == points[..., 1]) & np.isin(points[..., 0], values)
     if absent.any() and not absent.all() and convention.problem(points) and not convention.problem(points[~absent]):
         found = " or ".join(f"({value:g}, {value:g})" for value in values)
         raise OutputError(
             f"{name}: {int(absent.sum()):,} of {absent.size:,} keypoints lie exactly on {found}, as where none was "
-            "found; expected every keypoint of every image"
+            "found; expected NaN in x and y of a keypoint that was not found"
         )
 
 

@@ -3,7 +3,7 @@
 A .csv has three header lines (scorer, bodyparts, coords: x, y, likelihood) and a row per frame, named by its number in
 the video or by the path of its image (in one column or three). A .h5 is the same table as pandas writes it; its pickled
 column names are read as text and never executed. Keypoints are (x, y) in pixels of the frame; as in DeepLabCut's
-labels, pixel ``i`` is ``i``. Likelihoods are ignored.
+labels, pixel ``i`` is ``i``. Likelihoods are scores; a keypoint without coordinates was not found.
 
 The task's images are padded or cropped frames; the labels (``CollectedData_<scorer>.csv``, or .h5) tell where they lie
 in the frames. A numbered frame of a video is the image ``<video>/img<number>.png`` of the task, the name that
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from methods.adapters.base import FormatCard, ImportRequest, OutputError, OutputFormat, Outputs
-from methods.adapters.checks import check_points, stand_in_notes
+from methods.adapters.checks import check_points, check_scores, stand_in_notes
 from methods.adapters.dlc_tables import DlcTable, read_table
 from methods.adapters.placing import SIZE, Labels, frames_of, match, place
 
@@ -60,22 +60,27 @@ class Dlc(OutputFormat):
             )
         ids = [image_id for truth in request.splits.values() for image_id in truth.ids]
         rows: dict[str, NDArray[np.float64]] = {}
+        sure: dict[str, NDArray[np.float64]] = {}
         for table in predicted:
             found = _by_image(table, ids, request.num_keypoints)
             twice = next((image_id for image_id in found if image_id in rows), None)
             if twice is not None:
                 raise OutputError(f"{table.path}: image '{twice}' is in another table too; name tables of one scorer")
-            rows |= found
+            rows |= {image: points[:, :2] for image, points in found.items()}
+            sure |= {image: points[:, 2] for image, points in found.items()}
         source = ", ".join(table.path.name for table in predicted)
         for image, points in rows.items():
-            check_points(f"{source}, image '{image}'", points[None])
+            if not np.isnan(points).all():
+                check_points(f"{source}, image '{image}'", points[None], gaps=True)
         remedy = f"name the labels {LABELS}_*.csv too"
         stated = [_labels(table) for table in labels]
         placed = place(source, rows, frames_of(request, stated, source, rows, "frame", remedy))
         scorers = sorted({table.scorer for table in predicted})
         notes = [f"scorer {', '.join(scorers)}; DeepLabCut's own keypoints are learned from labels"]
         notes += stand_in_notes(source, np.stack(list(rows.values())))
-        return [Outputs(source, np.stack(list(placed.values())), names=tuple(placed), notes=tuple(notes))]
+        keypoints = np.stack(list(placed.values()))
+        scores = check_scores(source, np.stack([sure[image] for image in placed]), keypoints)
+        return [Outputs(source, keypoints, names=tuple(placed), notes=tuple(notes), scores=scores)]
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:
@@ -97,8 +102,11 @@ def _joined(tables: list[DlcTable]) -> list[DlcTable]:
     found = []
     for table in tables:
         points = np.full((len(table.points), len(parts), 2), np.nan)
-        points[:, [parts.index(part) for part in table.bodyparts]] = table.points
-        found.append(replace(table, points=points))
+        likelihoods = np.full(points.shape[:2], np.nan)
+        places = [parts.index(part) for part in table.bodyparts]
+        points[:, places] = table.points
+        likelihoods[:, places] = table.likelihoods
+        found.append(replace(table, points=points, likelihoods=likelihoods))
     return found
 
 
@@ -113,7 +121,7 @@ def _check_parts(tables: list[DlcTable]) -> None:
 
 
 def _by_image(table: DlcTable, ids: list[str], num_keypoints: int) -> dict[str, NDArray[np.float64]]:
-    """Keypoints (K, 2) in pixels, with NaN for missing ones, by image of the task.
+    """Keypoints (K, 3), x, y in pixels and likelihood, with NaN for missing ones, by image of the task.
 
     Raises OutputError for another K, and for a table without images of the task.
     """
@@ -139,7 +147,8 @@ def _by_image(table: DlcTable, ids: list[str], num_keypoints: int) -> dict[str, 
         looked_for = f"such as '{table.names[0]}'"
     if not rows:
         raise OutputError(f"{table.path}: no image of the task among its rows ({looked_for}); the task has '{ids[0]}'")
-    return {image: table.points[row] for image, row in rows.items()}
+    found = np.concatenate([table.points, table.likelihoods[..., None]], axis=2)
+    return {image: found[row] for image, row in rows.items()}
 
 
 def _number(image: str, video: str) -> int | None:

@@ -34,6 +34,7 @@ _OF_TEXTS = {  # the instructions of a pickle that make lists and tuples of text
 class DlcTable:
     """Points (N, K, 2) of each bodypart in pixels, with NaN for missing ones, and the names of N frames.
 
+    ``likelihoods`` (N, K) are NaN in a table of labels.
     ``names`` is None for frames numbered from 0; ``predicted`` is true for a table with likelihoods.
     """
 
@@ -42,6 +43,7 @@ class DlcTable:
     bodyparts: tuple[str, ...]
     names: tuple[str, ...] | None
     points: NDArray[np.float64]
+    likelihoods: NDArray[np.float64]
     predicted: bool
 
 
@@ -77,8 +79,9 @@ def _table(path: Path, columns: list[Column], index: list[str], values: NDArray[
         raise OutputError(
             f"{path}: has values of shape {values.shape}, expected {shape}, as named by its rows and columns"
         )
-    points = values.reshape(len(values), len(parts), len(axes))[..., :2]
-    return DlcTable(path, scorers[0], parts, _names(path, index), points, predicted)
+    numbers = values.reshape(len(values), len(parts), len(axes))
+    likelihoods = numbers[..., 2] if predicted else np.full(numbers.shape[:2], np.nan)
+    return DlcTable(path, scorers[0], parts, _names(path, index), numbers[..., :2], likelihoods, predicted)
 
 
 def _one_animal(

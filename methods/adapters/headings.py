@@ -38,18 +38,20 @@ class PointColumns:
     """The points that headings name, and the places of their columns: x and y of each point in turn.
 
     ``y_first`` says that the headings name y before x. ``visible`` are the places of the columns with the visibility of
-    each point, None without such columns; ``unused`` are headings of other columns, such as likelihoods.
+    each point, and ``scores`` those of its score or likelihood; None without such columns. ``unused`` are headings of
+    scores that are not one for each point.
     """
 
     points: tuple[Point, ...]
     places: tuple[int, ...]
     y_first: bool
     visible: tuple[int, ...] | None = None
+    scores: tuple[int, ...] | None = None
     unused: tuple[str, ...] = ()
 
-    def left_out(self, source: str) -> list[str]:
-        """Notes on the columns of a table of keypoints that are not used."""
-        count = len(self.visible or ()) + len(self.unused)
+    def left_out(self, source: str, landmarks: bool = False) -> list[str]:
+        """Notes on the columns of a table of keypoints, or of landmarks, that are not used."""
+        count = len((self.scores if landmarks else self.visible) or ()) + len(self.unused)
         return [f"{source}: columns that are not used, of visibility or likelihood: {count}"] * bool(count)
 
     @property
@@ -99,8 +101,17 @@ def point_columns(source: str, headings: Sequence[str] | None) -> PointColumns |
         places=places,
         y_first=place["y", points[0]] < place["x", points[0]],
         visible=_of_points(source, headings, seen, points) if seen else None,
-        unused=tuple(headings[column] for column in sure),
+        scores=(scores := _scores(headings, sure, points)),
+        unused=() if scores else tuple(headings[column] for column in sure),
     )
+
+
+def _scores(headings: Sequence[str], columns: Mapping[int, Point], points: Sequence[Point]) -> tuple[int, ...] | None:
+    """The place of the score of each point; None unless there is one for each."""
+    try:
+        return _of_points("", headings, columns, points) if columns else None
+    except OutputError:
+        return None
 
 
 def _of_points(

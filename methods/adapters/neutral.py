@@ -2,8 +2,10 @@
 
 A parquet file has one row per image: ``image_id``, ``split`` (optional), and ``keypoints``, a list of 2K numbers
 x0, y0, x1, y1, ...; (x, y) in [0, 1], pixel ``i`` of ``n`` at ``(i + 0.5) / n``. An .npz holds the arrays ``image_id``
-(N,) of text and ``keypoints`` (N, K, 2); a .csv has the columns image_id, x0, y0, x1, y1, ... The JSON schemas of a row
-and of the record beside an import are in ``neutral.schema.json``.
+(N,) of text and ``keypoints`` (N, K, 2); a .csv has the columns image_id, x0, y0, x1, y1, ... Scores are optional: a
+column ``scores`` of K numbers, an array ``scores`` (N, K), or the columns score0, score1, ... Both coordinates of a
+keypoint that was not found are NaN, or empty. The JSON schemas of a row and of the record beside an import are in
+``neutral.schema.json``.
 """
 
 from __future__ import annotations
@@ -15,8 +17,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from methods.adapters.arrays import read_scores
 from methods.adapters.base import FormatCard, Frame, ImportRequest, OutputError, OutputFormat, Outputs
-from methods.adapters.checks import as_points, check_points, stand_in_notes
+from methods.adapters.checks import as_points, check_points, check_scores, found_points, stand_in_notes
 from methods.adapters.conventions import Convention, fitting_range, refuse_absent
 from methods.adapters.headings import point_columns
 from methods.adapters.requests import read_array
@@ -38,9 +41,16 @@ class NeutralRow(BaseModel):
     image_id: Annotated[str, Field(min_length=1, description="as the dataset names the image, a relative path")]
     split: Annotated[Literal["regress", "test"] | None, Field(description="the first split that lists it")] = None
     keypoints: Annotated[
-        list[Number],
-        Field(min_length=2, description="(x, y) in [0, 1] of K keypoints in turn; pixel i of n is (i + 0.5) / n"),
+        list[Number | None],
+        Field(
+            min_length=2,
+            description="(x, y) in [0, 1] of K keypoints in turn; pixel i of n is (i + 0.5) / n; null (or NaN) twice "
+            "for a keypoint that was not found",
+        ),
     ]
+    scores: Annotated[
+        list[Number | None] | None, Field(description="how sure each of the K keypoints is, higher for surer ones")
+    ] = None
 
 
 class SourceFile(BaseModel):
@@ -121,7 +131,8 @@ class Neutral(OutputFormat):
         id="neutral",
         name="Neutral predictions",
         summary="keypoints by image id: parquet, npz or csv",
-        files="one or more files .parquet, .npz (image_id, keypoints) or .csv (image_id,x0,y0,x1,y1,...)",
+        files="one or more files .parquet, .npz (image_id, keypoints) or .csv (image_id,x0,y0,x1,y1,...), with any "
+        "scores",
         order="xy",
         range="[0, 1]",
         pixels="pixel i of n is (i + 0.5) / n",
@@ -145,7 +156,9 @@ class Neutral(OutputFormat):
         if path.suffix.lower() == ".csv" and named is None:
             columns = f"the columns {', '.join(found.headings[:8])}" if found.headings else "no headings of points"
             raise OutputError(f"{path}: has {columns}, expected image_id, x0, y0, x1, y1, ...")
-        keypoints = check_points(text, as_points(text, found.values, found.headings), request.num_keypoints)
+        points = as_points(text, found.values, found.headings)
+        keypoints = check_points(text, points, request.num_keypoints, gaps=True)
+        scores = read_scores(found)
         _check_unit(text, keypoints)
         if len(found.ids) != len(keypoints):
             raise OutputError(f"{path}: got {len(found.ids):,} ids, expected one for each of {len(keypoints):,} rows")
@@ -153,12 +166,21 @@ class Neutral(OutputFormat):
         notes = [f"{path.name}: positions in whole photographs, converted to what methods see"] * (frame == "photo")
         notes += [*(named.left_out(path.name) if named else []), *stand_in_notes(path.name, keypoints)]
         split = request.split_of.get(path)
-        return Outputs(path.name, keypoints, split, tuple(found.ids), notes=tuple(notes), frame=frame)
+        return Outputs(
+            source=path.name,
+            keypoints=keypoints,
+            split=split,
+            names=tuple(found.ids),
+            notes=tuple(notes),
+            frame=frame,
+            scores=None if scores is None else check_scores(text, scores, keypoints),
+        )
 
 
 def _check_unit(source: str, keypoints: NDArray[np.float64]) -> None:
     """Raise OutputError for keypoints (N, K, 2) that are not in [0, 1], with the command that reads their range."""
     unit = Convention("unit", "xy", 0.0, (1.0, 1.0))
+    keypoints = found_points(keypoints)
     refuse_absent(source, keypoints, unit)
     if found := unit.problem(keypoints):
         raise OutputError(

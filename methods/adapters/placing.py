@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from methods.adapters.base import ImportRequest, OutputError, Split, SplitTruth
+from methods.adapters.checks import check_points, found_points
 from methods.adapters.conventions import PLACED_OUTSIDE
 
 if TYPE_CHECKING:
@@ -170,15 +171,16 @@ def _known(truth: SplitTruth) -> dict[str, Frame]:
 def place(source: str, keypoints: Mapping[str, Floats], frame_of: Mapping[str, Frame]) -> dict[str, Floats]:
     """Convert keypoints (K, 2) in pixels, by image of the task, to (x, y) in [0, 1] of the image.
 
-    Raises OutputError for fractions of an image, and if too many keypoints lie outside their images.
+    Keypoints that were not found stay NaN. Raises OutputError if none was found, for fractions of an image, and if too
+    many keypoints lie outside their images.
     """
-    pixels = np.stack(list(keypoints.values()))
+    pixels = found_points(check_points(source, np.stack(list(keypoints.values())), gaps=True))
     if np.abs(pixels).max() <= 2:
         least, most = pixels.min(), pixels.max()
         raise OutputError(f"{source}: the values run from {least:.4g} to {most:.4g}, expected pixels of photographs")
     placed = {name: points * frame_of[name].scale + frame_of[name].shift for name, points in keypoints.items()}
-    every = np.stack(list(placed.values()))
-    outside = ((every < 0) | (every > 1)).any(axis=2)
+    every = found_points(np.stack(list(placed.values())))
+    outside = ((every < 0) | (every > 1)).any(axis=1)
     if outside.mean() > PLACED_OUTSIDE:
         raise OutputError(
             f"{source}: {int(outside.sum()):,} of {outside.size:,} keypoints lie outside the task's images (x from "

@@ -24,9 +24,12 @@ def collapsed_pairs(protocol: Protocol, test: Points) -> Values:
 
 
 def _pair_distances(protocol: Protocol, test: Points) -> Floats:
-    """Distances (N, K (K - 1) / 2) of all pairs of keypoints, in image sides. Raises MetricError for K below 2."""
+    """Distances (N, K (K - 1) / 2) of all pairs of keypoints, in image sides; 0 for a pair with an absent keypoint.
+
+    So leaving a keypoint out never makes keypoints more distinct. Raises MetricError for K below 2.
+    """
     count = test.keypoints.shape[1]
     if count < 2:
         raise MetricError(f"{protocol.id} compares pairs of keypoints, but there is 1")
     first, second = np.triu_indices(count, 1)
-    return np.linalg.norm(test.keypoints[:, first] - test.keypoints[:, second], axis=2)
+    return np.nan_to_num(np.linalg.norm(test.keypoints[:, first] - test.keypoints[:, second], axis=2), nan=0.0)

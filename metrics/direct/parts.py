@@ -58,9 +58,10 @@ def counts_of(protocol: Protocol, test: Points) -> Floats:
     """Counts (N, K + 1, L): 1 where a landmark is visible and belongs to the part; the last part is the background.
 
     With a ``threshold``, a landmark that is this far or farther from all keypoints belongs to the background; without
-    one nothing does.
+    one, only the landmarks of an image in which no keypoint was found do.
     """
     apart = np.linalg.norm(test.landmarks[:, None] - test.keypoints[:, :, None], axis=3) * protocol.scale
+    apart = np.where(np.isnan(apart), np.inf, apart)  # nothing belongs to an absent keypoint
     limit = np.inf if protocol.threshold is None else protocol.threshold
     part = np.where(apart.min(axis=1) < limit, apart.argmin(axis=1), apart.shape[1])
     numbers = np.arange(apart.shape[1] + 1)

@@ -80,6 +80,7 @@ FACES = (
         num_landmarks=5,
         ridge=1e-3,
         labelled=19_000,
+        absent="completed",
         curve=False,
     ),
     replace(
@@ -93,6 +94,7 @@ FACES = (
         eyes=(41, 46),
         ridge=0.1,
         labelled=300,
+        absent="completed",
         curve=False,
     ),
 )

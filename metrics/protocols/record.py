@@ -10,6 +10,7 @@ from metrics.regression import Estimator, Origin, Solver
 Need = Literal["interocular", "left_right_pairs", "boxes"]
 Measured = Literal["landmarks", "closest_pair", "collapsed_pairs", "parts_nmi", "parts_ari"]
 Side = Literal["near", "mirror", "elsewhere"]
+Absent = Literal["strict", "completed"]
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Protocol:
        released for Human3.6M. ``test_swap`` says whether the prediction or the landmarks of a test image are exchanged.
        ``drop_outliers`` fits again without the images whose error is over three standard deviations above the mean.
        ``labelled`` fits on that many images only: ten random subsets, over which a landmark's error is averaged.
+       ``absent`` is the rule of ``metrics.absent`` for keypoints that a method has not found.
     3. Error of a landmark: Euclidean distance ("l2") or sum of the absolute differences in x and y ("l1"), times
        ``scale``, divided by the ``normaliser``: the image side, the distance between the eyes, or the mean number of
        positive landmarks of a test image. ``eyes`` are the indices of the two eyes if they are not those of the
@@ -65,6 +67,7 @@ class Protocol:
     test_swap: Literal["prediction", "landmarks"] = "prediction"
     drop_outliers: bool = False
     labelled: int | None = None
+    absent: Absent = "strict"
     error: Literal["l2", "l1"] = "l2"
     threshold: float | None = None
     side: Side | None = None

@@ -26,6 +26,7 @@ def made(sha=CLEAN, dirty=False, **changes):
 CASES = [
     (made(dirty=True), {}, "uncommitted", "ᵘ"),
     (made(fit_resumed=True), {}, "resumed", "ʳ"),
+    (made(absent_keypoints={"test": [3, 40]}), {}, "absent_keypoints", "ᵃ"),
     (made(), {"n_images_limit": 5}, "limited", "(limit 5)"),
     (made(), {"score": {"protocol_version": 0}}, "old_protocol", "§"),
     (made(OTHER), {}, "several_commits", "ᶜ"),

@@ -39,7 +39,7 @@ def test_protocols_that_make_no_sense_cannot_be_made(change, message):
         ("sk/interocular", {}, "two eye landmarks"),
         ("sk/side", {"ids": ("a",) * 60}, "1 different ids"),
         ("sk/side", {"groups": ("a",) * 59}, "rows of keypoints, landmarks, groups and ids"),
-        ("sk/side", {"keypoints": np.full((60, 3, 2), np.nan)}, "test keypoints are not finite in 180 places"),
+        ("sk/side", {"keypoints": np.full((60, 3, 2), np.nan)}, "test keypoints are absent in all 180 places"),
         ("sk/side", {"keypoints": np.zeros((60, 4, 2))}, "4 keypoints, the regression was fitted on 3"),
         ("sk/side", {"visible": np.zeros((60, 5), dtype=bool)}, "test: no landmark is used by sk/side"),
         ("sk/cumulative", {"landmarks": np.zeros((60, 5, 2))}, "test: no landmark is used by sk/cumulative"),

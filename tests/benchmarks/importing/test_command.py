@@ -28,7 +28,8 @@ def test_what_is_kept_is_the_neutral_format_and_reads_back(call, toys, tmp_path)
     assert [row.image_id for row in rows] == [*truth(toys, "regress")[0], *truth(toys, "test")[0]]
     assert [row.split for row in rows] == ["regress"] * 12 + ["test"] * 8
     for row in rows:
-        np.testing.assert_array_equal(np.reshape(row.keypoints, (3, 2)), expected[row.image_id])
+        keypoints = np.array(row.keypoints, dtype=np.float64)
+        np.testing.assert_array_equal(keypoints.reshape(3, 2), expected[row.image_id])
     record = ImportRecord.model_validate_json((folder / "toy.paper.json").read_bytes())
     assert (record.task, record.profile, record.num_keypoints, record.format) == ("toy", "paper", 3, "neutral")
     assert record.digests == {split: toys.squares(None).digest(split) for split in ("regress", "test")}

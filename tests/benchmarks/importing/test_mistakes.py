@@ -94,7 +94,8 @@ def test_mistakes_end_with_status_2_and_one_line(call, toys, tmp_path, arguments
 @pytest.mark.parametrize(
     ("points", "says"),
     [
-        (np.full((12, 3, 2), np.nan), "row 0, keypoint 0 is not finite (36 of 36 points are not)"),
+        (np.full((12, 3, 2), np.nan), "no keypoint was found in any image"),
+        (np.full((12, 3, 2), (0.5, np.nan)), "row 0, keypoint 0 is not finite (36 of 36 points are not)"),
         (np.full((12, 2, 2), 0.5), "got K=2 keypoints per image, the task has K=3"),
         (np.full((12, 6), 0.5), "got an array of float64 (12, 6), expected numbers (N, K, 2)"),
         (None, "the files hold no keypoints"),

@@ -119,7 +119,9 @@ def test_real_landmarks_bring_shuffled_rows_back_to_their_images(task, tmp_path)
     assert "share all their landmarks" in out
     ids, found = read_predictions(tmp_path / "imports" / "mine" / f"{task}.paper.parquet")
     places = {image_id: row for row, image_id in enumerate(ids)}
-    given = {split: found[[places[image_id] for image_id in table.ids]] for split, (table, _) in truth.items()}
+    given = {
+        split: found.keypoints[[places[image_id] for image_id in table.ids]] for split, (table, _) in truth.items()
+    }
     assert 0 < (np.abs(given["regress"] - truth["regress"][1]) > 1e-6).any(axis=(1, 2)).mean() < 0.2
     sides = [
         [

@@ -13,6 +13,8 @@ import pytest
 from benchmarks.errors import UserError
 from benchmarks.run import predictions
 from benchmarks.run.predictions import PartialPredictions, predict_rows
+from methods.base import MethodError
+from methods.presence import Found
 
 IDS = [f"image/{index}" for index in range(10)]
 KEYPOINTS = np.random.default_rng(0).random((10, 3, 2))
@@ -32,7 +34,7 @@ def fill(partial, *sizes):
     added = partial()
     first = len(added.resume())
     for size in sizes:
-        added.add(KEYPOINTS[first : first + size], 0.5)
+        added.add(Found(KEYPOINTS[first : first + size]), 0.5)
         added.flush()
         first += size
     return sorted(added._folder.glob("*"))
@@ -91,7 +93,7 @@ def test_a_foreign_part_is_made_again(partial, tmp_path, change):
     first, second = fill(partial, 4, 4)
     if change == "another method's":
         other = partial(folder=tmp_path / "other", num_keypoints=2)
-        other.add(KEYPOINTS[:4, :2], 0.5)
+        other.add(Found(KEYPOINTS[:4, :2]), 0.5)
         other.flush()
         (path,) = other._folder.iterdir()
         first.write_bytes(path.read_bytes())
@@ -99,7 +101,7 @@ def test_a_foreign_part_is_made_again(partial, tmp_path, change):
         first.write_bytes(second.read_bytes())
     elif change == "no numbers":
         other = partial(folder=tmp_path / "other")
-        other.add(np.full((4, 3, 2), np.nan), 0.5)
+        other.add(Found(np.full((4, 3, 2), np.nan)), 0.5)
         other.flush()
         (path,) = other._folder.iterdir()
         first.write_bytes(path.read_bytes())
@@ -114,12 +116,12 @@ def test_a_foreign_part_is_made_again(partial, tmp_path, change):
 
 def test_parts_are_made_again_where_another_run_has_removed_the_folder(partial):
     added = partial()
-    added.add(KEYPOINTS[:4], 0.5)
+    added.add(Found(KEYPOINTS[:4]), 0.5)
     added.flush()
     for path in added._folder.iterdir():
         path.unlink()
     added._folder.rmdir()
-    added.add(KEYPOINTS[4:8], 0.5)
+    added.add(Found(KEYPOINTS[4:8]), 0.5)
     added.flush()
     assert resumed(partial) == (b"", 0)  # the first images are not there
 
@@ -139,7 +141,7 @@ def predicted(partial, until=10, pause=0.0, rows=(0, 10)):
     def images(first, last):
         return [SimpleNamespace(ids=IDS[row : min(row + 2, last)]) for row in range(first, last, 2)]
 
-    method: Any = SimpleNamespace(predict=predict)
+    method: Any = SimpleNamespace(predict=predict, card=SimpleNamespace(id="toy"))
     with (
         patch.object(predictions, "BATCH_SIZE", 2),
         patch("time.perf_counter", lambda: clock.now),
@@ -192,10 +194,41 @@ def test_a_part_says_where_it_was_made(partial):
     for row, machine in ((0, ("a", 2.0)), (4, ("b", 5.0)), (8, ("a", 1.0))):
         part = partial(made_on=lambda machine=machine: ({"cpu": machine[0]}, machine[1]))
         part.resume(row, row + 4)
-        part.add(KEYPOINTS[row : row + 4], 0.5)
+        part.add(Found(KEYPOINTS[row : row + 4]), 0.5)
         part.flush()
     found = partial().resume()
     assert found.machines == {'{"cpu": "a"}', '{"cpu": "b"}'} and found.peak_memory_mb == 5.0 and found.seconds == 1.5
+
+
+def method_that_gives(answer):
+    return SimpleNamespace(
+        predict=lambda batch: answer([IDS.index(name) for name in batch.ids]), card=SimpleNamespace(id="toy")
+    )
+
+
+def pairs(first, last):
+    return [SimpleNamespace(ids=IDS[row : row + 2]) for row in range(first, last, 2)]
+
+
+def test_scores_and_keypoints_that_were_not_found_are_kept_bit_for_bit(partial):
+    scores = np.random.default_rng(1).normal(size=(10, 3))
+    keypoints = np.where(scores[..., None] < -0.5, np.nan, KEYPOINTS)
+    method: Any = method_that_gives(lambda rows: (keypoints[rows], scores[rows]))
+    with patch.object(predictions, "BATCH_SIZE", 2), patch.object(predictions, "PART_IMAGES", 4):
+        predict_rows(method, pairs, 3, 8, partial(), Mock())
+        predict_rows(method, pairs, 8, 10, partial(), Mock())
+        predict_rows(method, pairs, 0, 3, partial(), Mock())
+    found = partial().resume().found
+    assert (found.keypoints.tobytes(), found.scores.tobytes()) == (keypoints.tobytes(), scores.tobytes())
+
+
+def test_scores_of_some_images_only_are_one_line(partial):
+    method: Any = method_that_gives(lambda rows: KEYPOINTS[rows] if rows[0] > 3 else (KEYPOINTS[rows], np.ones((2, 3))))
+    with (
+        patch.object(predictions, "BATCH_SIZE", 2),
+        pytest.raises(MethodError, match="toy: predict gave scores for some images only .*image/4.*, expected"),
+    ):
+        predict_rows(method, pairs, 0, 10, partial(), Mock())
 
 
 @contextmanager
@@ -213,7 +246,7 @@ def test_a_full_disk_is_one_line_and_costs_no_part_but_the_last(partial):
     (path,) = fill(partial, 4)
     added = partial()
     added.resume()
-    added.add(KEYPOINTS[4:7], 0.5)
+    added.add(Found(KEYPOINTS[4:7]), 0.5)
     with no_file_longer_than(60), pytest.raises(UserError) as error:
         added.flush()
     assert str(error.value) == (
@@ -227,6 +260,6 @@ def test_a_full_disk_is_one_line_and_costs_no_part_but_the_last(partial):
 def test_a_folder_that_cannot_be_made_is_one_line(partial, tmp_path):
     (tmp_path / "partial").write_text("")
     added = partial()
-    added.add(KEYPOINTS[:4], 0.5)
+    added.add(Found(KEYPOINTS[:4]), 0.5)
     with pytest.raises(UserError, match=r"cannot write .*/partial/.*: (File exists|Not a directory)"):
         added.flush()

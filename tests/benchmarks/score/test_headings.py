@@ -110,7 +110,7 @@ def test_unused_columns_are_said_and_a_visibility_without_a_heading_is_refused(s
     points = WORLD["test-pred"]
     place = options.index("--test-pred") + 1
     triples = np.concatenate([points, np.ones((*points.shape[:2], 1))], axis=2).reshape(len(points), -1)
-    names = [f"{axis}{k}" for k in range(points.shape[1]) for axis in ("x", "y", "score_")]
+    names = [f"{axis}{k}" for k in range(points.shape[1]) for axis in ("x", "y", "v")]
     options[place] = tmp_path / "p.csv"
     lines = [",".join(map(repr, row)) for row in triples.tolist()]
     options[place].write_text("\n".join([",".join(names), *lines]))

@@ -97,28 +97,33 @@ def test_visibility_beside_points_goes_by_its_heading(form, columns):
 
 
 @pytest.mark.parametrize(
-    ("headings", "visible", "unused"),
+    ("headings", "visible", "scores", "unused"),
     [
-        ("tail_v nose_x nose_y nose_v tail_x tail_y", (3, 0), ()),
-        ("x y v x.1 y.1 v.1", (2, 5), ()),
-        ("nose_x nose_y v tail_x tail_y v", (2, 5), ()),
-        ("noseX noseY noseV tailX tailY tailV", (2, 5), ()),
-        ("nose_x nose_y nose_likelihood tail_x tail_y tail_likelihood", None, ("nose_likelihood", "tail_likelihood")),
-        ("x0 y0 c0 x1 y1 conf_1 score", None, None),
-        ("x0 y0 conf_0 x1 y1 conf_1 score", None, ("conf_0", "conf_1", "score")),
-        ("x0 y0 v0 x1 y1", "columns of visibility \\(v0\\) for 2 points", None),
-        ("x0 y0 v0 x1 y1 v2", "columns of visibility \\(v0, v2\\) for 2 points", None),
-        ("nose_x nose_y eye_v", "columns of visibility \\(eye_v\\) for 1 points", None),
+        ("tail_v nose_x nose_y nose_v tail_x tail_y", (3, 0), None, ()),
+        ("x y v x.1 y.1 v.1", (2, 5), None, ()),
+        ("nose_x nose_y v tail_x tail_y v", (2, 5), None, ()),
+        ("noseX noseY noseV tailX tailY tailV", (2, 5), None, ()),
+        ("nose_x nose_y nose_likelihood tail_x tail_y tail_likelihood", None, (2, 5), ()),
+        ("tail_score nose_x nose_y nose_v tail_x tail_y tail_v nose_score", (3, 6), (7, 0), ()),
+        ("x0 y0 score0 x1 y1 score1", None, (2, 5), ()),
+        ("x0 y0 score x1 y1 score", None, (2, 5), ()),
+        ("score1 x0 y0 score0 x1 y1", None, (3, 0), ()),
+        ("x0 y0 c0 x1 y1 conf_1 score", None, None, None),
+        ("x0 y0 conf_0 x1 y1 conf_1 score", None, None, ("conf_0", "conf_1", "score")),
+        ("x0 y0 conf_0 x1 y1", None, None, ("conf_0",)),
+        ("x0 y0 v0 x1 y1", "columns of visibility \\(v0\\) for 2 points", None, None),
+        ("x0 y0 v0 x1 y1 v2", "columns of visibility \\(v0, v2\\) for 2 points", None, None),
+        ("nose_x nose_y eye_v", "columns of visibility \\(eye_v\\) for 1 points", None, None),
     ],
 )
-def test_columns_of_visibility_and_likelihood(headings, visible, unused):
+def test_columns_of_visibility_and_likelihood(headings, visible, scores, unused):
     if isinstance(visible, str) or unused is None:
         with pytest.raises(OutputError, match=visible or "column 'c0' is neither"):
             point_columns("a.csv", headings.split())
         return
     found = point_columns("a.csv", headings.split())
     assert found is not None
-    assert (found.visible, found.unused, found.moved) == (visible, unused, False)
+    assert (found.visible, found.scores, found.unused, found.moved) == (visible, scores, unused, False)
 
 
 def test_visibility_of_a_file_of_its_own_goes_by_the_names_of_the_points():

@@ -98,7 +98,8 @@ def test_a_split_written_before_the_path_is_handed_on(tmp_path):
     [
         (lambda points: points * 256, "expected 0 to 1"),
         (lambda points: points * 2 - 1, "expected 0 to 1"),
-        (lambda points: np.where(points == points[0, 0], np.nan, points), "row 0, keypoint 0 is not finite"),
+        (lambda points: np.where(points == points[0, 0, 0], np.nan, points), "row 0, keypoint 0 is not finite"),
+        (lambda points: np.full_like(points, np.nan), "no keypoint was found in any image"),
         (lambda points: np.where(points == points[2, 3], np.inf, points), "row 2, keypoint 3 is not finite"),
         (lambda points: points[:, :3], "K=3 keypoints per image, the task has K=4"),
         (lambda points: points.reshape(3, -1)[:, :7], "the number of columns is odd"),
@@ -146,7 +147,8 @@ def test_the_schema_in_the_repository_is_that_of_the_models():
     assert SCHEMA.read_text(encoding="utf-8") == schema_text()
     row = json.loads(SCHEMA.read_text(encoding="utf-8"))["row"]
     assert row["required"] == ["image_id", "keypoints"]
-    assert row["properties"]["keypoints"]["items"] == {"type": "number"}
+    assert row["properties"]["keypoints"]["items"] == {"anyOf": [{"type": "number"}, {"type": "null"}]}
+    assert row["properties"]["scores"]["default"] is None
 
 
 @pytest.mark.parametrize(

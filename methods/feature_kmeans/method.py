@@ -41,6 +41,4 @@ class FeatureKmeans(FeatureMethod):
         """Keypoints (B, K, 2) where the features are most similar to each centre."""
         from methods.feature_kmeans.clusters import centred, locate
 
-        return locate(
-            centred(maps, tensors["mean"]), tensors["centres"], self.config.temperature, self.config.window
-        )
+        return locate(centred(maps, tensors["mean"]), tensors["centres"], self.config.temperature, self.config.window)

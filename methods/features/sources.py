@@ -13,6 +13,8 @@ from methods.training import perceptual
 if TYPE_CHECKING:
     from methods.training.perceptual import Kind
 
+SIDES = {"vgg19": 224, "mini_vae": 64}  # pixels; those of VGG-19 as in the released code of DFF
+
 
 @dataclass(frozen=True)
 class DiffusionSource(FeatureSource):
@@ -77,7 +79,10 @@ class VitSource(FeatureSource):
 
 @dataclass(frozen=True)
 class ConvolutionSource(FeatureSource):
-    """Layer ``layer`` of VGG or of the mini model's autoencoder; ``weights`` None takes the usual ones."""
+    """Layer ``layer`` of VGG or of the mini model's autoencoder; ``weights`` None takes the usual ones.
+
+    ``side`` is that of the images in pixels, 0 for the one in ``SIDES``.
+    """
 
     kind: Kind
     weights: str | None
@@ -88,8 +93,8 @@ class ConvolutionSource(FeatureSource):
 
     @property
     def image_size(self) -> int:
-        """The side given."""
-        return self.side
+        """The side given, or that of the images that the network was trained on."""
+        return self.side or SIDES[self.kind]
 
     def identity(self) -> dict[str, Any]:
         """Kind of the features and sha256 of their weights. Raises MethodError without weights."""

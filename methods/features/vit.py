@@ -47,9 +47,7 @@ class VitFeatures(FeatureProvider):
         self._deviation = torch.tensor(deviation, device=device).view(1, 3, 1, 1)
         self._network = _load(files, self._dtype).to(device)
         blocks = next(
-            module
-            for module in self._network.modules()
-            if isinstance(module, nn.ModuleList) and len(module) == count
+            module for module in self._network.modules() if isinstance(module, nn.ModuleList) and len(module) == count
         )
         self._block = blocks[layer - 1]
         self._norm = (getattr(self._network, "layernorm", None) or self._network.norm) if layer_norm else nn.Identity()
@@ -88,9 +86,7 @@ def _load(files: VitFiles, dtype: torch.dtype) -> nn.Module:
     except Exception as error:  # broken configs raise many kinds
         said = isinstance(error, (OSError, ValueError, TypeError, RuntimeError, SafetensorError))
         reason = str(error).strip().split("\n")[0]
-        raise files.missing(
-            str(folder), reason if said and reason else f"{type(error).__name__}: {reason}"
-        ) from error
+        raise files.missing(str(folder), reason if said and reason else f"{type(error).__name__}: {reason}") from error
     lacking = sorted(name for name in found["missing_keys"] if not name.startswith(POOLING))
     if lacking:
         raise files.missing(str(folder), f"the file lacks {len(lacking)} of its tensors, such as {lacking[0]}")

@@ -53,13 +53,13 @@ class VitFiles:
     def missing(self, where: str, reason: str) -> MethodError:
         """The error for weights that are missing or unusable; it lists the ways to get some."""
         if self.model == "mini":
-            remedy = f"restore it from the repository or use the mini autoencoder (--set {self.method}.features=mini_vae)"
+            remedy = "restore it from the repository"
         else:
             remedy = (
                 f"give a folder with {CONFIG} and {WEIGHTS} (--set {self.method}.model=FOLDER), download one where "
-                f"there is a network (hf download {PAPER_MODEL} {CONFIG} {PREPROCESSOR} {WEIGHTS} --local-dir FOLDER), "
-                f"or use the mini autoencoder (--set {self.method}.features=mini_vae)"
+                f"there is a network (hf download {PAPER_MODEL} {CONFIG} {PREPROCESSOR} {WEIGHTS} --local-dir FOLDER)"
             )
+        remedy += f", or use the mini autoencoder (--set {self.method}.features=mini_vae)"
         return self.error(f"no usable weights of '{self.model}' at {where} ({reason}); {remedy}")
 
     def folder(self) -> Path | None:

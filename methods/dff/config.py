@@ -1,0 +1,74 @@
+"""The settings of deep feature factorization, and their two presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveInt
+
+from methods.features.config import FeatureSettings
+
+# What preset mini adds for each kind of features.
+MINI: dict[str, dict[str, Any]] = {"vit": {}, "mini_vae": {}, "diffusion": {"ensemble": 2}, "vgg19": {}}
+
+
+class DFFConfig(FeatureSettings):
+    """Settings of deep feature factorization (Collins et al., ECCV 2018)."""
+
+    of_predict: ClassVar[frozenset[str]] = frozenset({"point", "window"})
+    of_label: ClassVar[frozenset[str]] = frozenset({"features"})
+    of_frozen: ClassVar[str] = "features"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": {"features": "vgg19"},
+        "mini": {"features": "diffusion", "fit_images": 60},
+    }
+
+    features: Literal["vgg19", "diffusion", "vit", "mini_vae"] = Field(
+        default="vgg19",
+        description="Network whose features are factorised: vgg19 (paper), diffusion (block of a diffusion model's "
+        "UNet), vit (a vision transformer) or mini_vae (encoder of the mini model's autoencoder).",
+    )
+    features_weights: str | None = Field(
+        default=None,
+        description="File (safetensors, or a state dict named as torchvision's) or Hugging Face hub id of the weights "
+        "of vgg19; none is timm's (chosen here).",
+    )
+    timestep: int = Field(
+        default=261,
+        ge=0,
+        description="Training timestep of features diffusion, counted from 0 (chosen here: as dift_kmeans).",
+    )
+    ensemble: PositiveInt = Field(
+        default=8,
+        description="Number of noise samples over which features diffusion are averaged (chosen here: as dift_kmeans).",
+    )
+    rectify: Literal["relu", "centred", "split"] = Field(
+        default="relu",
+        description="How features are made non-negative.",
+    )
+
+    fit_images: int = Field(
+        default=200, ge=0, description="Number of fit images to sample for the factors; 0 takes all (chosen here)."
+    )
+    iterations: PositiveInt = Field(
+        default=200, description="Most multiplicative updates of the factorisation (released code: 200)."
+    )
+    tolerance: NonNegativeFloat = Field(
+        default=1e-4,
+        description="The updates end where ten of them lower the error by less than this share of the first error "
+        "(released code: 0.0001).",
+    )
+
+    point: Literal["centre", "maximum"] = Field(
+        default="centre",
+        description="Where a keypoint is in its factor's heat map.",
+    )
+    window: int = Field(default=2, ge=0, description="Cells.")
+
+    @classmethod
+    def resolve(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Replace settings that depend on the features."""
+        found = super().resolve({"features": "vgg19", **settings})
+        own = MINI.get(found["features"], {}) if settings.get("preset") == "mini" else {}
+        return {**own, **found}

@@ -32,7 +32,7 @@ METHODS: dict[str, tuple[str, str]] = {
     ),
     "dff": (
         "methods.dff:DFF",
-        "factors of a frozen network's non-negative features over the images; a factor's heat map is a keypoint",
+        "non-negative factors of a frozen network's features, located by their heat maps",
     ),
     "supervised": ("methods.supervised:Supervised", "a heatmap regressor that learns from landmarks: the ceiling"),
     "centre": ("methods.floors:Centre", "every keypoint at the image centre"),

@@ -66,8 +66,8 @@ LVD_142M = FrozenData(
     part="DINOv2",
     may_contain=_WEB,
     without=_RENDERED,
-    source="its paper (Oquab et al. 2024): photographs of the web that resemble those of ImageNet-22k, Google Landmarks "
-    "and smaller datasets; those of CelebA, CUB and DeepFashion are from the web too",
+    source="its paper (Oquab et al. 2024): photographs of the web that resemble those of ImageNet-22k, Google "
+    "Landmarks and smaller datasets; those of CelebA, CUB and DeepFashion are from the web too",
 )
 IMAGENET_UNLABELLED = IMAGENET.model_copy(
     update={

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
 from methods.features.config import FeatureSettings
 
@@ -45,11 +45,15 @@ class DFFConfig(FeatureSettings):
     )
     rectify: Literal["relu", "centred", "split"] = Field(
         default="relu",
-        description="How features are made non-negative.",
+        description="How features are made non-negative: relu sets negative values to 0 (paper: features after a ReLU, "
+        "which it does not change); centred subtracts the mean over the fit images first; split does so and keeps "
+        "negative values as channels of their own (chosen here).",
     )
 
     fit_images: int = Field(
-        default=200, ge=0, description="Number of fit images to sample for the factors; 0 takes all (chosen here)."
+        default=100,
+        ge=0,
+        description="Number of fit images to sample for the factors; 0 takes all (chosen here; paper: all images).",
     )
     iterations: PositiveInt = Field(
         default=200, description="Most multiplicative updates of the factorisation (released code: 200)."
@@ -62,9 +66,15 @@ class DFFConfig(FeatureSettings):
 
     point: Literal["centre", "maximum"] = Field(
         default="centre",
-        description="Where a keypoint is in its factor's heat map.",
+        description="Place of a keypoint in its factor's heat map: the centre of mass of the whole map, or of the "
+        "cells by its maximum (chosen here).",
     )
-    window: int = Field(default=2, ge=0, description="Cells.")
+    window: int = Field(
+        default=2,
+        ge=0,
+        description="Number of cells of the heat map, on each side of its maximum, that count for point maximum; 0 "
+        "takes the centre of the best cell (chosen here).",
+    )
 
     @classmethod
     def resolve(cls, settings: dict[str, Any]) -> dict[str, Any]:
@@ -72,3 +82,9 @@ class DFFConfig(FeatureSettings):
         found = super().resolve({"features": "vgg19", **settings})
         own = MINI.get(found["features"], {}) if settings.get("preset") == "mini" else {}
         return {**own, **found}
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> DFFConfig:
+        if self.features_weights is not None and self.features != "vgg19":
+            raise ValueError(f"features_weights are those of vgg19, got features={self.features}")
+        return self

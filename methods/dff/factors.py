@@ -62,4 +62,4 @@ def weights_of(rows: Array, factors: Array) -> Array:
     """
     orthogonal, triangle = np.linalg.qr(factors.T)
     targets = rows @ orthogonal
-    return np.stack([nnls(triangle, target)[0] for target in targets])
+    return np.stack([nnls(triangle, target, maxiter=100 * len(factors))[0] for target in targets])

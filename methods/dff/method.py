@@ -24,7 +24,7 @@ class DFF(FeatureMethod):
     card: ClassVar[MethodCard] = MethodCard(
         id="dff",
         name="DFF",
-        summary="factors of a frozen network's non-negative features over the images; a factor's heat map is a keypoint",
+        summary="non-negative factors of a frozen network's features, located by their heat maps",
         paper="Deep Feature Factorization For Concept Discovery, Collins et al., ECCV 2018",
         year=2018,
         licence="own code, Apache-2.0",
@@ -47,6 +47,7 @@ class DFF(FeatureMethod):
         return source_of(self.config, self.card.id)
 
     def learn(self, maps: Tensor, num_keypoints: int, seed: int) -> tuple[dict[str, Tensor], dict[str, float]]:
+        """Factorise the rectified features of all cells; the error to report is relative to their norm."""
         import torch
 
         from methods.dff.factors import factorise
@@ -56,9 +57,10 @@ class DFF(FeatureMethod):
         rows = rectified(maps, mean, self.config.rectify).permute(0, 2, 3, 1).flatten(0, 2)
         found = factorise(rows.numpy(), num_keypoints, self.config.iterations, self.config.tolerance, seed)
         tensors = {"mean": mean, "factors": torch.from_numpy(found.factors)}
-        return tensors, {"error": found.errors[-1] / max(float(rows.norm()), 1e-300)}
+        return tensors, {"error": found.errors[-1] / (float(rows.norm()) or 1.0)}
 
     def locate(self, maps: Tensor, tensors: dict[str, Tensor]) -> Tensor:
+        """Keypoints (B, K, 2) in the heat maps, which are the weights of the factors in each cell."""
         from methods.dff.places import heat_maps, places_of, rectified
 
         heat = heat_maps(rectified(maps, tensors["mean"], self.config.rectify), tensors["factors"])

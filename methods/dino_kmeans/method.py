@@ -15,8 +15,8 @@ from methods.frozen import VIT, FrozenData
 class DinoKmeans(FeatureKmeans):
     """K clusters of a self-supervised vision transformer's patch features, located by nearest neighbours.
 
-    It is ``dift_kmeans`` with another frozen network, and so asks whether it takes a diffusion model. Amir et al. (2021)
-    and later papers cluster such features into parts; the settings here are none of theirs.
+    It is ``dift_kmeans`` with another frozen network: the difference of the two shows what the diffusion model adds.
+    Amir et al. (2021) cluster such features into parts; the settings here are not theirs.
     """
 
     card: ClassVar[MethodCard] = MethodCard(

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
 
-from methods.features.config import FeatureSettings
+from methods.features.config import FeatureSettings, Layer
 
 # What preset mini adds for each kind of features.
 MINI: dict[str, dict[str, Any]] = {"vit": {}, "mini_vae": {}, "diffusion": {"ensemble": 2}, "vgg19": {}}
@@ -28,6 +28,26 @@ class DFFConfig(FeatureSettings):
         default="vgg19",
         description="Network whose features are factorised: vgg19 (paper), diffusion (block of a diffusion model's "
         "UNet), vit (a vision transformer) or mini_vae (encoder of the mini model's autoencoder).",
+    )
+    model: str | None = Field(
+        default=None,
+        description="Model of features vit or diffusion: a folder, a Hugging Face hub id, or mini for the small one of "
+        "this repository; none takes mini with preset mini, else the default of dino_kmeans or dift_kmeans.",
+    )
+    layer: Layer | None = Field(
+        default=None,
+        description="Layer whose output is the features. vgg19 and mini_vae: its name; vit: number of the block, "
+        "counted from 1, or 0 for the last; diffusion: block of the UNet's up path, counted from 0. None is conv5_4 "
+        "(paper), down_1, 0 and 1.",
+    )
+    image_size: int = Field(
+        default=0,
+        ge=0,
+        description="Side in pixels of the square images that the network sees, for vit a multiple of its patch; 0 is "
+        "the side that the network was made for, 224 for vgg19 (released code: 224).",
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] = Field(
+        default="float32", description="Number type of weights and features of vit or diffusion (chosen here)."
     )
     features_weights: str | None = Field(
         default=None,

@@ -30,8 +30,8 @@ class FeatureSettings(MethodConfig):
     features: str = Field(default="auto", description="Network whose features are read.")
     model: str | None = Field(
         default=None,
-        description="Model of features vit or diffusion: a folder, a Hugging Face hub id, or mini for the small model "
-        f"of this repository; none is {PAPER_MODEL} or {EXAMPLE}, and mini with preset mini (chosen here).",
+        description="Model of features vit: a folder in Hugging Face's layout, a hub id, or mini for the small one of "
+        "this repository; none takes the preset's.",
     )
     revision: str | None = Field(
         default=None,
@@ -41,20 +41,19 @@ class FeatureSettings(MethodConfig):
         default=0,
         ge=0,
         description="Side in pixels of the square images that the network sees, for vit a multiple of its patch; 0 is "
-        "the side that the network was made for, 224 for vgg19 (chosen here).",
+        "the side that the network was made for (chosen here).",
     )
     layer: Layer | None = Field(
         default=None,
         description="Layer whose output is the features. vit: number of the block, counted from 1, or 0 for the last; "
-        "diffusion: block of the UNet's up path, counted from 0; vgg19 and mini_vae: name of the layer. None is 0, 1, "
-        "conv5_4 and down_1 (chosen here).",
+        "mini_vae: conv_in, down_0 or down_1; none is the last (chosen here).",
     )
     layer_norm: bool = Field(
         default=True,
-        description="Whether the final layer norm of a vit follows the block (chosen here: as DINOv2's patch tokens).",
+        description="Whether the final layer norm of a vit follows the block (chosen here; DINOv2: yes).",
     )
     dtype: Literal["float32", "bfloat16", "float16"] = Field(
-        default="float32", description="Number type of weights and features of vit or diffusion (chosen here)."
+        default="float32", description="Number type of weights and features of a vit (chosen here)."
     )
     predict_batch: PositiveInt = Field(
         default=4, exclude=True, description="Images in one pass of the network on a GPU (chosen here)."
@@ -80,7 +79,9 @@ class FeatureSettings(MethodConfig):
     @model_validator(mode="after")
     def _check_together(self) -> FeatureSettings:
         if self.model is not None and self.features not in DEFAULT_MODEL:
-            raise ValueError(f"model is that of vit or diffusion, got model={self.model} with features={self.features}")
+            raise ValueError(
+                f"model is that of a vit or diffusion model, got model={self.model} with features={self.features}"
+            )
         if isinstance(self.layer, int) != (self.features in DEFAULT_MODEL):
             expected = "a number" if self.features in DEFAULT_MODEL else "a name"
             raise ValueError(f"layer is {self.layer}, expected {expected} with features={self.features}")

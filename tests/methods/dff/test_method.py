@@ -125,7 +125,7 @@ def test_mistakes_are_one_line(tmp_path: Path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"features": "mini_vae", "model": "mini"}, "model is that of vit or diffusion"),
+        ({"features": "mini_vae", "model": "mini"}, "model is that of a vit or diffusion model"),
         ({"features": "vit", "layer": "conv5_4"}, "layer is conv5_4, expected a number"),
         ({"features": "vgg19", "layer": 3}, "layer is 3, expected a name"),
         ({"features": "vit", "layer": -1}, "layer is -1, expected at least 0"),

@@ -66,7 +66,7 @@ class FeatureSettings(MethodConfig):
         Features 'auto' are those of the mini vision transformer, or of the mini autoencoder where this repository has
         no such transformer.
         """
-        features = settings.get("features", "auto")
+        features = settings.get("features", cls.model_fields["features"].default)
         if features == "auto":
             features = "vit" if mini_is_there() or settings.get("model") else "mini_vae"
         found = {**settings, "features": features}

@@ -50,7 +50,8 @@ class VitFeatures(FeatureProvider):
             module for module in self._network.modules() if isinstance(module, nn.ModuleList) and len(module) == count
         )
         self._block = blocks[layer - 1]
-        self._norm = (getattr(self._network, "layernorm", None) or self._network.norm) if layer_norm else nn.Identity()
+        norm = getattr(self._network, "layernorm", None) or getattr(self._network, "norm", None)
+        self._norm: Any = norm if layer_norm else nn.Identity()
         fixed = not files.config()["model_type"].startswith("dino")  # those of DINOv2 and later are always interpolated
         self._options: dict[str, Any] = {"interpolate_pos_encoding": True} if fixed else {}
 

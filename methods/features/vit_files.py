@@ -117,7 +117,7 @@ class VitFiles:
             )
         return wanted or self.number("image_size") // patch * patch
 
-    def normalisation(self) -> tuple[list[float], list[float]] | None:
+    def normalisation(self) -> tuple[Any, Any] | None:
         """Mean and deviation of each colour that the preprocessor's config names; None where there is no such config.
 
         Raises MethodError for values that are no three numbers.
@@ -126,13 +126,16 @@ class VitFiles:
         if not file.is_file():
             return None
         config = self._json(file)
-        found = [config.get("image_mean"), config.get("image_std")]
-        if found == [None, None]:
+        mean, deviation = config.get("image_mean"), config.get("image_std")
+        if mean is None and deviation is None:
             return None
-        for values in found:
-            if not isinstance(values, list) or [type(value) for value in values] != [float] * 3:
-                raise self.error(f"image_mean and image_std in {file} are {found}, expected three numbers each")
-        return found[0], found[1]
+        for values in (mean, deviation):
+            kinds = [type(value) for value in values] if isinstance(values, list) else []
+            if len(kinds) != 3 or not {int, float}.issuperset(kinds):
+                raise self.error(
+                    f"image_mean and image_std in {file} are {mean} and {deviation}, expected three numbers each"
+                )
+        return mean, deviation
 
     def identity(self) -> dict[str, Any]:
         """Plain data that identifies the weights: sha256 over the files of a folder, or a hub id's commit.

@@ -13,10 +13,23 @@ from pydantic import ValidationError
 from methods.base import MethodError
 from methods.dino_kmeans import DinoKmeans, DinoKmeansConfig
 from methods.features import vit_files
+from methods.frozen import FrozenData
 from tests.methods.tiny_pipeline import ArrayImages, blobs
 from tests.methods.tiny_vit import SIDE, WIDTH, build_vit
 
 K = 3
+
+
+def config_for(profile: str, **settings: Any) -> DinoKmeansConfig:
+    found = DinoKmeans.config_for(profile, settings)
+    assert isinstance(found, DinoKmeansConfig)
+    return found
+
+
+def data_of(config: DinoKmeansConfig) -> FrozenData:
+    found = DinoKmeans.frozen_data(config)
+    assert found is not None
+    return found
 
 
 def ignore(done: int, total: int, **scalars: float) -> None:
@@ -59,35 +72,35 @@ def test_a_random_transformer_is_read_from_its_folder_and_gives_keypoints(vit: P
 
 
 def test_the_mini_preset_takes_the_mini_transformer_where_there_is_one(mini: Path, vit: Path):
-    without = DinoKmeans.config_for("mini", {})
+    without = config_for("mini")
     assert (without.features, without.model, without.layer) == ("mini_vae", None, "down_1")
     shutil.copytree(vit, mini)
-    found = DinoKmeans.config_for("mini", {})
+    found = config_for("mini")
     assert (found.features, found.model) == ("vit", "mini")
-    assert DinoKmeans.config_for("mini", {"features": "mini_vae"}) == without
-    method = DinoKmeans(DinoKmeans.config_for("mini", {"layer": 0, "image_size": 0}))
+    assert config_for("mini", features="mini_vae") == without
+    method = DinoKmeans(config_for("mini", image_size=0))
     assert method.image_size == SIDE
-    assert DinoKmeans.frozen_data(found).part == "the mini vision transformer"
-    assert DinoKmeans.frozen_data(without).part == "the mini model's autoencoder"
+    assert data_of(found).part == "the mini vision transformer"
+    assert data_of(without).part == "the mini model's autoencoder"
 
 
 def test_the_mini_transformer_is_named_where_it_is_asked_for_and_missing(mini: Path):
-    method = DinoKmeans(DinoKmeans.config_for("mini", {"features": "vit"}))
+    method = DinoKmeans(config_for("mini", features="vit"))
     with pytest.raises(MethodError, match=r"dino_kmeans: no usable weights of 'mini' at .*features=mini_vae"):
         method.identity()
 
 
 def test_the_paper_preset_takes_dinov2_with_registers():
-    config = DinoKmeans.config_for("paper", {})
+    config = config_for("paper")
     assert (config.features, config.model) == ("vit", "facebook/dinov2-with-registers-base")
-    data = DinoKmeans.frozen_data(config)
+    data = data_of(config)
     assert (data.name, data.labels) == ("LVD-142M", "none")
     assert data.contains("cub_001") == "may contain" and data.contains("mini_cub_001") == "no"
-    assert DinoKmeans.frozen_data(DinoKmeans.config_for("paper", {"model": "/a/folder"})) is None
+    assert DinoKmeans.frozen_data(config_for("paper", model="/a/folder")) is None
 
 
 def test_a_model_of_the_users_is_never_replaced_by_the_autoencoder(mini: Path, vit: Path):
-    config = DinoKmeans.config_for("mini", {"model": str(vit)})
+    config = config_for("mini", model=str(vit))
     assert (config.preset, config.features, config.model) == ("mini", "vit", str(vit))
     with pytest.raises(ValidationError, match="model is that of a vit"):
         DinoKmeansConfig(model=str(vit), features="mini_vae")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from itertools import combinations
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from sklearn.decomposition import NMF
 
 from methods.dff.factors import factorise, weights_of
 
@@ -39,6 +41,19 @@ def test_one_factor_is_the_leading_singular_vector():
     np.testing.assert_allclose(unit_rows(found.factors)[0], np.abs(right[0]), atol=1e-6)
     assert found.errors[-1] == pytest.approx(np.sqrt((values[1:] ** 2).sum()), rel=1e-6)
     np.testing.assert_allclose(found.weights @ found.factors, values[0] * np.outer(left[:, 0], right[0]), atol=1e-5)
+
+
+def test_the_updates_are_those_of_scikit_learn():
+    """From the same start; its solver updates weights before factors too."""
+    matrix = np.random.default_rng(6).random((30, 9))
+    start = factorise(matrix, 3, 1, 0.0, seed=2)
+    theirs = NMF(3, init="custom", solver="mu", max_iter=40, tol=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns that 40 updates do not converge
+        weights = theirs.fit_transform(matrix, W=start.weights.copy(), H=start.factors.copy())
+    found = factorise(matrix, 3, 41, 0.0, seed=2)
+    np.testing.assert_allclose(found.weights, weights, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(found.factors, theirs.components_, rtol=1e-6, atol=1e-9)
 
 
 def test_factors_that_are_pure_somewhere_are_recovered():

@@ -10,9 +10,10 @@ from pydantic import Field
 from methods.feature_kmeans.config import ClusterSettings
 from methods.features.config import FeatureSettings
 
-# What preset mini adds for each kind of features. The autoencoder's features are alike in many places of an image, so
-# that the mean place over the whole image has smaller errors than the place of the best match.
-MINI: dict[str, dict[str, Any]] = {"vit": {"image_size": 128}, "mini_vae": {"temperature": 0.2, "window": 32}}
+# What preset mini adds for the mini vision transformer, and for the mini autoencoder. The features of the latter are
+# alike in many places of an image: the mean place over the whole image has smaller errors than the best match.
+MINI_VIT: dict[str, Any] = {"image_size": 128}
+MINI_VAE: dict[str, Any] = {"temperature": 0.2, "window": 32}
 
 
 class DinoKmeansConfig(ClusterSettings, FeatureSettings):
@@ -41,5 +42,7 @@ class DinoKmeansConfig(ClusterSettings, FeatureSettings):
     def resolve(cls, settings: dict[str, Any]) -> dict[str, Any]:
         """Replace settings that depend on the features, or on whether the mini vision transformer is there."""
         found = super().resolve(settings)
-        own = MINI[found["features"]] if settings.get("preset") == "mini" and found["features"] in MINI else {}
+        if settings.get("preset") != "mini":
+            return found
+        own = MINI_VAE if found["features"] == "mini_vae" else MINI_VIT if found["model"] == "mini" else {}
         return {**own, **found}

@@ -102,6 +102,7 @@ def test_the_paper_preset_takes_dinov2_with_registers():
 def test_a_model_of_the_users_is_never_replaced_by_the_autoencoder(mini: Path, vit: Path):
     config = config_for("mini", model=str(vit))
     assert (config.preset, config.features, config.model) == ("mini", "vit", str(vit))
+    assert DinoKmeans(config).image_size == SIDE, "the side of the mini transformer is not that of another one"
     with pytest.raises(ValidationError, match="model is that of a vit"):
         DinoKmeansConfig(model=str(vit), features="mini_vae")
     with pytest.raises(ValidationError, match="features"):

@@ -26,6 +26,14 @@ METHODS: dict[str, tuple[str, str]] = {
         "methods.dift_kmeans:DiftKmeans",
         "k-means clusters of a frozen diffusion model's features, located by nearest neighbours",
     ),
+    "dino_kmeans": (
+        "methods.dino_kmeans:DinoKmeans",
+        "k-means clusters of a self-supervised vision transformer's features, located by nearest neighbours",
+    ),
+    "dff": (
+        "methods.dff:DFF",
+        "non-negative factors of a frozen network's features, located by their heat maps",
+    ),
     "supervised": ("methods.supervised:Supervised", "a heatmap regressor that learns from landmarks: the ceiling"),
     "centre": ("methods.floors:Centre", "every keypoint at the image centre"),
     "grid": ("methods.floors:Grid", "a constant grid of points, so that regression predicts the mean pose"),

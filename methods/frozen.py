@@ -61,6 +61,21 @@ IMAGENET = FrozenData(
     without=_RENDERED,
     source="weights of timm (tv_in1k); the authors of CUB warn that its photographs overlap with ImageNet's",
 )
+LVD_142M = FrozenData(
+    name="LVD-142M",
+    part="DINOv2",
+    may_contain=_WEB,
+    without=_RENDERED,
+    source="its paper (Oquab et al. 2024): photographs of the web that resemble those of ImageNet-22k, Google "
+    "Landmarks and smaller datasets; those of CelebA, CUB and DeepFashion are from the web too",
+)
+IMAGENET_UNLABELLED = IMAGENET.model_copy(
+    update={
+        "part": "DINO",
+        "labels": "none",
+        "source": "its paper (Caron et al. 2021); the authors of CUB warn that its photographs overlap with ImageNet's",
+    }
+)
 
 DIFFUSION: Mapping[str, FrozenData] = {  # by the setting `model`
     "mini": DRAWINGS,
@@ -86,4 +101,13 @@ PERCEPTUAL: Mapping[str, FrozenData] = {  # by the setting `features`
     "vgg19": IMAGENET,
     "mini_vae": DRAWINGS.model_copy(update={"part": "the mini model's autoencoder", "labels": "none"}),
     "pixels": NOTHING,
+}
+VIT: Mapping[str, FrozenData] = {  # by the setting `model`
+    "mini": DRAWINGS.model_copy(update={"part": "the mini vision transformer", "labels": "none"}),
+    **{
+        f"facebook/dinov2-{registers}{size}": LVD_142M
+        for registers in ("with-registers-", "")
+        for size in ("base", "small", "large", "giant")
+    },
+    **{f"facebook/dino-vit{kind}": IMAGENET_UNLABELLED for kind in ("s16", "s8", "b16", "b8")},
 }

@@ -31,5 +31,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "feature_channels": 4,
     },
     "dift_kmeans": {"ensemble": 1, "vectors_per_image": 50},
+    "dino_kmeans": {"vectors_per_image": 50},
+    "dff": {"features": "mini_vae", "iterations": 20},
     "supervised": {"steps": 4, "batch_size": 2, "image_size": 32, "width": 8, "levels": 2},
 }

@@ -5,25 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 
 from methods.base import MethodConfig
+from methods.feature_kmeans.config import ClusterSettings
 
 # For the mini model: the paper's block and timestep are the best ones here too; fewer noise samples are averaged.
 MINI: dict[str, Any] = {"model": "mini", "ensemble": 2, "fit_images": 60}
 
 
-class DiftKmeansConfig(MethodConfig):
-    """Settings of diffusion features (Tang et al., NeurIPS 2023) and of their clusters, which are chosen here.
-
-    A ``preset`` fills in every setting that is not given; ``mini`` is the default wherever ``model`` is ``mini``. The
-    caption is empty, as no class is known; the released code names the class on SPair-71k. The paper uses Stable
-    Diffusion 2.1; the default here is the model of Stable Keypoints, so that both methods use the same one.
-    """
-
-    of_predict: ClassVar[frozenset[str]] = frozenset({"window"})
-    of_frozen: ClassVar[str] = "model"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
+class DiffusionSettings(MethodConfig):
+    """Settings of diffusion features (Tang et al., NeurIPS 2023)."""
 
     preset: Literal["paper", "mini"] = Field(
         default="paper", description="Source of the other defaults: the paper, or the small mini model."
@@ -61,37 +53,18 @@ class DiftKmeansConfig(MethodConfig):
         default=8, description="Number of noise samples over which features are averaged (paper: 8)."
     )
 
-    fit_images: int = Field(
-        default=100, ge=0, description="Number of fit images to sample for the clusters; 0 takes all (chosen here)."
-    )
-    vectors_per_image: PositiveInt = Field(
-        default=100, description="Number of feature vectors to sample from each of these images (chosen here)."
-    )
-    clusters_per_keypoint: PositiveInt = Field(
-        default=5, description="Clusters of k-means for each of the K keypoints (chosen here)."
-    )
-    iterations: PositiveInt = Field(default=15, description="Iterations of k-means (chosen here).")
-    temperature: PositiveFloat = Field(
-        default=0.05,
-        description="Temperature of the softmax that turns cosine similarities into a distribution over places "
-        "(chosen here).",
-    )
-    spread_weight: NonNegativeFloat = Field(
-        default=3.0,
-        description="Weight of a cluster's spread, in image sides, against its consistency; the K clusters with the "
-        "largest consistency - spread_weight * spread are kept (chosen here).",
-    )
-    min_distance: NonNegativeFloat = Field(
-        default=0.05,
-        description="Least mean distance of two kept clusters' places, in image sides (chosen here).",
-    )
-
-    window: int = Field(
-        default=2,
-        ge=0,
-        description="Number of cells of the feature map, on each side of the best cell, in the soft-argmax; "
-        "0 takes the centre of the best cell (chosen here).",
-    )
     predict_batch: PositiveInt = Field(
         default=4, exclude=True, description="Images in one pass of the UNet on a GPU (chosen here)."
     )
+
+
+class DiftKmeansConfig(ClusterSettings, DiffusionSettings):
+    """Settings of diffusion features (Tang et al., NeurIPS 2023) and of their clusters, which are chosen here.
+
+    A ``preset`` fills in every setting that is not given; ``mini`` is the default wherever ``model`` is ``mini``. The
+    caption is empty, as no class is known; the released code names the class on SPair-71k. The paper uses Stable
+    Diffusion 2.1; the default here is the model of Stable Keypoints, so that both methods use the same one.
+    """
+
+    of_frozen: ClassVar[str] = "model"
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}

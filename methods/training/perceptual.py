@@ -60,7 +60,7 @@ def weight_file(kind: Kind, weights: str | None, method: str) -> Path | None:
         return None
     if kind == "mini_vae":
         if not MINI_VAE.is_file():
-            raise MethodError(f"{method}: no file {MINI_VAE}; restore it from the repository or {_other(method)}")
+            raise MethodError(f"{method}: no file {MINI_VAE}; {_remedy(kind, method)}")
         return MINI_VAE
     name = weights or HUB[kind]
     path = Path(name).expanduser()
@@ -100,17 +100,13 @@ def load(kind: Kind, weights: str | None, layers: tuple[str, ...] | None, device
     return network.to(device).requires_grad_(False).eval()
 
 
-def _other(method: str) -> str:
-    return f"take other features (--set {method}.features=mini_vae or pixels)"
-
-
 def _remedy(kind: Kind, method: str) -> str:
     """The end of an error message: what to do without weights."""
     if kind not in HUB:
-        return _other(method)
+        return f"restore it from the repository or take other features (describe {method} lists them)"
     return (
         f"name a file (--set {method}.features_weights=FILE), download it where there is a network (hf download "
-        f"{HUB[kind]} {HUB_FILE} --local-dir FOLDER), or {_other(method)}"
+        f"{HUB[kind]} {HUB_FILE} --local-dir FOLDER), or take other features (--set {method}.features=mini_vae)"
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.registry import METHODS, method_class
 from methods.diffusion.weights import MINI_MODEL
-from methods.frozen import DIFFUSION, DRAWINGS, IMAGENET, LAION_2B, NOTHING, PERCEPTUAL, FrozenData
+from methods.frozen import DIFFUSION, DRAWINGS, IMAGENET, LAION_2B, LVD_142M, NOTHING, PERCEPTUAL, VIT, FrozenData
 
 
 def size_of(file: Path) -> int:
@@ -29,6 +29,9 @@ def test_a_dataset_is_found_by_the_beginning_of_its_id():
     assert [IMAGENET.contains(name) for name in ("cub_001", "celeba_wild", "mini_cub_001")] == [
         "may contain", "not known", "no"
     ]  # fmt: skip
+    assert [LVD_142M.contains(name) for name in ("deepfashion", "mini_deepfashion", "human36m")] == [
+        "may contain", "no", "not known"
+    ]  # fmt: skip
     assert {data.contains("anything") for data in (DRAWINGS, NOTHING)} == {"no"}
     assert FrozenData(name="x").contains("cub_001") == "not known"
 
@@ -44,7 +47,7 @@ def test_every_method_of_the_repository_says_what_its_frozen_part_saw(name):
 
 
 def test_no_data_is_named_without_its_source():
-    for data in (*DIFFUSION.values(), *PERCEPTUAL.values()):
+    for data in (*DIFFUSION.values(), *PERCEPTUAL.values(), *VIT.values()):
         assert data == NOTHING or all((data.part, data.source, data.name))
 
 

@@ -12,9 +12,7 @@ import torch
 from pydantic import ValidationError
 
 from methods.base import MethodError
-from methods.diffusion.weights import ModelFiles
 from methods.dift_kmeans import DiftKmeans, DiftKmeansConfig
-from methods.dift_kmeans.features import Features
 from methods.draws import noise
 from tests.methods.tiny_pipeline import ArrayImages, blobs, edit, loaded
 
@@ -47,11 +45,9 @@ def method(pipeline: Path) -> DiftKmeans:
 
 def test_features_are_the_mean_of_what_the_block_gives_in_whole_passes(pipeline: Path):
     """Against full passes of diffusers' own UNet, one draw at a time."""
-    config = DiftKmeansConfig(model=str(pipeline), timestep=200, ensemble=3, up_block=1)
+    method = DiftKmeans(DiftKmeansConfig(model=str(pipeline), timestep=200, ensemble=3, up_block=1))
     batch = ArrayImages(blobs(2)).load([0, 1])
-    found = Features(config, ModelFiles(config.model, None, "dift_kmeans"), "cpu", seed=4).maps(
-        batch.ids, torch.tensor(batch.pixels)
-    )
+    found = method.source().open("cpu", seed=4).maps(batch.ids, torch.tensor(batch.pixels))
     parts = loaded(pipeline, timestep=200, keep_null_tokens=True)
     given = []
     parts.unet.up_blocks[1].register_forward_hook(lambda module, inputs, output: given.append(output))

@@ -38,18 +38,18 @@ def centred(features: Tensor, mean: Tensor) -> Tensor:
     return F.normalize(features - mean[:, None, None], dim=1)
 
 
-def cluster(features: Tensor, count: int, vectors: int, iterations: int, seed: int) -> Tensor:
+def cluster(features: Tensor, count: int, vectors: int, iterations: int, seed: int, method: str) -> Tensor:
     """Centres (count, C) of unit length, by k-means over ``vectors`` positions of each of the maps (N, C, h, w).
 
-    Raises MethodError where there are fewer vectors than centres.
+    Raises MethodError, in the name of ``method``, where there are fewer vectors than centres.
     """
     flat = features.flatten(2)
     places = [generator(seed, "places", image).permutation(flat.shape[2])[:vectors] for image in range(len(flat))]
     chosen = torch.cat([image[:, torch.from_numpy(some)] for image, some in zip(flat.cpu(), places, strict=True)], 1)
     if chosen.shape[1] < count:
         raise MethodError(
-            f"dift_kmeans: {len(flat)} images give {chosen.shape[1]} features, expected at least the {count} clusters; "
-            "lower dift_kmeans.clusters_per_keypoint or fit on more images"
+            f"{method}: {len(flat)} images give {chosen.shape[1]} features, expected at least the {count} clusters; "
+            f"lower {method}.clusters_per_keypoint or fit on more images"
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a cluster that lost all its features keeps its centre

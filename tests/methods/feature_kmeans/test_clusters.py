@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from methods.base import MethodError
-from methods.dift_kmeans.clusters import Candidates, candidates, centred, choose, cluster, locate, places
+from methods.feature_kmeans.clusters import Candidates, candidates, centred, choose, cluster, locate, places
 
 SIDE = 16
 CHANNELS = 24
@@ -47,7 +47,7 @@ def test_parts_of_the_object_are_kept_and_found_and_the_background_is_not():
     features, where, vectors = planted()
     mean = features.mean((0, 2, 3))
     maps = centred(features, mean)
-    centres = cluster(maps, 15, 256, 15, seed=0)
+    centres = cluster(maps, 15, 256, 15, 0, "tiny")
     found = candidates(maps, centres, 0.05)
     chosen = centres[choose(found, 4, 3.0, 0.05)]
     nearest = np.argmax(chosen.numpy() @ (vectors - mean.numpy()).T, axis=1)
@@ -109,9 +109,9 @@ def test_places_go_row_by_row():
 def test_clusters_of_one_seed_are_the_same_and_too_few_features_are_refused():
     features, _, _ = planted(4)
     maps = centred(features, features.mean((0, 2, 3)))
-    first = cluster(maps, 10, 50, 5, seed=3)
-    assert torch.equal(first, cluster(maps, 10, 50, 5, seed=3))
-    assert not torch.equal(first, cluster(maps, 10, 50, 5, seed=4))
+    first = cluster(maps, 10, 50, 5, 3, "tiny")
+    assert torch.equal(first, cluster(maps, 10, 50, 5, 3, "tiny"))
+    assert not torch.equal(first, cluster(maps, 10, 50, 5, 4, "tiny"))
     torch.testing.assert_close(first.norm(dim=1), torch.ones(10))
-    with pytest.raises(MethodError, match="4 images give 8 features, expected at least the 10 clusters"):
-        cluster(maps, 10, 2, 5, seed=3)
+    with pytest.raises(MethodError, match="tiny: 4 images give 8 features, expected at least the 10 clusters; "):
+        cluster(maps, 10, 2, 5, 3, "tiny")

@@ -29,7 +29,8 @@ SplitFile = Annotated[
     typer.Option(
         "--split",
         metavar="FILE",
-        help="With custom data: csv or json of images (or folders) and their split, regress or test, or their group.",
+        help="With custom data: a list of the images to test on, or a csv or json of images (or folders) and their "
+        "split, regress or test, or their group.",
     ),
 ]
 Interocular = Annotated[

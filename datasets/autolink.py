@@ -226,7 +226,8 @@ CELEBA_WILD = partial(
             "AutoLink counted 45,609 images to learn from; what the file holds counts here.",
             "AutoLink's own script takes height for width since January 2023, which puts the landmarks of all images "
             "that are not square in the wrong place, some beyond 128; GANSeg's makes the same file rightly.",
-            "The images to learn from are CelebA's, not MAFL's alone: many of those to regress on are among them.",
+            "The images to learn from are CelebA's, not MAFL's alone: on the lists of the same faces that MPAE ships "
+            "(celeba_wild_lists), 4,394 of the 45,609 are MAFL training faces and none is a MAFL test face.",
             "Images are no larger than 128 x 128: a method that wants more sees them enlarged.",
         ),
     ),

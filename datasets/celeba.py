@@ -73,34 +73,43 @@ class Celeba(TableDataset):
         yield self._landmark_file
         if self.wild:
             yield self._box_file
-            yield self._size_file if self._size_file.exists() else self._images[0]
-        if self._person_file.exists():
-            yield self._person_file
+            yield self.size_file if self.size_file.exists() else self.images[0]
+        if self.person_file.exists():
+            yield self.person_file
 
     def image_folders(self) -> Iterator[Path]:
         """The one folder that images are taken from, PNG before JPEG."""
-        yield self._images[0]
+        yield self.images[0]
 
     def read(self, name: Split) -> Table:
         """The faces of a list in its order; regress is fit."""
-        if name == "regress":
-            return self.table("fit")
-        names = read_names(self.folder / "MAFL" / LISTS[name])
-        landmarks = _rows(self._landmark_file, names, LANDMARK_COLUMNS).reshape(-1, len(LANDMARKS), 2)
-        sizes = self._wild_sizes(names) if self.wild else np.tile(ALIGNED_SIZE, (len(names), 1))
-        if self.wild:
-            large = self._large(names, sizes)
-            names = tuple(compress(names, large))
-            landmarks, sizes = landmarks[large], sizes[large]
+        return self.table("fit") if name == "regress" else self.table_of(*self.read_faces(name))
+
+    def table_of(self, names: tuple[str, ...], landmarks: NDArray[np.float64], sizes: NDArray[np.int_]) -> Table:
+        """The table of faces with landmarks (N, L, 2) in pixels, and width and height (N, 2)."""
         self._sizes.update(zip(names, map(tuple, sizes.tolist()), strict=True))
-        if self._person_file.exists():
-            persons = numbers_by_name(self._person_file, names, 1)
+        if self.person_file.exists():
+            persons = numbers_by_name(self.person_file, names, 1)
             self._persons.update((name, f"person {number:.0f}") for name, (number,) in persons.items())
         return Table(names, landmarks / sizes[:, None], np.ones(landmarks.shape[:2], dtype=bool), names)
 
+    def read_faces(self, name: Split) -> tuple[tuple[str, ...], NDArray[np.float64], NDArray[np.int_]]:
+        """Names, landmarks (N, 5, 2) in pixels, and width and height (N, 2), of the faces of a list."""
+        names = read_names(self.folder / "MAFL" / LISTS[name])
+        landmarks = self.read_landmarks(names)
+        if not self.wild:
+            return names, landmarks, np.tile(ALIGNED_SIZE, (len(names), 1))
+        sizes = self.read_sizes(names)
+        large = self._large(names, sizes)
+        return tuple(compress(names, large)), landmarks[large], sizes[large]
+
+    def read_landmarks(self, names: Sequence[str]) -> NDArray[np.float64]:
+        """The five landmarks (N, 5, 2) of faces, in pixels."""
+        return _rows(self._landmark_file, names, LANDMARK_COLUMNS).reshape(-1, len(LANDMARKS), 2)
+
     def path(self, image_id: str) -> Path:
         """The image's file in the one folder that images are taken from."""
-        folder, suffix = self._images
+        folder, suffix = self.images
         return folder / (Path(image_id).stem + suffix)
 
     def annotation(self, image_id: str) -> Annotation:
@@ -112,12 +121,12 @@ class Celeba(TableDataset):
         self.annotation(image_id)  # reads its split
         return self._sizes[image_id]
 
-    def _wild_sizes(self, names: Sequence[str]) -> NDArray[np.int_]:
+    def read_sizes(self, names: Sequence[str]) -> NDArray[np.int_]:
         """Width and height, (N, 2), from the file of sizes where there is one, else from the images' headers."""
-        if self._size_file.exists():
-            rows = numbers_by_name(self._size_file, names, 2)
+        if self.size_file.exists():
+            rows = numbers_by_name(self.size_file, names, 2)
             sizes = np.array([rows[name] for name in names]).reshape(-1, 2)[:, ::-1]
-            _refuse_below(1, self._size_file, names, sizes)
+            _refuse_below(1, self.size_file, names, sizes)
             return sizes.astype(int)
         stretches = [names[start : start + STRETCH] for start in range(0, len(names), STRETCH)]
         with ThreadPoolExecutor() as pool:
@@ -131,7 +140,7 @@ class Celeba(TableDataset):
         return 10 * sides.prod(axis=1) >= 3 * sizes.prod(axis=1)
 
     @cached_property
-    def _images(self) -> tuple[Path, str]:
+    def images(self) -> tuple[Path, str]:
         """Folder and suffix of the images: the first folder with any. Archives often unpack to a nested folder."""
         names = ("img_celeba",) if self.wild else ("img_align_celeba_png", "img_align_celeba")
         folders = [self.folder / "Img" / place for name in names for place in (name, f"{name}/{name}")]
@@ -155,11 +164,13 @@ class Celeba(TableDataset):
         return self.folder / "Anno/list_bbox_celeba.txt"
 
     @property
-    def _size_file(self) -> Path:
+    def size_file(self) -> Path:
+        """Height and width of each image in the wild; without it, headers of images are read."""
         return self.folder / "Anno/list_imsize_celeba.txt"
 
     @property
-    def _person_file(self) -> Path:
+    def person_file(self) -> Path:
+        """The person of each image; without it, every image is its own group."""
         return self.folder / "Anno/identity_CelebA.txt"
 
 

@@ -14,6 +14,7 @@ PIXELS = 1 << 27  # of an image, and of the square that it is padded to: 134 mil
 BYTES = 1 << 29  # memory of an array
 JSON_BYTES = 3 << 29  # estimated memory of a parsed JSON file
 TEXT_BYTES = 24 << 20  # size of a text file
+BIRD_BYTES = 48 << 20  # size of a text file of birds; NABirds' parts need some 27 MB
 PICKLE_BYTES = 1 << 24  # size of a pickle
 NAME = 4096  # characters of the name of an image: Linux's limit for a path
 MATLAB_BYTES = 3 << 29  # memory of a variable of a MATLAB file; CMR's list of birds needs about a gigabyte

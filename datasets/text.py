@@ -14,13 +14,13 @@ from datasets.base import DatasetError
 MOST_SHOWN = 2000
 
 
-def read_lines(path: Path) -> list[str]:
+def read_lines(path: Path, most: int = limits.TEXT_BYTES) -> list[str]:
     """The lines of a text file, CRLF or not, with or without a last line break; a byte order mark is dropped.
 
-    Raises DatasetError if it cannot be read, or is too large.
+    Raises DatasetError if it cannot be read, or has more than ``most`` bytes.
     """
     try:
-        if reason := limits.excess(path.stat().st_size, limits.TEXT_BYTES, "bytes"):
+        if reason := limits.excess(path.stat().st_size, most, "bytes"):
             raise DatasetError(f"{path}: {reason}")
         return path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     except OSError as error:

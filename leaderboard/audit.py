@@ -9,7 +9,7 @@ from leaderboard.comparable import NOT_STATED, aspects, differences, is_known, l
 from leaderboard.errors import LeaderboardError
 from leaderboard.markdown import grid
 from leaderboard.plain import to_csv, to_json
-from leaderboard.published import AS_PRINTED, belongs, published_facts, saw_landmarks
+from leaderboard.published import AS_PRINTED, HIGHER_IS_BETTER, belongs, published_facts, saw_landmarks
 from leaderboard.row_kinds import LEGEND, SUPERVISED_MARK
 
 FIELDS = (
@@ -33,12 +33,15 @@ _METRICS = {
     "PCK%": "percentage of correct landmarks",
     "forward NME %": "landmarks regressed from keypoints",
     "backward NME %": "keypoints regressed from landmarks",
+    "Kp": "landmarks regressed from parts",
+    "NMI": "normalised mutual information of parts and landmarks",
+    "ARI": "adjusted Rand index of parts and landmarks",
 }
 _SOURCES = {"text": "section 4.3", "later": "Tourani 2025"}
 _SUPERVISION = {"unsup": "none", "-": "none"}
 _LEGEND = (
-    "printed in: Tables 1 to 5 and section 4.3 of Hedlin et al., CVPR 2024 (Stable Keypoints), or Tourani et al., CVPR "
-    "2025, which collects values of several papers",
+    "printed in: Tables 1 to 5 and section 4.3 of Hedlin et al., CVPR 2024 (Stable Keypoints), Tourani et al., CVPR "
+    "2025, which collects values of several papers, or the document of another system",
     "comparable with: rows with the same letter rank with each other by formula, number of keypoints and test images, "
     "subject to their notes; rows with different letters do not; of a row with ? too little is known",
 )
@@ -176,7 +179,8 @@ def _place(fact: dict[str, str]) -> tuple[str, str]:
 
 
 def _source(fact: dict[str, str]) -> str:
-    return _SOURCES.get(fact["table"], f"Table {fact['table']}")
+    table = fact["table"]
+    return f"Table {table}" if table.isdigit() else _SOURCES.get(table, table)
 
 
 def _table(facts: Sequence[dict[str, str]]) -> str:
@@ -224,7 +228,7 @@ def _verdicts(groups: dict[str, list[dict[str, str]]]) -> list[str]:
 
 
 def _best(facts: Sequence[dict[str, str]]) -> dict[str, str]:
-    pick = max if facts[0]["metric"] == "PCK%" else min
+    pick = max if facts[0]["metric"] in HIGHER_IS_BETTER else min
     return pick(facts, key=lambda fact: float(fact["value"]))
 
 

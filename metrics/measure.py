@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from metrics.confusion import found_at, partnered
 from metrics.errors import (
     Floats,
     Mask,
@@ -54,8 +55,18 @@ def scale_of(protocol: Protocol, test: Points, tested: Points, card: Card) -> Fl
     return protocol.scale / between
 
 
-def errors_of(protocol: Protocol, predicted: Floats, tested: Points, scale: Floats | float) -> Floats:
+def counted(protocol: Protocol, tested: Points, scale: Floats | float, card: Card) -> Points:
+    """The points with those landmarks visible that the protocol counts."""
+    kept = tested.visible & np.isfinite(np.broadcast_to(scale, (len(tested), 1)))
+    if protocol.side is not None:
+        kept &= partnered(tested, card.left_right_pairs)
+    return replace(tested, visible=kept)
+
+
+def errors_of(protocol: Protocol, predicted: Floats, tested: Points, scale: Floats | float, card: Card) -> Floats:
     """Errors (N, L) in the protocol's unit."""
+    if protocol.side is not None:
+        return np.where(found_at(protocol.side, predicted, tested, card.left_right_pairs), 100.0, 0.0)
     apart = {"l2": distances, "l1": absolute_differences}[protocol.error]
     errors = apart(predicted, tested.landmarks) * scale
     return errors if protocol.threshold is None else np.where(errors < protocol.threshold, 100.0, 0.0)

@@ -10,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metrics.curve import Curve, label_curve, subsets
-from metrics.errors import Floats, Mask, MetricError, means_over_visible
+from metrics.direct import measure
+from metrics.direct.values import Values
+from metrics.errors import Floats, MetricError, means_over_visible
 from metrics.left_right import better_labels, better_side, fit_either_side, order_of
-from metrics.measure import Card, errors_of, per_image, ratio_of, scale_of
+from metrics.measure import Card, counted, errors_of, per_image, ratio_of, scale_of
 from metrics.points import Points, checked, from_frame, seen_by, some_of, turned
 from metrics.protocols.catalogue import PROTOCOLS
 from metrics.protocols.record import Protocol
 from metrics.regression import Regression, fit_regression, together
-from metrics.statistics import Interval, Ratio, bootstrap_intervals
+from metrics.statistics import Interval, Statistic, bootstrap_intervals, value_of
 
 _REGRESSION = (
     *("frame", "grid", "num_landmarks", "landmarks", "rows", "direction", "origin", "intercept", "solver", "ridge"),
@@ -33,10 +35,12 @@ class Score:
     is the number of images that a regression is fitted on. ``left_out`` names the test images that the protocol
     cannot measure because an eye is not visible; ``n_test`` counts them too. ``rows`` (L,) counts the images that
     each landmark was fitted on. ``per_landmark`` (L,) is NaN for a landmark that is never visible, ``per_image``
-    (N,) for an image without a visible landmark; its mean weighted by ``weights`` (N,) is the value. ``predicted``
+    (N,) for an image without a value of its own; its mean weighted by ``weights`` (N,) is the value, unless all weights
+    are 0. ``predicted``
     (N, L, 2) holds the regressed landmarks of the test images, in image sides; for a protocol that fits on random
     subsets, their mean. A landmark that the protocol leaves out has 0 rows and NaN. For a backward protocol, K
-    keypoints take the place of L landmarks. ``condition`` is None for a rank-deficient design. ``curve`` holds
+    keypoints take the place of L landmarks. ``condition`` is None for a rank-deficient design. A protocol
+    without a regression has rank 0 and no landmark with a value. ``curve`` holds
     (labelled images, mean, standard deviation over draws); it is empty for most protocols.
     """
 
@@ -101,12 +105,15 @@ def score_all(
             f"{fit.landmarks.shape[1]} landmarks to fit, {test.landmarks.shape[1]} to test on, expected equal numbers"
         )
     alike: dict[tuple[Any, ...], list[Protocol]] = {}
-    for protocol in chosen:
-        alike.setdefault(_regression_key(protocol, fit, test), []).append(protocol)
     measured: dict[Protocol, _Measured] = {}
+    for protocol in chosen:
+        if protocol.regresses:
+            alike.setdefault(_regression_key(protocol, fit, test), []).append(protocol)
+        else:
+            measured[protocol] = _measure_directly(protocol, test)
     for protocols_alike in alike.values():
         measured.update(_measure(protocols_alike, fit, test, card, seed))
-    intervals = bootstrap_intervals([found.ratio for found in measured.values()], test.groups, resamples, seed)
+    intervals = bootstrap_intervals([found.statistic for found in measured.values()], test.groups, resamples, seed)
     pairs = zip(measured.items(), intervals, strict=True)
     scores = {protocol: _score(protocol, found, interval, fit, test) for (protocol, found), interval in pairs}
     return [scores[protocol] for protocol in chosen]
@@ -130,15 +137,19 @@ def _regression_key(protocol: Protocol, fit: Points, test: Points) -> tuple[Any,
 
 @dataclass(frozen=True)
 class _Measured:
-    """A protocol's errors (N, L), the regression behind them and the totals of its value."""
+    """What a protocol measured: its value as a ``statistic``, and the arrays of ``Score``, which are documented there.
 
-    regression: Regression
+    Without a regression there are values of images at most, and none of landmarks.
+    """
+
+    statistic: Statistic
+    per_image: Floats
+    weights: Floats
     predicted: Floats
-    errors: Floats
-    visible: Mask
-    ratio: Ratio
-    curve: Curve
-    left_out: tuple[str, ...]
+    per_landmark: Floats
+    regression: Regression | None = None
+    curve: Curve = ()
+    left_out: tuple[str, ...] = ()
 
 
 def _measure(
@@ -153,13 +164,38 @@ def _measure(
     regression, predictions, tested = _repeated(first, fitted, tested, card, seed)
     shown = from_frame(first, np.mean(predictions, axis=0), test, "test")
     for protocol, scale in zip(protocols, scales, strict=True):
-        kept = np.isfinite(np.broadcast_to(scale, (len(test), 1)))
-        part = replace(tested, visible=tested.visible & kept)
-        errors = np.mean([errors_of(protocol, predicted, part, scale) for predicted in predictions], axis=0)
+        part = counted(protocol, tested, scale, card)
+        errors = np.mean([errors_of(protocol, predicted, part, scale, card) for predicted in predictions], axis=0)
         ratio = ratio_of(protocol, errors, part.visible)
-        curve = _curve(protocol, fitted, part, scale, card, seed) if protocol.curve else ()
-        left_out = tuple(test.ids[int(row)] for row in np.flatnonzero(~kept))
-        yield protocol, _Measured(regression, shown, errors, part.visible, ratio, curve, left_out)
+        scaled = np.isfinite(np.broadcast_to(scale, (len(test), 1)))
+        yield (
+            protocol,
+            _Measured(
+                statistic=ratio,
+                per_image=per_image(protocol, errors, part.visible, ratio),
+                weights=ratio.weights(),
+                predicted=shown,
+                per_landmark=means_over_visible(errors.T, part.visible.T),
+                regression=regression,
+                curve=_curve(protocol, fitted, part, scale, card, seed) if protocol.curve else (),
+                left_out=tuple(test.ids[int(row)] for row in np.flatnonzero(~scaled)),
+            ),
+        )
+
+
+def _measure_directly(protocol: Protocol, test: Points) -> _Measured:
+    """Measure the keypoints without a regression."""
+    found, shape = measure(protocol, test), test.landmarks.shape
+    values, weights = np.full(len(test), np.nan), np.zeros(len(test))
+    if isinstance(found, Values):
+        values, weights = np.where(found.weights > 0, found.values, np.nan), found.weights
+    return _Measured(
+        statistic=found.statistic,
+        per_image=values,
+        weights=weights,
+        predicted=np.full((*shape[:2], 2), np.nan),
+        per_landmark=np.full(shape[1], np.nan),
+    )
 
 
 def _repeated(
@@ -195,19 +231,20 @@ def _regress(protocol: Protocol, fit: Points, test: Points, card: Card) -> tuple
 def _curve(protocol: Protocol, fitted: Points, tested: Points, scale: Floats | float, card: Card, seed: int) -> Curve:
     def value_of(rows: NDArray[np.intp]) -> float:
         predicted = _regress(protocol, some_of(fitted, rows), tested, card)[1]
-        return ratio_of(protocol, errors_of(protocol, predicted, tested, scale), tested.visible).value()
+        return ratio_of(protocol, errors_of(protocol, predicted, tested, scale, card), tested.visible).value()
 
     return label_curve(len(fitted), value_of, seed)
 
 
 def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit: Points, test: Points) -> Score:
-    numbers = [found.ratio.value(), *(interval or ()), *(number for line in found.curve for number in line)]
+    numbers = [value_of(found.statistic), *(interval or ()), *(number for line in found.curve for number in line)]
     if not np.isfinite(numbers).all():
         raise MetricError(f"{protocol.id} gives {numbers[0]}, expected a finite number; check the coordinates")
-    per_landmark = means_over_visible(found.errors.T, found.visible.T)
-    rows, predicted = found.regression.rows, found.predicted
+    count, regression = test.landmarks.shape[1], found.regression
+    predicted, per_landmark = found.predicted, found.per_landmark
+    rows = np.zeros(count, dtype=np.int64) if regression is None else regression.rows
     if protocol.landmarks is not None:
-        kept, count = list(protocol.landmarks), test.landmarks.shape[1]
+        kept = list(protocol.landmarks)
         per_landmark = _spread(per_landmark, kept, (count,), np.nan)
         predicted = _spread(predicted.swapaxes(0, 1), kept, (count, len(test), 2), np.nan).swapaxes(0, 1)
         rows = _spread(rows, kept, (count,), 0).astype(rows.dtype)
@@ -219,19 +256,26 @@ def _score(protocol: Protocol, found: _Measured, interval: Interval | None, fit:
         higher_is_better=protocol.higher_is_better,
         ci_low=interval[0] if interval else None,
         ci_high=interval[1] if interval else None,
-        n_fit=len(fit) if protocol.labelled is None else min(len(fit), protocol.labelled),
+        n_fit=_labelled(protocol, regression, fit),
         n_test=len(test),
-        rank=found.regression.rank,
-        condition=found.regression.condition,
-        rank_deficient=found.regression.rank_deficient,
+        rank=0 if regression is None else regression.rank,
+        condition=None if regression is None else regression.condition,
+        rank_deficient=False if regression is None else regression.rank_deficient,
         rows=rows,
         per_landmark=per_landmark,
         curve=found.curve,
-        per_image=per_image(protocol, found.errors, found.visible, found.ratio),
-        weights=found.ratio.weights(),
+        per_image=found.per_image,
+        weights=found.weights,
         predicted=predicted,
         left_out=found.left_out,
     )
+
+
+def _labelled(protocol: Protocol, regression: Regression | None, fit: Points) -> int:
+    """The number of images that the regression is fitted on; 0 without one."""
+    if regression is None:
+        return 0
+    return len(fit) if protocol.labelled is None else min(len(fit), protocol.labelled)
 
 
 def _spread(values: NDArray[Any], kept: list[int], shape: tuple[int, ...], rest: float) -> NDArray[Any]:

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from metrics.errors import Floats, MetricError
+from metrics.errors import Floats, Mask, MetricError
 
 Interval = tuple[float, float]
 
 _CHUNK = 1_000_000  # entries of the count matrix held at once
 _ROUNDING = 1e-12  # resamples of equal values differ by less, relative to the values
+
+
+class Statistic(Protocol):
+    """A number that is a function of totals over images."""
+
+    @property
+    def totals(self) -> Floats:
+        """What each image adds to the totals: (N, C)."""
+        ...
+
+    def of(self, totals: Floats) -> Floats:
+        """The numbers (R,) of R totals (R, C)."""
+        ...
+
+    def counted(self, totals: Floats) -> Mask:
+        """Which of R totals (R, C) have a number."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -27,6 +45,20 @@ class Ratio:
     numerators: Floats
     denominators: Floats
 
+    @property
+    def totals(self) -> Floats:
+        """Numerators and denominators side by side: (N, 2 C)."""
+        return np.concatenate([self.numerators, self.denominators], axis=1)
+
+    def of(self, totals: Floats) -> Floats:
+        """The numbers (R,) of totals (R, 2 C); a denominator of 0 takes the mean of the other columns."""
+        count = self.numerators.shape[1]
+        return _of_totals(totals[:, :count], totals[:, count:])
+
+    def counted(self, totals: Floats) -> Mask:
+        """Which of R totals have a denominator above 0."""
+        return np.any(totals[:, self.numerators.shape[1] :] != 0, axis=1)
+
     def weights(self) -> Floats:
         """How much each image (N,) counts in a mean of errors of images; 1 with a column per landmark."""
         one = self.denominators.shape[1] == 1
@@ -34,55 +66,55 @@ class Ratio:
 
     def value(self) -> float:
         """The number over all images."""
-        return float(_of_totals(self.numerators.sum(axis=0)[None], self.denominators.sum(axis=0)[None])[0])
+        return value_of(self)
+
+
+def value_of(statistic: Statistic) -> float:
+    """The number of a statistic over all images."""
+    return float(statistic.of(statistic.totals.sum(axis=0)[None])[0])
 
 
 def bootstrap_intervals(
-    ratios: Sequence[Ratio], groups: Sequence[str], resamples: int = 2000, seed: int = 0, level: float = 0.95
+    statistics: Sequence[Statistic], groups: Sequence[str], resamples: int = 2000, seed: int = 0, level: float = 0.95
 ) -> list[Interval | None]:
     """Percentile bootstrap of several numbers over the same N images, with the same resamples for all.
 
     To compare two methods on the same images, take the differences of their errors as numerators. Images of one video
-    or person are not independent, so whole groups are drawn with replacement. Groups whose denominators are all 0 are
-    not drawn. The interval is None where no resample differs from another: with a single group, and with equal values.
-    Raises MetricError if all denominators are 0.
+    or person are not independent, so whole groups are drawn with replacement. Groups without a number, such as those
+    whose denominators are all 0, are not drawn. The interval is None where no resample differs from another: with a
+    single group, and with equal values. Raises MetricError if no group has a number.
     """
     names, member = np.unique(np.asarray(groups), return_inverse=True)
-    totals = [_by_group(ratio, member, len(names)) for ratio in ratios]
-    counted = [denominators.any(axis=1) for _, denominators in totals]
-    found: list[Interval | None] = [None] * len(ratios)
+    totals = [_by_group(each.totals, member, len(names)) for each in statistics]
+    counted = [each.counted(total) for each, total in zip(statistics, totals, strict=True)]
+    found: list[Interval | None] = [None] * len(statistics)
     for drawable in {mask.tobytes(): mask for mask in counted}.values():
         if not drawable.any():
             raise MetricError(f"none of {len(groups)} values has a weight, expected at least one")
         alike = [index for index, mask in enumerate(counted) if np.array_equal(mask, drawable)]
-        means = _resampled([tuple(part[drawable] for part in totals[index]) for index in alike], resamples, seed)
-        for index, column in zip(alike, means, strict=True):
+        drawn = _resampled([(statistics[index], totals[index][drawable]) for index in alike], resamples, seed)
+        for index, column in zip(alike, drawn, strict=True):
             low, high = np.quantile(column, [(1 - level) / 2, (1 + level) / 2])
             if np.ptp(column) > _ROUNDING * np.abs(column).max():
                 found[index] = float(low), float(high)
     return found
 
 
-def _by_group(ratio: Ratio, member: NDArray[np.intp], count: int) -> tuple[Floats, Floats]:
-    """Numerators and denominators summed over each group's images: (G, C) both."""
-    numerators, denominators = np.zeros((2, count, ratio.numerators.shape[1]))
-    np.add.at(numerators, member, ratio.numerators)
-    np.add.at(denominators, member, ratio.denominators)
-    return numerators, denominators
+def _by_group(totals: Floats, member: NDArray[np.intp], count: int) -> Floats:
+    """Totals (N, C) summed over each group's images: (G, C)."""
+    found = np.zeros((count, totals.shape[1]))
+    np.add.at(found, member, totals)
+    return found
 
 
-def _resampled(totals: Sequence[tuple[Floats, ...]], resamples: int, seed: int) -> list[Floats]:
-    """The numbers (R,) of each (numerators, denominators) pair of the same G groups in every resample."""
-    columns = np.concatenate([part for pair in totals for part in pair], axis=1)
+def _resampled(statistics: Sequence[tuple[Statistic, Floats]], resamples: int, seed: int) -> list[Floats]:
+    """The numbers (R,) of each statistic, with its totals (G, C) of the same G groups, in every resample."""
+    columns = np.concatenate([totals for _, totals in statistics], axis=1)
     columns, places = np.unique(columns, axis=1, return_inverse=True)
     sums = np.concatenate([counts @ columns for counts in _draws(len(columns), resamples, seed)])[:, places.ravel()]
-    found, start = [], 0
-    for numerators, _ in totals:
-        middle = start + numerators.shape[1]
-        end = middle + numerators.shape[1]
-        found.append(_of_totals(sums[:, start:middle], sums[:, middle:end]))
-        start = end
-    return found
+    ends = np.cumsum([totals.shape[1] for _, totals in statistics])
+    parts = zip(statistics, np.split(sums, ends[:-1], axis=1), strict=True)
+    return [statistic.of(part) for (statistic, _), part in parts]
 
 
 def _draws(count: int, resamples: int, seed: int) -> Iterator[Floats]:

@@ -16,7 +16,7 @@ MAY_IMPORT = {
 }
 HEAVY = {"torch", "diffusers", "transformers", "mlflow", "matplotlib", "pandas", "pyarrow", "scipy"}
 LIGHT = [
-    *("errors", "options", "registry", "settings", "tasks", "cli", "describe/catalogue"),
+    *("errors", "options", "registry", "settings", "tasks/catalogue", "tasks/naming", "cli", "describe/catalogue"),
     *(path.relative_to(ROOT / "benchmarks").with_suffix("").as_posix() for path in ROOT.glob("benchmarks/*/cli.py")),
 ]
 LONGEST_FILE, LONGEST_FUNCTION, LOOSE_FILES = 300, 45, 12

@@ -93,7 +93,7 @@ def system_card(name: str) -> str:
         ("trained here as", card.trained_here or "not yet: import its outputs, or score them"),
     ]
     lines += [("remark", card.remark)] if card.remark else []
-    return f"system {name}\n{columns(lines)}\n\npublished rows\n{columns(_rows(card))}"
+    return f"system {name}\n{columns(lines)}\n\npublished rows\n{columns(_rows(card)) or '  none'}"
 
 
 def _adapters(system: str) -> list[str]:

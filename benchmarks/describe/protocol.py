@@ -44,10 +44,7 @@ def protocol_card(protocol: Protocol) -> str:
     lines = [
         ("measures", protocol.summary),
         ("unit", _unit(protocol)),
-        ("landmarks", _landmarks(protocol)),
-        ("regression", _regression(protocol)),
-        ("error", _landmark_error(protocol)),
-        ("per image", f"{protocol.over_landmarks} over its landmarks"),
+        *(_steps(protocol) if protocol.regresses else [("landmarks", "none: it measures the keypoints themselves")]),
         ("over images", f"{images[protocol.aggregate]}; 95 % interval by bootstrap over groups of images"),
         ("needs", ", ".join(sorted(protocol.needs)) or "landmarks only"),
         ("tasks", ", ".join(task.id for task in TASKS.values() if protocol.id in task.protocols) or "none"),
@@ -58,6 +55,16 @@ def protocol_card(protocol: Protocol) -> str:
         ("source", protocol.source),
     ]
     return f"protocol {protocol.id}\n{columns(lines)}"
+
+
+def _steps(protocol: Protocol) -> list[tuple[str, str]]:
+    """The steps from keypoints to the error of an image."""
+    return [
+        ("landmarks", _landmarks(protocol)),
+        ("regression", _regression(protocol)),
+        ("error", _landmark_error(protocol)),
+        ("per image", f"{protocol.over_landmarks} over its landmarks"),
+    ]
 
 
 def _landmarks(protocol: Protocol) -> str:

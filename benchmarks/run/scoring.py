@@ -102,7 +102,11 @@ def _boxes(dataset: KeypointDataset, ids: Sequence[str], annotations: Sequence[A
 
 
 def write_errors(folder: Path, scores: Sequence[Score], test: Points) -> None:
-    """Write the error of every test image under every protocol, and its weight in the value."""
+    """Write the error of every test image under every protocol, and its weight in the value.
+
+    A protocol that measures all images together has no errors of images, and is left out.
+    """
+    scores = [found for found in scores if found.weights.any()]
     columns = {
         "protocol": [found.protocol for found in scores for _ in test.ids],
         "image_id": [image_id for _ in scores for image_id in test.ids],

@@ -51,7 +51,9 @@ def choose_protocols(wanted: Sequence[str], inputs: Inputs, of_task: Iterable[st
 
 
 def normaliser(protocol: Protocol) -> Normaliser:
-    """The normaliser of a protocol as ``--normalizer`` names it: 'none' for protocols in pixels."""
+    """The normaliser of a protocol as ``--normalizer`` names it: 'none' in pixels and without landmarks."""
+    if not protocol.regresses:
+        return "none"
     if protocol.frame == "box":
         return "box"
     if protocol.normaliser == "interocular":

@@ -1,5 +1,7 @@
 """Shared code of the datasets made from CUB-200-2011: its parts, folder and text files, and the cropping of birds.
 
+``datasets.nabirds`` reads the same text files, whose images are named by text in place of numbers there.
+
 Layout, as the official archive unpacks, under ``<data root>/CUB_200_2011``: ``images/<class>/<name>.jpg``, and files
 with one row per line that begins with an image's number: ``images.txt`` (name), ``train_test_split.txt`` (1 for train),
 ``bounding_boxes.txt`` (x, y, width, height in pixels) and ``parts/part_locs.txt`` (part, x, y, 1 if visible). Files are
@@ -8,13 +10,14 @@ joined by image number, in whatever order their lines are. A class's folder star
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from datasets import limits
 from datasets.base import SPLITS, Archive, DatasetCard, DatasetError
 from datasets.photos import Crop
 from datasets.reading.table import Table, TableDataset
@@ -103,9 +106,9 @@ class BirdDataset(TableDataset):
 
 @dataclass(frozen=True)
 class Birds:
-    """N birds, in pixels from the image's left and top edge.
+    """N birds with P parts (15 of CUB), in pixels from the image's left and top edge.
 
-    ``boxes`` (N, 4) are x, y, width and height; ``parts`` (N, 15, 2) are x and y; ``visible`` is (N, 15).
+    ``boxes`` (N, 4) are x, y, width and height; ``parts`` (N, P, 2) are x and y; ``visible`` is (N, P).
     """
 
     names: tuple[str, ...]
@@ -119,29 +122,34 @@ class Birds:
         return Birds(names, self.boxes[chosen], self.parts[chosen], self.visible[chosen])
 
 
-def read_image_list(path: Path) -> dict[str, str]:
-    """Read the names in ``images.txt`` by number, in the order of the numbers.
+def read_image_list(path: Path, numbered: bool = True) -> dict[str, str]:
+    """Read the names in ``images.txt`` by the images' numbers, in the order of the numbers.
 
+    If the images are not ``numbered``, any text may stand in place of a number, and the order is that of the file.
     Raises DatasetError at the first line that is not a new number and a new name.
     """
     found: dict[str, str] = {}
     names: set[str] = set()
+    kind = "a number" if numbered else "an id"
     for line, text in enumerate(read_lines(path), start=1):
         fields = text.split()
         if not fields:
             continue
-        if len(fields) != 2 or not fields[0].isdecimal() or len(fields[0]) > 18:
-            refuse(path, line, text, "a number and a name")
+        if len(fields) != 2 or (numbered and not (fields[0].isdecimal() and len(fields[0]) <= 18)):
+            refuse(path, line, text, f"{kind} and a name")
         if fields[0] in found or fields[1] in names:
-            refuse(path, line, text, "a number and a name that no earlier line has")
+            refuse(path, line, text, f"{kind} and a name that no earlier line has")
         found[fields[0]] = fields[1]
         names.add(fields[1])
-    return {number: found[number] for number in sorted(found, key=int)}
+    return {number: found[number] for number in sorted(found, key=int)} if numbered else found
 
 
-def read_birds(folder: Path, images: dict[str, str]) -> tuple[Birds, NDArray[np.bool_]]:
+def read_birds(
+    folder: Path, images: dict[str, str], parts: Sequence[int] = range(1, len(PARTS) + 1)
+) -> tuple[Birds, NDArray[np.bool_]]:
     """Read the official annotations of ``images``, names by number; returns them and a mask (N,) of train images.
 
+    ``parts`` are the numbers of the parts in ``part_locs.txt``, in the order in which they are returned.
     Raises DatasetError, naming file and line, for a malformed row and for an image without a row or with too many.
     """
     _, split, box, part = (folder / name for name in TEXT_FILES)
@@ -149,15 +157,15 @@ def read_birds(folder: Path, images: dict[str, str]) -> tuple[Birds, NDArray[np.
     boxes = _rows(
         box, images, 4, "5 numbers: image, x, y, width and height of 1 pixel or more", lambda row: min(row[2:]) >= 1
     )
-    parts = _rows(
+    rows = _rows(
         part,
         images,
         4,
-        f"5 numbers: image, part from 1 to {len(PARTS)}, x, y, then 1 for visible or 0",
-        lambda row: row[0] in range(1, len(PARTS) + 1) and row[3] in (0, 1),
-        each=len(PARTS),
-    )
-    birds = Birds(tuple(images.values()), boxes[:, 0], parts[..., 1:3], parts[..., 3] == 1)
+        f"5 numbers: image, part from {min(parts)} to {max(parts)}, x, y, then 1 for visible or 0",
+        lambda row: row[0] in parts and row[3] in (0, 1),
+        each=len(parts),
+    )[:, np.argsort(np.argsort(parts))]
+    birds = Birds(tuple(images.values()), boxes[:, 0], rows[..., 1:3], rows[..., 3] == 1)
     return birds, train[:, 0, 0] == 1
 
 
@@ -169,20 +177,21 @@ def cut_out(
 ) -> Table:
     """Make the table of N birds cropped to squares (N, 3) of left, top and side, in whole pixels.
 
-    Birds in the mask ``flip`` (N,) are mirrored, which swaps left and right parts. Rows of invisible parts are
+    Birds of CUB in the mask ``flip`` (N,) are mirrored, which swaps left and right parts. Rows of invisible parts are
     (0.5, 0.5).
     """
-    flip = np.zeros(len(birds.names), bool) if flip is None else flip
     corner, side = squares[:, :2], squares[:, 2:]
     boxes = np.concatenate([birds.boxes[:, :2] - corner, birds.boxes[:, 2:]], axis=1) / side
-    boxes[flip, 0] = 1 - boxes[flip, 0] - boxes[flip, 2]
     landmarks, visible = (birds.parts - corner[:, None]) / side[:, None], birds.visible.copy()
-    landmarks[flip, :, 0] = 1 - landmarks[flip, :, 0]
-    landmarks[flip], visible[flip] = landmarks[flip][:, MIRRORED], visible[flip][:, MIRRORED]
+    if flip is not None:
+        boxes[flip, 0] = 1 - boxes[flip, 0] - boxes[flip, 2]
+        landmarks[flip, :, 0] = 1 - landmarks[flip, :, 0]
+        landmarks[flip], visible[flip] = landmarks[flip][:, MIRRORED], visible[flip][:, MIRRORED]
     landmarks[~visible] = 0.5
+    mirrored = [False] * len(birds.names) if flip is None else flip.tolist()
     crops = tuple(
         Crop(left, top, side, side, mirror)
-        for (left, top, side), mirror in zip(squares.astype(int).tolist(), flip.tolist(), strict=True)
+        for (left, top, side), mirror in zip(squares.astype(int).tolist(), mirrored, strict=True)
     )
     return Table(birds.names, landmarks, visible, groups, boxes, crops)
 
@@ -200,7 +209,7 @@ def _rows(
     Raises DatasetError for a row that is not valid, and for an image that does not have ``each`` different rows.
     """
     found: dict[str, dict[float, list[float]]] = {number: {} for number in images}
-    for line, text in enumerate(read_lines(path), start=1):
+    for line, text in enumerate(read_lines(path, limits.BIRD_BYTES), start=1):
         number, *fields = text.split() or [""]
         if number not in found:
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posixpath
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ class CustomDataset(TableDataset):
         if self.choices.split is None:
             return split_images(self.source, names, labels.files, hashes, labels.videos, self.are_videos)
         listed = [name.replace("\\", "/") for name in listed]
-        return split_as_stated(self.choices.split, names, labels.ids, listed, labels.files, hashes)
+        videos = labels.videos or (tuple(map(posixpath.dirname, names)) if self.are_videos else ())
+        return split_as_stated(self.choices.split, names, labels.ids, listed, labels.files, hashes, videos)
 
     @cached_property
     def card(self) -> DatasetCard:  # type: ignore[override]

@@ -1,15 +1,16 @@
-"""Pickled data frames as columns, read by ``datasets.reading.pickles``: nothing is imported and nothing is called.
+"""Pickled data frames as columns, and dictionaries of arrays; ``datasets.reading.pickles`` reads both.
 
-Frames of pandas up to version 2 can be read (such as the Tai-Chi landmarks of Siarohin et al.), with any numpy, in
-pickle protocols 3 to 5. Pandas 3 stores text in Arrow arrays, which are refused.
+Nothing is imported and nothing is called. Frames of pandas up to version 2 can be read, such as the Tai-Chi landmarks
+of Siarohin et al., with any numpy, in pickle protocols 3 to 5. Pandas 3 stores text in Arrow arrays, which are refused.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from datasets.reading.pickles import Call, Name, read_pickle
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+Built = TypeVar("Built")
 
 # Each admitted name, with the modules that have held it in versions of pandas and numpy.
 _ADMITTED: dict[str, tuple[str, ...]] = {
@@ -44,6 +47,25 @@ def read_frame(path: Path) -> dict[str, list[Any] | NDArray[Any]]:
     No code in the file is executed. Raises DatasetError if the file cannot be read, is no complete pickle of a frame,
     or has a name that is not admitted.
     """
+    return _read(path, _columns, "a data frame of text, numbers and arrays as pandas before 3 pickles it")
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of a pickled dictionary, by name; the same holds for it as for ``read_frame``."""
+
+    def arrays(found: Any, most: int) -> dict[str, NDArray[Any]]:
+        if not isinstance(found, dict):
+            raise ValueError("holds something else than a dictionary")
+        read = {name: _array(value, objects=False) for name, value in found.items()}
+        if sum(array.size for array in read.values()) > most:
+            raise ValueError("has more values than the file has bytes")
+        return read
+
+    return _read(path, arrays, "a dictionary of arrays of numbers by name")
+
+
+def _read(path: Path, build: Callable[[Any, int], Built], expected: str) -> Built:
+    """What ``build`` makes of the pickle's recorded calls and the file's size. Raises as ``read_frame`` does."""
     try:
         if reason := limits.excess(path.stat().st_size, limits.PICKLE_BYTES, "bytes"):
             raise DatasetError(f"{path}: {reason}")
@@ -51,11 +73,11 @@ def read_frame(path: Path) -> dict[str, list[Any] | NDArray[Any]]:
     except OSError as error:
         raise DatasetError(f"cannot read {path}: {error.strerror or error}") from error
     try:
-        return _columns(read_pickle(data, _ADMITTED), len(data))
+        return build(read_pickle(data, _ADMITTED), len(data))
     except (ValueError, OverflowError) as error:
         raise DatasetError(
-            f"{path}: {' '.join(str(error).split())}; expected a data frame of text, numbers and arrays as pandas "
-            "before 3 pickles it (nothing in the file was run); get the file again"
+            f"{path}: {' '.join(str(error).split())}; expected {expected} (nothing in the file was run); get the file "
+            "again"
         ) from error
 
 

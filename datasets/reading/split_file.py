@@ -1,8 +1,9 @@
 """The file of ``--split``: the images to learn from and to test on, their groups, or both.
 
 A csv has the headings ``image`` (or ``group``) and ``split``, or ``image`` and ``group``, or all three; a json has
-lists of names under ``regress`` and ``test``, a side by name, or a list of objects with the same keys. A name is that
-of an image or of a folder of images; its first folders may be left out.
+lists of names under ``regress`` and ``test``, a side by name, or a list of objects with the same keys. A list of names
+alone, one a line or as a json, is a list of the images to test on; all others are learned from. A name is that of an
+image, a folder of images or a video; its first folders may be left out.
 """
 
 from __future__ import annotations
@@ -24,16 +25,21 @@ COLUMNS = (
     | dict.fromkeys(("group", "video", "subject", "person", "identity", "folder"), "group")
     | {"split": "split"}
 )
-_EXPECTED = "the headings image and split, image and group, or all three"
+_EXPECTED = "the headings image and split, image and group, or all three, or one name a line to test on"
 
 
 class Line(NamedTuple):
-    """A line of the file: where it stands, the image or folder that it names, and its side and group, if stated."""
+    """A line of the file: where it stands, the image or folder that it names, and its side and group, if stated.
+
+    A line without side and group names images to test on. ``of_group`` says that the column of names is one of folders
+    or videos.
+    """
 
     place: str
     name: str
     side: Side | None
     group: str | None
+    of_group: bool
 
 
 def read_split_file(path: Path) -> list[Line]:
@@ -51,7 +57,7 @@ def read_split_file(path: Path) -> list[Line]:
 
 
 def _of_csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The rows by kind of column. Without headings the columns are image and split."""
+    """The rows by kind of column. Without headings the columns are image and split, or image alone."""
     text = read_lines(path)
     delimiter = next((mark for mark in ";\t" if text and mark in text[0]), ",")
     try:
@@ -63,9 +69,11 @@ def _of_csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     first = [cell.strip().lower() for cell in rows[0][1]]
     if len(first) == 2 and first[1] in SIDES:
         heads = ["image", "split"]
+    elif len(first) == 1 and first[0] not in COLUMNS:
+        heads = ["image"]
     else:
         heads = [COLUMNS.get(cell, "") for cell in first]
-        if "" in heads or len(set(heads)) < len(heads) or len(heads) < 2:
+        if "" in heads or len(set(heads)) < len(heads) or heads == ["split"]:
             refuse_entry(path, "line 1", shown(",".join(rows[0][1])), _EXPECTED, "leave out other columns")
         rows = rows[1:]
     for place, row in rows:
@@ -75,7 +83,7 @@ def _of_csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _of_json(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The entries of any of the three forms, by kind of column."""
+    """The entries of any of the four forms, by kind of column."""
     try:
         document = json.loads(path.read_bytes(), object_pairs_hook=_each_once)
     except (OSError, ValueError, RecursionError) as error:
@@ -83,9 +91,14 @@ def _of_json(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(document, list):
         for number, entry in enumerate(document):
             place = f"entry {number}"
+            if isinstance(entry, str):
+                yield place, {"image": entry}
+                continue
             kinds = [COLUMNS.get(key.lower(), "") for key in entry] if isinstance(entry, dict) else [""]
             if "" in kinds or len(set(kinds)) < len(kinds):
-                refuse_entry(path, place, shown(entry), "an object with image and split, group or both", "")
+                refuse_entry(path, place, shown(entry), "a name, or an object with image and split, group or both", "")
+            if len(kinds) < 2:
+                refuse_entry(path, place, f"{kinds[0]} alone", "an object with image and split, group or both", "")
             yield place, dict(zip(kinds, entry.values(), strict=True))
     elif isinstance(document, dict):
         for key, value in document.items():
@@ -111,8 +124,6 @@ def _line(path: Path, place: str, row: dict[str, Any]) -> Line:
         if not isinstance(value, str) or not value.strip():
             refuse_entry(path, f"{place}, {kind}", shown(value), "a name", "")
     side, group = row.get("split"), row.get("group")
-    if len(row) < 2:
-        refuse_entry(path, place, f"{', '.join(row)} alone", _EXPECTED, "")
     if side is not None and side.strip().lower() not in SIDES:
         refuse_entry(path, f"{place}, split", shown(side), "regress (to learn from) or test", "leave out other images")
     return Line(
@@ -120,41 +131,42 @@ def _line(path: Path, place: str, row: dict[str, Any]) -> Line:
         posixpath.normpath(str(row.get("image", group)).strip().replace("\\", "/")),
         None if side is None else SIDES[side.strip().lower()],
         group.strip() if group is not None and "image" in row else None,
+        "image" not in row,
     )
 
 
 def find_rows(
-    path: Path, lines: Sequence[Line], names: Sequence[str], ids: Sequence[str], listed: Iterable[str]
+    path: Path,
+    lines: Sequence[Line],
+    names: Sequence[str],
+    ids: Sequence[str],
+    listed: Iterable[str],
+    videos: Sequence[str] = (),
 ) -> dict[int, Line]:
     """The line of each row of labels that the file names.
 
-    ``names`` are the images of the rows; ``listed`` also has images whose labels cannot be used. A line names an image
-    by its id, or an image, with or without its ending, or a folder of images by its path; one path may have more
-    folders in front than the other.
+    ``names`` are the images of the rows, ``videos`` their videos, if known; ``listed`` also has images whose labels
+    cannot be used. A line names an image by its id, or an image, with or without its ending, or a folder of images by
+    its path, or a video, which comes first if the column is one of videos; one path may have more folders in front
+    than the other.
     Raises DatasetError for a name that fits nothing, or several images, and for an image that is named twice.
     """
-    rows: dict[str, list[int]] = {}
-    for row, name in enumerate(names):
-        rows.setdefault(name, []).append(row)
-    by_id = {image_id: row for row, image_id in enumerate(ids)}
-    images = dict.fromkeys([*names, *listed])
+    rows, of_video = _rows_by(names), _rows_by(videos)
+    by_id = {image_id: [row] for row, image_id in enumerate(ids)}
+    images = {name: rows.get(name, []) for name in [*names, *listed]}
     folders: dict[str, list[int]] = {}
-    for name in images:
-        folders.setdefault(posixpath.dirname(name), []).extend(rows.get(name, []))
-    of_stem = {name.rpartition(".")[0] or name: name for name in images}
-    stems = of_stem if len(of_stem) == len(images) else {}
-    image_tails, stem_tails, folder_tails = _by_tail(images), _by_tail(stems), _by_tail(folders)
+    for name, found_rows in images.items():
+        folders.setdefault(posixpath.dirname(name), []).extend(found_rows)
+    stems = {name.rpartition(".")[0] or name: found_rows for name, found_rows in images.items()}
+    kinds = [(kind, _by_tail(kind)) for kind in (images, stems if len(stems) == len(images) else {}, folders)]
     found: dict[int, Line] = {}
     for line in lines:
-        if line.name in by_id:
-            here = [by_id[line.name]]
-        elif (image := _match(path, line, image_tails)) is not None:
-            here = rows.get(image, [])
-        elif (stem := _match(path, line, stem_tails)) is not None:
-            here = rows.get(stems[stem], [])
-        elif (folder := _match(path, line, folder_tails)) is not None:
-            here = folders[folder]
-        else:
+        here = by_id.get(line.name) or (of_video.get(line.name) if line.of_group else None)
+        for kind, tails in kinds:
+            if here is None and (match := _match(path, line, tails)) is not None:
+                here = kind[match]
+        here = of_video.get(line.name) if here is None else here
+        if here is None:
             expected = f"an image or a folder of images of the data, such as {shown(next(iter(images)))}"
             refuse_entry(path, line.place, shown(line.name), expected, "")
         for row in here:
@@ -163,6 +175,14 @@ def find_rows(
                 refuse_entry(path, line.place, shown(line.name), expected, "")
             found[row] = line
     return found
+
+
+def _rows_by(names: Iterable[str]) -> dict[str, list[int]]:
+    """The rows of each name."""
+    rows: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        rows.setdefault(name, []).append(row)
+    return rows
 
 
 def _match(path: Path, line: Line, by_tail: dict[str, list[str]]) -> str | None:

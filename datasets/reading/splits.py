@@ -67,33 +67,41 @@ def split_as_stated(
     listed: Sequence[str],
     files: Sequence[Path],
     hashes: FileHashes,
+    videos: Sequence[str],
 ) -> Sides:
     """Split labels by the file at ``path``; rows of images that it does not name are in no split.
 
-    The groups are those of the file; without them, the folders of the images if there are at least VIDEOS and none is
-    on both sides, else the images. Raises DatasetError for a file that is wrong, a group of the file on both sides, and
-    for a side without images.
+    If the file is a list of images to test on, all others are learned from. The groups are those of the file; without
+    them, the ``videos`` of the rows, if these are known, or the folders of the images, if there are at least VIDEOS and
+    none is on both sides, else the images. Raises DatasetError for a file that is wrong, a group of the file or a video
+    on both sides, and for a side without images.
     """
-    lines = find_rows(path, read_split_file(path), names, ids, listed)
+    lines = find_rows(path, read_split_file(path), names, ids, listed, videos)
     named = sorted(lines)
     if not named:
         raise DatasetError(f"{path}: none of the images that it names has labels that can be used")
     originals, _ = find_copies(names, files, hashes)
-    if lines[named[0]].side is None:
+    first = lines[named[0]]
+    if first.side is None and first.group is None:
+        learned = [row for row in range(len(names)) if row not in lines]
+        rows: dict[Split, Sequence[int]] = {"fit": learned, "regress": learned, "test": named}
+    elif first.side is None:
         stated = [str(lines[row].group) for row in named]
         count = len(set(stated))
         parts = split_by(path, stated, at_least=2 if count >= VIDEOS else 1)
-        rows: dict[Split, Sequence[int]] = {
-            split: [named[place] for place in places] for split, places in parts.items()
-        }
+        rows = {split: [named[place] for place in places] for split, places in parts.items()}
     else:
         learned = [row for row in named if lines[row].side == "regress"]
         rows = {"fit": learned, "regress": learned, "test": [row for row in named if lines[row].side == "test"]}
     if not (rows["regress"] and rows["test"]):
         lacking = "test" if rows["regress"] else "regress"
-        raise DatasetError(f"{path} names no image with usable labels for {lacking}, expected some for both sides")
-    groups, remarks = _stated_groups(path, names, originals, lines, rows)
-    absent = [names[row] for row in range(len(names)) if row not in lines]
+        raise DatasetError(
+            f"{path} names no image with usable labels for {lacking}, expected some for both sides; a list of names "
+            "alone is tested on, and all other images are learned from"
+        )
+    groups, remarks = _stated_groups(path, names, originals, lines, rows, videos)
+    used = {*rows["regress"], *rows["test"]}
+    absent = [names[row] for row in range(len(names)) if row not in used]
     if absent:
         remarks.append(f"left out: labels of images that {path.name} does not name: {len(absent)} (first {absent[0]})")
     return Sides(groups, rows, tuple(remarks))
@@ -121,8 +129,12 @@ def _stated_groups(
     originals: dict[str, str],
     lines: dict[int, Line],
     rows: dict[Split, Sequence[int]],
+    videos: Sequence[str],
 ) -> tuple[tuple[str, ...], list[str]]:
-    """The group of each row, and remarks. Raises DatasetError for a group of the file, or an image, on both sides."""
+    """The group of each row, and remarks.
+
+    Raises DatasetError for a group of the file or an image on both sides and, if the file has no groups, for a video.
+    """
     first, second = len(rows["regress"]), len(rows["test"])
     said = f"split by {path.name}: {first} labels to learn from, {second} to test on"
     every: Sequence[str] = [originals[name] for name in names]
@@ -134,23 +146,37 @@ def _stated_groups(
     remarks = []
     if any(line.group is not None for line in lines.values()):
         every = [str(lines[row].group) if row in lines else name for row, name in enumerate(names)]
-        for group in _on_both(every, rows):
-            line = next(lines[row] for row in rows["test"] if every[row] == group)
-            refuse_entry(path, line.place, f"group {shown(group)} in both splits", "each group in one", "")
+        _refuse_shared(path, "group", every, lines, rows)
         counts = [len({every[row] for row in rows[side]}) for side in ("regress", "test")]
         said += f", in {counts[0]} and {counts[1]} groups"
         if sum(counts) < VIDEOS:
             remarks.append(f"fewer than {VIDEOS} groups: the number says little about further ones")
+        if both := _on_both(videos, rows) if videos else []:
+            remarks.append(f"videos on both sides of the split, in different groups: {len(both)} (first {both[0]})")
+    elif videos:
+        _refuse_shared(path, "video", videos, lines, rows)
+        if len({videos[row] for side in ("regress", "test") for row in rows[side]}) >= VIDEOS:
+            every = videos
     elif by_folder:
         remarks.append(
             f"folders of images on both sides of the split: {len(by_folder)} (first {shown(by_folder[0])}): tested on "
             "images of folders that are learned from too"
         )
-    elif len({folders[row] for row in lines}) >= VIDEOS:
+    elif len({folders[row] for side in ("regress", "test") for row in rows[side]}) >= VIDEOS:
         every = folders
     if copies:
         remarks.append(f"images with a copy on the other side of the split: {len(copies)} (first {copies[0]})")
     return tuple(every), [said, *remarks]
+
+
+def _refuse_shared(
+    path: Path, kind: str, of: Sequence[str], lines: dict[int, Line], rows: dict[Split, Sequence[int]]
+) -> None:
+    """Raise DatasetError for a group or video on both sides, naming the line of one of its test images."""
+    advice = "" if kind == "group" else "name all of it, or state groups of your own in a column group"
+    for name in _on_both(of, rows):
+        line = next(lines[row] for row in rows["test"] if of[row] == name)
+        refuse_entry(path, line.place, f"{kind} {shown(name)} in both splits", f"each {kind} in one", advice)
 
 
 def _on_both(groups: Sequence[str], rows: dict[Split, Sequence[int]]) -> list[str]:

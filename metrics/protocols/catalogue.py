@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from metrics.protocols.faces import FACES
+from metrics.protocols.label_free import LABEL_FREE
+from metrics.protocols.parts import PARTS
 from metrics.protocols.record import Protocol
 from metrics.protocols.released import (
     AUTOLINK,
@@ -20,6 +22,7 @@ from metrics.protocols.released import (
     by_autolink,
     by_stable_keypoints,
 )
+from metrics.protocols.sides import SIDES
 
 _SIDE = Protocol(
     id="sk/side",
@@ -209,4 +212,6 @@ HUMAN36M = (
     ),
 )
 
-PROTOCOLS: dict[str, Protocol] = {found.id: found for found in (*FACES, *BIRDS, *TAICHI, *DEEPFASHION, *HUMAN36M)}
+PROTOCOLS: dict[str, Protocol] = {
+    found.id: found for found in (*FACES, *BIRDS, *TAICHI, *DEEPFASHION, *HUMAN36M, *SIDES, *PARTS, *LABEL_FREE)
+}

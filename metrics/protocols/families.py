@@ -67,5 +67,20 @@ FAMILIES = {
             "errors on Tai-Chi as sums of absolute differences in x and y, with a bias in the regression",
             _COMPARE.format("most methods before Stable Keypoints on Tai-Chi"),
         ),
+        Family(
+            "sides",
+            "confusion of left and right: shares of landmarks near the right place, the mirror partner, and neither",
+            "beside an error of landmarks, to say what kind of errors a method makes",
+        ),
+        Family(
+            "parts",
+            "agreement of landmarks and nearest keypoints, as papers on part discovery measure it",
+            "to compare methods with each other; papers measure part maps, which have a label at every pixel",
+        ),
+        Family(
+            "label_free",
+            "properties of the keypoints themselves, measured without landmarks",
+            "beside an error of landmarks, to say how methods differ; none of them is a score by itself",
+        ),
     )
 }

@@ -8,11 +8,16 @@ from typing import Literal
 from metrics.regression import Estimator, Origin, Solver
 
 Need = Literal["interocular", "left_right_pairs", "boxes"]
+Measured = Literal["landmarks", "closest_pair", "collapsed_pairs", "parts_nmi", "parts_ari"]
+Side = Literal["near", "mirror", "elsewhere"]
 
 
 @dataclass(frozen=True)
 class Protocol:
     """How keypoints become one number. Raise ``version`` when a change gives another number for the same keypoints.
+
+    ``measures`` says what the number is about: landmarks regressed from keypoints, by the four steps below, or the
+    keypoints themselves, by a function of ``metrics.direct``, which uses ``scale``, ``threshold`` and the unit alone.
 
     1. Points: ``frame`` is the image or the annotated box, with each axis in units of its side. ``grid`` truncates
        landmarks to whole pixels of an image of that width. ``num_landmarks`` is the number of landmarks of the only
@@ -29,7 +34,8 @@ class Protocol:
     3. Error of a landmark: Euclidean distance ("l2") or sum of the absolute differences in x and y ("l1"), times
        ``scale``, divided by the ``normaliser``: the image side, the distance between the eyes, or the mean number of
        positive landmarks of a test image. ``eyes`` are the indices of the two eyes if they are not those of the
-       dataset's card. With a ``threshold`` the error becomes 100 below it and 0 otherwise.
+       dataset's card. With a ``threshold`` the error becomes 100 below it and 0 otherwise. With a ``side``, the error
+       is 100 for landmarks that ``metrics.confusion`` finds there, otherwise 0, and other landmarks do not count.
     4. Aggregate: an image's error is the mean or the sum ``over_landmarks``. "macro" weights images equally, "micro"
        by their number of landmarks; "per_landmark" averages each landmark over images and sums these means.
 
@@ -43,6 +49,7 @@ class Protocol:
     scale: float
     unit: str
     version: int = 1
+    measures: Measured = "landmarks"
     frame: Literal["image", "box"] = "image"
     grid: int | None = None
     num_landmarks: int | None = None
@@ -60,6 +67,7 @@ class Protocol:
     labelled: int | None = None
     error: Literal["l2", "l1"] = "l2"
     threshold: float | None = None
+    side: Side | None = None
     normaliser: Literal["side", "interocular", "positive_landmarks"] = "side"
     eyes: tuple[int, int] | None = None
     over_landmarks: Literal["mean", "sum"] = "mean"
@@ -95,6 +103,11 @@ class Protocol:
         return self.id.partition("/")[0]
 
     @property
+    def regresses(self) -> bool:
+        """Whether the number is about landmarks that are regressed from keypoints."""
+        return self.measures == "landmarks"
+
+    @property
     def either_side(self) -> bool:
         """Whether left and right landmarks may be exchanged."""
         return self.sides != "annotated"
@@ -105,7 +118,7 @@ class Protocol:
         found: set[Need] = set()
         if self.normaliser == "interocular":
             found.add("interocular")
-        if self.sides == "either":
+        if self.sides == "either" or self.side is not None:
             found.add("left_right_pairs")
         if self.frame == "box":
             found.add("boxes")

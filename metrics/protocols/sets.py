@@ -7,13 +7,18 @@ from collections.abc import Iterable
 from metrics.errors import MetricError
 from metrics.protocols.catalogue import BIRDS, DEEPFASHION, HUMAN36M, PROTOCOLS, TAICHI
 from metrics.protocols.faces import FACES
+from metrics.protocols.parts import PARTS
+from metrics.protocols.sides import SIDES
 
+_PARTS = tuple(protocol.id for protocol in PARTS)
+_SIDES = tuple(protocol.id for protocol in SIDES)
 SETS: dict[str, tuple[str, ...]] = {
-    "faces": tuple(protocol.id for protocol in FACES),
-    "birds": tuple(protocol.id for protocol in BIRDS),
-    "taichi": tuple(protocol.id for protocol in TAICHI),
-    "deepfashion": (*(protocol.id for protocol in DEEPFASHION), "strict/relative"),
-    "human36m": tuple(protocol.id for protocol in HUMAN36M),
+    "faces": (*(protocol.id for protocol in FACES), *_SIDES),
+    "birds": (*(protocol.id for protocol in BIRDS), *_PARTS),
+    "taichi": (*(protocol.id for protocol in TAICHI), *_SIDES),
+    "deepfashion": (*(protocol.id for protocol in DEEPFASHION), "strict/relative", *_SIDES),
+    "human36m": (*(protocol.id for protocol in HUMAN36M), *_SIDES),
+    "parts": _PARTS,
     "general": ("strict/side", "strict/side_micro", "strict/relative", "strict/pck6", "strict/box", "scops/box"),
 }
 

@@ -104,7 +104,7 @@ def test_a_name_that_two_register_is_an_error_naming_both(installed):
 def test_a_name_of_the_repository_is_taken(installed):
     source = "from benchmarks.tasks import Task\nRECORDS = [Task(id='cub_001', dataset='toy_squares', num_keypoints=3)]"
     installed(source=source)
-    with pytest.raises(UserError, match=r"task 'cub_001' is registered twice, by benchmarks/tasks.py and by package"):
+    with pytest.raises(UserError, match=r"registered twice, by benchmarks/tasks/catalogue.py and by package"):
         list(TASKS)
 
 

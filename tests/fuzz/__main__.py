@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.fuzz import data, weights  # noqa: F401 - they register their targets
+from tests.fuzz import data, lists, weights  # noqa: F401 - they register their targets
 from tests.fuzz.measure import SECONDS, Measured, statements
 from tests.fuzz.targets import TARGETS
 

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from benchmarks.errors import correctable, first_line
-from tests.fuzz import data, weights  # noqa: F401 - they register their targets
+from tests.fuzz import data, lists, weights  # noqa: F401 - they register their targets
 from tests.fuzz.targets import TARGETS, Target
 
 SECONDS = 10

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz import __main__ as command
-from tests.fuzz import data, weights  # noqa: F401 - they register their targets
+from tests.fuzz import data, lists, weights  # noqa: F401 - they register their targets
 from tests.fuzz.measure import run, statements
 from tests.fuzz.targets import TARGETS, Target
 

@@ -19,7 +19,7 @@ FACTS = published_facts()
 
 def test_every_row_is_in_every_format():
     count = len(FACTS)
-    assert count == 145
+    assert count == 243
     assert len(json.loads(audit(format="json"))) == count
     assert len(list(csv.DictReader(io.StringIO(audit(format="csv"))))) == count
     lines = [line for line in audit().splitlines() if line.startswith("|")]

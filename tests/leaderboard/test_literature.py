@@ -15,10 +15,14 @@ from leaderboard.published import published_facts, reported_rows
 CARDS = systems()
 
 
-def test_every_published_row_belongs_to_a_card_and_no_card_is_without_rows():
+def test_every_published_row_belongs_to_a_card_and_a_card_without_rows_says_why():
     counts = Counter(fact["system"] for fact in published_facts())
-    assert counts.keys() == CARDS.keys()
-    assert counts.total() == 145
+    assert counts.keys() <= CARDS.keys()
+    without = {name for name in CARDS if not counts[name]}
+    assert without == {"xia2024", "anand2024", "sun2023", "yang2024", "keydiff3d"}
+    assert all(str(CARDS[name].remark).startswith("no row: ") for name in without)
+    assert counts.total() == 243
+    counts = Counter(fact["system"] for fact in published_facts() if fact["table"] in ("1", "2", "3"))
     # Counted by hand in the paper's tables.
     assert (counts["lorenz2019"], counts["thewlis2017"], counts["he2021"]) == (6, 3, 14)
     assert (counts["hung2019"], counts["newell2016"], counts["sun2022"], counts["uld"]) == (9, 1, 1, 3)

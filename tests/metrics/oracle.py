@@ -159,6 +159,23 @@ def relative(predicted, landmarks, visible) -> float:
     return sum(errors) / len(errors)
 
 
+def shares_of_sides(predicted, landmarks, visible, pairs) -> dict[str, float]:
+    """Percentages of landmarks near the right place, near the partner's, and elsewhere; pairs 5 % apart or more."""
+    count = {"near": 0, "mirror": 0, "elsewhere": 0}
+    for guess, truth, shown in zip(predicted, landmarks, visible, strict=True):
+        for one, other in [*pairs, *((b, a) for a, b in pairs)]:
+            apart = distance(truth[one], truth[other])
+            if not (shown[one] and shown[other]) or apart < 0.05:
+                continue
+            if distance(guess[one], truth[one]) < apart / 2:
+                count["near"] += 1
+            elif distance(guess[one], truth[other]) < apart / 2:
+                count["mirror"] += 1
+            else:
+                count["elsewhere"] += 1
+    return {side: 100 * number / sum(count.values()) for side, number in count.items()}
+
+
 def swapped(points: list[Point], pairs) -> list[Point]:
     points = list(points)
     for left, right in pairs:

@@ -58,7 +58,8 @@ def test_one_percent_in_a_normaliser_is_found_in_every_protocol_that_has_it(soun
 
 def test_another_origin_is_found_in_every_regression_about_it(sound, monkeypatch):
     monkeypatch.setitem(ORIGINS, "centre", ORIGINS["centre"] + 0.01)
-    expected = {id for id, protocol in PROTOCOLS.items() if protocol.origin == "centre" and not protocol.intercept}
+    regressed = {id: protocol for id, protocol in PROTOCOLS.items() if protocol.regresses}
+    expected = {id for id, protocol in regressed.items() if protocol.origin == "centre" and not protocol.intercept}
     assert len(expected) > 5
     assert moved(sound) == expected
 

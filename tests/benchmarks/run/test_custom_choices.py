@@ -12,7 +12,7 @@ import pytest
 
 from benchmarks.records.store import read_predictions
 from leaderboard.records import ResultRecord
-from tests.custom_data import coco, photo
+from tests.custom_data import coco, photo, write_dlc
 
 COUNT, SIZE = 30, (64, 64)
 NAMES = ("left eye", "right eye", "nose")
@@ -73,6 +73,8 @@ def test_the_split_is_known_by_its_content(call: Any, tmp_path: Path, faces: np.
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "s.json").write_text(json.dumps(sides))
     assert "finished before" in call(*RUN, "--split", "other/s.json")[1]
+    (tmp_path / "mine.txt").write_text("".join(f"{name}\n" for name in sides["test"]))
+    assert "finished before" in call(*RUN, "--split", "mine.txt")[1]
     (tmp_path / "split.csv").write_text("\n".join([heading, *lines[:-1]]))
     for options in (("--split", "split.csv"), (), ("--split", "other/s.json", "--interocular", "left eye,right eye")):
         status, out, _ = call(*RUN, *options)
@@ -120,6 +122,38 @@ def test_import_and_score_give_the_number_of_run(call: Any, tmp_path: Path, face
     assert status == 0 and "recorded" in err
     status, _, err = call("score", *predictions, "--task", measured.task)
     assert status == 2 and "write --dataset coco:PATH --keypoints 1 in place of --task" in err
+
+
+def test_a_list_of_test_images_is_followed_by_every_command_and_a_video_is_never_on_both_sides(
+    call: Any, tmp_path: Path
+) -> None:
+    for video in ("a", "b", "c"):
+        labels = {f"{row}.png": f"{row + 1},{row % 3},{9 - row},{row * row}" for row in range(6)}
+        write_dlc(tmp_path / "p" / "labeled-data" / video, labels)
+    data = ("--dataset", "dlc:p", "--split", "mine.txt")
+    run = ("run", "--method", "centre", *data, "--keypoints", "1", "--no-mlflow", "--device", "cpu", "--no-floors")
+    files = [f"{split}.npz" for split in ("regress", "test")]
+    for split, videos in zip(files, ("ac", "b"), strict=True):
+        ids = [f"{video}/{row}.png" for video in videos for row in range(6)]
+        np.savez(tmp_path / split, image_id=ids, keypoints=np.full((len(ids), 1, 2), 0.5))
+    predictions = [word for file in files for word in ("--predictions", file)]
+    commands = (
+        run,
+        ("score", *predictions, *data, "--resamples", "20", "--format", "json"),
+        ("import", "neutral", *files, *data, "--keypoints", "1", "--method", "Mine"),
+    )
+    (tmp_path / "mine.txt").write_text("b\n")
+    outputs = [call(*command) for command in commands]
+    assert [status for status, _, _ in outputs] == [0, 0, 0], outputs
+    assert all("split by mine.txt: 12 labels to learn from, 6 to test on" in out + err for _, out, err in outputs)
+    measured, _ = record(tmp_path)
+    values = {each.protocol: pytest.approx(each.value, rel=1e-9) for each in measured.scores}
+    assert {each["protocol"]: each["value"] for each in json.loads(outputs[1][1])["scores"]} == values
+    (tmp_path / "mine.txt").write_text("b/0.png\nb/1.png\n")
+    for command in commands:
+        status, _, err = call(*command)
+        assert (status, len(err.splitlines())) == (2, 1)
+        assert 'line 1: got video "b" in both splits, expected each video in one; name all of it' in err
 
 
 def test_eyes_are_suggested_once_and_boxes_give_no_protocol_without_boxes(call: Any, faces: np.ndarray) -> None:

@@ -88,7 +88,7 @@ def test_an_unknown_name_is_refused_in_tables_and_audit(runs, changes, message):
 def test_the_audit_takes_tasks_suites_and_protocols():
     rows = json.loads(audit_text(board(suites=["aligned"], protocol="siarohin", tasks=["taichi"], format="json")))
     assert {(row["task"], row["protocol"].split("/")[0]) for row in rows} == {("taichi", "siarohin")}
-    assert len(json.loads(audit_text(board(format="json")))) == 145
+    assert len(json.loads(audit_text(board(format="json")))) == 243
 
 
 def test_committing_results_says_what_is_missing_among_them(twins, tmp_path, monkeypatch, capsys):

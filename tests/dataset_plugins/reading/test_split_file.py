@@ -64,6 +64,72 @@ def test_every_form_gives_the_same_splits_and_the_same_digests(data: Path, form:
     assert f"split by {form}: 8 labels to learn from, 4 to test on" in dataset.card.remarks
 
 
+TESTED = [name for name, side in SIDES.items() if side == "test"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.txt", "".join(f"{name}\r\n" for name in TESTED)),
+        ("mine.txt", "\ufeff" + "\n\n".join(name.rpartition("/")[2] for name in reversed(TESTED))),
+        ("mine.csv", "".join(f"{name}\n" for name in ["image", *TESTED])),
+        ("mine.csv", "Path\n" + "".join(f'"/data/{name.removesuffix(".png")}"\n' for name in TESTED)),
+        ("mine.txt", "v0\n"),
+        ("mine.csv", "folder\nv0/\n"),
+        ("mine.json", json.dumps(TESTED)),
+    ],
+)
+def test_a_list_of_names_is_tested_on_and_all_others_are_learned_from(data: Path, name: str, text: str) -> None:
+    dataset, first = opened(data, name, text), opened(data, "a.csv", FORMS["a.csv"])
+    assert set(dataset.split("test")) == set(TESTED)
+    assert set(dataset.split("fit")) == set(dataset.split("regress")) == SIDES.keys() - set(TESTED)
+    assert [dataset.digest(split) for split in ("fit", "regress", "test")] == [
+        first.digest(split) for split in ("fit", "regress", "test")
+    ]
+    assert f"split by {name}: 8 labels to learn from, 4 to test on" in dataset.card.remarks
+    assert not [remark for remark in dataset.card.remarks if "does not name" in remark]
+
+
+def in_videos(data: Path, count: int) -> dict[str, str]:
+    """Give each image of the json one of ``count`` videos, which are not its folders; returns them by image."""
+    document = json.loads(data.read_text())
+    for row, image in enumerate(document["images"]):
+        image["video_id"] = row // (COUNT // count)
+    data.write_text(json.dumps(document))
+    return {image["file_name"]: str(image["video_id"]) for image in document["images"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("image,split\n" + "".join(f"{name},{side}\n" for name, side in SIDES.items()), "line 2"),
+        ("0.png\n1.png\n6.png\n", "line 3"),
+    ],
+)
+def test_a_video_on_both_sides_is_refused(data: Path, text: str, place: str) -> None:
+    in_videos(data, 6)
+    with pytest.raises(DatasetError, match=rf'{place}: got video "\d" in both splits, expected each video in one'):
+        opened(data, "s.csv", text).split("test")
+
+
+@pytest.mark.parametrize("text", ["0.png\n1.png\n6.png\n7.png\n", "video\n0\n3\n", "video,split\n0,test\n3,test\n{}"])
+def test_whole_videos_are_tested_on_and_are_the_groups(data: Path, text: str) -> None:
+    videos = in_videos(data, 6)
+    dataset = opened(data, "s.csv", text.format("".join(f"{video},train\n" for video in (1, 2, 4, 5))))
+    assert {videos[name] for name in dataset.split("test")} == {"0", "3"}
+    assert len(dataset.split("test")) == 4 and len(dataset.split("fit")) == 8
+    for name, video in videos.items():
+        assert dataset.annotation(name).group == video
+
+
+def test_groups_of_the_file_come_before_videos(data: Path) -> None:
+    in_videos(data, 6)
+    lines = "".join(f"{name},bird {name},{side}\n" for name, side in SIDES.items())
+    dataset = opened(data, "s.csv", f"image,group,split\n{lines}")
+    assert set(dataset.split("test")) == set(TESTED)
+    assert any(remark.startswith("videos on both sides of the split, in different") for remark in dataset.card.remarks)
+
+
 @given(st.randoms())
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_split_of_any_rows_in_any_order_is_followed(data: Path, draw: random.Random) -> None:
@@ -125,7 +191,12 @@ REFUSED = [
     ("s.csv", "image,split\nv0,test\nv1,val\n", 'line 3, split: got "val", expected regress .* or test'),
     ("s.csv", "image,split\nv0,test\nv1,test\n", "names no image with usable labels for regress"),
     ("s.csv", "image,date\nv0,test\n", "line 1: got .*, expected the headings image and split"),
-    ("s.csv", "image\nv0\n", "line 1: got .*, expected the headings"),
+    ("s.csv", "split\ntest\n", "line 1: got .*, expected the headings"),
+    ("s.txt", "0.png\n12.png\n", r'line 2: got "12.png", expected an image or a folder'),
+    ("s.txt", "0.png\nv0\n", "line 2: .* each image once"),
+    ("s.txt", "0.png\n3.png,test\n", "line 2: got 2 columns, expected 1"),
+    ("s.txt", "v0\nv1\nv2\n", "names no image with usable labels for regress"),
+    ("s.json", '["v0", {"image": "v1", "split": "test"}]', "entry 1: got other columns"),
     ("s.csv", "image,split\nv0,test,1\n", "line 2: got 3 columns, expected 2"),
     ("s.csv", "image,split\n,test\n", 'line 2, image: got "", expected a name'),
     ("s.csv", "", "names no image"),
@@ -173,6 +244,12 @@ def test_objects_of_one_image_stay_on_one_side(data: Path) -> None:
     assert opened(data, "s.csv", text).split("test") == ("v0/0.png#100", "v0/0.png#999")
 
 
+def write_list(folder: Path, text: str) -> Path:
+    path = folder / "list.txt"
+    path.write_text(text)
+    return path
+
+
 def test_frames_of_deeplabcut_are_named_alike_and_images_alone_have_no_test(data: Path, tmp_path: Path) -> None:
     for video in ("a", "b"):
         write_dlc(tmp_path / "p" / "labeled-data" / video, {f"{row}.png": f"{row},3,4,5" for row in range(4)})
@@ -181,6 +258,10 @@ def test_frames_of_deeplabcut_are_named_alike_and_images_alone_have_no_test(data
     split.write_text("video,split\na,test\nlabeled-data/b,regress\n")
     dataset.choose(Choices(split))
     assert dataset.split("test") == tuple(f"a/{row}.png" for row in range(4))
+    dataset = open_dlc(str(tmp_path / "p"))
+    dataset.choose(Choices(write_list(tmp_path, "a/0.png\n")))
+    with pytest.raises(DatasetError, match='line 1: got video "a" in both splits'):
+        dataset.split("test")
     photos = open_folder(str(tmp_path / "p"))
     photos.choose(Choices(split))
     with pytest.raises(DatasetError, match="images without landmarks are not tested; leave out --split"):

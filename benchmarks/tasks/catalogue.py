@@ -8,28 +8,24 @@ synthetic counterpart, if there is one.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from functools import cache
-from pathlib import Path
-from shlex import quote
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from benchmarks.errors import UserError, unknown
-from benchmarks.registry import DATASETS, SOURCES, Registry, is_custom, mini_counterpart, open_dataset
-from datasets.base import SPLITS
+from benchmarks.errors import UserError
+from benchmarks.registry import DATASETS, Registry, mini_counterpart, open_dataset
 from leaderboard.suites import Suite
 from metrics.errors import MetricError
 from metrics.protocols import PROTOCOLS, expand
 
 if TYPE_CHECKING:
-    from datasets.base import Choices, DatasetCard, KeypointDataset
+    from datasets.base import DatasetCard
 
 Profile = Literal["mini", "paper"]
-OWNER = "benchmarks/tasks.py"
+OWNER = "benchmarks/tasks/catalogue.py"
 
 
 class Task(BaseModel):
@@ -191,6 +187,20 @@ def _with_protocols(task: Task) -> Task:
     return task.model_copy(update={"protocols": protocols_of(open_dataset(name, None).card)})
 
 
+def _parts(count: int) -> Task:
+    protocols = (*expand(["parts"]), "strict/side")
+    return Task(id=f"cub_parts_k{count}", dataset="cub_all", num_keypoints=count, protocols=protocols)
+
+
+def _mafl(count: int) -> Task:
+    protocols = ("sanchez/forward_mallis", "sanchez/backward", *expand(["faces"]))
+    return Task(id=f"mafl_k{count}", dataset="mafl", num_keypoints=count, protocols=tuple(dict.fromkeys(protocols)))
+
+
+def _mafl_68(count: int) -> Task:
+    return Task(id=f"mafl_68_k{count}", dataset="mafl_68", fit_on="mafl", num_keypoints=count)
+
+
 def _fewer(count: int) -> Task:
     return Task(id=f"celeba_wild_k8_fit{count}", dataset="celeba_wild", num_keypoints=8, fit_images=count)
 
@@ -211,6 +221,9 @@ _TASKS = (
     Task(id="celeba_wild_to_cub_all", dataset="cub_all", num_keypoints=8, fit_on="celeba_wild"),
     *map(_fewer, (5, 10, 30, 100)),
     *(Task(id=f"celeba_wild_k{count}", dataset="celeba_wild", num_keypoints=count) for count in (10, 16, 30)),
+    *map(_parts, (4, 8, 16)),
+    *map(_mafl, (10, 30, 50)),
+    *map(_mafl_68, (10, 30, 50)),
 )
 _IDS = [task.id for task in _TASKS]
 _SUITES = (
@@ -229,8 +242,23 @@ _SUITES = (
     ),
     Suite(
         name="num_keypoints",
-        tasks=("celeba_wild_k4", "celeba_wild_k8", *_IDS[20:]),
+        tasks=("celeba_wild_k4", "celeba_wild_k8", *_IDS[20:23]),
         summary="numbers of keypoints: K = 4, 8, 10, 16, 30",
+    ),
+    Suite(
+        name="parts",
+        tasks=tuple(_IDS[23:26]),
+        summary="birds' parts by nearest keypoints (NMI, ARI), as papers on part discovery report: K = 4, 8, 16",
+    ),
+    Suite(
+        name="mafl",
+        tasks=tuple(_IDS[26:29]),
+        summary="MAFL as papers on faces report it: K = 10, 30, 50, forward and backward error of five landmarks",
+    ),
+    Suite(
+        name="mafl_68",
+        tasks=tuple(_IDS[29:]),
+        summary="the same keypoints of MAFL with 68 landmarks, for which data has to be at hand",
     ),
     Suite(
         name="misalignment",
@@ -241,58 +269,3 @@ _SUITES = (
 )
 TASKS = KnownTasks(_TASKS, Task)
 SUITES = Known(_SUITES, Suite)
-
-
-def task_on(name: str, num_keypoints: int, dataset: KeypointDataset) -> Task:
-    """The task of discovering ``num_keypoints`` keypoints on a dataset, learned and measured there.
-
-    A registered task is returned if it is exactly that. Raises DatasetError for custom data that is broken.
-    """
-    for task in TASKS.values():
-        if (task.dataset, task.fit_on, task.num_keypoints, task.fit_images) == (name, None, num_keypoints, None):
-            return task
-    if is_custom(name):
-        name = dataset.card.id  # a file and the folder that it stands for have one name
-    id = f"{_mark(name, dataset) if is_custom(name) else name}_k{num_keypoints}"
-    return Task(id=id, dataset=name, num_keypoints=num_keypoints, protocols=protocols_of(dataset.card))
-
-
-def options(task: Task, choices: Choices) -> str:
-    """The options that name a task on a command line: '--task cub_001', or dataset, K and choices without a name."""
-    if task.id in TASKS:
-        return f"--task {task.id}"
-    split = f" --split {quote(str(choices.split))}" if choices.split else ""
-    eyes = f" --interocular {quote(choices.interocular)}" if choices.interocular else ""
-    return f"--dataset {quote(task.dataset)} --keypoints {task.num_keypoints}{split}{eyes}"
-
-
-def made_with_dataset(name: str) -> tuple[str, int] | None:
-    """The dataset and K of the id of a task that ``--dataset`` makes, such as cub_001_k5; None for any other name."""
-    found = re.fullmatch(r"((?P<custom>[A-Za-z0-9]+)_.*_[0-9a-f]{6}|.+)_k(?P<count>\d+)", name)
-    if found and found["custom"] in SOURCES.entries:
-        return f"{found['custom']}:PATH", int(found["count"])
-    return (found[1], int(found["count"])) if found and found[1] in DATASETS.entries else None
-
-
-def not_registered(name: str) -> UserError:
-    """The error for an unknown task, with the options that name a task of ``--dataset``."""
-    if made := made_with_dataset(name):
-        return UserError(
-            f"task '{name}' is named by its dataset: write --dataset {made[0]} --keypoints {made[1]} in place of --task"
-        )
-    return unknown("task", name, TASKS)
-
-
-def plain_name(name: str) -> str:
-    """The name of a dataset in file names: coco_birds for coco:/data/birds.json."""
-    if not is_custom(name):
-        return name
-    prefix, _, path = name.partition(":")
-    stem = Path(path).name.removesuffix(".json")[:40]
-    return re.sub(r"[^A-Za-z0-9]+", "_", f"{prefix} {stem}").strip("_")
-
-
-def _mark(name: str, dataset: KeypointDataset) -> str:
-    """The plain name with six digits of a hash of the contents, which distinguish equal file names anywhere."""
-    contents = "".join(dataset.digest(split) for split in SPLITS)
-    return f"{plain_name(name)}_{hashlib.sha256(contents.encode()).hexdigest()[:6]}"

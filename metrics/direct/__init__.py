@@ -1,0 +1,33 @@
+"""Measures of the keypoints themselves, without a regression to landmarks.
+
+``measure`` is the entry point; ``FUNCTIONS`` has the function of each value of ``Protocol.measures``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from metrics.direct.distinct import closest_pair, collapsed_pairs
+from metrics.direct.parts import parts_ari, parts_nmi
+from metrics.direct.values import Values, Whole
+from metrics.errors import MetricError
+from metrics.points import Points
+from metrics.protocols.record import Measured, Protocol
+
+FUNCTIONS: Mapping[Measured, Callable[[Protocol, Points], Values | Whole]] = {
+    "closest_pair": closest_pair,
+    "collapsed_pairs": collapsed_pairs,
+    "parts_nmi": parts_nmi,
+    "parts_ari": parts_ari,
+}
+
+
+def measure(protocol: Protocol, test: Points) -> Values | Whole:
+    """What a protocol measures on the test images.
+
+    Raises MetricError where the test images lack what the protocol needs, and where no image has a value.
+    """
+    found = FUNCTIONS[protocol.measures](protocol, test)
+    if not found.statistic.counted(found.statistic.totals).any():
+        raise MetricError(f"{protocol.id}: no test image has a value, expected at least one")
+    return found

@@ -113,3 +113,10 @@ def test_only_images_reach_the_training(tmp_path: Path, monkeypatch: pytest.Monk
     done = CliRunner().invoke(command.app, words)
     assert done.exit_code == 0, done.output
     assert (tmp_path / "model" / "config.json").exists()
+
+
+def test_the_shipped_model_is_small_and_loads_whole() -> None:
+    folder = Path("methods/features/mini_vit")
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 8e6
+    _, report = AutoModel.from_pretrained(folder, output_loading_info=True)
+    assert not any(report[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))

@@ -65,6 +65,38 @@ def train(
     trainer.train_unet(drawings, budget)
 
 
+@app.command(epilog=example("vit --output runs/vit --minutes 25", module=PROGRAM))
+def vit(
+    output: Annotated[Path, typer.Option(help="Folder for the checkpoint, loss.csv and the exported model.")] = Path(
+        "runs/vit"
+    ),
+    images: Annotated[int, typer.Option(help="Drawings to train on.", min=1)] = 6000,
+    steps: Annotated[
+        int | None, typer.Option(help="Updates (default: 1500, or no limit with --minutes).", min=1)
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Limit on the minutes of training.", min=0.01)] = None,
+    batch_size: Annotated[int, typer.Option(help="Drawings in an update, each in two views.", min=2)] = 16,
+    learning_rate: Annotated[float, typer.Option(help="Peak learning rate.", min=0)] = 1e-3,
+    seed: Annotated[int, typer.Option(help="Seed of drawings, weights and all random numbers.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """Train the mini vision transformer on drawings, without captions.
+
+    The model is exported in the layout of DINOv2 with registers. A run that was
+    stopped continues from its last checkpoint in --output.
+    """
+    import torch
+
+    from benchmarks.pretrain.loop import Budget
+    from benchmarks.pretrain.vit.model import IMAGE_SIZE, build_vit
+    from benchmarks.pretrain.vit.train import Settings, Trainer
+
+    settings = Settings(batch_size=batch_size, learning_rate=learning_rate, seed=seed)
+    budget = Budget(1500 if steps is None and minutes is None else steps, minutes)
+    drawings = torch.from_numpy(_rendered(images, IMAGE_SIZE, seed).images)
+    Trainer(build_vit(seed), drawings, settings, output, choose_device(device), say).train(budget)
+
+
 def say(line: str) -> None:
     """Print a line of progress without buffering."""
     print(line, flush=True)

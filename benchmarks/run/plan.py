@@ -23,10 +23,10 @@ from benchmarks.settings import parse_settings
 from benchmarks.tasks import SUITES, Profile, Task, given_by, too_few
 from leaderboard.records import Variant
 from leaderboard.tables import TABLES
+from metrics.protocols import PROTOCOLS, SETS
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
-    from datasets.base import DatasetCard
     from methods.base import Ablation, MethodConfig
 
 FLOORS = ("centre", "grid", "random_points")
@@ -114,10 +114,8 @@ def make_plan(request: Request) -> Plan:
                 skipped[f"{task.id} by {method.label}"] = lacking
             else:
                 dataset = request.datasets(task.dataset_id(request.profile))
-                cells.append(method.cell(task_for(task, dataset.card), request.profile, request.limit, dataset))
-    for cell in cells:
-        keypoints_given(cell, request.datasets)  # raises for a supervised method without landmarks
-    return Plan(cells, skipped)
+                cells.append(method.cell(task, request.profile, request.limit, dataset))
+    return Plan([_with_protocols(cell, request.datasets) for cell in cells], skipped)
 
 
 def _on(fit_dataset: str, template: dict[str, Any], profile: Profile) -> dict[str, Any]:
@@ -227,15 +225,22 @@ def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) ->
     source = request.datasets(task.fit_dataset_id(request.profile))
     target = request.datasets(task.dataset_id(request.profile))
     digests = {"fit": source.digest("fit"), "regress": target.digest("regress"), "test": target.digest("test")}
-    scored = task_for(task, target.card)
     for seed in range(request.seeds):
         for template in templates:
-            if scored.protocols or template["method"] in request.methods:
+            if target.card.landmark_names or template["method"] in request.methods:
                 yield Cell(
-                    **template, task=scored, profile=request.profile, seed=seed, limit=request.limit, digests=digests
+                    **template, task=task, profile=request.profile, seed=seed, limit=request.limit, digests=digests
                 )
 
 
-def task_for(task: Task, card: DatasetCard) -> Task:
-    """The task without the protocols whose needs the dataset's card does not meet."""
-    return task.model_copy(update={"protocols": given_by(card, task.protocols)})
+def _with_protocols(cell: Cell, datasets: Open) -> Cell:
+    """The cell with the protocols of its task and those without landmarks, as far as their needs are met.
+
+    Keypoints from elsewhere have no protocol that needs the model. Raises UserError for a supervised method on images
+    without landmarks.
+    """
+    dataset, given = datasets(cell.dataset), keypoints_given(cell, datasets)
+    wanted = dict.fromkeys((*cell.task.protocols, *SETS["label_free"]))
+    protocols = given_by(dataset.card, wanted, given, runs_here=cell.made_by is None)
+    there = tuple(name for name in protocols if "masks" not in PROTOCOLS[name].needs or dataset.masked())
+    return cell.model_copy(update={"task": cell.task.model_copy(update={"protocols": there})})

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError, unknown
-from metrics.protocols import FAMILIES, PROTOCOLS
+from metrics.protocols import FAMILIES, PROTOCOLS, SETS
 
 if TYPE_CHECKING:
     from benchmarks.score.inputs import Inputs
@@ -18,6 +18,9 @@ _SUPPLY = {
     "interocular": "the two eye landmarks: --normalizer interocular:A,B",
     "left_right_pairs": "the left and right landmarks: --pairs A-B,C-D",
     "boxes": "the objects' boxes: --boxes FIT,TEST",
+    "masks": "masks of the objects: a --task or --dataset that has them",
+    "two_keypoints": "two keypoints or more",
+    "model": "the method itself, on warped images: `run` measures it",
 }
 
 
@@ -28,7 +31,7 @@ def choose_protocols(wanted: Sequence[str], inputs: Inputs, of_task: Iterable[st
     divide by it. A protocol named by its id need not be one of the task's. Raises UserError for an unknown name, and
     for a protocol whose needs are not met, with the option that meets them.
     """
-    known = list(PROTOCOLS) if of_task is None else list(of_task)
+    known = list(PROTOCOLS) if of_task is None else list(dict.fromkeys((*of_task, *SETS["label_free"])))
     applicable = [
         PROTOCOLS[name]
         for name in known
@@ -68,6 +71,9 @@ def _lacks(protocol: Protocol, inputs: Inputs) -> str:
         "interocular": inputs.interocular is not None,
         "left_right_pairs": bool(inputs.left_right_pairs),
         "boxes": inputs.fit.boxes is not None and inputs.test.boxes is not None,
+        "masks": inputs.test.on_object is not None,
+        "two_keypoints": inputs.test.keypoints.shape[1] >= 2,
+        "model": inputs.test.warped is not None,
     }
     return ", and ".join(_SUPPLY[need] for need in sorted(protocol.needs) if not known[need])
 

@@ -9,6 +9,7 @@ from metrics.protocols.catalogue import BIRDS, DEEPFASHION, HUMAN36M, PROTOCOLS,
 from metrics.protocols.faces import FACES
 from metrics.protocols.parts import PARTS
 from metrics.protocols.sides import SIDES
+from metrics.protocols.label_free import LABEL_FREE
 
 _PARTS = tuple(protocol.id for protocol in PARTS)
 _SIDES = tuple(protocol.id for protocol in SIDES)
@@ -20,6 +21,7 @@ SETS: dict[str, tuple[str, ...]] = {
     "human36m": (*(protocol.id for protocol in HUMAN36M), *_SIDES),
     "parts": _PARTS,
     "general": ("strict/side", "strict/side_micro", "strict/relative", "strict/pck6", "strict/box", "scops/box"),
+    "label_free": tuple(protocol.id for protocol in LABEL_FREE),
 }
 
 

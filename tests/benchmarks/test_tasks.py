@@ -7,8 +7,8 @@ import pytest
 from benchmarks.errors import UserError
 from benchmarks.registry import full_name, open_dataset, opener
 from benchmarks.run.cells import Cell
-from benchmarks.run.plan import Request, make_plan, task_for
-from benchmarks.tasks import SUITES, TASKS, Task, plain_name, protocols_of, task_on
+from benchmarks.run.plan import Request, make_plan
+from benchmarks.tasks import SUITES, TASKS, given_by, plain_name, protocols_of, task_on
 from leaderboard.suites import Suite
 from metrics.protocols import PROTOCOLS, SETS
 from tests.custom_data import coco, photo, write_coco
@@ -168,7 +168,8 @@ def test_protocols_are_those_of_the_card_whatever_the_name(toys):
         "sk/side",
         *SETS["taichi"],
     )
-    assert protocols_of(card.model_copy(update={"landmark_names": ()})) == ()
+    nothing = protocols_of(card.model_copy(update={"landmark_names": ()}))
+    assert nothing == ("label_free/equivariance", "label_free/closest_pair", "label_free/collapsed")
     with pytest.raises(UserError, match="card of dataset cube_corners: unknown protocol or set 'bird'"):
         protocols_of(card.model_copy(update={"protocols": ("bird",)}))
 
@@ -179,8 +180,7 @@ def test_a_protocol_for_a_number_of_landmarks_is_offered_for_that_number_alone(t
     card = toys.squares(None).card.model_copy(update={"landmark_names": names, "interocular": (0, 1)})
     expected = {f"sanchez/{offered}"} if offered else set()
     assert {name for name in protocols_of(card) if "mallis" in name} == expected
-    task = Task(id="squares", dataset="squares", num_keypoints=3, protocols=SETS["faces"])
-    assert {name for name in task_for(task, card).protocols if "mallis" in name} == expected
+    assert {name for name in given_by(card, SETS["faces"]) if "mallis" in name} == expected
 
 
 def test_a_suite_of_pairs_has_an_even_number_of_tasks():

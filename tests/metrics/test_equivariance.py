@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from metrics.direct.warps import ROTATION, SCALE, SHIFT, warp_of
 from metrics.errors import MetricError
 from metrics.scoring import score
-from tests.metrics.worlds import world
+from tests.metrics.worlds import measured_directly, world
 
 EQUIVARIANCE = "label_free/equivariance"
 IDS = st.text(min_size=1)
@@ -25,6 +25,10 @@ def by_hand(image_id, point):
     x, y = point[0] - 0.5, point[1] - 0.5
     turned = x * math.cos(angle) - y * math.sin(angle), x * math.sin(angle) + y * math.cos(angle)
     return 0.5 + factor * turned[0] + across, 0.5 + factor * turned[1] + down
+
+
+def points_after(image_id, points):
+    return np.array([by_hand(image_id, point) for point in points])
 
 
 @given(IDS, st.tuples(st.floats(0, 1), st.floats(0, 1)))
@@ -58,7 +62,7 @@ def warped_by(detector, seed=51, n=40):
 
 
 def test_a_detector_that_moves_with_the_image_has_no_error():
-    test = warped_by(lambda name, points: np.array([by_hand(name, point) for point in points]))
+    test = warped_by(lambda name, points: points_after(name, points))
     assert score(EQUIVARIANCE, None, test).value == pytest.approx(0, abs=1e-12)
 
 
@@ -75,15 +79,15 @@ def test_a_constant_detector_has_the_distance_that_the_warp_moves_its_points():
 
 
 def test_a_keypoint_that_leaves_the_image_does_not_count():
-    test = warped_by(lambda name, points: np.array([by_hand(name, point) for point in points]))
+    test = warped_by(lambda name, points: points_after(name, points))
     outside = ((test.warped < 0) | (test.warped > 1)).any(axis=2)
     assert 0 < outside.sum() < outside.size / 2
-    off = np.where(outside[..., None], test.warped + 7, test.warped + (0.03, 0.04))
+    off = np.where(outside[..., None], test.warped + 7, test.warped + np.array([0.03, 0.04]))
     assert score(EQUIVARIANCE, None, replace(test, warped=off)).value == pytest.approx(5, rel=1e-9)
 
 
 def test_images_that_were_not_warped_have_no_weight():
-    test = warped_by(lambda name, points: np.array([by_hand(name, point) for point in points]) + (0.0, 0.01))
+    test = warped_by(lambda name, points: points_after(name, points) + np.array([0.0, 0.01]))
     some = test.warped.copy()
     some[::3] = np.nan
     found = score(EQUIVARIANCE, None, replace(test, warped=some))
@@ -101,7 +105,7 @@ def test_without_keypoints_of_warped_images_it_says_who_predicts_them():
 
 
 def test_images_without_landmarks_are_measured():
-    test = world(51)
+    test = measured_directly(world(51))
     bare = replace(test, landmarks=np.zeros((60, 0, 2)), visible=np.zeros((60, 0), dtype=bool))
     for name in (EQUIVARIANCE, "label_free/closest_pair", "label_free/collapsed", "label_free/on_object"):
         found = score(name, None, bare)

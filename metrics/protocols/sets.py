@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from metrics.errors import MetricError
 from metrics.protocols.catalogue import BIRDS, DEEPFASHION, HUMAN36M, PROTOCOLS, TAICHI
 from metrics.protocols.faces import FACES
+from metrics.protocols.label_free import LABEL_FREE
 from metrics.protocols.parts import PARTS
 from metrics.protocols.sides import SIDES
-from metrics.protocols.label_free import LABEL_FREE
 
 _PARTS = tuple(protocol.id for protocol in PARTS)
 _SIDES = tuple(protocol.id for protocol in SIDES)

@@ -23,7 +23,6 @@ from benchmarks.settings import parse_settings
 from benchmarks.tasks import SUITES, Profile, Task, given_by, too_few
 from leaderboard.records import Variant
 from leaderboard.tables import TABLES
-from metrics.protocols import PROTOCOLS, SETS
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -234,13 +233,11 @@ def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) ->
 
 
 def _with_protocols(cell: Cell, datasets: Open) -> Cell:
-    """The cell with the protocols of its task and those without landmarks, as far as their needs are met.
+    """The cell with those protocols of its task whose needs are met by its dataset and its keypoints.
 
     Keypoints from elsewhere have no protocol that needs the model. Raises UserError for a supervised method on images
     without landmarks.
     """
     dataset, given = datasets(cell.dataset), keypoints_given(cell, datasets)
-    wanted = dict.fromkeys((*cell.task.protocols, *SETS["label_free"]))
-    protocols = given_by(dataset.card, wanted, given, runs_here=cell.made_by is None)
-    there = tuple(name for name in protocols if "masks" not in PROTOCOLS[name].needs or dataset.masked())
-    return cell.model_copy(update={"task": cell.task.model_copy(update={"protocols": there})})
+    found = given_by(dataset.card, cell.task.protocols, dataset.masked(), given, runs_here=cell.made_by is None)
+    return cell.model_copy(update={"task": cell.task.model_copy(update={"protocols": found})})

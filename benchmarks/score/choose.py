@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError, unknown
-from metrics.protocols import FAMILIES, PROTOCOLS, SETS
+from metrics.protocols import FAMILIES, PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.score.inputs import Inputs
@@ -31,7 +31,7 @@ def choose_protocols(wanted: Sequence[str], inputs: Inputs, of_task: Iterable[st
     divide by it. A protocol named by its id need not be one of the task's. Raises UserError for an unknown name, and
     for a protocol whose needs are not met, with the option that meets them.
     """
-    known = list(PROTOCOLS) if of_task is None else list(dict.fromkeys((*of_task, *SETS["label_free"])))
+    known = list(PROTOCOLS) if of_task is None else list(of_task)
     applicable = [
         PROTOCOLS[name]
         for name in known

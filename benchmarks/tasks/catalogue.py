@@ -162,8 +162,8 @@ class KnownTasks(Known[Task]):
 def protocols_of(card: DatasetCard) -> tuple[str, ...]:
     """Ids of the protocols that a dataset's card names and whose needs it meets, then those without landmarks.
 
-    A card that names none gets the set for faces if it states the eyes, otherwise the general set. Raises UserError for
-    an unknown name.
+    That for masks is among them, as the dataset's synthetic counterpart has masks. A card that names none gets the set
+    for faces if it states the eyes, otherwise the general set. Raises UserError for an unknown name.
     """
     named = card.protocols or ("faces" if card.interocular else "general",)
     try:
@@ -173,17 +173,18 @@ def protocols_of(card: DatasetCard) -> tuple[str, ...]:
 
 
 def given_by(
-    card: DatasetCard, protocols: Iterable[str], num_keypoints: int = 2, runs_here: bool = True
+    card: DatasetCard, protocols: Iterable[str], masked: bool = True, num_keypoints: int = 2, runs_here: bool = True
 ) -> tuple[str, ...]:
     """The protocols whose needs are met, and that are for the number of landmarks on a dataset's card.
 
-    The needs are about the dataset, about ``num_keypoints``, and whether the method itself ``runs_here``.
+    Beside the card, needs are about masks of the test images, which may or may not be there, about the number of
+    keypoints, and about the method itself, which ``runs_here`` unless its keypoints come from elsewhere.
     """
     has: dict[Need, object] = {
         "interocular": card.interocular,
         "left_right_pairs": card.left_right_pairs,
         "boxes": card.has_boxes,
-        "masks": card.has_masks,
+        "masks": masked,
         "two_keypoints": num_keypoints >= 2,
         "model": runs_here,
     }

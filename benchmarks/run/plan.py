@@ -239,5 +239,6 @@ def _with_protocols(cell: Cell, datasets: Open) -> Cell:
     without landmarks.
     """
     dataset, given = datasets(cell.dataset), keypoints_given(cell, datasets)
-    found = given_by(dataset.card, cell.task.protocols, dataset.masked(), given, runs_here=cell.made_by is None)
+    wanted, masked = cell.task.protocols, dataset.card.has_masks and dataset.masked()
+    found = given_by(dataset.card, wanted, masked, given, runs_here=cell.made_by is None)
     return cell.model_copy(update={"task": cell.task.model_copy(update={"protocols": found})})

@@ -58,15 +58,16 @@ def scores_of(folder: Path, dataset: KeypointDataset, protocols: Sequence[str]) 
     """
     chosen = [PROTOCOLS[name] for name in protocols]
     needs = {need for protocol in chosen for need in protocol.needs}
+    regresses = any(protocol.regresses for protocol in chosen)
+    fit = _points(dataset, *read_predictions(folder, "regress")) if regresses else None
     test = _points(dataset, *read_predictions(folder, "test"))
     if "masks" in needs:
         test = replace(test, on_object=on_object(dataset, test))
     if "model" in needs and predictions_path(folder, "warped").is_file():
         test = replace(test, warped=_warped(folder, test))
-    regresses = any(protocol.regresses for protocol in chosen)
     scores = score_all(
         [protocol for protocol in chosen if "model" not in protocol.needs or test.warped is not None],
-        _points(dataset, *read_predictions(folder, "regress")) if regresses else None,
+        fit,
         test,
         left_right_pairs=dataset.card.left_right_pairs,
         interocular=dataset.card.interocular,

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrics.errors import Floats, MetricError
+from metrics.errors import Floats, MetricError, means_over_visible
+
+NEVER = 2**0.5  # image sides: the diagonal, as no two keypoints are farther apart
 
 
 @dataclass(frozen=True)
@@ -29,12 +31,20 @@ class Agreement:
 def agreement(first: Floats, second: Floats) -> Agreement:
     """Match keypoints (N, K, 2) of the same N images so that the distance is smallest, by Hungarian assignment.
 
-    The distance of two keypoints is their mean distance over images. Raises MetricError for other or unequal shapes.
+    The distance of two keypoints is their mean distance over the images in which both were found (are not NaN); it is
+    ``NEVER`` if there is none. Raises MetricError for other or unequal shapes.
     """
     from scipy.optimize import linear_sum_assignment
 
     if first.shape != second.shape or first.ndim != 3 or 0 in first.shape or first.shape[2] != 2:
         raise MetricError(f"keypoints {first.shape} and {second.shape}, expected (N, K, 2) both, of the same images")
-    apart = np.array([np.linalg.norm(second - first[:, [row]], axis=2).mean(axis=0) for row in range(first.shape[1])])
+    apart = np.stack([_mean_distances(first[:, [row]], second) for row in range(first.shape[1])])
     rows, columns = linear_sum_assignment(apart)
     return Agreement(apart[rows, columns], tuple(columns.tolist()))
+
+
+def _mean_distances(one: Floats, others: Floats) -> Floats:
+    """Mean distances (K,) of one keypoint (N, 1, 2) from others (N, K, 2)."""
+    apart = np.linalg.norm(others - one, axis=2).T
+    found = means_over_visible(apart, np.isfinite(apart))
+    return np.where(np.isnan(found), NEVER, found)

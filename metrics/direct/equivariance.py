@@ -14,8 +14,8 @@ from metrics.protocols.record import Protocol
 def equivariance(protocol: Protocol, test: Points) -> Values:
     """The mean distance of an image between its warped keypoints and the keypoints of the warped image.
 
-    Keypoints that the warp moves out of the image do not count, and neither do images that were not warped. Raises
-    MetricError without keypoints of warped images.
+    Keypoints that the warp moves out of the image do not count, and neither do keypoints that were not found, before or
+    after the warp, and images that were not warped. Raises MetricError without keypoints of warped images.
     """
     if test.warped is None:
         raise MetricError(f"{protocol.id} needs keypoints of warped images, which only `run` predicts")

@@ -51,6 +51,15 @@ def test_a_keypoint_that_moved_is_the_only_one_not_found_again():
     assert (found.share_within(0.05), found.share_within(0.11)) == (0.75, 1)
 
 
+def test_images_without_one_of_two_keypoints_do_not_count_for_their_distance():
+    first = np.tile([[0.2, 0.2], [0.8, 0.2]], (4, 1, 1))
+    second = first[:, ::-1] + np.array([0.03, 0.04])
+    second[1:3, 0] = np.nan
+    assert agreement(first, second).distance == pytest.approx(0.05)
+    second[:, 0] = np.nan
+    assert sorted(agreement(first, second).distances.tolist()) == pytest.approx([0.05, 2**0.5])
+
+
 def test_other_shapes_are_refused():
     for first, second in (((3, 2, 2), (3, 4, 2)), ((3, 2, 2), (4, 2, 2)), ((3, 0, 2), (3, 0, 2)), ((3, 2), (3, 2))):
         with pytest.raises(MetricError, match="both, of the same images"):

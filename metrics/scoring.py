@@ -74,7 +74,7 @@ class Score:
         return plain
 
 
-def score(protocol: Protocol | str, fit: Points, test: Points, **options: Any) -> Score:
+def score(protocol: Protocol | str, fit: Points | None, test: Points, **options: Any) -> Score:
     """The score under one protocol; ``score_all`` documents options and errors."""
     return score_all([protocol], fit, test, **options)[0]
 

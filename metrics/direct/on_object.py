@@ -19,7 +19,7 @@ def marked(mask: NDArray[Any], points: Floats) -> Mask:
     A point on the right or lower edge belongs to the last pixel; a point outside the image lies on no pixel.
     """
     height, width = mask.shape
-    inside = ((points >= 0) & (points <= 1)).all(axis=1)
+    inside = np.asarray(((points >= 0) & (points <= 1)).all(axis=1))
     places = np.floor(np.where(inside[:, None], points, 0.0) * (width, height)).astype(int)
     columns, rows = np.minimum(places, (width - 1, height - 1)).T
     return inside & (mask[rows, columns] != 0)
@@ -43,7 +43,8 @@ def in_box(protocol: Protocol, test: Points) -> Values:
     if test.boxes is None:
         raise MetricError(f"{protocol.id} needs boxes of the objects, which the dataset does not have")
     low, size = test.boxes[:, None, :2], test.boxes[:, None, 2:]
-    return _shares(protocol, ((test.keypoints >= low) & (test.keypoints <= low + size)).all(axis=2), test)
+    inside = np.asarray(((test.keypoints >= low) & (test.keypoints <= low + size)).all(axis=2))
+    return _shares(protocol, inside, test)
 
 
 def _shares(protocol: Protocol, inside: Mask, test: Points) -> Values:

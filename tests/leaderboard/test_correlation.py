@@ -1,6 +1,7 @@
 """Rank correlations of measures without landmarks with the error, against scipy.stats.spearmanr."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ EQUIVARIANCE, CLOSEST = "label_free/equivariance", "label_free/closest_pair"
 RISING = {"protocol": CLOSEST, "higher_is_better": True}
 
 
-def cell(method, task, error, measure, score=None, **changes):
+def cell(method, task, error, measure, score: Any = None, **changes):
     """A done cell with an error and one measure of its keypoints."""
-    own = score_of(measure, **({"protocol": EQUIVARIANCE} | (score or {})))
+    fields: dict[str, Any] = {"protocol": EQUIVARIANCE} | (score or {})
+    own = score_of(measure, **fields)
     return record(method, task, error, **changes, scores=(score_of(error), own))
 
 
@@ -28,7 +30,7 @@ def cells(tasks, seed=0, methods=6, **score):
     """Random errors and measures, and records that have them."""
     numbers = np.random.default_rng(seed).uniform(1, 9, size=(2, len(tasks), methods))
     found = [
-        cell(f"m{method}", task, *numbers[:, row, method].tolist(), score=score)
+        cell(f"m{method}", task, float(numbers[0, row, method]), float(numbers[1, row, method]), score)
         for row, task in enumerate(tasks)
         for method in range(methods)
     ]
@@ -51,8 +53,9 @@ def test_within_tasks_it_is_the_mean_of_the_correlations_and_overall_that_of_the
     each = [spearmanr(error, measure).statistic for error, measure in zip(*numbers, strict=True)]
     assert found.within == pytest.approx(np.mean(each), abs=1e-12)
     ranks = [np.concatenate([rankdata(row) for row in side]) for side in numbers]
-    assert found.overall == pytest.approx(np.corrcoef(*ranks)[0, 1], abs=1e-12)
+    assert found.overall == pytest.approx(np.corrcoef(ranks[0], ranks[1])[0, 1], abs=1e-12)
     assert (found.measure, found.tasks, found.points) == (EQUIVARIANCE, 3, 18)
+    assert found.within_interval and found.overall_interval
     low, high = found.within_interval
     assert min(each) <= low <= found.within <= high <= max(each)
     assert found.overall_interval[0] <= found.overall <= found.overall_interval[1]
@@ -65,7 +68,7 @@ def test_one_means_that_the_better_method_has_the_smaller_error():
     (found,) = correlations(rising, "mini")
     assert (found.measure, found.within) == (CLOSEST, pytest.approx(1))
     assert found.within_interval is found.overall_interval is None
-    percent = {"protocol": "sk/pck6", "higher_is_better": True}
+    percent: dict[str, Any] = {"protocol": "sk/pck6", "higher_is_better": True}
     scores = [(score_of(90 - n, **percent), score_of(2.0 + n, protocol=EQUIVARIANCE)) for n in range(4)]
     shares = [record(f"m{number}", "a", 1.0, scores=own) for number, own in enumerate(scores)]
     assert correlations(shares, "mini")[0].within == pytest.approx(1)

@@ -220,9 +220,8 @@ def test_needs_are_what_a_protocol_cannot_do_without():
     for name, protocol in PROTOCOLS.items():
         stated = {key: value for key, value in HUMAN36M.items() if key in protocol.needs}
         both = [measured_directly(world(seed, landmarks=number_of(name))) for seed in (1, 51)]
-        bare = {"boxes": None, "on_object": None, "warped": None}
         given = {"boxes": "boxes", "masks": "on_object", "model": "warped"}
-        lacking = {key: bare[key] for need, key in given.items() if need not in protocol.needs}
+        lacking: dict[str, Any] = {key: None for need, key in given.items() if need not in protocol.needs}
         some = [replace(some, **lacking) for some in both]
         assert np.isfinite(score(name, *some, **stated).value)
 

@@ -13,6 +13,7 @@ from benchmarks.data.cli import data_app
 from benchmarks.describe.cli import describe, list_command
 from benchmarks.doctor.cli import doctor
 from benchmarks.importing.cli import import_outputs
+from benchmarks.label_free.cli import agreement, correlation
 from benchmarks.options import Headings, example
 from benchmarks.printing import start
 from benchmarks.publish.cli import publish
@@ -97,6 +98,14 @@ _add(
     "leaderboard --suite wild --overall",
     "leaderboard --task cub_all --format csv --output rows.csv",
     "leaderboard --audit --task taichi",
+)
+_add(RESULTS, agreement, "agreement", "agreement --runs runs", "agreement --suite wild --format md")
+_add(
+    RESULTS,
+    correlation,
+    "correlation",
+    "correlation --runs runs",
+    "correlation --runs leaderboard/results --profile mini --format md",
 )
 _add(RESULTS, publish, "publish", "publish --output site", "publish --runs runs --output site")
 _add(RESULTS, show, "show", "show runs", "show runs 'stable_keypoints--cub_*' --images 3")

@@ -187,6 +187,7 @@ def _birds(
         title,
         counts=(5964, count),
         has_boxes=False,
+        has_masks=False,
         archive=None,
         how_to_get="make cub.h5 with AutoLink's datasets/preprocess/cub_preprocess.py, from CUB-200-2011 and CMR's "
         f"cachedir, and put it into {_ROOT}",

@@ -45,7 +45,8 @@ class DatasetCard(BaseModel):
     that replaces this one under the mini profile; it may be None if that id is ``mini_ID``.
 
     ``left_right_pairs`` are pairs of indices into ``landmark_names``. ``interocular`` are the indices of the two eyes,
-    whose distance normalises errors on faces. ``has_boxes`` says whether annotations have the object's box. ``counts``
+    whose distance normalises errors on faces. ``has_boxes`` says whether annotations have the object's box.
+    ``has_masks`` says whether ``mask`` gives the object's pixels, if its files are there (``masked``). ``counts``
     is the number of images that each split must have. ``tree`` shows the files expected under the data root.
     ``archive`` is set if the licence allows a direct download. ``digests`` are reference digests of splits, computed
     from the original files. ``remarks`` are cautions for users of the numbers.
@@ -61,6 +62,7 @@ class DatasetCard(BaseModel):
     interocular: tuple[int, int] | None = None
     has_visibility: bool = False
     has_boxes: bool = False
+    has_masks: bool = False
     counts: dict[Split, int]
     licence: str
     citation: str
@@ -164,6 +166,18 @@ class KeypointDataset(ABC):
         x, y, width, height = (float(value) for value in box)
         x0, y0, x1, y1 = (min(max(value, 0.0), 1.0) for value in (x, y, x + width, y + height))
         return x0, y0, x1, y1
+
+    def masked(self) -> bool:
+        """Whether ``mask`` can be called for the test images; by default what the card says."""
+        return self.card.has_masks
+
+    def mask(self, image_id: str) -> NDArray[np.bool_]:
+        """The pixels (H, W) of the image, as a method sees it, that show the object.
+
+        H and W are whatever the dataset has; the mask covers the whole image, so (x, y) in [0, 1] lies on the pixel in
+        row ``y * H`` and column ``x * W``, rounded down. Raises DatasetError if there is no mask or it cannot be read.
+        """
+        raise DatasetError(f"{self.card.id} has no masks of its objects")
 
     def files(self, image_id: str) -> tuple[Path, ...]:
         """The files that an image is read from, and its annotation if that has a file of its own."""

@@ -1,4 +1,4 @@
-"""Custom images without landmarks: keypoints are learned and predicted on all of them, nothing is scored.
+"""Custom images without landmarks: keypoints are learned, predicted and measured on all of them, without an error.
 
 All images below the folder are used, in the order of their paths, with those in linked folders. Hidden files and
 folders and the folders of a run directory are left out; remarks count them.

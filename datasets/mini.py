@@ -74,6 +74,7 @@ class MiniDataset(KeypointDataset):
             interocular=(0, 1) if spec.world == "faces" else None,
             has_visibility=not (spec.all_visible or spec.world == "faces"),
             has_boxes=spec.world == "birds",
+            has_masks=True,
             counts=spec.counts,
             licence="Apache-2.0",
             citation="drawn by this repository (datasets/mini_world)",
@@ -116,6 +117,10 @@ class MiniDataset(KeypointDataset):
         """
         x0, y0, x1, y1 = self._drawing(image_id).box.tolist()
         return x0, y0, x1, y1
+
+    def mask(self, image_id: str) -> NDArray[np.bool_]:
+        """The pixels of the rendered object that nothing hides, at three times the size of the image."""
+        return self._drawing(image_id).mask()
 
     def digest(self, name: Split) -> str:
         """sha256 over renderer version, specification and ids."""

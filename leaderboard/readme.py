@@ -7,6 +7,9 @@ that no other block shows.
 
 ``<!-- list:NAME -->`` begins a list that ends with ``<!-- /list -->``, such as that of the methods. The caller says
 what lists there are and makes their text.
+
+``<!-- correlation:PROFILE -->`` begins the table of correlations between measures without landmarks and the error, over
+all committed results of a profile; it ends with ``<!-- /correlation -->``.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ from itertools import product
 from pathlib import Path
 
 from leaderboard.committed_errors import committed_errors, errors_text, path_beside
+from leaderboard.correlation import correlations
+from leaderboard.correlation_tables import NONE_YET, read_agreements
+from leaderboard.correlation_tables import render as render_correlations
 from leaderboard.errors import LeaderboardError
 from leaderboard.files import write_together
 from leaderboard.image_errors import ErrorsOf
@@ -31,7 +37,7 @@ from leaderboard.tables import TABLES, rows
 
 Suites = Mapping[str, Suite]
 Lists = Mapping[str, Callable[[], str]]  # the text of a list by its name
-_BEGIN = re.compile(r"<!-- (leaderboard|list):([a-z0-9_:,]+) -->\n")
+_BEGIN = re.compile(r"<!-- (leaderboard|list|correlation):([a-z0-9_:,]+) -->\n")
 
 
 @dataclass(frozen=True)
@@ -143,7 +149,7 @@ def check(path: Path, suites: Suites, results: Path = RESULTS, lists: Lists | No
     return [name for name, present, fresh in pieces if present != fresh]
 
 
-def has_block(path: Path, kinds: Sequence[str] = ("leaderboard", "list")) -> bool:
+def has_block(path: Path, kinds: Sequence[str] = ("leaderboard", "list", "correlation")) -> bool:
     """Whether a page has a generated part of these kinds. Raises LeaderboardError for a page that cannot be read."""
     return any(begin[1] in kinds for begin in _BEGIN.finditer(_read(path)))
 
@@ -195,7 +201,10 @@ def _pieces(path: Path, text: str, suites: Suites, results: _Results, lists: Lis
         end = text.find(marker, begin.end())
         if end < 0 or _BEGIN.search(text, begin.end(), end):
             raise LeaderboardError(f"{path}: block {name} has no end; add a line {marker}")
-        fresh = _block(path, name, suites, results) if kind == "leaderboard" else _list(path, name, lists)
+        if kind == "leaderboard":
+            fresh = _block(path, name, suites, results)
+        else:
+            fresh = _list(path, name, lists) if kind == "list" else _correlations(name, results)
         pieces.append(("", text[position : begin.end()], text[position : begin.end()]))
         pieces.append((name, text[begin.end() : end], f"\n{fresh}\n"))
         position = end
@@ -209,6 +218,15 @@ def _list(path: Path, name: str, lists: Lists) -> str:
     if name not in lists:
         raise LeaderboardError(f"{path} has a block for a list '{name}', expected one of {', '.join(lists)}")
     return lists[name]()
+
+
+def _correlations(profile: str, results: _Results) -> str:
+    """What a table of correlations should hold; a sentence where no result has the measures."""
+    texts = {path: text for path, text in results.texts.items() if path.parent == results.folder}
+    records = load_results(results.folder, f"*.{profile}", texts)
+    agreements = read_agreements(results.folder / "agreement" / f"{profile}.json")
+    found = correlations(records, profile, agreements)
+    return render_correlations(found, "md") if found else NONE_YET
 
 
 def _block(path: Path, name: str, suites: Suites, results: _Results) -> str:

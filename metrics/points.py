@@ -21,7 +21,9 @@ class Points:
 
     Both coordinates of a keypoint that was not found are NaN (``metrics.absent``).
     ``visible`` is (N, L). ``groups`` names the person or video of each image, ``ids`` the image. ``boxes`` (N, 4) are
-    the objects' boxes (x, y, width, height), for protocols that need them.
+    the objects' boxes (x, y, width, height), for protocols that need them. ``on_object`` (N, K) says which keypoints
+    lie on the object's mask. ``warped`` (N, K, 2) are the keypoints that were predicted on the images after the warps
+    of ``metrics.direct.warps``, NaN for images that were not warped. L is 0 for images without landmarks.
     """
 
     keypoints: Floats
@@ -30,6 +32,8 @@ class Points:
     groups: Sequence[str]
     ids: Sequence[str]
     boxes: Floats | None = None
+    on_object: Mask | None = None
+    warped: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -50,7 +54,8 @@ def checked(points: Points, name: str) -> Points:
     check_points(keypoints, f"{name} keypoints", found)
     if not found.any():
         raise MetricError(f"{name} keypoints are absent in all {found.size} places, expected some that were found")
-    check_points(landmarks, f"{name} landmarks", visible)
+    if landmarks.shape[1:] != (0, 2):
+        check_points(landmarks, f"{name} landmarks", visible)
     lengths = (len(keypoints), len(landmarks), len(points.groups), len(points.ids))
     if len(set(lengths)) > 1:
         raise MetricError(f"{name}: {lengths} rows of keypoints, landmarks, groups and ids, expected equal numbers")
@@ -58,6 +63,12 @@ def checked(points: Points, name: str) -> Points:
         raise MetricError(f"{name}: {len(points.ids)} rows but {different} different ids, expected one row per id")
     if boxes is not None and boxes.shape != (len(keypoints), 4):
         raise MetricError(f"{name} boxes {boxes.shape}, expected {(len(keypoints), 4)}: x, y, width and height")
+    for what, array, shape in (
+        ("on_object", points.on_object, keypoints.shape[:2]),
+        ("warped keypoints", points.warped, keypoints.shape),
+    ):
+        if array is not None and np.shape(array) != shape:
+            raise MetricError(f"{name} {what} {np.shape(array)}, expected {shape}")
     return replace(points, keypoints=keypoints, landmarks=landmarks, visible=visible, boxes=boxes)
 
 

@@ -74,14 +74,14 @@ class Score:
         return plain
 
 
-def score(protocol: Protocol | str, fit: Points, test: Points, **options: Any) -> Score:
+def score(protocol: Protocol | str, fit: Points | None, test: Points, **options: Any) -> Score:
     """The score under one protocol; ``score_all`` documents options and errors."""
     return score_all([protocol], fit, test, **options)[0]
 
 
 def score_all(
     protocols: Sequence[Protocol | str],
-    fit: Points,
+    fit: Points | None,
     test: Points,
     *,
     seed: int = 0,
@@ -91,6 +91,7 @@ def score_all(
 ) -> list[Score]:
     """Fit the regression on the ``fit`` images and measure it on the ``test`` images, under every protocol.
 
+    ``fit`` may be None if no protocol has a regression.
     Protocols with the same regression share one fit; all share the bootstrap resamples. ``seed`` seeds the bootstrap
     and the subsets of labelled images. ``interocular`` (indices of the two eye landmarks) and ``left_right_pairs`` are
     needed by some protocols and come from the dataset's card. A test image without two visible eyes is left out of the
@@ -101,7 +102,8 @@ def score_all(
     """
     chosen = [_known(protocol) for protocol in protocols]
     card = Card(left_right_pairs, interocular)
-    fit, test = checked(fit, "fit"), checked(test, "test")
+    test = checked(test, "test")
+    fit = checked(fit, "fit") if any(protocol.regresses for protocol in chosen) and fit is not None else test
     if fit.landmarks.shape[1] != test.landmarks.shape[1]:
         raise MetricError(
             f"{fit.landmarks.shape[1]} landmarks to fit, {test.landmarks.shape[1]} to test on, expected equal numbers"

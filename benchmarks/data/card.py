@@ -11,7 +11,7 @@ from benchmarks.errors import UserError
 from benchmarks.printing import columns, paragraphs
 from benchmarks.registry import dataset_origin, full_name, open_dataset
 from benchmarks.settings import choose_data_root
-from benchmarks.tasks import protocols_of
+from benchmarks.tasks import given_by, protocols_of
 from datasets.base import DatasetError, KeypointDataset
 
 
@@ -40,7 +40,7 @@ def _fields(dataset: KeypointDataset) -> Iterator[tuple[str, str]]:
     yield "found", _found(dataset)
     yield "images", ", ".join(f"{split} {count}" for split, count in card.counts.items())
     yield "landmarks", f"{len(names)}: {', '.join(names)}" if names else "none"
-    yield "protocols", ", ".join(protocols_of(card)) or "none"
+    yield "protocols", ", ".join(given_by(card, protocols_of(card), card.has_masks)) or "none"
     yield "left - right", ", ".join(f"{names[a]} - {names[b]}" for a, b in card.left_right_pairs) or "no pairs"
     yield "visibility", "annotated" if card.has_visibility else "all landmarks count"
     yield "boxes", "annotated" if card.has_boxes else "none"

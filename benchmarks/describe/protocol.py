@@ -9,7 +9,7 @@ from benchmarks.tasks import TASKS
 from metrics.protocols import FAMILIES, PROTOCOLS, RECOMMENDED
 
 if TYPE_CHECKING:
-    from metrics.protocols import Family, Protocol
+    from metrics.protocols import Family, Need, Protocol
 
 RECOMMENDED_MARK = "; cite this one"
 
@@ -34,6 +34,16 @@ def _unit(protocol: Protocol) -> str:
     return f"{protocol.unit}, {'higher' if protocol.higher_is_better else 'lower'} is better"
 
 
+_NEEDS: dict[Need, str] = {
+    "interocular": "interocular",
+    "left_right_pairs": "left_right_pairs",
+    "boxes": "boxes",
+    "masks": "masks of the objects",
+    "two_keypoints": "two keypoints or more",
+    "model": "the method itself, which finds keypoints in warped copies of the test images",
+}
+
+
 def protocol_card(protocol: Protocol) -> str:
     """Full description of a protocol."""
     images = {
@@ -46,7 +56,7 @@ def protocol_card(protocol: Protocol) -> str:
         ("unit", _unit(protocol)),
         *(_steps(protocol) if protocol.regresses else [("landmarks", "none: it measures the keypoints themselves")]),
         ("over images", f"{images[protocol.aggregate]}; 95 % interval by bootstrap over groups of images"),
-        ("needs", ", ".join(sorted(protocol.needs)) or "landmarks only"),
+        ("needs", ", ".join(_NEEDS[need] for need in sorted(protocol.needs)) or "landmarks only"),
         ("tasks", ", ".join(task.id for task in TASKS.values() if protocol.id in task.protocols) or "none"),
         *([] if protocol.digits is None else [("digits", f"{protocol.digits} significant digits in tables")]),
         ("family", f"{protocol.family}: {FAMILIES[protocol.family].summary}"),

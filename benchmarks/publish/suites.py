@@ -9,6 +9,7 @@ from typing import get_args
 from markupsafe import Markup
 
 from benchmarks.publish.charts.curves import Curve, curves
+from benchmarks.publish.equivariance import PROTOCOL, equivariance_plot
 from benchmarks.publish.results import Results
 from benchmarks.publish.seconds import SecondsPlot, seconds_plot
 from benchmarks.publish.site import Site
@@ -56,6 +57,7 @@ class Section:
     differences: ResultsTable | None = None
     overall: ResultsTable | None = None
     seconds: SecondsPlot | None = None
+    equivariance: SecondsPlot | None = None
 
 
 def write_suite(site: Site, suite: Suite, results: Results) -> None:
@@ -92,6 +94,8 @@ def _section(suite: Suite, results: Results, profile: Profile) -> Section:
     several = suite.kind == "plain" and len(suite.tasks) > 1
     headline = results.rows(suite.tasks, profile)
     rows = headline if several else []
+    moved = results.rows(suite.tasks, profile, PROTOCOL) if several else []
+    heading = f"{suite.name}, {profile} profile: skill against"
     return Section(
         name=f"{suite.name}-{profile}",
         title=f"Measured here, {profile} profile",
@@ -99,7 +103,8 @@ def _section(suite: Suite, results: Results, profile: Profile) -> Section:
         views=tuple(views),
         differences=difference_table(headline) if suite.kind == "plain" else None,
         overall=overall_table(rows, suite.tasks),
-        seconds=seconds_plot(rows, suite.tasks, f"{suite.name}, {profile} profile: skill against seconds a fit"),
+        seconds=seconds_plot(rows, suite.tasks, f"{heading} seconds a fit"),
+        equivariance=equivariance_plot([*rows, *moved], suite.tasks, f"{heading} error of equivariance"),
     )
 
 

@@ -38,7 +38,8 @@ RESULT = "result.json"
 ERRORS = "errors.parquet"
 HISTORY = "history.parquet"
 OVERLAY = "overlay.png"
-KEPT = ("predictions_regress.parquet", "predictions_test.parquet", HISTORY, OVERLAY, ERRORS)  # with their digests
+_PREDICTIONS = ("predictions_regress.parquet", "predictions_test.parquet", "predictions_warped.parquet")
+KEPT = (*_PREDICTIONS, HISTORY, OVERLAY, ERRORS)  # with their digests
 
 
 class Store:
@@ -196,10 +197,10 @@ def read_predictions(folder: Path, split: str) -> tuple[tuple[str, ...], NDArray
     return tuple(table["image_id"].to_pylist()), found.keypoints
 
 
-def has_predictions(folder: Path) -> bool:
-    """Whether the keypoints of both splits of a finished cell can be read."""
+def has_predictions(folder: Path, splits: Sequence[str]) -> bool:
+    """Whether the keypoints of these splits of a finished cell can be read."""
     try:
-        return all(read_predictions(folder, split) for split in ("regress", "test"))
+        return all(read_predictions(folder, split) for split in splits)
     except Exception:  # pyarrow raises many kinds for files that are damaged
         return False
 

@@ -136,12 +136,19 @@ def setting_cells() -> dict[str, Cell]:
 
 def floor_cells(bench: Bench) -> dict[str, Cell]:
     """The baselines in ``FLOORS``, on every mini task with all images."""
-    return {f"floors/{floor}/{task}": partial(measure_floor, bench, floor, task) for floor in FLOORS for task in TASKS}
+    tasks = list(filter(_is_drawn, TASKS))
+    return {f"floors/{floor}/{task}": partial(measure_floor, bench, floor, task) for floor in FLOORS for task in tasks}
 
 
 def fit_cells(bench: Bench) -> dict[str, Cell]:
     """The methods of ``FITS`` on their tasks."""
-    return {f"fits/{fit.name}/{task}": partial(measure_fit, bench, fit, task) for fit in FITS for task in fit.tasks}
+    chosen = [(fit, task) for fit in FITS for task in fit.tasks if _is_drawn(task)]
+    return {f"fits/{fit.name}/{task}": partial(measure_fit, bench, fit, task) for fit, task in chosen}
+
+
+def _is_drawn(task: str) -> bool:
+    """Whether a task has a synthetic counterpart, so that it can be measured without data."""
+    return TASKS[task].dataset_id("mini").startswith("mini_")
 
 
 def settings_of(method: str, profile: str, **settings: Any) -> Metrics:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.run.warped import original_id, warp_image
 from methods.base import ImageBatch, LabelledBatch
 
 if TYPE_CHECKING:
@@ -144,11 +145,22 @@ class DatasetImages:
         return ImageBatch(ids, pixels)
 
     def _fill(self, image_id: str, targets: Sequence[NDArray[np.float32]]) -> None:
-        key = (self._dataset.card.id, image_id, self._size)
-        image = self._cache.get(key, lambda: self._dataset.image(image_id, self._size))
+        image = self._image(image_id)
         for target in targets:
             target[...] = image.transpose(2, 0, 1)
             target /= 255
+
+    def _image(self, image_id: str) -> NDArray[np.uint8]:
+        key = (self._dataset.card.id, image_id, self._size)
+        return self._cache.get(key, lambda: self._dataset.image(image_id, self._size))
+
+
+class WarpedImages(DatasetImages):
+    """Warped copies of a dataset's images, with the ids of ``benchmarks.run.warped``; originals alone are cached."""
+
+    def _image(self, image_id: str) -> NDArray[np.uint8]:
+        original = original_id(image_id)
+        return warp_image(super()._image(original), original)
 
 
 class LabelledImages(DatasetImages):

@@ -26,7 +26,6 @@ from leaderboard.tables import TABLES
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
-    from datasets.base import DatasetCard
     from methods.base import Ablation, MethodConfig
 
 FLOORS = ("centre", "grid", "random_points")
@@ -114,10 +113,8 @@ def make_plan(request: Request) -> Plan:
                 skipped[f"{task.id} by {method.label}"] = lacking
             else:
                 dataset = request.datasets(task.dataset_id(request.profile))
-                cells.append(method.cell(task_for(task, dataset.card), request.profile, request.limit, dataset))
-    for cell in cells:
-        keypoints_given(cell, request.datasets)  # raises for a supervised method without landmarks
-    return Plan(cells, skipped)
+                cells.append(method.cell(task, request.profile, request.limit, dataset))
+    return Plan([_with_protocols(cell, request.datasets) for cell in cells], skipped)
 
 
 def _on(fit_dataset: str, template: dict[str, Any], profile: Profile) -> dict[str, Any]:
@@ -227,15 +224,21 @@ def _cells(task: Task, request: Request, templates: Sequence[dict[str, Any]]) ->
     source = request.datasets(task.fit_dataset_id(request.profile))
     target = request.datasets(task.dataset_id(request.profile))
     digests = {"fit": source.digest("fit"), "regress": target.digest("regress"), "test": target.digest("test")}
-    scored = task_for(task, target.card)
     for seed in range(request.seeds):
         for template in templates:
-            if scored.protocols or template["method"] in request.methods:
+            if target.card.landmark_names or template["method"] in request.methods:
                 yield Cell(
-                    **template, task=scored, profile=request.profile, seed=seed, limit=request.limit, digests=digests
+                    **template, task=task, profile=request.profile, seed=seed, limit=request.limit, digests=digests
                 )
 
 
-def task_for(task: Task, card: DatasetCard) -> Task:
-    """The task without the protocols whose needs the dataset's card does not meet."""
-    return task.model_copy(update={"protocols": given_by(card, task.protocols)})
+def _with_protocols(cell: Cell, datasets: Open) -> Cell:
+    """The cell with those protocols of its task whose needs are met by its dataset and its keypoints.
+
+    Keypoints from elsewhere have no protocol that needs the model. Raises UserError for a supervised method on images
+    without landmarks.
+    """
+    dataset, given = datasets(cell.dataset), keypoints_given(cell, datasets)
+    wanted, masked = cell.task.protocols, dataset.card.has_masks and dataset.masked()
+    found = given_by(dataset.card, wanted, masked, given, runs_here=cell.made_by is None)
+    return cell.model_copy(update={"task": cell.task.model_copy(update={"protocols": found})})

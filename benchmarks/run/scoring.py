@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.errors import UserError
-from benchmarks.records.store import ERRORS, read_predictions, write_table
+from benchmarks.records.store import ERRORS, predictions_path, read_predictions, write_table
 from benchmarks.registry import is_custom
 from benchmarks.run.cells import CHOICES, REMARKS, Cell
+from benchmarks.run.warped import original_id
 from leaderboard.flags import ABSENT
 from leaderboard.records import ResultRecord, ScoreRecord
 from metrics.absent import absent
+from metrics.direct.on_object import marked
 from metrics.points import Points
 from metrics.protocols import PROTOCOLS
 from metrics.scoring import score_all
@@ -28,9 +30,13 @@ if TYPE_CHECKING:
 
 
 def is_current(cell: Cell, record: ResultRecord) -> bool:
-    """Whether the record has the scores of all the cell's protocols in their current versions."""
+    """Whether the record has the scores of all the cell's protocols in their current versions.
+
+    A score that needs the model may be lacking: older cells have no keypoints of warped images.
+    """
     scored = {(found.protocol, found.protocol_version) for found in record.scores}
-    return scored == {(name, PROTOCOLS[name].version) for name in cell.task.protocols}
+    wanted = {(name, PROTOCOLS[name].version) for name in cell.task.protocols}
+    return scored <= wanted and not any("model" not in PROTOCOLS[name].needs for name, _ in wanted - scored)
 
 
 def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score]:
@@ -47,12 +53,20 @@ def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score
 def scores_of(folder: Path, dataset: KeypointDataset, protocols: Sequence[str]) -> tuple[list[Score], Points]:
     """The scores of the predictions in ``folder`` under some protocols, and the test images; nothing is written.
 
-    Raises as ``score_cell`` does, and OSError for predictions that cannot be read.
+    A protocol that needs keypoints of warped images is left out where there are none. Raises as ``score_cell`` does,
+    and OSError for predictions that cannot be read.
     """
-    fit = _points(dataset, *read_predictions(folder, "regress"))
+    chosen = [PROTOCOLS[name] for name in protocols]
+    needs = {need for protocol in chosen for need in protocol.needs}
+    regresses = any(protocol.regresses for protocol in chosen)
+    fit = _points(dataset, *read_predictions(folder, "regress")) if regresses else None
     test = _points(dataset, *read_predictions(folder, "test"))
+    if "masks" in needs:
+        test = replace(test, on_object=on_object(dataset, test))
+    if "model" in needs and predictions_path(folder, "warped").is_file():
+        test = replace(test, warped=_warped(folder, test))
     scores = score_all(
-        [PROTOCOLS[name] for name in protocols],
+        [protocol for protocol in chosen if "model" not in protocol.needs or test.warped is not None],
         fit,
         test,
         left_right_pairs=dataset.card.left_right_pairs,
@@ -126,6 +140,21 @@ def _points(dataset: KeypointDataset, ids: Sequence[str], keypoints: NDArray[np.
         ids=list(ids),
         boxes=_boxes(dataset, ids, annotations) if dataset.card.has_boxes else None,
     )
+
+
+def on_object(dataset: KeypointDataset, test: Points) -> NDArray[np.bool_]:
+    """Which keypoints (N, K) of the test images lie on the object's mask. Raises DatasetError without a mask."""
+    pairs = zip(test.ids, test.keypoints, strict=True)
+    return np.stack([marked(dataset.mask(image_id), keypoints) for image_id, keypoints in pairs])
+
+
+def _warped(folder: Path, test: Points) -> NDArray[np.float64]:
+    """The keypoints (N, K, 2) of the warped copies of the test images, NaN for an image without one."""
+    rows = {image_id: row for row, image_id in enumerate(test.ids)}
+    ids, keypoints = read_predictions(folder, "warped")
+    found = np.full(test.keypoints.shape, np.nan)
+    found[[rows[original_id(name)] for name in ids]] = keypoints
+    return found
 
 
 def _boxes(dataset: KeypointDataset, ids: Sequence[str], annotations: Sequence[Annotation]) -> NDArray[np.float64]:

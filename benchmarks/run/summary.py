@@ -31,6 +31,7 @@ from leaderboard.suites import Suite
 from leaderboard.tables import TABLES, rows
 from leaderboard.terminal import print_ablations, print_measured
 from leaderboard.text import markdown, printable
+from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -212,4 +213,8 @@ def _pictures(paths: Iterable[Path]) -> list[str]:
 
 def is_unscored(record: ResultRecord) -> bool:
     """Whether a record has keypoints on images without landmarks."""
-    return record.status == "done" and not record.scores
+    return record.status == "done" and not any(_regresses(found.protocol) for found in record.scores)
+
+
+def _regresses(protocol: str) -> bool:
+    return protocol not in PROTOCOLS or PROTOCOLS[protocol].regresses

@@ -18,19 +18,19 @@ from benchmarks.records.store import OVERLAY, Store, copy_files, has_predictions
 from benchmarks.run.cells import Cell
 from benchmarks.run.distributed import Coordinator
 from benchmarks.run.fitter import Fitter, NotReady
-from benchmarks.run.images import BATCH_SIZE, DatasetImages, ImageCache
+from benchmarks.run.images import BATCH_SIZE, DatasetImages, ImageCache, WarpedImages
 from benchmarks.run.imported import kept_import
 from benchmarks.run.overlay import write_overlay
 from benchmarks.run.predictions import PartialPredictions, Rows, predict_rows
 from benchmarks.run.scoring import count_absent, is_current, remarks, score_cell, score_records
 from benchmarks.run.supervision import keypoints_given
 from benchmarks.run.units.parts import belongs_to
-from benchmarks.run.units.unit import splits_of
+from benchmarks.run.units.unit import Predicted, splits_of
 from leaderboard.records import Digests, Failure, ResultRecord
+from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
-    from datasets.base import Split
 
 
 BATCH = "predict_batch"  # provenance key of a smaller batch than usual, after an out of memory error
@@ -94,7 +94,7 @@ class Worker:
         """Learn the keypoints of a cell, and keep what was learned."""
         self._fits.fit(cell)
 
-    def is_predicted(self, cell: Cell, split: Split, first: int, last: int) -> bool:
+    def is_predicted(self, cell: Cell, split: Predicted, first: int, last: int) -> bool:
         """Whether the keypoints of these images are there, in parts or in a finished cell."""
         if self.is_scored(cell):
             return True
@@ -104,7 +104,7 @@ class Worker:
             return False
         return len(partial.resume(first, last)) == last - first
 
-    def predict(self, cell: Cell, split: Split, first: int, last: int) -> None:
+    def predict(self, cell: Cell, split: Predicted, first: int, last: int) -> None:
         """Predict the keypoints of the images ``first`` to ``last`` (exclusive) of a split.
 
         Raises NotReady if the fit is not there yet.
@@ -114,8 +114,8 @@ class Worker:
         partial = self._partial(cell, split, fitted.digest)
 
         def images(first: int, last: int) -> DatasetImages:
-            ids = partial.ids[first:last]
-            return DatasetImages(dataset, ids, method.image_size, self._images, self.batch_size)
+            ids, kind = partial.ids[first:last], WarpedImages if split == "warped" else DatasetImages
+            return kind(dataset, ids, method.image_size, self._images, self.batch_size)
 
         predict_rows(method, images, first, last, partial, self._progress.stage(f"predict {split}", "images"))
 
@@ -147,7 +147,7 @@ class Worker:
         if self.is_scored(cell) and (current := self._store.record(cell.id)):
             return current
         self._progress.phase("score")
-        if not has_predictions(folder):
+        if not has_predictions(folder, [split for split in splits_of(cell, self._open) if split != "warped"]):
             raise NotReady(f"the predictions of {cell.id} cannot be read")
         with self._store.staged(folder) as filling:
             copy_files(folder, filling)  # the pictures stay
@@ -185,7 +185,8 @@ class Worker:
         }
         if not cell.is_floor and dataset.available()[0]:
             self._progress.phase("picture")
-            write_overlay(folder / OVERLAY, cell, folder, dataset, scores[0] if scores else None)
+            headline = scores[0] if scores and PROTOCOLS[scores[0].protocol].regresses else None
+            write_overlay(folder / OVERLAY, cell, folder, dataset, headline)
         peaks = [peak_memory_mb(self._device), about.peak_memory_mb or 0.0, *(rows.peak_memory_mb for rows in made)]
         found = self._provenance() | about.machine | self._about_run(cell, bool(about.resumed))
         gaps = count_absent(folder, splits_of(cell, self._open))
@@ -215,7 +216,7 @@ class Worker:
             "processes": self._coordinator.size,
         }
 
-    def _partial(self, cell: Cell, split: Split, fit: str | None) -> PartialPredictions:
+    def _partial(self, cell: Cell, split: Predicted, fit: str | None) -> PartialPredictions:
         """The parts of a split's predictions that were made with the fit of a digest."""
         ids, given = splits_of(cell, self._open)[split], keypoints_given(cell, self._open)
         folder, whose = self._store.partial(cell.fit_id), belongs_to(cell, fit)

@@ -18,6 +18,9 @@ _SUPPLY = {
     "interocular": "the two eye landmarks: --normalizer interocular:A,B",
     "left_right_pairs": "the left and right landmarks: --pairs A-B,C-D",
     "boxes": "the objects' boxes: --boxes FIT,TEST",
+    "masks": "masks of the objects: a --task or --dataset that has them",
+    "two_keypoints": "two keypoints or more",
+    "model": "the method itself, on warped images: `run` measures it",
 }
 
 
@@ -68,6 +71,9 @@ def _lacks(protocol: Protocol, inputs: Inputs) -> str:
         "interocular": inputs.interocular is not None,
         "left_right_pairs": bool(inputs.left_right_pairs),
         "boxes": inputs.fit.boxes is not None and inputs.test.boxes is not None,
+        "masks": inputs.test.on_object is not None,
+        "two_keypoints": inputs.test.keypoints.shape[1] >= 2,
+        "model": inputs.test.warped is not None,
     }
     return ", and ".join(_SUPPLY[need] for need in sorted(protocol.needs) if not known[need])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from benchmarks.errors import UserError
 from benchmarks.importing.frame import check_frame
 from benchmarks.importing.order import check_placement
 from benchmarks.registry import is_custom
+from benchmarks.run.scoring import on_object
 from benchmarks.score.options import ScoreOptions
 from benchmarks.score.parsing import Normaliser, parse_normaliser, parse_pairs, two_files
 from benchmarks.score.sources import SPLIT_OF, Files, Reader
@@ -51,6 +52,8 @@ def read_inputs(options: ScoreOptions, data: TaskData | None) -> Inputs:
     fit_files, test_files = _files(options)
     reader = Reader(options, data)
     fit, test = reader.points(fit_files, test_files)
+    if data is not None and test_files.gt is None and data.dataset.masked():
+        test = replace(test, on_object=on_object(data.dataset, test))
     count = test.landmarks.shape[1]
     own = options.fit_gt is not None or options.test_gt is not None
     if fit.landmarks.shape[1] != count:

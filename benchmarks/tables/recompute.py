@@ -69,7 +69,7 @@ def at_hand(record: ResultRecord, folder: Path, datasets: Open) -> tuple[str, Ke
     """The dataset that a record was measured on, or the reason why its scores cannot be computed, with None."""
     if not record.scores:
         return "they have no scores", None
-    if not all(predictions_path(folder, split).exists() for split in SPLITS):
+    if not all(predictions_path(folder, split).exists() for split in _splits(record)):
         return "they are of an older version, and their predictions are missing", None
     try:
         dataset = datasets(record.dataset)
@@ -81,6 +81,16 @@ def at_hand(record: ResultRecord, folder: Path, datasets: Open) -> tuple[str, Ke
     except _known() as error:
         return f"{record.dataset} is not at hand ({first_line(error)})", None
     return "", dataset
+
+
+def _splits(record: ResultRecord) -> Iterator[str]:
+    """The splits whose keypoints the scores of a record are computed from."""
+    known = [PROTOCOLS.get(found.protocol) for found in record.scores]
+    if any(protocol is None or protocol.regresses for protocol in known):
+        yield "regress"
+    yield "test"
+    if any(protocol is not None and "model" in protocol.needs for protocol in known):
+        yield "warped"
 
 
 def current_scores(record: ResultRecord) -> list[ScoreRecord]:

@@ -23,6 +23,7 @@ from metrics.protocols import PROTOCOLS, expand
 
 if TYPE_CHECKING:
     from datasets.base import DatasetCard
+    from metrics.protocols import Need
 
 Profile = Literal["mini", "paper"]
 OWNER = "benchmarks/tasks/catalogue.py"
@@ -159,22 +160,34 @@ class KnownTasks(Known[Task]):
 
 
 def protocols_of(card: DatasetCard) -> tuple[str, ...]:
-    """Ids of the protocols that a dataset's card names and whose needs it meets; without landmarks none.
+    """Ids of the protocols that a dataset's card names and whose needs it meets, then those without landmarks.
 
-    A card that names none gets the set for faces if it states the eyes, otherwise the general set. Raises UserError for
-    an unknown name.
+    That for masks is among them, as the dataset's synthetic counterpart has masks. A card that names none gets the set
+    for faces if it states the eyes, otherwise the general set. Raises UserError for an unknown name.
     """
-    if not card.landmark_names:
-        return ()
+    named = card.protocols or ("faces" if card.interocular else "general",)
     try:
-        return given_by(card, expand(card.protocols or ("faces" if card.interocular else "general",)))
+        return given_by(card, expand((*(named if card.landmark_names else ()), "label_free")))
     except MetricError as error:
         raise UserError(f"card of dataset {card.id}: {error}") from error
 
 
-def given_by(card: DatasetCard, protocols: Iterable[str]) -> tuple[str, ...]:
-    """The protocols whose needs a dataset's card meets, and that are for its number of landmarks."""
-    has = {"interocular": card.interocular, "left_right_pairs": card.left_right_pairs, "boxes": card.has_boxes}
+def given_by(
+    card: DatasetCard, protocols: Iterable[str], masked: bool = True, num_keypoints: int = 2, runs_here: bool = True
+) -> tuple[str, ...]:
+    """The protocols whose needs are met, and that are for the number of landmarks on a dataset's card.
+
+    Beside the card, needs are about masks of the test images, which may or may not be there, about the number of
+    keypoints, and about the method itself, which ``runs_here`` unless its keypoints come from elsewhere.
+    """
+    has: dict[Need, object] = {
+        "interocular": card.interocular,
+        "left_right_pairs": card.left_right_pairs,
+        "boxes": card.has_boxes,
+        "masks": masked,
+        "two_keypoints": num_keypoints >= 2,
+        "model": runs_here,
+    }
     suited = [name for name in protocols if PROTOCOLS[name].is_for(len(card.landmark_names))]
     return tuple(name for name in suited if all(has[need] for need in PROTOCOLS[name].needs))
 

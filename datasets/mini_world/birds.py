@@ -101,7 +101,7 @@ def draw(
     canvas = backdrop(view, camera, rng)
     _draw_perch(Canvas(canvas.picture, camera), bird)  # on a separate canvas, as it is not in the bird's box
     _draw(canvas, bird)
-    box = canvas.box()
+    box, shapes = canvas.box(), canvas.outlines
     occluder = occlude(canvas, camera.project(extent), rng, 0.3 * view.misalignment)
     landmarks, visible = np.full((15, 2), SIZE / 2.0), np.zeros(15, dtype=bool)
     for name, point in places.items():
@@ -118,6 +118,8 @@ def draw(
         caption=tuple(f"{bird.colour[part]}{part}" for part in PARTS),
         parts=np.column_stack([camera.project(centres), radii * camera.scale]) / SIZE,
         box=box,
+        object_outlines=shapes,
+        leaf_outlines=canvas.outlines[len(shapes) :],
     )
 
 

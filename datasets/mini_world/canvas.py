@@ -6,6 +6,7 @@ final size and averaged down.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -98,6 +99,11 @@ class Canvas:
         """Fill the smooth closed curve through these (n, 2) points."""
         self.polygon(smooth(points), colour)
 
+    @property
+    def outlines(self) -> tuple[Points, ...]:
+        """The corners (n, 2), in pixels, of all shapes drawn on this canvas so far."""
+        return tuple(self._outlines)
+
     def box(self) -> NDArray[np.float64]:
         """The smallest box around all shapes drawn on this canvas: (4,) x0, y0, x1, y1, cut to the image's [0, 1]."""
         points = np.concatenate(self._outlines) / SIZE
@@ -106,6 +112,16 @@ class Canvas:
     def finish(self) -> NDArray[np.uint8]:
         """The picture at its final size, (SIZE, SIZE, 3) uint8."""
         return np.asarray(self.picture.reduce(OVERSAMPLING))
+
+
+def cover(outlines: Iterable[Points]) -> NDArray[np.bool_]:
+    """The pixels that shapes with these corners fill, (n, n) for n = SIZE * OVERSAMPLING, as ``Canvas`` draws them."""
+    side = SIZE * OVERSAMPLING
+    picture = Image.new("L", (side, side))
+    pen = ImageDraw.Draw(picture)
+    for outline in outlines:
+        pen.polygon((outline * OVERSAMPLING).ravel().tolist(), fill=1)
+    return np.asarray(picture) == 1
 
 
 def smooth(points: ArrayLike, steps: int = 5) -> Points:

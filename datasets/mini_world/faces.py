@@ -63,7 +63,7 @@ def draw(view: View, identity: np.random.Generator, rng: np.random.Generator) ->
     points = face.landmarks()
     _draw_head(canvas, face)
     _draw_features(canvas, face, points)
-    box = canvas.box()
+    box, shapes = canvas.box(), canvas.outlines
     occlude(canvas, camera.project(_EXTENT), rng, 0.15 * view.misalignment)
     centres, radii = _part_places(face, points)
     pixels = camera.project(centres)
@@ -74,6 +74,8 @@ def draw(view: View, identity: np.random.Generator, rng: np.random.Generator) ->
         caption=tuple(f"{face.skin if part == 'skin' else face.colour[part]}{part}" for part in PARTS),
         parts=np.column_stack([pixels, radii * camera.scale]) / SIZE,
         box=box,
+        object_outlines=shapes,
+        leaf_outlines=canvas.outlines[len(shapes) :],
     )
 
 

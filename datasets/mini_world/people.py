@@ -126,7 +126,7 @@ def draw(
     camera = place(view, extent, rng)
     canvas = backdrop(view, camera, rng)
     _draw(canvas, figure)
-    box = canvas.box()
+    box, shapes = canvas.box(), canvas.outlines
     occluder = occlude(canvas, camera.project(extent), rng, 0.3 * view.misalignment)
     landmarks = camera.project([joints[name.partition(" (")[0]] for name in skeleton])
     visible = ~hidden_by(occluder, landmarks)
@@ -145,6 +145,8 @@ def draw(
         caption=tuple(f"{figure.colour[part]}{part}" for part in PARTS),
         parts=np.column_stack([camera.project(centres), radii * camera.scale]) / SIZE,
         box=box,
+        object_outlines=shapes,
+        leaf_outlines=canvas.outlines[len(shapes) :],
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from datasets.mini_world.canvas import COLOURS, OVERSAMPLING, SIZE, Camera, Canvas, Colour, Points, blend, shade
+from datasets.mini_world.canvas import COLOURS, OVERSAMPLING, SIZE, Camera, Canvas, Colour, Points, blend, cover, shade
 
 _BACKGROUNDS: tuple[Colour, ...] = (
     (190, 214, 230),
@@ -29,7 +29,8 @@ class Drawing:
     ``image`` is (SIZE, SIZE, 3) uint8, ``landmarks`` (L, 2) float64 (x, y) in [0, 1], ``visible`` (L,) bool,
     ``caption`` one word for each coloured part ("redbeak"), ``parts`` (P, 3) float64 with x, y and radius in [0, 1] of
     the part that each word names, ``box`` (4,) float64 x0, y0, x1, y1 in [0, 1] around the whole object, hidden parts
-    included.
+    included. ``object_outlines`` are the corners (n, 2), in pixels, of the object's shapes, ``leaf_outlines`` those of
+    the leaf before it.
     """
 
     image: NDArray[np.uint8]
@@ -38,6 +39,12 @@ class Drawing:
     caption: tuple[str, ...]
     parts: NDArray[np.float64]
     box: NDArray[np.float64]
+    object_outlines: tuple[Points, ...]
+    leaf_outlines: tuple[Points, ...]
+
+    def mask(self) -> NDArray[np.bool_]:
+        """The pixels (H, W), of the size before averaging, where the object is seen: its shapes without the leaf."""
+        return cover(self.object_outlines) & ~cover(self.leaf_outlines)
 
 
 @dataclass(frozen=True)

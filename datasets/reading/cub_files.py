@@ -5,7 +5,8 @@
 Layout, as the official archive unpacks, under ``<data root>/CUB_200_2011``: ``images/<class>/<name>.jpg``, and files
 with one row per line that begins with an image's number: ``images.txt`` (name), ``train_test_split.txt`` (1 for train),
 ``bounding_boxes.txt`` (x, y, width, height in pixels) and ``parts/part_locs.txt`` (part, x, y, 1 if visible). Files are
-joined by image number, in whatever order their lines are. A class's folder starts with its number.
+joined by image number, in whatever order their lines are. A class's folder starts with its number. The archive of
+segmentations, ``segmentations/<class>/<name>.png``, may be unpacked there or into the data root.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 
 from datasets import limits
 from datasets.base import SPLITS, Archive, DatasetCard, DatasetError
-from datasets.photos import Crop
+from datasets.photos import Crop, photo_size, read_photo
 from datasets.reading.table import Table, TableDataset
 from datasets.text import numbers, read_lines, refuse
 
@@ -59,6 +60,7 @@ def bird_card(
         "left_right_pairs": LEFT_RIGHT_PAIRS,
         "has_visibility": True,
         "has_boxes": True,
+        "has_masks": True,
         "counts": dict(zip(SPLITS, (counts[0], *counts), strict=True)),
         "digests": dict(zip(SPLITS, (digests[0], *digests), strict=True)) if digests else {},
         "licence": "non-commercial research and education only; images belong to their photographers",
@@ -98,6 +100,36 @@ class BirdDataset(TableDataset):
     def path(self, image_id: str) -> Path:
         """The photo of a bird."""
         return self.folder / "images" / image_id
+
+    def masked(self) -> bool:
+        """Whether there is a folder of segmentations."""
+        return self.card.has_masks and self._segmentations().is_dir()
+
+    def mask(self, image_id: str) -> NDArray[np.bool_]:
+        """The pixels (side, side) of the bird's square that show it, before it is resized.
+
+        These are the pixels that more than half of the annotators marked (above 127 of 255). Raises DatasetError if the
+        segmentation is missing, broken, or not of the photo's size.
+        """
+        from PIL import Image
+
+        table, row = self._locate(image_id)
+        path = self._segmentations() / Path(image_id).with_suffix(".png")
+        found, size = read_photo(path).getchannel(0), photo_size(self.path(image_id))
+        if found.size != size:
+            raise DatasetError(
+                f"{path}: got {found.width} x {found.height} pixels, expected those of the photo, {size[0]} x "
+                f"{size[1]}; unpack segmentations.tgz again"
+            )
+        crop = table.crops[row] if table.crops else Crop(0, 0, *size)
+        canvas = Image.new("L", (crop.width, crop.height), 0)
+        canvas.paste(found, (-crop.left, -crop.top))
+        marked = np.asarray(canvas) > 127
+        return marked[:, ::-1] if crop.flip else marked
+
+    def _segmentations(self) -> Path:
+        beside = self.folder / "segmentations"
+        return beside if beside.is_dir() else Path(self.root or "") / "segmentations"
 
     def groups(self, ids: Iterable[str]) -> tuple[str, ...]:
         """The class of each image; the image itself if the set has one class."""

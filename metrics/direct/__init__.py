@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from metrics.direct.distinct import closest_pair, collapsed_pairs
+from metrics.direct.equivariance import equivariance
+from metrics.direct.on_object import in_box, on_object
 from metrics.direct.parts import parts_ari, parts_nmi
 from metrics.direct.values import Values, Whole
 from metrics.errors import MetricError
@@ -19,6 +21,9 @@ FUNCTIONS: Mapping[Measured, Callable[[Protocol, Points], Values | Whole]] = {
     "collapsed_pairs": collapsed_pairs,
     "parts_nmi": parts_nmi,
     "parts_ari": parts_ari,
+    "equivariance": equivariance,
+    "on_object": on_object,
+    "in_box": in_box,
 }
 
 

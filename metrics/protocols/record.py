@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from metrics.regression import Estimator, Origin, Solver
 
-Need = Literal["interocular", "left_right_pairs", "boxes"]
-Measured = Literal["landmarks", "closest_pair", "collapsed_pairs", "parts_nmi", "parts_ari"]
 Side = Literal["near", "mirror", "elsewhere"]
 Absent = Literal["strict", "completed"]
+Need = Literal["interocular", "left_right_pairs", "boxes", "masks", "two_keypoints", "model"]
+OfKeypoints = Literal["closest_pair", "collapsed_pairs", "equivariance", "on_object", "in_box"]
+Measured = OfKeypoints | Literal["landmarks", "parts_nmi", "parts_ari"]
+_NEEDS: Mapping[str, Need] = {
+    "closest_pair": "two_keypoints",
+    "collapsed_pairs": "two_keypoints",
+    "equivariance": "model",
+    "on_object": "masks",
+    "in_box": "boxes",
+}
 
 
 @dataclass(frozen=True)
@@ -117,8 +126,10 @@ class Protocol:
 
     @property
     def needs(self) -> frozenset[Need]:
-        """Facts besides landmarks that a dataset's card must state."""
+        """What must be there besides landmarks: facts of the dataset, two keypoints or more, the model itself."""
         found: set[Need] = set()
+        if not self.regresses:
+            return frozenset({_NEEDS[self.measures]} if self.measures in _NEEDS else ())
         if self.normaliser == "interocular":
             found.add("interocular")
         if self.sides == "either" or self.side is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from metrics.errors import MetricError
 from metrics.protocols.catalogue import BIRDS, DEEPFASHION, HUMAN36M, PROTOCOLS, TAICHI
 from metrics.protocols.faces import FACES
+from metrics.protocols.label_free import LABEL_FREE
 from metrics.protocols.parts import PARTS
 from metrics.protocols.sides import SIDES
 
@@ -20,6 +21,7 @@ SETS: dict[str, tuple[str, ...]] = {
     "human36m": (*(protocol.id for protocol in HUMAN36M), *_SIDES),
     "parts": _PARTS,
     "general": ("strict/side", "strict/side_micro", "strict/relative", "strict/pck6", "strict/box", "scops/box"),
+    "label_free": tuple(protocol.id for protocol in LABEL_FREE),
 }
 
 

@@ -7,8 +7,8 @@ import pytest
 from benchmarks.errors import UserError
 from benchmarks.registry import full_name, open_dataset, opener
 from benchmarks.run.cells import Cell
-from benchmarks.run.plan import Request, make_plan, task_for
-from benchmarks.tasks import SUITES, TASKS, Task, plain_name, protocols_of, task_on
+from benchmarks.run.plan import Request, make_plan
+from benchmarks.tasks import SUITES, TASKS, given_by, plain_name, protocols_of, task_on
 from leaderboard.suites import Suite
 from metrics.protocols import PROTOCOLS, SETS
 from tests.custom_data import coco, photo, write_coco
@@ -111,16 +111,20 @@ def test_protocols_that_need_what_is_not_there_are_left_out(tmp_path):
     name = "mini_taichi"
     boxless = task.model_copy(update={"dataset": name, "protocols": (*task.protocols, "strict/interocular")})
     (cell,) = plan_of(boxless).cells
-    assert cell.task.protocols == tuple(found for found in task.protocols if not found.endswith("/box"))
+    assert cell.task.protocols == tuple(found for found in task.protocols if not found.endswith(("/box", "/in_box")))
 
 
-def test_images_without_landmarks_have_no_protocol_and_no_floors(tmp_path):
+def test_images_without_landmarks_have_no_error_and_no_floors(tmp_path):
     photo(tmp_path / "a.png", (1, 2))
     name = f"folder:{tmp_path}"
     task = task_on(name, 5, open_dataset(name, None))
-    assert task.protocols == ()
+    assert set(task.protocols) == set(SETS["label_free"]) - {"label_free/in_box"}
     cells = make_plan(Request(["stable_keypoints", "centre"], [task], "mini")).cells
     assert [cell.method for cell in cells] == ["centre", "stable_keypoints"]
+    measured = ("label_free/equivariance", "label_free/closest_pair", "label_free/collapsed")
+    assert {cell.task.protocols for cell in cells} == {measured}
+    single = task.model_copy(update={"num_keypoints": 1})
+    assert plan_of(single).cells[0].task.protocols == measured[:1]
 
 
 def test_names_of_own_data(tmp_path, monkeypatch):
@@ -163,12 +167,14 @@ def test_protocols_are_those_of_the_card_whatever_the_name(toys):
     card = toys.squares(None).card.model_copy(update={"id": "cube_corners"})
     assert protocols_of(card)[0] == "strict/side"
     faces = protocols_of(card.model_copy(update={"interocular": (0, 1)}))
-    assert faces == tuple(name for name in SETS["faces"] if "mallis" not in name)
+    free = tuple(name for name in SETS["label_free"] if name != "label_free/in_box")
+    assert faces == (*(name for name in SETS["faces"] if "mallis" not in name and "sides/" not in name), *free)
     assert protocols_of(card.model_copy(update={"protocols": ("sk/side", "taichi", "sk/relative")})) == (
         "sk/side",
-        *SETS["taichi"],
+        *(name for name in SETS["taichi"] if "sides/" not in name),
+        *free,
     )
-    assert protocols_of(card.model_copy(update={"landmark_names": ()})) == ()
+    assert protocols_of(card.model_copy(update={"landmark_names": ()})) == free
     with pytest.raises(UserError, match="card of dataset cube_corners: unknown protocol or set 'bird'"):
         protocols_of(card.model_copy(update={"protocols": ("bird",)}))
 
@@ -179,8 +185,7 @@ def test_a_protocol_for_a_number_of_landmarks_is_offered_for_that_number_alone(t
     card = toys.squares(None).card.model_copy(update={"landmark_names": names, "interocular": (0, 1)})
     expected = {f"sanchez/{offered}"} if offered else set()
     assert {name for name in protocols_of(card) if "mallis" in name} == expected
-    task = Task(id="squares", dataset="squares", num_keypoints=3, protocols=SETS["faces"])
-    assert {name for name in task_for(task, card).protocols if "mallis" in name} == expected
+    assert {name for name in given_by(card, SETS["faces"]) if "mallis" in name} == expected
 
 
 def test_a_suite_of_pairs_has_an_even_number_of_tasks():

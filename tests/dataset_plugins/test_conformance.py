@@ -163,3 +163,17 @@ def test_an_unknown_id_is_a_clear_error(name: str) -> None:
     with pytest.raises(DatasetError, match="no-such-image") as error:
         dataset.annotation("no-such-image")
     assert "\n" not in str(error.value)
+
+
+@every_dataset
+def test_a_mask_shows_some_of_the_object_and_some_of_the_rest(name: str) -> None:
+    dataset = available(name)
+    if not dataset.masked():
+        with pytest.raises(DatasetError):
+            dataset.mask(some_ids(name)[0])
+        return
+    assert dataset.card.has_masks
+    for image_id in some_ids(name):
+        mask = dataset.mask(image_id)
+        assert mask.dtype == bool and mask.ndim == 2 and mask.any() and not mask.all()
+        np.testing.assert_array_equal(mask, dataset.mask(image_id))

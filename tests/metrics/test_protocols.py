@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from metrics.left_right import swapped_order
 from metrics.protocols import PROTOCOLS, Protocol
 from metrics.scoring import score, score_all
-from tests.metrics.worlds import HUMAN36M_PAIRS, PAIRS, points, reordered, shuffled_sides, world
+from tests.metrics.worlds import HUMAN36M_PAIRS, PAIRS, measured_directly, points, reordered, shuffled_sides, world
 
 CARD: dict[str, Any] = {"left_right_pairs": PAIRS, "interocular": (0, 1)}
 HUMAN36M: dict[str, Any] = {"left_right_pairs": HUMAN36M_PAIRS, "interocular": (0, 1)}
@@ -91,7 +91,7 @@ def test_an_exactly_linear_world_has_no_error(protocol, n, k, seed):
 
 @pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if not name.startswith("parts/")])
 def test_the_value_is_the_weighted_mean_of_the_errors_per_image(protocol):
-    seen = world(3, n=320, k=4, landmarks=number_of(protocol), shown=0.7, noise=0.05)
+    seen = measured_directly(world(3, n=320, k=4, landmarks=number_of(protocol), shown=0.7, noise=0.05))
     found = score(protocol, seen, seen, **HUMAN36M)
     mean = (np.nan_to_num(found.per_image) * found.weights).sum() / found.weights.sum()
     assert mean == pytest.approx(found.value, rel=1e-9)
@@ -194,7 +194,11 @@ def test_predictions_in_a_box_are_told_in_the_image():
 
 def test_needs_are_what_a_protocol_cannot_do_without():
     needs = {name: set(protocol.needs) for name, protocol in PROTOCOLS.items()}
-    assert {name for name, found in needs.items() if "boxes" in found} == {"strict/box", "scops/box"}
+    assert {name for name, found in needs.items() if "boxes" in found} == {
+        "strict/box",
+        "scops/box",
+        "label_free/in_box",
+    }
     assert {name for name, found in needs.items() if "left_right_pairs" in found} == {
         name for name in [*EITHER_SIDE, *PROTOCOLS] if name.startswith("sides/") or PROTOCOLS[name].sides == "either"
     }
@@ -215,19 +219,22 @@ def test_needs_are_what_a_protocol_cannot_do_without():
     }
     for name, protocol in PROTOCOLS.items():
         stated = {key: value for key, value in HUMAN36M.items() if key in protocol.needs}
-        both = [world(seed, landmarks=number_of(name)) for seed in (1, 51)]
-        some = [some if "boxes" in protocol.needs else replace(some, boxes=None) for some in both]
+        both = [measured_directly(world(seed, landmarks=number_of(name))) for seed in (1, 51)]
+        given = {"boxes": "boxes", "masks": "on_object", "model": "warped"}
+        lacking: dict[str, Any] = {key: None for need, key in given.items() if need not in protocol.needs}
+        some = [replace(some, **lacking) for some in both]
         assert np.isfinite(score(name, *some, **stated).value)
 
 
 def test_ids_and_records_are_frozen_and_complete():
-    assert len(PROTOCOLS) == 47
+    assert len(PROTOCOLS) == 50
     assert EITHER_SIDE == [name for name in PROTOCOLS if "human36m" in name]
     for name, protocol in PROTOCOLS.items():
         assert protocol.id == name
         assert protocol.summary and protocol.source and protocol.unit
         assert protocol.higher_is_better == (
-            protocol.unit in ("PCK@6px %", "NMI %", "ARI %") or name in ("sides/near", "label_free/closest_pair")
+            protocol.unit in ("PCK@6px %", "NMI %", "ARI %")
+            or name.endswith(("/near", "/closest_pair", "/on_object", "/in_box"))
         )
         with pytest.raises(AttributeError):
             protocol.scale = 2.0  # type: ignore[misc]

@@ -36,6 +36,13 @@ def world(seed: int, n: int = 60, k: int = 3, landmarks: int = 5, shown: float =
     return points(keypoints, truth, visible, boxes=boxes)
 
 
+def measured_directly(some: Points) -> Points:
+    """The same points with what protocols without landmarks need: keypoints on the object, and on warped images."""
+    generator = np.random.default_rng(5)
+    warped = some.keypoints + 0.2 * generator.uniform(-1, 1, some.keypoints.shape)
+    return replace(some, on_object=generator.uniform(size=some.keypoints.shape[:2]) < 0.8, warped=warped)
+
+
 def shuffled_sides(some: Points, order, share: float, seed: int = 0) -> Points:
     """The same points with the landmarks of some images rearranged."""
     flip = np.random.default_rng(seed).uniform(size=len(some.ids)) < share
@@ -51,6 +58,8 @@ def reordered(some: Points, order) -> Points:
         tuple(some.groups[i] for i in order),
         tuple(some.ids[i] for i in order),
         None if some.boxes is None else some.boxes[order],
+        None if some.on_object is None else some.on_object[order],
+        None if some.warped is None else some.warped[order],
     )
 
 

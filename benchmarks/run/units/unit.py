@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.errors import UserError
 from benchmarks.registry import method_class
 from benchmarks.run.options import SHARD_SIZE
+from benchmarks.run.warped import warped_ids
 from methods.base import Method
+from metrics.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
     from benchmarks.run.cells import Cell
-    from datasets.base import Split
 
+Predicted = Literal["regress", "test", "warped"]
+PREDICTED: tuple[Predicted, ...] = get_args(Predicted)
 Stage = Literal["fit", "predict", "score"]
 STAGES: tuple[Stage, ...] = ("fit", "predict", "score")
 
@@ -25,14 +28,15 @@ class Unit(BaseModel):
     """A part of the work on a cell.
 
     ``stage`` "fit" learns the keypoints, "predict" finds them in the images ``first`` to ``last`` (exclusive) of a
-    ``split``, and "score" makes the record. Cells that share a fit have one unit for it, under the first of them.
+    ``split`` ("warped" are warped copies of test images), and "score" makes the record. Cells that share a fit have one
+    unit for it, under the first of them.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cell_id: str
     stage: Stage
-    split: Literal["regress", "test"] | None = None
+    split: Predicted | None = None
     first: int = 0
     last: int = 0
 
@@ -43,14 +47,20 @@ class Unit(BaseModel):
         return f"{self.stage}--{self.cell_id}{rows}"
 
 
-def splits_of(cell: Cell, datasets: Open) -> dict[Split, tuple[str, ...]]:
-    """The image ids of the splits that a cell predicts; without protocols these are the test images alone."""
-    dataset = datasets(cell.dataset)
-    splits: tuple[Split, ...] = ("regress", "test") if cell.task.protocols else ("test",)
-    return {split: dataset.split(split)[: cell.limit] for split in splits}
+def splits_of(cell: Cell, datasets: Open) -> dict[Predicted, tuple[str, ...]]:
+    """The image ids of the splits that a cell predicts: the test images, and what else its protocols need."""
+    dataset, protocols = datasets(cell.dataset), [PROTOCOLS[name] for name in cell.task.protocols]
+    test = dataset.split("test")[: cell.limit]
+    found: dict[Predicted, tuple[str, ...]] = {}
+    if any(protocol.regresses for protocol in protocols):
+        found["regress"] = dataset.split("regress")[: cell.limit]
+    found["test"] = test
+    if any("model" in protocol.needs for protocol in protocols):
+        found["warped"] = warped_ids(test)
+    return found
 
 
-def different_splits(splits: dict[Split, tuple[str, ...]]) -> dict[Split, tuple[str, ...]]:
+def different_splits(splits: dict[Predicted, tuple[str, ...]]) -> dict[Predicted, tuple[str, ...]]:
     """The splits without those that have the images of an earlier one, which are predicted once."""
     first = {ids: split for split, ids in reversed(splits.items())}
     return {split: ids for ids, split in reversed(first.items())}

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from benchmarks.publish.charts.axes import HEIGHT, LEFT, RIGHT, WIDTH, Scale, across, log_ticks, ticks
 from benchmarks.publish.charts.scatter import Dot, front, scatter
+from benchmarks.publish.equivariance import equivariance_plot
 from benchmarks.publish.results import Results
 from benchmarks.publish.seconds import seconds_plot
 from benchmarks.publish.site import Site
 from benchmarks.publish.suites import write_experiments, write_suite
 from benchmarks.tasks import SUITES
 from leaderboard.tables import rows
-from tests.leaderboard.synthetic import record
+from tests.leaderboard.synthetic import record, score_of
 
 TASKS = ("celeba_wild_k4", "cub_001")
 SCORE = {"protocol": "sk/interocular", "unit": "% IOD"}
@@ -146,3 +147,17 @@ def test_the_experiments_draw_the_error_over_the_number_of_keypoints(tmp_path):
     assert below == ["4", "8", "10", "16", "30"]
     assert {"Alpha", "Beta", "Grid", "Gamma"} <= set(texts)
     assert "skill against seconds a fit" in (tmp_path / "suites" / "num_keypoints.html").read_text()
+
+
+def test_skill_stands_against_the_mean_error_of_equivariance():
+    def both(method, error, moved, tasks=TASKS):
+        own = score_of(error), score_of(moved, protocol="label_free/equivariance")
+        return [record(method, task, error, scores=own) for task in tasks]
+
+    records = [*both("grid", 20.0, 12.0), *both("alpha", 5.0, 2.0), *both("beta", 10.0, 0.0)]
+    records += [*both("gamma", 1.0, 1.0, TASKS[:1]), *(record("delta", task, 4.0) for task in TASKS)]
+    table = [row for name in (None, "label_free/equivariance") for row in rows(records, TASKS, "mini", name)]
+    found = equivariance_plot(table, TASKS, "skill")
+    assert drawn(found) == {"Alpha": (75, 2), "Beta": (50, 0.01), "Grid": (0, 12)}
+    assert found and found.picture.count("dot hollow") == 1
+    assert equivariance_plot(rows(records, TASKS, "mini"), TASKS, "skill") is None

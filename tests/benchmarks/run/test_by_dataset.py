@@ -26,6 +26,7 @@ class Present:
             interocular=(0, 1),
             left_right_pairs=((0, 1),),
             has_boxes=True,
+            has_masks=False,
         )
 
     def available(self):

@@ -113,7 +113,9 @@ def test_the_same_labels_in_both_formats_give_the_same_number_and_so_they_do_els
             for record in all_records(folder)
             if record.dataset == f"{prefix}:{folder / path}" and record.method == "grid"
         ]
-        found.append({score.protocol: score.value for score in record.scores if "box" not in score.protocol})
+        keyed = "label_free/equivariance"  # by ids, which have folders in one format alone
+        scores = [score for score in record.scores if "box" not in score.protocol and score.protocol != keyed]
+        found.append({score.protocol: score.value for score in scores})
         (cell,) = [path for path in (folder / "runs" / "cells").glob("grid--*") if path.name == record.cell_id]
         found[-1]["ids"] = [name.rpartition("/")[2] for name in storage.read_predictions(cell, "test")[0]]
     assert found[0] == found[1] == found[2]
@@ -143,9 +145,13 @@ def test_images_alone_give_keypoints_and_say_so(run, folder):
     assert len(cells) == 2
     for cell in cells:
         record = ResultRecord.model_validate_json((cell / "result.json").read_bytes())
-        assert (record.status, record.scores) == ("done", ())
+        assert record.status == "done"
+        found = {score.protocol.removeprefix("label_free/"): score.value for score in record.scores}
+        assert found.keys() == {"equivariance", "closest_pair", "collapsed"}
+        assert found["equivariance"] < 2  # squares of 4 pixels in 32, turned
         assert {path.name for path in cell.iterdir()} == {
-            *("result.json", "predictions_test.parquet", "history.parquet", "overlay.png")
+            *("result.json", "predictions_test.parquet", "predictions_warped.parquet", "errors.parquet"),
+            *("history.parquet", "overlay.png"),
         }
         assert f"{cell / 'predictions_test.parquet'}  (no landmarks: keypoints only)" in out
     ids, keypoints = storage.read_predictions(cells[0], "test")
@@ -155,7 +161,11 @@ def test_images_alone_give_keypoints_and_say_so(run, folder):
     assert f"{record.task}: no landmarks: keypoints only" in board
     assert "failed" not in out + board
     status, out, _ = run("--method", "toy_colours", "--dataset", name, "--keypoints", "3", "--seeds", "2")
-    assert out.count("no landmarks: keypoints only  0 s  (finished before)") == 2
+    assert out.count("% side (label_free/equivariance)  0 s  (finished before)") == 2
+    status, _, _ = run("--method", "toy_colours", "--dataset", name, "--keypoints", "1")
+    (single,) = (folder / "runs" / "cells").glob("*_k1--*")
+    (score,) = ResultRecord.model_validate_json((single / "result.json").read_bytes()).scores
+    assert score.protocol == "label_free/equivariance"
 
 
 def test_own_data_and_a_drawn_twin_under_the_mini_profile(run, folder):

@@ -137,7 +137,7 @@ def test_what_is_known_decides_which_protocols_apply(score, tmp_path):
     for name, rows in ROWS.items():
         np.save(tmp_path / f"{name}-boxes.npy", np.tile([0.1, 0.1, 0.8, 0.8], (rows, 1)))
     boxes = f"{tmp_path / 'fit-boxes.npy'},{tmp_path / 'test-boxes.npy'}"
-    assert set(scores(score(*options, "--boxes", boxes)[1])) == plain | {"strict/box", "scops/box"}
+    assert set(scores(score(*options, "--boxes", boxes)[1])) == plain | {"strict/box", "scops/box", "label_free/in_box"}
     only = set(scores(score(*options, "--boxes", boxes, "--normalizer", "box")[1]))
     assert only == {"strict/box", "scops/box"}
     assert all(name.endswith(("/side", "/side_micro")) for name in scores(score(*options, "--normalizer", "side")[1]))

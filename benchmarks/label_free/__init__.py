@@ -1,0 +1,1 @@
+"""The commands ``agreement`` and ``correlation``: what several cells say of measures without landmarks."""

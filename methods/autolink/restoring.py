@@ -6,7 +6,6 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from methods.autolink.config import EdgeConfig
 from methods.base import ImageBatch, ImageStream, MethodError, Report
 from methods.frozen import FrozenData
 from methods.training import perceptual
@@ -40,7 +39,7 @@ class EdgeMethod(TrainedMethod):
         """
 
     @classmethod
-    def frozen_data(cls, config: EdgeConfig) -> FrozenData | None:
+    def frozen_data(cls, config: Any) -> FrozenData | None:
         """The data of the features, unknown where the user names their weights."""
         return super().frozen_data(config) if config.features_weights is None else None
 

@@ -69,6 +69,7 @@ def test_a_map_moves_the_template_and_a_zero_map_leaves_the_detector_alone() -> 
     assert isinstance(network, PriorNetwork)
     pixels = torch.tensor(blobs(2, 32))
     last = network.affine[-1]
+    assert isinstance(last, torch.nn.Linear)
     last.weight.data.zero_()
     last.bias.data.zero_()
     assert torch.equal(network.keypoints(pixels), network.detector(pixels))

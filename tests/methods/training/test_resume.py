@@ -58,7 +58,8 @@ def bits(method: TrainedMethod) -> dict[str, bytes]:
 
 
 NAMES = [
-    "autolink", "ppl",
+    "autolink",
+    "ppl",
     "supervised",
     *(f"{name}_{norm}" for name in ("imm", "thewlis", "lmdis") for norm in ("batch", "group")),
 ]

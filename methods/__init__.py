@@ -13,6 +13,10 @@ METHODS: dict[str, tuple[str, str]] = {
         "methods.autolink:AutoLink",
         "keypoints joined by learned edges, whose drawing helps to restore a masked image",
     ),
+    "ppl": (
+        "methods.ppl:PPL",
+        "AutoLink's edges, drawn between the points of a template that a memory of poses learns: a reading",
+    ),
     "imm": ("methods.imm:IMM", "keypoints that let one view of an image be reconstructed from another"),
     "thewlis": (
         "methods.thewlis:Thewlis",

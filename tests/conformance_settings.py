@@ -19,6 +19,7 @@ STABLE_KEYPOINTS: dict[str, Any] = {
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "autolink": {"steps": 4, "batch_size": 2, "width": 4, "image_size": 32},
+    "ppl": {"steps": 4, "batch_size": 2, "width": 4, "image_size": 32},
     "imm": {"steps": 4, "batch_size": 2, "image_size": 32, "channels": 8, "decoder_channels": 16},
     "thewlis": {"steps": 4, "batch_size": 2, "image_size": 32, "channels": (4, 4, 4, 4, 8)},
     "lmdis": {

@@ -38,23 +38,11 @@ MINI: dict[str, Any] = {
 }
 
 
-class AutoLinkConfig(TrainedConfig):
-    """Settings of AutoLink (He, Wandt and Rhodin, NeurIPS 2022).
-
-    Preset ``paper`` has what the released code trains with, in float32 where that code uses half precision. ``mini``
-    is for less than a minute on one CPU core: small images and networks, and three settings that short fits need and
-    the paper does not have (``reach``, ``recolour``, ``detector_rate``). In its few hundred steps the painter learns to
-    restore images, but the keypoints depend more on ``reach`` than on training, as a run with ``steps=0`` shows.
-
-    A keypoint is the detector's output / 2 + 0.5, as in the released evaluation. -1 and 1 are the centres of the outer
-    cells of its maps, which have 32 cells a side at 128 pixels; so a keypoint at the border is off by half a cell, 1/64
-    of the side. The protocols ``autolink/*`` depend on that, and the backward errors of ``sanchez``; other regressions
-    are about the centre or have a bias, which corrects it.
-    """
+class EdgeConfig(TrainedConfig):
+    """Settings of a method that restores a masked image from a drawing of edges between its keypoints."""
 
     of_label: ClassVar[frozenset[str]] = frozenset({"features"})
     of_frozen: ClassVar[str] = "features"
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
 
     image_size: PositiveInt = Field(
         default=128, description="Side of the square images, in pixels (released code: 128)."
@@ -144,18 +132,13 @@ class AutoLinkConfig(TrainedConfig):
         "code: 224).",
     )
 
-    weights: str | None = Field(
-        default=None,
-        description="Checkpoint of the released code (model.ckpt), whose detector is used without any training.",
-    )
-
     @classmethod
     def resolve(cls, settings: dict[str, Any]) -> dict[str, Any]:
         """Replace the features 'auto' by those available, so that every record names them."""
         return {**settings, "features": at_hand(settings.get("features", "auto"), settings.get("features_weights"))}
 
     @model_validator(mode="after")
-    def _check_sizes(self) -> AutoLinkConfig:
+    def _check_sizes(self) -> EdgeConfig:
         """Raise ValueError unless the networks can halve their images evenly."""
         sizes = {"image_size": (self.image_size, 2**self.levels), "painted_size": (self.painted_size, PAINTER)}
         if not self.painted_size:
@@ -164,3 +147,25 @@ class AutoLinkConfig(TrainedConfig):
             if size % multiple:
                 raise ValueError(f"{name} is {size}, expected a multiple of {multiple}: networks halve it evenly")
         return self
+
+
+class AutoLinkConfig(EdgeConfig):
+    """Settings of AutoLink (He, Wandt and Rhodin, NeurIPS 2022).
+
+    Preset ``paper`` has what the released code trains with, in float32 where that code uses half precision. ``mini``
+    is for less than a minute on one CPU core: small images and networks, and three settings that short fits need and
+    the paper does not have (``reach``, ``recolour``, ``detector_rate``). In its few hundred steps the painter learns to
+    restore images, but the keypoints depend more on ``reach`` than on training, as a run with ``steps=0`` shows.
+
+    A keypoint is the detector's output / 2 + 0.5, as in the released evaluation. -1 and 1 are the centres of the outer
+    cells of its maps, which have 32 cells a side at 128 pixels; so a keypoint at the border is off by half a cell, 1/64
+    of the side. The protocols ``autolink/*`` depend on that, and the backward errors of ``sanchez``; other regressions
+    are about the centre or have a bias, which corrects it.
+    """
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": {}, "mini": MINI}
+
+    weights: str | None = Field(
+        default=None,
+        description="Checkpoint of the released code (model.ckpt), whose detector is used without any training.",
+    )

@@ -11,6 +11,7 @@ import pytest
 from methods.autolink import AutoLink, AutoLinkConfig
 from methods.imm import IMM, IMMConfig
 from methods.lmdis import LMDIS, LMDISConfig
+from methods.ppl import PPL, PPLConfig
 from methods.supervised import Supervised, SupervisedConfig
 from methods.thewlis import Thewlis, ThewlisConfig
 from methods.training import TrainedMethod
@@ -34,6 +35,8 @@ LMDIS_SMALL: dict[str, Any] = {
 def make(name: str, **settings: Any) -> TrainedMethod:
     if name == "autolink":
         return AutoLink(AutoLinkConfig(**COMMON, width=4, flip=True, **settings))
+    if name == "ppl":
+        return PPL(PPLConfig(**COMMON, width=4, flip=True, **settings))
     if name == "supervised":
         return Supervised(SupervisedConfig(**COMMON, width=8, levels=2, **settings))
     if name.startswith("thewlis_"):
@@ -56,6 +59,7 @@ def bits(method: TrainedMethod) -> dict[str, bytes]:
 
 NAMES = [
     "autolink",
+    "ppl",
     "supervised",
     *(f"{name}_{norm}" for name in ("imm", "thewlis", "lmdis") for norm in ("batch", "group")),
 ]

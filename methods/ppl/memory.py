@@ -98,7 +98,7 @@ class Memory(nn.Module):
         return pose
 
     def forward(self, poses: Tensor) -> Recalled:
-        """What the memory makes of poses (B, K, 2); in training its entries move first."""
+        """What the memory makes of poses (B, K, 2), by its entries as they are; in training these then move."""
         tokens = self.encoder(poses)
         with torch.no_grad():
             chosen = torch.cdist(tokens.transpose(0, 1), self.entries).argmin(dim=2).T  # (B, T)

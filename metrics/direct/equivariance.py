@@ -23,4 +23,4 @@ def equivariance(protocol: Protocol, test: Points) -> Values:
     inside = ((expected >= 0) & (expected <= 1)).all(axis=2)
     counts = np.asarray(np.isfinite(test.warped).all(axis=2) & inside)
     found = np.nan_to_num(means_over_visible(distances(test.warped, expected), counts) * protocol.scale)
-    return Values(np.asarray(found), counts.any(axis=1).astype(np.float64))
+    return Values(np.asarray(found), np.asarray(counts.any(axis=1), dtype=np.float64))

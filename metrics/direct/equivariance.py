@@ -22,6 +22,5 @@ def equivariance(protocol: Protocol, test: Points) -> Values:
     expected = np.stack([warp_of(name).apply(points) for name, points in zip(test.ids, test.keypoints, strict=True)])
     inside = ((expected >= 0) & (expected <= 1)).all(axis=2)
     counts = np.asarray(np.isfinite(test.warped).all(axis=2) & inside)
-    found = means_over_visible(distances(test.warped, expected), counts) * protocol.scale
-    weights = counts.any(axis=1).astype(np.float64)
-    return Values(np.where(weights > 0, found, 0.0), weights)
+    found = np.nan_to_num(means_over_visible(distances(test.warped, expected), counts) * protocol.scale)
+    return Values(np.asarray(found), np.asarray(counts.any(axis=1), dtype=np.float64))

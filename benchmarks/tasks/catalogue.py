@@ -201,13 +201,14 @@ def _with_protocols(task: Task) -> Task:
 
 
 def _parts(count: int) -> Task:
-    protocols = (*expand(["parts"]), "strict/side")
+    protocols = (*expand(["parts"]), "strict/side", *expand(["label_free"]))
     return Task(id=f"cub_parts_k{count}", dataset="cub_all", num_keypoints=count, protocols=protocols)
 
 
 def _mafl(count: int) -> Task:
-    protocols = ("sanchez/forward_mallis", "sanchez/backward", *expand(["faces"]))
-    return Task(id=f"mafl_k{count}", dataset="mafl", num_keypoints=count, protocols=tuple(dict.fromkeys(protocols)))
+    everything = ("sanchez/forward_mallis", "sanchez/backward", *expand(["faces", "label_free"]))
+    protocols = [name for name in dict.fromkeys(everything) if PROTOCOLS[name].is_for(5) and name != "label_free/in_box"]
+    return Task(id=f"mafl_k{count}", dataset="mafl", num_keypoints=count, protocols=tuple(protocols))
 
 
 def _mafl_68(count: int) -> Task:

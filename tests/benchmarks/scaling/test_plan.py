@@ -29,22 +29,23 @@ def test_the_paper_has_sixteen_tasks():
 
 
 def test_units_of_human36m_by_hand():
-    """796,648 images to learn on, 50,000 to regress and 87,975 to test: 25 and 43 shards of 2,048 images."""
+    """796,648 images to learn on, 50,000 to regress, 87,975 to test: 25 and 43 shards of 2,048; 256 warped copies."""
     costs = read_costs()
     work = work_of(HUMAN36M, costs)
     assert Counter((each.unit.stage, each.unit.split) for each in work) == {
         ("fit", None): 1,
         ("predict", "regress"): 25,
         ("predict", "test"): 43,
+        ("predict", "warped"): 1,
         ("score", None): 1,
     }
     sk, unit = costs.method("stable_keypoints"), costs.unit.seconds
     fit, *shards, score = work
     assert fit.job.seconds == pytest.approx(500 * seconds(sk.step) + 796_648 * seconds(sk.look) + unit)
     assert shards[0].job.seconds == pytest.approx(2048 * sk.predict.seconds + unit)
-    assert sum(each.unit.last - each.unit.first for each in shards) == 50_000 + 87_975
+    assert sum(each.unit.last - each.unit.first for each in shards) == 50_000 + 87_975 + 256
     assert all(each.job.needs == (0,) for each in shards)
-    assert score.job.needs == tuple(range(1, 69))
+    assert score.job.needs == tuple(range(1, 70))
 
 
 def test_tasks_on_the_same_images_share_a_fit():

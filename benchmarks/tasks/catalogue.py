@@ -207,7 +207,9 @@ def _parts(count: int) -> Task:
 
 def _mafl(count: int) -> Task:
     everything = ("sanchez/forward_mallis", "sanchez/backward", *expand(["faces", "label_free"]))
-    protocols = [name for name in dict.fromkeys(everything) if PROTOCOLS[name].is_for(5) and name != "label_free/in_box"]
+    protocols = [
+        name for name in dict.fromkeys(everything) if PROTOCOLS[name].is_for(5) and name != "label_free/in_box"
+    ]
     return Task(id=f"mafl_k{count}", dataset="mafl", num_keypoints=count, protocols=tuple(protocols))
 
 

@@ -128,7 +128,7 @@ class StableKeypointsConfig(MethodConfig):
     )
 
     num_tokens: PositiveInt = Field(
-        default=500, description="Number N of tokens that are optimised (released code: 500)."
+        default=500, description="Number N of tokens that are optimised, or K if that is more (released code: 500)."
     )
     token_scale: PositiveFloat = Field(
         default=1.0, description="Standard deviation of the random tokens at the start (released code: 1)."

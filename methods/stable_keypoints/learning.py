@@ -33,17 +33,16 @@ class Learner:
         self.kappa = self.config.kappa or num_keypoints + 6
         if not self.config.furthest_point_sampling:
             self.kappa = num_keypoints
-        for name, value in (("kappa", self.kappa), ("num_tokens", self.config.num_tokens)):
-            if value < num_keypoints:
-                raise MethodError(
-                    f"{backbone.method}: {name} is {value}, expected at least the {num_keypoints} keypoints asked for; "
-                    f"raise {backbone.method}.{name}"
-                )
+        if self.kappa < num_keypoints:
+            raise MethodError(
+                f"{backbone.method}: kappa is {self.kappa}, expected at least the {num_keypoints} keypoints asked for; "
+                f"raise {backbone.method}.kappa"
+            )
         self._latents: dict[str, Tensor] = {}
 
     def initial_tokens(self) -> Tensor:
-        """Random tokens (N, width), drawn in float32."""
-        shape = (self.config.num_tokens, self.backbone.token_width)
+        """Random tokens (N, width), drawn in float32; as many as the setting says, and at least K."""
+        shape = (max(self.config.num_tokens, self.num_keypoints), self.backbone.token_width)
         values = draws.generator(self.seed, "tokens").standard_normal(shape, dtype=np.float32)
         tokens = torch.from_numpy(values * np.float32(self.config.token_scale))
         return tokens.to(self.backbone.device, self.backbone.map_dtype)

@@ -180,6 +180,12 @@ def test_layers_of_stable_diffusion():
         choose_layers(unet, 64, None, 4, 8)
 
 
+def test_there_are_at_least_as_many_tokens_as_keypoints(pipeline: Path, images: ArrayImages):
+    few, enough = (fitted(pipeline, num_tokens=count, furthest_point_sampling=False) for count in (3, 4))
+    batch = images.load(range(6))
+    np.testing.assert_array_equal(few.predict(batch), enough.predict(batch))
+
+
 def test_unknown_layer(pipeline: Path):
     with pytest.raises(MethodError, match=r"'mid_block' is not a cross-attention.*mid_block\.attentions\.0"):
         fitted(pipeline, layers=("mid_block",))
@@ -189,7 +195,6 @@ def test_unknown_layer(pipeline: Path):
     ("settings", "message"),
     [
         ({"kappa": 3}, "kappa is 3, expected at least the 4"),
-        ({"num_tokens": 3, "furthest_point_sampling": False}, "num_tokens is 3"),
         ({"timestep": 1000}, "timestep is 1000, expected at most 999"),
         ({"image_size": 128}, r"images are \(64, 64\), expected 128"),
         ({"learning_rate": 1e30}, "the loss is nan at step 2"),

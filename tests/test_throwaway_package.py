@@ -71,7 +71,8 @@ def test_the_dataset_is_replaced_by_its_counterpart_and_the_baseline_shares_sett
     assert set(records) == {"centre", "grid", "random_points", "every_rolled", "every_channel"}
     assert {record.dataset for record in records.values()} == {"every_synthetic"}
     assert records["every_rolled"].method_config == {"blur": 6}
-    assert [score.protocol for score in records["every_channel"].scores] == ["strict/relative", "strict/side"]
+    free = ["label_free/equivariance", "label_free/closest_pair", "label_free/collapsed"]
+    assert [score.protocol for score in records["every_channel"].scores] == ["strict/relative", "strict/side", *free]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from metrics.protocols import PROTOCOLS
 from metrics.scoring import score, score_all
 from tests.metrics.gaps import EYES, backward_by_loops, filled, means, some_absent, value, worlds
 from tests.metrics.oracle import in_boxes, regress
-from tests.metrics.worlds import PAIRS, points, reordered, world
+from tests.metrics.worlds import PAIRS, measured_directly, points, reordered, world
 
 NAN = (math.nan, math.nan)
 CENTRE = ("strict/side", "sk/side", "strict/side_micro", "strict/relative", "strict/pck6", "sk/cumulative")
@@ -151,7 +151,7 @@ def test_no_answer_within_the_image_has_a_larger_backward_error_than_none(seed):
 
 
 def test_all_protocols_take_absent_keypoints():
-    fit, test = (some_absent(world(each, n=80, shown=1.0), 0.1, each) for each in (1, 2))
+    fit, test = (some_absent(measured_directly(world(each, n=80, shown=1.0)), 0.1, each) for each in (1, 2))
     protocols = [each for each in PROTOCOLS.values() if each.num_landmarks in (None, 5)]
     for found in score_all(protocols, fit, test, interocular=EYES, left_right_pairs=PAIRS, resamples=50):
         assert math.isfinite(found.value)

@@ -21,7 +21,7 @@ def test_random_tokens_take_every_setting_but_steps() -> None:
     assert RandomTokens.card.is_floor
 
 
-@pytest.mark.parametrize("setting", ["kappa", "num_tokens", "layers", "timestep", "image_size", "model"])
+@pytest.mark.parametrize("setting", ["kappa", "layers", "timestep", "image_size", "model"])
 def test_mistakes_are_told_in_its_own_name(setting: str, pipeline: Path) -> None:
     value = {"layers": ("none",), "timestep": 5000, "image_size": 128, "model": "no/such/model"}.get(setting, 2)
     small = {"preset": "official", "model": str(pipeline), "num_tokens": 8, "kappa": 5, "map_size": 16}

@@ -141,7 +141,7 @@ def test_half_a_pixel_along_one_axis_is_found(axis):
     assert compare("fits/cell", "keypoints", rows(1 / 1600), rows(0), rule) is None
 
 
-def test_a_floor_that_changed_is_found_under_every_protocol(monkeypatch):
+def test_a_floor_that_changed_is_found_under_every_protocol_that_is_no_count(monkeypatch):
     from benchmarks.tasks import TASKS
     from methods.floors import Grid
 
@@ -152,7 +152,10 @@ def test_a_floor_that_changed_is_found_under_every_protocol(monkeypatch):
     cells = {"floors/grid/cub_001": measure}
     before, original = measured(cells), Grid.points
     monkeypatch.setattr(Grid, "points", lambda self, id: original(self, id) * (1.01 if id.endswith("7") else 1.0))
-    assert {each.metric for each in found(cells, before)} == set(TASKS["cub_001"].protocols)
+    changed = {each.metric for each in found(cells, before)}
+    counts = {name for name in TASKS["cub_001"].protocols if name.startswith(("parts/", "label_free/"))}
+    counts -= {"label_free/equivariance", "label_free/closest_pair"}
+    assert changed - counts == set(TASKS["cub_001"].protocols) - counts
 
 
 def short_fit():

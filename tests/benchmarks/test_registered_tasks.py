@@ -86,6 +86,7 @@ def test_their_suite_is_listed_described_run_and_shown(installed, command, tmp_p
     # The card names one protocol and the general set, which has it too; boxes are not annotated.
     assert [score["protocol"] for score in record["scores"]] == [
         *("strict/side", "strict/side_micro", "strict/relative", "strict/pck6"),
+        *("label_free/equivariance", "label_free/closest_pair", "label_free/collapsed"),
     ]
     status, out, _ = command("leaderboard", "--suite", "theirs", "--runs", runs, *folder)
     assert status == 0

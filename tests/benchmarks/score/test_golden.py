@@ -38,4 +38,5 @@ def test_keypoints_that_never_move_give_the_mean_pose(tmp_path, monkeypatch, cap
     assert (siarohin["n_fit"], siarohin["n_test"], sum(siarohin["rows"])) == (5000, 300, 83_513)
     assert sum(scores["sk/cumulative"]["rows"]) == 83_457
     assert scores["sk/cumulative"]["value"] == pytest.approx(519.30, abs=0.03)
-    assert all(score["rank_deficient"] for score in found["scores"])
+    regressed = [score for score in found["scores"] if not score["protocol"].startswith("label_free/")]
+    assert len(regressed) >= 6 and all(score["rank_deficient"] for score in regressed)

@@ -12,6 +12,7 @@ import pytest
 import benchmarks  # noqa: F401 - sets OMP_WAIT_POLICY before any test loads torch
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["TRITON_INTERPRET"] = "1"  # kernels run on the CPU; Triton reads this when it is imported, by diffusers too
 os.environ.pop("MLFLOW_TRACKING_URI", None)
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from methods.stable_keypoints import fused_maps
 
 Rows = slice | Tensor
 
@@ -200,6 +202,7 @@ class Projections:
     side: int
     upsample_queries: bool
     before: int
+    _sums: list[Tensor] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def maps(self, chosen: Tensor | None = None) -> Tensor:
         """Eq. 3: maps (B, N, R, R), averaged over the layers; of ``chosen`` tokens (r,) or (B, r): (B, r, R, R)."""
@@ -227,11 +230,22 @@ class Projections:
 
     def _mean(self, chosen: Tensor | None, known: bool) -> Tensor:
         rows = slice(self.before, None) if chosen is None else chosen + self.before
-        total: Tensor | None = None
-        for query, key in zip(self.queries, self.keys, strict=True):
-            side = self.side if self.upsample_queries else query.shape[2]
-            maps = upsample(HeadMeanSoftmax.apply(query, key, side, rows, known), self.side)
-            total = maps if total is None else total + maps
-        if total is None:
-            raise RuntimeError("no layer was recorded")
-        return total / len(self.queries)
+        plain = partial(
+            _mean_over_layers, side=self.side, upsample_queries=self.upsample_queries, rows=rows, known=known
+        )
+        if self.upsample_queries and fused_maps.possible(*self.queries):
+            return fused_maps.mean_maps(self.queries, self.keys, self.side, rows, known, self._sums, plain)
+        return plain(self.queries, self.keys)
+
+
+def _mean_over_layers(
+    queries: tuple[Tensor, ...], keys: tuple[Tensor, ...], side: int, upsample_queries: bool, rows: Rows, known: bool
+) -> Tensor:
+    total: Tensor | None = None
+    for query, key in zip(queries, keys, strict=True):
+        maps = HeadMeanSoftmax.apply(query, key, side if upsample_queries else query.shape[2], rows, known)
+        maps = upsample(maps, side)
+        total = maps if total is None else total + maps
+    if total is None:
+        raise RuntimeError("no layer was recorded")
+    return total / len(queries)

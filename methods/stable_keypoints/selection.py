@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from methods.stable_keypoints import fused_maps
 from methods.stable_keypoints.losses import gaussian, peak
 
 Ranking = Literal["paper", "official"]
@@ -23,6 +25,13 @@ def divergence(maps: Tensor, sigma: float, ranking: Ranking) -> Tensor:
     map over its pixels, as in the released code.
     """
     epsilon = 1e-12 if ranking == "paper" else 1e-5
+    if fused_maps.possible(maps):
+        plain = partial(_divergence, maps, sigma, ranking, epsilon)
+        return fused_maps.divergence(maps, sigma, epsilon, ranking == "official", plain)
+    return _divergence(maps, sigma, ranking, epsilon)
+
+
+def _divergence(maps: Tensor, sigma: float, ranking: Ranking, epsilon: float) -> Tensor:
     target = gaussian(peak(maps), maps.shape[-1], sigma, maps.dtype).flatten(-2) + epsilon
     target /= target.sum(-1, keepdim=True)
     if ranking == "paper":

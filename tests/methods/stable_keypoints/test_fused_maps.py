@@ -19,18 +19,18 @@ pytest.importorskip("triton")
 # Native sides of the layers, side of the maps, heads, numbers of a query, tokens, tokens to pick
 SHAPES = [
     ((2,), 4, 2, 8, 48, 5),
-    ((2, 4), 8, 1, 4, 1, 1),
-    ((3, 5), 7, 2, 5, 7, 3),
+    ((1, 2), 4, 1, 4, 1, 1),
+    ((3, 2), 5, 1, 5, 7, 3),
     ((4,), 4, 2, 6, 33, 17),
-    ((1, 2), 5, 1, 3, 2, 2),
-    ((6,), 13, 1, 8, 65, 40),
-    ((16,), 17, 1, 5, 20, 4),
+    ((3, 1), 3, 1, 3, 2, 2),
+    ((6,), 11, 1, 8, 65, 40),
+    ((9,), 10, 1, 5, 20, 4),
     ((7,), 4, 2, 3, 9, 2),
-    ((2,), 4, 1, 16, 500, 25),
-    ((2,), 5, 1, 5, 577, 10),
+    ((2,), 3, 1, 16, 500, 25),
+    ((2,), 3, 1, 5, 577, 10),
     ((5,), 9, 1, 2, 31, 31),
-    ((18,), 18, 1, 4, 6, 6),
-    ((3,), 8, 1, 7, 3, 1),
+    ((11,), 11, 1, 4, 6, 6),
+    ((17,), 18, 1, 2, 3, 2),
     ((2, 1, 3), 3, 1, 2, 16, 16),
 ]
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
@@ -96,7 +96,7 @@ def test_maps_and_gradients_are_those_of_the_formula(shape: tuple[Any, ...], dty
 
 
 def test_maps_of_all_tokens_sum_to_one_and_a_constant_of_all_scores_changes_nothing():
-    queries, keys, side, _ = layers_of(((3, 4), 6, 2, 5, 40, 1))
+    queries, keys, side, _ = layers_of(((3, 4), 4, 2, 5, 40, 1))
     maps = kernels(queries, keys, side, slice(None))
     torch.testing.assert_close(maps.sum(1), torch.ones(2, side, side))
     shifted = kernels(queries, [key + 3 * torch.randn(2, 2, 1, 5) for key in keys], side, slice(None))
@@ -132,7 +132,7 @@ def test_projections_give_the_maps_and_gradients_of_the_plain_path(
     tile: int, anywhere: None, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(fused_maps, "TILE", tile)
-    queries, keys, side, _ = layers_of(((2, 5), 5, 2, 4, 9, 1))
+    queries, keys, side, _ = layers_of(((2, 4), 4, 2, 4, 9, 1))
     both = [tuple(each.requires_grad_() for each in layer) for layer in (queries, keys)]
     projections, chosen = Projections(both[0], both[1], side, True, 2), torch.tensor([[3, 0], [1, 6]])
     found = outcomes(projections, chosen)
@@ -164,7 +164,7 @@ def test_kernels_that_fail_leave_the_plain_path_after_one_warning(anywhere: None
 
 
 @pytest.mark.parametrize("ranking", ["paper", "official"])
-@pytest.mark.parametrize("side", [4, 45, 64])
+@pytest.mark.parametrize("side", [4, 47])
 def test_ranking_is_that_of_the_formula(side: int, ranking: Any, anywhere: None, monkeypatch: pytest.MonkeyPatch):
     torch.manual_seed(side)
     maps = torch.rand(2, 4, side, side) ** 8 - 0.01

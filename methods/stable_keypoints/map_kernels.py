@@ -25,14 +25,17 @@ def _weights(table, native, side, SIDE: tl.constexpr, NATIVE: tl.constexpr, UPSA
 
 @triton.jit
 def _row(
-    scores, stride, limit, start, y, weights, first, taps, native, factor,
+    scores, stride, readable, limit, start, y, weights, first, taps, native, factor,
     SIDE: tl.constexpr, NATIVE: tl.constexpr, TAPS: tl.constexpr, UPSAMPLED: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Scaled scores (SIDE, COLUMNS) of the pixels of row ``y`` for tokens from ``start``; 0 outside."""
+    """Scaled scores (SIDE, COLUMNS) of row ``y`` for tokens from ``start``; minus infinity from ``limit`` on.
+
+    Columns before ``readable`` are read.
+    """
     token = start + tl.arange(0, COLUMNS)
     if UPSAMPLED:
         cell = tl.arange(0, NATIVE)
-        inside = (cell[:, None] < native) & (token[None, :] < limit)
+        inside = (cell[:, None] < native) & (token[None, :] < readable)
         top = tl.load(first + y)
         wide = tl.zeros((NATIVE, COLUMNS), tl.float32)
         for tap in tl.static_range(TAPS):
@@ -41,31 +44,30 @@ def _row(
         found = tl.dot(weights, wide, input_precision=PRECISION)
     else:
         x = tl.arange(0, SIDE)
-        inside = (x[:, None] < native) & (token[None, :] < limit)
+        inside = (x[:, None] < native) & (token[None, :] < readable)
         place = (y * native + x[:, None]) * stride + token[None, :]
         found = factor * tl.load(scores + place, mask=inside, other=0.0)
-    return found
+    return tl.where(token[None, :] < limit, found, -float("inf"))
 
 
 @triton.jit
 def normalisers(
-    scores, table, first, taps, sums, count, native, side, factor,
+    scores, table, first, taps, sums, stride, count, native, side, factor,
     SIDE: tl.constexpr, NATIVE: tl.constexpr, TAPS: tl.constexpr, UPSAMPLED: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
-    """Logarithm (B * heads, side, side) of the sum over tokens of the exponentials of the scores."""
+    """Logarithm (B * heads, side, side) of the sum over ``count`` tokens of the exponentials of the scores."""
     y = tl.program_id(0)
     head = tl.program_id(1).to(tl.int64)
     x = tl.arange(0, SIDE)
     weights = _weights(table, native, side, SIDE, NATIVE, UPSAMPLED)
-    scores += head * native * native * count
+    scores += head * native * native * stride
     largest = tl.full((SIDE,), -float("inf"), tl.float32)
     total = tl.zeros((SIDE,), tl.float32)
     for start in range(0, count, COLUMNS):
         row = _row(
-            scores, count, count, start, y, weights, first, taps, native, factor, SIDE, NATIVE, TAPS, UPSAMPLED, COLUMNS
-        )
-        there = (start + tl.arange(0, COLUMNS))[None, :] < count
-        row = tl.where(there, row, -float("inf"))
+            scores, stride, stride, count, start, y, weights, first, taps, native, factor,
+            SIDE, NATIVE, TAPS, UPSAMPLED, COLUMNS,
+        )  # fmt: skip
         larger = tl.maximum(largest, tl.max(row, 1))
         total = total * tl.exp2(largest - larger) + tl.sum(tl.exp2(row - larger[:, None]), 1)
         largest = larger
@@ -74,8 +76,9 @@ def normalisers(
 
 @triton.jit
 def mean_over_heads(
-    scores, table, first, taps, sums, maps, stride, rows, heads, native, side, factor, share, ADD: tl.constexpr,
-    SIDE: tl.constexpr, NATIVE: tl.constexpr, TAPS: tl.constexpr, UPSAMPLED: tl.constexpr, COLUMNS: tl.constexpr,
+    scores, table, first, taps, sums, maps, stride, readable, rows, heads, native, side, factor, share,
+    ADD: tl.constexpr, SIDE: tl.constexpr, NATIVE: tl.constexpr, TAPS: tl.constexpr, UPSAMPLED: tl.constexpr,
+    COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """``share`` times the sum over heads of the softmax, put into or added to the maps (B, rows, side, side)."""
     y = tl.program_id(0)
@@ -88,8 +91,8 @@ def mean_over_heads(
     for number in range(0, heads):
         head = image * heads + number
         row = _row(
-            scores + head * native * native * stride, stride, rows, start, y, weights, first, taps, native, factor,
-            SIDE, NATIVE, TAPS, UPSAMPLED, COLUMNS,
+            scores + head * native * native * stride, stride, readable, rows, start, y, weights, first, taps, native,
+            factor, SIDE, NATIVE, TAPS, UPSAMPLED, COLUMNS,
         )  # fmt: skip
         logarithm = tl.load(sums + (head * side + y) * side + x, mask=x < side, other=0.0)
         total += tl.exp2(row - logarithm[:, None])
@@ -121,7 +124,7 @@ def _store_wide(
 @triton.jit
 def gradients(
     scores, picked, table, first, taps, sums, gradient, wide, wide_picked,
-    count, stride, rows, heads, native, side, factor, share, ROWS: tl.constexpr,
+    all_stride, count, stride, rows, heads, native, side, factor, share, ROWS: tl.constexpr,
     SIDE: tl.constexpr, NATIVE: tl.constexpr, TAPS: tl.constexpr, UPSAMPLED: tl.constexpr, COLUMNS: tl.constexpr,
 ):  # fmt: skip
     """Gradients (B * heads, side, native, tokens), summed along a row, of all scores and of the picked ones.
@@ -134,16 +137,17 @@ def gradients(
     x = tl.arange(0, SIDE)
     weights = _weights(table, native, side, SIDE, NATIVE, UPSAMPLED)
     logarithm = tl.load(sums + (head * side + y) * side + x, mask=x < side, other=0.0)
-    scores += head * native * native * count
+    scores += head * native * native * all_stride
     picked += head * native * native * stride
     gradient += (head // heads) * rows * side * side
-    wide += head * side * native * count
+    wide += head * side * native * all_stride
     wide_picked += head * side * native * rows
     weighted = tl.zeros((SIDE,), tl.float32)
     for start in range(0, rows, ROWS):
         row = _row(
-            picked, stride, rows, start, y, weights, first, taps, native, factor, SIDE, NATIVE, TAPS, UPSAMPLED, ROWS
-        )
+            picked, stride, rows, rows, start, y, weights, first, taps, native, factor,
+            SIDE, NATIVE, TAPS, UPSAMPLED, ROWS,
+        )  # fmt: skip
         token = start + tl.arange(0, ROWS)
         inside = (x[:, None] < side) & (token[None, :] < rows)
         place = gradient + (token[None, :] * side + y) * side + x[:, None]
@@ -152,10 +156,11 @@ def gradients(
         _store_wide(each, wide_picked, start, rows, y, weights, native, factor, SIDE, NATIVE, UPSAMPLED, ROWS)
     for start in range(0, count, COLUMNS):
         row = _row(
-            scores, count, count, start, y, weights, first, taps, native, factor, SIDE, NATIVE, TAPS, UPSAMPLED, COLUMNS
-        )
+            scores, all_stride, all_stride, count, start, y, weights, first, taps, native, factor,
+            SIDE, NATIVE, TAPS, UPSAMPLED, COLUMNS,
+        )  # fmt: skip
         each = -tl.exp2(row - logarithm[:, None]) * weighted[:, None]
-        _store_wide(each, wide, start, count, y, weights, native, factor, SIDE, NATIVE, UPSAMPLED, COLUMNS)
+        _store_wide(each, wide, start, all_stride, y, weights, native, factor, SIDE, NATIVE, UPSAMPLED, COLUMNS)
 
 
 @triton.jit

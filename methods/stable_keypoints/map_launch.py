@@ -67,14 +67,14 @@ def upsampling(native: int, side: int, width: int, device: torch.device) -> Upsa
     return Upsampling(native, side, factor, table, first.int().to(device), kept, back)
 
 
-def put_normalisers(scores: Tensor, size: Upsampling, sums: Tensor) -> None:
+def put_normalisers(scores: Tensor, count: int, size: Upsampling, sums: Tensor) -> None:
     """Put into ``sums`` (B, heads, side, side) the logarithms, of base 2, of the softmax's denominators.
 
-    ``scores`` are those of all n tokens, (B, heads, native * native, n).
+    ``scores`` (B, heads, native * native, n) are those of all tokens: the first ``count`` of the n columns.
     """
-    batch, heads, _, count = scores.shape
+    batch, heads, _, stride = scores.shape
     _kernels().normalisers[(size.side, batch * heads)](
-        scores, size.table, size.first, size.taps, sums, count, size.native, size.side, size.factor,
+        scores, size.table, size.first, size.taps, sums, stride, count, size.native, size.side, size.factor,
         COLUMNS=COLUMNS, **size.options,
     )  # fmt: skip
 
@@ -82,35 +82,38 @@ def put_normalisers(scores: Tensor, size: Upsampling, sums: Tensor) -> None:
 def add_maps(maps: Tensor, picked: Tensor, sums: Tensor, size: Upsampling, share: float, add: bool) -> None:
     """Put into ``maps`` (B, r, side, side), or add, ``share`` times the sum over heads of the picked tokens' softmax.
 
-    ``picked`` are scores (B, heads, native * native, r); ``sums`` is what ``put_normalisers`` gave.
+    ``picked`` are scores (B, heads, native * native, r, or more columns that are ignored); ``sums`` is what
+    ``put_normalisers`` gave.
     """
-    batch, heads, _, rows = picked.shape
+    batch, heads, _, readable = picked.shape
+    rows = maps.shape[1]
     columns = _block(rows)
     _kernels().mean_over_heads[(size.side, batch, -(-rows // columns))](
-        picked, size.table, size.first, size.taps, sums, maps, picked.stride(2), rows, heads, size.native, size.side,
-        size.factor, share, ADD=add, COLUMNS=columns, **size.options,
+        picked, size.table, size.first, size.taps, sums, maps, picked.stride(2), readable, rows, heads, size.native,
+        size.side, size.factor, share, ADD=add, COLUMNS=columns, **size.options,
     )  # fmt: skip
 
 
 def score_gradients(
-    scores: Tensor, picked: Tensor, sums: Tensor, gradient: Tensor, size: Upsampling, share: float
+    scores: Tensor, count: int, picked: Tensor, sums: Tensor, gradient: Tensor, size: Upsampling, share: float
 ) -> tuple[Tensor, Tensor]:
     """Gradients (B, heads, native * native, n) of all scores, and (..., r) what is to be added to the picked ones.
 
-    ``gradient`` (B, r, side, side) is that of the maps; see ``add_maps`` for the other arguments.
+    ``gradient`` (B, r, side, side) is that of the maps; see the other launches for the other arguments.
     """
-    batch, heads, cells, count = scores.shape
-    rows = picked.shape[3]
-    wide = scores.new_empty(batch * heads, size.side, size.native * count)
+    batch, heads, cells, stride = scores.shape
+    rows = gradient.shape[1]
+    wide = scores.new_empty(batch * heads, size.side, size.native * stride)
     wide_picked = scores.new_empty(batch * heads, size.side, size.native * rows)
     _kernels().gradients[(size.side, batch * heads)](
-        scores, picked, size.table, size.first, size.taps, sums, gradient, wide, wide_picked, count, picked.stride(2),
-        rows, heads, size.native, size.side, size.factor, share, ROWS=_block(rows), COLUMNS=COLUMNS, **size.options,
+        scores, picked, size.table, size.first, size.taps, sums, gradient, wide, wide_picked, stride, count,
+        picked.stride(2), rows, heads, size.native, size.side, size.factor, share, ROWS=16,
+        COLUMNS=COLUMNS, **size.options,
     )  # fmt: skip
     if size.upsampled:
         back = size.back.expand(batch * heads, -1, -1)
         wide, wide_picked = torch.bmm(back, wide), torch.bmm(back, wide_picked)
-    return wide.view(batch, heads, cells, count), wide_picked.view(batch, heads, cells, rows)
+    return wide.view(batch, heads, cells, stride), wide_picked.view(batch, heads, cells, rows)
 
 
 def divergences(maps: Tensor, sigma: float, epsilon: float, softmax: bool) -> Tensor:

@@ -109,6 +109,21 @@ def test_maps_of_large_scores_are_finite():
     torch.testing.assert_close(maps.sum(1), torch.ones(2, side, side), atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("shift", [-300.0, 300.0])
+def test_scores_far_from_zero_give_finite_gradients(shift: float):
+    """A multiple of 16 tokens is read: the scores of those behind the last are 0, far above or below the others."""
+    queries, keys, side, _ = layers_of(((2,), 3, 1, 4, 5, 1))
+    queries, keys = [query * 0 + 1 for query in queries], [key + shift / 2 for key in keys]
+    keys = [key.requires_grad_() for key in keys]
+    maps = kernels(queries, keys, side, slice(None))
+    (found,) = torch.autograd.grad(maps.square().sum(), keys)
+    exact = [key.detach().double().requires_grad_() for key in keys]
+    expected = formula([query.double() for query in queries], exact, side, slice(None))
+    torch.testing.assert_close(maps.double(), expected, atol=1e-4, rtol=1e-3)
+    (gradient,) = torch.autograd.grad(expected.square().sum(), exact)
+    torch.testing.assert_close(found.double(), gradient, atol=1e-3, rtol=1e-2)
+
+
 @pytest.fixture
 def anywhere(monkeypatch: pytest.MonkeyPatch):
     """The kernels are used on the CPU too, where these are interpreted."""

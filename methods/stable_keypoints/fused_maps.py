@@ -43,8 +43,9 @@ def mean_maps(
     kernel fails, one warning says so and ``plain(queries, keys)`` computes the maps.
     """
     try:
-        maps: Tensor = FusedMaps.apply(side, rows, known, sums, plain, *queries, *keys)
-        return maps
+        with torch.cuda.device_of(queries[0]):
+            maps: Tensor = FusedMaps.apply(side, rows, known, sums, plain, *queries, *keys)
+            return maps
     except Exception as error:  # no Triton, no compiler, too little shared memory: many kinds
         _give_up(error)
         return plain(queries, keys)
@@ -53,7 +54,8 @@ def mean_maps(
 def divergence(maps: Tensor, sigma: float, epsilon: float, softmax: bool, plain: Callable[[], Tensor]) -> Tensor:
     """The divergence (B, N) of maps (B, N, R, R) of ``selection.divergence``; that of ``plain()`` if a kernel fails."""
     try:
-        return divergences(maps, sigma, epsilon, softmax)
+        with torch.cuda.device_of(maps):
+            return divergences(maps, sigma, epsilon, softmax)
     except Exception as error:  # as above
         _give_up(error)
         return plain()

@@ -13,6 +13,7 @@ from torch import Tensor
 LOG2_E = 1.4426950408889634
 COLUMNS = 32  # tokens of a block
 WARPS = 4  # of a program for at most 128 pixels a side
+SHARED_MEMORY = 120_000  # bytes that a program takes for the gradients of 32 tokens, with maps of 32 cells a side
 PIXELS = 2048  # pixels of a block, where one program takes a whole map
 
 
@@ -36,6 +37,14 @@ class Upsampling:
     def upsampled(self) -> bool:
         """Whether the two resolutions differ."""
         return self.native != self.side
+
+    @property
+    def gradient_columns(self) -> int:
+        """Tokens of a block of the gradients' kernel, fewer where a GPU has too little shared memory."""
+        if self.native <= 16 or self.table.device.type != "cuda":
+            return COLUMNS
+        properties = torch.cuda.get_device_properties(self.table.device)
+        return COLUMNS if getattr(properties, "shared_memory_per_block_optin", 0) >= SHARED_MEMORY else 16
 
     @property
     def options(self) -> dict[str, Any]:
@@ -108,7 +117,7 @@ def score_gradients(
     _kernels().gradients[(size.side, batch * heads)](
         scores, picked, size.table, size.first, size.taps, sums, gradient, wide, wide_picked, stride, count,
         picked.stride(2), rows, heads, size.native, size.side, size.factor, share, ROWS=16,
-        COLUMNS=COLUMNS, **size.options,
+        COLUMNS=size.gradient_columns, **size.options,
     )  # fmt: skip
     if size.upsampled:
         back = size.back.expand(batch * heads, -1, -1)

@@ -39,7 +39,9 @@ def fit(
     with deferred_signals(active=checkpoint is not None or team.size > 1) as stop:
         token_fit = TokenFit(learner, tokens, images, report, team, checkpoint, stop)
         token_fit.optimise()
+        learner.backbone.graphs.clear()  # their memory is that of a step with its gradient
         chosen = token_fit.choose()
+        learner.backbone.graphs.clear()
     if checkpoint:
         checkpoint.remove()
     return token_fit.tokens.detach(), chosen

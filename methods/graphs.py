@@ -129,13 +129,19 @@ class CudaRecorder:
         return graph.replay, results
 
     def _recover(self, current: torch.cuda.Stream) -> None:
-        """Make ``current`` the current stream again, and end the recording for the memory allocator too."""
+        """Leave the state of recording, which a recording that failed may not have done.
+
+        That state is in the current stream, in the memory allocator, and in torch's random generator, which the end of
+        another recording resets.
+        """
         torch.cuda.set_stream(current)
         torch.cuda.synchronize()
-        end = getattr(torch._C, "_cuda_endAllocateToPool", None)
-        with suppress(RuntimeError):  # where the recording had not begun, or has ended
-            if end is not None:
-                end(self.stream.device.index, self.pool)
+        with suppress(RuntimeError, AttributeError):  # where the recording had not begun, or has ended
+            torch._C._cuda_endAllocateToPool(self.stream.device.index, self.pool)
+            torch._C._cuda_releasePool(self.stream.device.index, self.pool)
+        with suppress(RuntimeError), torch.cuda.graph(torch.cuda.CUDAGraph(), stream=self.stream):
+            torch.zeros((), device=self.stream.device)
+        torch.cuda.set_stream(current)
 
 
 @cache

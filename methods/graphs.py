@@ -74,7 +74,6 @@ class Graphs:
     def _recorded(self, function: Callable[..., Any], inputs: Sequence[Input]) -> _Recording | None:
         """A recording of the function, or None, with a warning, if that fails."""
         own = [each.detach().clone() if isinstance(each, Tensor) else each for each in inputs]
-        weights = [each.detach() for module in self.modules for each in module.parameters()]
         try:
             self._record = self._record or CudaRecorder(self.device)
             repeat, results = self._record(lambda: function(*own))
@@ -85,16 +84,16 @@ class Graphs:
             self._possible = False
             self.clear()
             return None
-        return _Recording(own, repeat, results, weights)
+        return _Recording(own, repeat, results, [_read_by(module) for module in self.modules])
 
 
 class _Recording(NamedTuple):
-    """A graph, with the tensors that it reads and writes; it also reads the weights where they were."""
+    """A graph, with the tensors that it reads and writes; ``read`` keeps the others that it reads in memory."""
 
     inputs: Sequence[Input]
     repeat: Callable[[], object]
     results: Any
-    weights: Sequence[Tensor]
+    read: Sequence[Any]
 
     def take(self, inputs: Sequence[Input]) -> None:
         """Copy new values to the tensors that the graph reads."""
@@ -148,6 +147,11 @@ class CudaRecorder:
 def _stream(device: torch.device) -> torch.cuda.Stream:
     """The stream on which graphs are recorded: a single one, since libraries keep memory for each stream."""
     return torch.cuda.Stream(device)
+
+
+def _read_by(module: nn.Module) -> Any:
+    """The tensors that a module holds now: a graph reads them where they are, even if the module gets others."""
+    return [each.detach() for each in module.parameters()], [dict(vars(each)) for each in module.modules()]
 
 
 def _copied(results: Any) -> Any:

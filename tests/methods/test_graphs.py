@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -142,9 +143,11 @@ def test_a_graph_keeps_the_weights_that_it_reads():
     """A model that is moved to another memory format gets new weights; a graph reads the old ones."""
     layer = torch.nn.Conv2d(2, 2, 3)
     graphs = Graphs(CPU, (layer,), record=Replays())
-    before = layer.weight.detach().data_ptr()
+    layer.more = torch.ones(1000)
+    old = [weakref.ref(each.untyped_storage()) for each in (layer.weight.data, layer.more)]
     for _ in range(2):
         graphs.run("", total, torch.ones(2))
-    layer.weight.data = layer.weight.data.clone()
-    (recording,) = graphs._recordings.values()
-    assert before in [weight.data_ptr() for weight in recording.weights]
+    layer.weight.data, layer.more = layer.weight.data.clone(), torch.ones(1000)
+    assert all(each() is not None for each in old)
+    graphs.clear()
+    assert all(each() is None for each in old)

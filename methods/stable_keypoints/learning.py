@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from methods import draws
-from methods.base import MethodError
+from methods.base import ImageBatch, MethodError
 from methods.graphs import Input
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.compute import Compute
@@ -164,6 +164,11 @@ class Learner:
             config.translation,
         )
         return self.backbone.to_device(torch.from_numpy(theta).to(self.backbone.map_dtype))
+
+
+def pixels_of(batch: ImageBatch) -> Tensor:
+    """The pixels (B, 3, S, S) of a batch as a tensor that shares their memory, unless they cannot be written to."""
+    return torch.from_numpy(np.require(batch.pixels, requirements="W"))
 
 
 def _names(ids: Sequence[str], pixels: Tensor) -> list[str]:

@@ -19,6 +19,7 @@ from methods.graphs import Graphs
 from methods.stable_keypoints import StableKeypoints, StableKeypointsConfig
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.compute import Compute
+from methods.stable_keypoints.fitting import TokenFit
 from tests.methods.replays import Replays
 from tests.methods.tiny_pipeline import ArrayImages, blobs
 
@@ -108,7 +109,7 @@ def test_the_guard_sees_waits_and_copies():
 
 
 @pytest.mark.parametrize("change", [{}, {"equivariance": False}, {"noise": False, "test_augmentations": 0}], ids=str)
-def test_graphs_change_no_bit_of_a_fit(pipeline: Path, change: dict, monkeypatch: pytest.MonkeyPatch):
+def test_graphs_and_late_reading_change_no_bit_of_a_fit(pipeline: Path, change: dict, monkeypatch: pytest.MonkeyPatch):
     """With seven images, so that the last batches are shorter than the others."""
     images, record = ArrayImages(blobs(7)), Replays()
     plain = fitted(pipeline, images, change)
@@ -117,6 +118,7 @@ def test_graphs_change_no_bit_of_a_fit(pipeline: Path, change: dict, monkeypatch
         return Graphs(*arguments, **named | {"record": record})
 
     monkeypatch.setattr("methods.stable_keypoints.backbone.Graphs", graphs)
+    monkeypatch.setattr(TokenFit, "_late", 1)
     replayed = fitted(pipeline, images, change)
     assert record.recorded >= 3
     assert record.replayed > record.recorded

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from methods import switches
-from methods.graphs import Graphs
+from methods.graphs import Graphs, Recorded, Work
 from tests.methods.replays import Replays
 
 CPU = torch.device("cpu")
@@ -106,7 +106,7 @@ def test_without_graphs_every_call_runs_as_it_is(settings: dict):
 
 
 def test_a_recording_that_fails_is_told_once_and_costs_nothing_else():
-    def fail(work: object) -> None:
+    def fail(work: Work) -> Recorded:
         try:
             raise RuntimeError("operation not permitted when stream is capturing\nmore")
         finally:

@@ -9,7 +9,6 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from methods import prefetch
 from methods.base import ImageBatch
 from methods.prefetch import loaded_ahead, seconds_waited, waiting
 
@@ -42,7 +41,7 @@ class Slow:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [0.0]
-    monkeypatch.setattr(prefetch.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr("methods.prefetch.time.perf_counter", lambda: now[0])
     return now
 
 

@@ -14,9 +14,18 @@ def warp(images: Tensor, theta: Tensor) -> Tensor:
 
 
 def inverse(theta: Tensor) -> Tensor:
-    """The theta (B, 2, 3) of the inverse transformation, computed without waiting for the GPU."""
+    """The theta (B, 2, 3) of the inverse transformation; on a GPU in closed form, without a wait or a copy."""
+    if theta.device.type != "cpu":
+        return closed_inverse(theta)
     last_row = theta.new_tensor([0.0, 0.0, 1.0]).expand(len(theta), 1, 3)
     return torch.linalg.inv_ex(torch.cat([theta, last_row], dim=1)).inverse[:, :2]
+
+
+def closed_inverse(theta: Tensor) -> Tensor:
+    """The same as ``inverse``, from the determinant of the 2 x 2 part."""
+    (a, b, x), (c, d, y) = (row.unbind(-1) for row in theta.unbind(-2))
+    entries = torch.stack([d, -b, b * y - d * x, -c, a, c * x - a * y], dim=-1)
+    return (entries / (a * d - b * c)[..., None]).unflatten(-1, (2, 3))
 
 
 def average_unwarped(maps: Tensor, theta: Tensor, side: int) -> Tensor:

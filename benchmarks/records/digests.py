@@ -28,8 +28,9 @@ class FitRecord(BaseModel):
 
     ``seconds`` is the time of the fit, from the last checkpoint if it was ``resumed``. ``fit`` is the name of the
     folder, ``files`` has the sha256 of each other file and ``source`` those of the method's source files. ``machine``
-    says where it was made, ``peak_memory_mb`` and ``parameters`` are as in a record. ``digest`` is that of all these.
-    Older files have ``seconds`` alone.
+    says where it was made, ``peak_memory_mb`` and ``parameters`` are as in a record. ``seconds_waiting`` is the part of
+    ``seconds`` in which the method waited for images. ``digest`` is that of all these. Older files have ``seconds``
+    alone.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,6 +43,7 @@ class FitRecord(BaseModel):
     machine: dict[str, Any] = {}
     peak_memory_mb: float | None = None
     parameters: dict[str, int] | None = None
+    seconds_waiting: float | None = None
     digest: str | None = None
 
 

@@ -19,6 +19,7 @@ from benchmarks.run.fits import BrokenFit, Stamp, copy_history, keep_fit, load_f
 from benchmarks.run.images import ImageCache
 from benchmarks.run.supervision import keypoints_given
 from benchmarks.run.units.unit import first_of_fits, keeps_fit
+from methods.prefetch import seconds_waited
 
 if TYPE_CHECKING:
     from benchmarks.registry import Open
@@ -111,7 +112,7 @@ class Fitter:
         with self._coordinator.gathered(cell, method):
             images = fit_images(cell, method, self._open, self._images)
         stage = self._progress.stage("fit", "steps", lambda: images.given)
-        started = time.perf_counter()
+        started, waited = time.perf_counter(), seconds_waited()
         method.fit(images, keypoints_given(cell, self._open), cell.seed, stage)
         about = FitRecord(
             seconds=time.perf_counter() - started,
@@ -120,6 +121,7 @@ class Fitter:
             machine=machine(self._device),
             peak_memory_mb=peak_memory_mb(self._device),
             parameters=_parameters(method),
+            seconds_waiting=seconds_waited() - waited,
         )
         is_kept, digest = keep_fit(self._store, kept, method, stage.history, about, before)
         self._made.setdefault(cell.fit_id, cell.id)

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.run.warped import original_id, warp_image
 from methods.base import ImageBatch, LabelledBatch
+from methods.prefetch import waiting
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,8 +185,9 @@ class _Pending:
     def finished(self) -> ImageBatch:
         """Wait for the batch; raises the error of its first broken image."""
         try:
-            for image in self._decoding:
-                image.result()
+            with waiting():
+                for image in self._decoding:
+                    image.result()
         finally:
             self.abandon()
         return self._batch

@@ -1,13 +1,14 @@
 """Partial predictions of an unfinished cell, written in parts, so that a stopped run continues from the last part.
 
-A part is a parquet file named after its rows; it holds the ids of some hundred images, the seconds that each took,
-their keypoints, where they were made, and its own name. Parts are written atomically. Several processes may write the
-parts of different rows.
+A part is a parquet file named after its rows; it holds the ids of some hundred images, the seconds that each took and
+in which the method waited for it, their keypoints, where they were made, and its own name. Parts are written
+atomically. Several processes may write the parts of different rows.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from benchmarks.run.images import BATCH_SIZE
 from benchmarks.run.units.parts import About, part_name, parts_by_first, write_about
 from leaderboard.files import cannot_write
 from methods.base import MethodError
+from methods.prefetch import seconds_waited
 from methods.presence import Found, fault, predict, together
 
 if TYPE_CHECKING:
@@ -40,13 +42,15 @@ ATTEMPTS = 10  # to write a part, and to complete the parts of some rows
 class Rows:
     """Keypoints of consecutive images, with any scores, the seconds that they took, and where they were made.
 
-    ``machines`` has the JSON of each machine, and ``peak_memory_mb`` the largest of the processes.
+    ``waited`` is the part of ``seconds`` in which the method waited for images, NaN if parts of an older version do not
+    say it. ``machines`` has the JSON of each machine, and ``peak_memory_mb`` the largest of the processes.
     """
 
     found: Found
     seconds: float = 0.0
     machines: set[str] = field(default_factory=set)
     peak_memory_mb: float = 0.0
+    waited: float = 0.0
 
     def __len__(self) -> int:
         return len(self.found)
@@ -88,8 +92,8 @@ class PartialPredictions:
         self._made_on = made_on
         self._since = since
         self.shape = (num_keypoints, 2)
-        self._waiting: list[Found] = []
-        self._waiting_seconds = 0.0
+        self._unwritten: list[Found] = []
+        self._seconds = self._waited = 0.0
         self._written = 0
         self.ids = tuple(ids)
 
@@ -110,13 +114,15 @@ class PartialPredictions:
             sum(each.seconds for each in found),
             set().union(*(each.machines for each in found)),
             max(each.peak_memory_mb for each in found),
+            sum(each.waited for each in found),
         )
 
-    def add(self, found: Found, seconds: float) -> None:
+    def add(self, found: Found, seconds: float, waited: float = 0.0) -> None:
         """Add the keypoints of the next images. Raises UserError if a part is due and cannot be written."""
-        self._waiting.append(found)
-        self._waiting_seconds += seconds
-        if sum(map(len, self._waiting)) >= PART_IMAGES or self._waiting_seconds >= PART_SECONDS:
+        self._unwritten.append(found)
+        self._seconds += seconds
+        self._waited += waited
+        if sum(map(len, self._unwritten)) >= PART_IMAGES or self._seconds >= PART_SECONDS:
             self.flush()
 
     def flush(self) -> None:
@@ -124,15 +130,15 @@ class PartialPredictions:
 
         Raises UserError if that is impossible, such as on a full disk.
         """
-        if not self._waiting:
+        if not self._unwritten:
             return
-        found, seconds = together(self._waiting), self._waiting_seconds
-        self._waiting, self._waiting_seconds = [], 0.0
+        found, seconds, waited = together(self._unwritten), self._seconds, self._waited
+        self._unwritten, self._seconds, self._waited = [], 0.0, 0.0
         if self._read(self._written, parts_by_first(_names(self._folder))) is None:
-            self._write(found, seconds)
+            self._write(found, seconds, waited)
         self._written += len(found)
 
-    def _write(self, found: Found, seconds: float) -> None:
+    def _write(self, found: Found, seconds: float, waited: float) -> None:
         """Write a part for the row ``_written`` and those after it. Raises UserError if that is impossible."""
         machine, memory = self._made_on()
         count = len(found)
@@ -141,6 +147,7 @@ class PartialPredictions:
             "part": [place(path)] * count,
             "image_id": list(self.ids[self._written : self._written + count]),
             "seconds": [seconds / count] * count,
+            "seconds_waiting": [waited / count] * count,
             "machine": [json.dumps(machine, sort_keys=True)] * count,
             "peak_memory_mb": [memory] * count,
             **keypoint_columns(found.keypoints, found.scores),
@@ -179,6 +186,7 @@ def read_part(path: Path) -> tuple[tuple[str, ...], Rows]:
     try:
         table, found = read_keypoints(path)
         ids, seconds = tuple(table["image_id"].to_pylist()), table["seconds"].to_pylist()
+        waited = table["seconds_waiting"].to_pylist() if "seconds_waiting" in table.column_names else [math.nan]
         machines, memory = set(table["machine"].unique().to_pylist()), max(table["peak_memory_mb"].to_pylist())
         places = table["part"].unique().to_pylist()
     except Exception as error:  # pyarrow raises many kinds for files that are damaged or of another layout
@@ -189,7 +197,7 @@ def read_part(path: Path) -> tuple[tuple[str, ...], Rows]:
         raise ValueError(f"has {len(ids)} images, expected those that its name tells")
     if wrong := fault(found.keypoints, found.scores):
         raise ValueError(f"is damaged: {wrong}")
-    return ids, Rows(found, sum(seconds), machines, memory)
+    return ids, Rows(found, sum(seconds), machines, memory, sum(waited))
 
 
 def place(path: Path) -> str:
@@ -238,7 +246,7 @@ def _predict_from(
     total = len(partial.ids)
     row = done - done % BATCH_SIZE
     end = min(total, last + -last % BATCH_SIZE)
-    started = time.perf_counter()
+    started, waited = time.perf_counter(), seconds_waited()
     scored: bool | None = None
     try:
         for batch in images(row, end):
@@ -249,10 +257,10 @@ def _predict_from(
                     "expected scores for all or for none"
                 )
             scored = found.scores is not None
-            now = time.perf_counter()
+            now, waited_now = time.perf_counter(), seconds_waited()
             own = found.rows(slice(done - row, last - row))
-            partial.add(own, now - started)
-            started, done, row = now, done + len(own), row + len(found)
+            partial.add(own, now - started, waited_now - waited)
+            started, waited, done, row = now, waited_now, done + len(own), row + len(found)
             stage(done, total)
     finally:  # after an error or Ctrl-C too
         partial.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 import traceback
 from collections.abc import Sequence
@@ -192,7 +193,7 @@ class Worker:
         gaps = count_absent(folder, splits_of(cell, self._open))
         found |= {"images_predicted": sum(map(len, made))} | remarks(cell, dataset, scores, gaps)
         found |= {"parameters": about.parameters} if about.parameters else {}
-        found |= smallest_batch(made)
+        found |= smallest_batch(made) | seconds_waiting(about.seconds_waiting, made)
         record = cell.record(score_records(scores), seconds, max(peaks), found)
         given = keypoints_given(cell, self._open)
         return record.model_copy(update={"num_keypoints": given, "digests": self._digests(cell, fit)})
@@ -236,6 +237,13 @@ class Worker:
         found = read_fit(self._fits.folder(cell))
         source = found.source if found and found.source else cell.source
         return Digests(fit=fit, source=source, imported=kept_import(cell, self._store.output))
+
+
+def seconds_waiting(fit: float | None, made: Sequence[Rows]) -> dict[str, dict[str, float]]:
+    """The seconds of fit and predict in which the method waited for images, for the provenance, as far as known."""
+    waited = {"fit": math.nan if fit is None else fit, "predict": sum(rows.waited for rows in made)}
+    known = {stage: seconds for stage, seconds in waited.items() if math.isfinite(seconds)}
+    return {"seconds_waiting": known} if known else {}
 
 
 def smallest_batch(made: Sequence[Rows]) -> dict[str, int]:

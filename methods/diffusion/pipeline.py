@@ -31,6 +31,7 @@ class FrozenPipeline:
         self.unet, self.autoencoder = self.parts.unet, self.parts.autoencoder
         self.image_size, self.token_width = self.parts.image_size, self.parts.token_width
         self.method, self.encode_batch = settings.files.method, encode_batch
+        self._timestep = torch.tensor([settings.timestep], device=self.device)  # copied once, not in every pass
         if self.device.type == "cuda" and self.map_dtype != self.dtype:
             torch.set_float32_matmul_precision("high")  # TF32: half precision has fewer digits still
 
@@ -65,7 +66,7 @@ class FrozenPipeline:
         """One pass of the UNet over noisy latents (B, C, h, w), all with the same tokens (n, width)."""
         return self.unet(
             latents.to(self.dtype, memory_format=self.memory_format),
-            self.settings.timestep,
+            self._timestep,
             encoder_hidden_states=tokens.to(self.dtype).expand(len(latents), -1, -1),
             **self.parts.conditions,
         )

@@ -8,6 +8,7 @@ from torch import Tensor
 from methods.diffusion.loading import Parts, PipelineSettings
 from methods.diffusion.pipeline import FrozenPipeline
 from methods.diffusion.weights import ModelFiles
+from methods.graphs import Graphs
 from methods.stable_keypoints.attention import Recorder, checkpoint_blocks, choose_layers, compile_blocks
 from methods.stable_keypoints.config import StableKeypointsConfig
 from methods.stable_keypoints.maps import GradientScale, Projections
@@ -34,6 +35,8 @@ class Backbone(FrozenPipeline):
         )
         super().__init__(settings, device, parts, 1 if config.memory == "low" else config.predict_batch)
         self.config = config
+        self.graphs = Graphs(self.device, (self.unet, self.autoencoder), possible=config.memory != "low")
+        self.latent_shape = (self.unet.config.in_channels, self.parts.latent_side, self.parts.latent_side)
         self.layers = choose_layers(
             self.unet, self.parts.latent_side, config.layers, config.max_layers, config.max_layer_side, method
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from concurrent.futures import Future
 
 import torch
@@ -13,7 +14,7 @@ from methods.base import ImageBatch, ImageStream, MethodError, Report
 from methods.checkpoints import CheckpointFile, Stop, deferred_signals
 from methods.parallel import Team
 from methods.prefetch import loaded_ahead
-from methods.stable_keypoints.learning import Learner
+from methods.stable_keypoints.learning import Learner, pixels_of
 from methods.stable_keypoints.selection import most_frequent
 from methods.stable_keypoints.state import State
 from methods.training.loop import is_reading_due, record_steps
@@ -39,7 +40,9 @@ def fit(
     with deferred_signals(active=checkpoint is not None or team.size > 1) as stop:
         token_fit = TokenFit(learner, tokens, images, report, team, checkpoint, stop)
         token_fit.optimise()
+        learner.backbone.graphs.clear()  # their memory is that of a step with its gradient
         chosen = token_fit.choose()
+        learner.backbone.graphs.clear()
     if checkpoint:
         checkpoint.remove()
     return token_fit.tokens.detach(), chosen
@@ -86,6 +89,11 @@ class TokenFit:
         """Number of selection images that all processes take at once."""
         return self.config.predict_batch * self.team.size
 
+    @property
+    def _late(self) -> int:
+        """Number of batches by which results are read late: none on a CPU, where they are there at once."""
+        return 0 if self.tokens.device.type == "cpu" else 1
+
     def optimise(self) -> None:
         """Minimise the loss of Eq. 4 by Adam until ``config.steps`` steps are done, then write a checkpoint."""
         config = self.config
@@ -128,7 +136,7 @@ class TokenFit:
         """This process's part of the batch's losses (3,), whose gradient is added to the tokens'."""
         keys = [(self.learner.seed, "fit", image_id, first + row) for row, image_id in enumerate(batch.ids)]
         part = len(batch.ids) / self.config.batch_size
-        return self.learner.accumulate(self.tokens, torch.tensor(batch.pixels), batch.ids, keys, part)
+        return self.learner.accumulate(self.tokens, pixels_of(batch), batch.ids, keys, part)
 
     def _read_and_keep(self, due: bool) -> None:
         """Report unread losses, write a checkpoint where one is ``due``, and stop if a signal asked for it."""
@@ -164,41 +172,55 @@ class TokenFit:
         starts = range(len(self.kept), len(order), self._together)
         rounds = [order[first : first + self._together] for first in starts]
         mine = [rows[self.team.share(len(rows))].tolist() for rows in rounds]
-        for rows, batch in zip(rounds, loaded_ahead(self.images, mine), strict=True):
-            found, told = self._kept_of(len(rows), batch)
-            count = len(self.kept) + len(found)
-            room[len(self.kept) : count] = found
-            self.kept = room[:count]
-            done = math.ceil(len(self.kept) / self._together)
-            if self.team.rank == 0:
-                self.report(config.steps + done, self.total)
-            if told or (config.checkpoint_every and done % config.checkpoint_every == 0):
-                self._keep()
-            if told:
-                self.stop.obey()
+        unread: deque[Tensor] = deque()
+        for rows, first, batch in zip(rounds, starts, loaded_ahead(self.images, mine), strict=True):
+            unread.append(self._kept_of(len(rows), first, batch))
+            while len(unread) > self._late:
+                self._read_kept(unread.popleft(), room)
+        for found in unread:
+            self._read_kept(found, room)
         chosen = most_frequent(self.kept.numpy(), learner.num_keypoints)
         return torch.from_numpy(chosen).to(self.tokens.device)
 
-    def _kept_of(self, count: int, batch: Future[ImageBatch]) -> tuple[Tensor, bool]:
-        """Ids (count, K) of the tokens kept on the images of all processes, and whether a process was asked to stop.
+    def _kept_of(self, count: int, first: int, batch: Future[ImageBatch]) -> Tensor:
+        """Ids (count, K) of the tokens kept on this process's images in ``batch``, 0 for those of other processes.
 
-        ``batch`` holds the images of this process.
+        ``first`` is the position of the first of all these images. The ids stay on the device.
         """
         own = self.team.share(count)
-        found = torch.zeros((count + 2, self.learner.num_keypoints), dtype=torch.int64)  # a row an image, then flags
+        found = torch.zeros((count, self.learner.num_keypoints), dtype=torch.int64, device=self.tokens.device)
         try:
             images = batch.result()
             if images.ids:
-                pixels = torch.tensor(images.pixels)
-                found[own] = self.learner.kept(self.tokens, images.ids, pixels, len(self.kept) + own.start).cpu()
+                found[own] = self.learner.kept(self.tokens, images.ids, pixels_of(images), first + own.start)
         except Exception as error:
             if self.team.size == 1:
                 raise
             self._failure = error
-        found[-2], found[-1] = int(self.stop.number is not None), int(self._failure is not None)
-        found = self.team.total(found).cpu()
+        return found
+
+    def _read_kept(self, own: Tensor, room: Tensor) -> None:
+        """Add the ids (count, K) of ``_kept_of``, those of all processes, to the ones that are kept in ``room``.
+
+        Writes a checkpoint where one is due, and stops if a signal asked for it.
+        """
+        flags = own.new_zeros((2, own.shape[1]))  # the processes that were asked to stop, and those that failed
+        for flag, raised in zip(flags, (self.stop.number is not None, self._failure is not None), strict=True):
+            if raised:
+                flag.fill_(1)
+        found = self.team.total(torch.cat([own, flags])).cpu()
         self.team.check(bool(found[-1].any()), self._failure)
-        return found[:-2], bool(found[-2].any())
+        count = len(self.kept) + len(own)
+        room[len(self.kept) : count] = found[:-2]
+        self.kept = room[:count]
+        every, told = self.config.checkpoint_every, bool(found[-2].any())
+        done = math.ceil(len(self.kept) / self._together)
+        if self.team.rank == 0:
+            self.report(self.config.steps + done, self.total)
+        if told or (every and done % every == 0):
+            self._keep()
+        if told:
+            self.stop.obey()
 
     def _begin(self, start: State) -> State:
         """The first process's state, from its checkpoint or ``start``, in all processes."""

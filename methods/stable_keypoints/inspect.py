@@ -8,12 +8,12 @@ from torch import Tensor
 
 from methods import draws
 from methods.base import Attention, Choices, ImageBatch, ImageStream
-from methods.stable_keypoints.learning import Learner
+from methods.stable_keypoints.learning import Learner, pixels_of
 
 
 def attention(learner: Learner, tokens: Tensor, chosen: Tensor, batch: ImageBatch) -> Attention:
     """The maps of the chosen tokens (K,), whose maxima are the keypoints: Eq. 11."""
-    maps = [some.float().cpu() for some in learner.located_maps(tokens, chosen, batch.ids, torch.tensor(batch.pixels))]
+    maps = [some.float().cpu() for some in learner.located_maps(tokens, chosen, batch.ids, pixels_of(batch))]
     return Attention(tuple(f"token {token}" for token in chosen.tolist()), torch.cat(maps).numpy())
 
 
@@ -24,6 +24,6 @@ def choices(learner: Learner, tokens: Tensor, chosen: Tensor, images: ImageStrea
     counts = np.zeros(len(tokens), dtype=np.int64)
     for first in range(0, len(order), together):
         batch = images.load(order[first : first + together])
-        kept = learner.kept(tokens, batch.ids, torch.tensor(batch.pixels), first)
+        kept = learner.kept(tokens, batch.ids, pixels_of(batch), first)
         counts += np.bincount(kept.cpu().numpy().ravel(), minlength=len(counts))
     return Choices(counts, len(order), total, tuple(chosen.tolist()), "token")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,18 +12,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from methods import draws
-from methods.base import MethodError
+from methods.base import ImageBatch, MethodError
+from methods.graphs import Input
 from methods.stable_keypoints.backbone import Backbone
-from methods.stable_keypoints.losses import equivariance, peak, sharpening
-from methods.stable_keypoints.maps import Projections
-from methods.stable_keypoints.selection import furthest_points, most_local, spread_out
-from methods.warps import average_unwarped, inverse, resize, warp
+from methods.stable_keypoints.compute import Compute
 
 
 class Learner:
     """Stable Keypoints on one backbone, for one K and one seed: Eq. 9 to 11 of the paper.
 
-    Raises MethodError where the settings leave fewer candidates than keypoints.
+    It draws random numbers and keeps latents; ``Compute`` does the work on the device. Raises MethodError where the
+    settings leave fewer candidates than keypoints.
     """
 
     def __init__(self, backbone: Backbone, num_keypoints: int, seed: int) -> None:
@@ -30,14 +30,15 @@ class Learner:
         self.config = backbone.config
         self.num_keypoints = num_keypoints
         self.seed = seed
-        self.kappa = self.config.kappa or num_keypoints + 6
+        kappa = self.config.kappa or num_keypoints + 6
         if not self.config.furthest_point_sampling:
-            self.kappa = num_keypoints
-        if self.kappa < num_keypoints:
+            kappa = num_keypoints
+        if kappa < num_keypoints:
             raise MethodError(
-                f"{backbone.method}: kappa is {self.kappa}, expected at least the {num_keypoints} keypoints asked for; "
+                f"{backbone.method}: kappa is {kappa}, expected at least the {num_keypoints} keypoints asked for; "
                 f"raise {backbone.method}.kappa"
             )
+        self.compute = Compute(backbone, num_keypoints, kappa)
         self._latents: dict[str, Tensor] = {}
 
     def initial_tokens(self) -> Tensor:
@@ -55,16 +56,15 @@ class Learner:
         The loss is (3,), detached: total, localisation and equivariance. See ``losses`` for the other arguments. With
         ``memory="low"`` images go through the UNet one at a time, which gives the same sum.
         """
-        config = self.config
-        together = 1 if config.memory == "low" else len(ids)
+        together = 1 if self.config.memory == "low" else len(ids)
         total = tokens.new_zeros(3)
         for first in range(0, len(ids), together):
             some = slice(first, first + together)
             share = part * len(ids[some]) / len(ids)
-            sharp, equivariant = self.losses(tokens, pixels[some], ids[some], keys[some])
-            loss = config.sharpening_weight * sharp + config.equivariance_weight * equivariant
-            (loss * share).backward()
-            total += share * torch.stack([loss, sharp, equivariant]).detach()
+            inputs = self._inputs(pixels[some], ids[some], keys[some])
+            losses, gradient = self._run(self.compute.gradient, share, tokens, *inputs)
+            tokens.grad = gradient if tokens.grad is None else tokens.grad.add_(gradient)
+            total += losses
         return total
 
     def losses(
@@ -72,47 +72,14 @@ class Learner:
     ) -> tuple[Tensor, Tensor]:
         """Localisation and equivariance loss, unweighted, of images (B, 3, S, S); ``keys`` has a random key per image.
 
-        The maps of all tokens are computed once without gradient, to rank the tokens; then only the maps that enter the
-        losses get a gradient.
+        Gradients flow to the tokens.
         """
-        config = self.config
-        original = self.encode_original(pixels, ids)
-        view_keys = [(*key, "original") for key in keys]
-        if not config.equivariance:
-            maps = self._counted(self.project(original, view_keys, tokens), None)[0]
-            return sharpening(maps, config.sigma, config.loss_reduction), maps.new_zeros(())
-        theta = self._thetas(keys)
-        latents = torch.cat([original, self.backbone.encode(warp(self.backbone.to_device(pixels), theta))])
-        view_keys += [(*key, "transformed") for key in keys]
-        maps, transformed = self._counted(*self.project(latents, view_keys, tokens).split(len(ids)))
-        unwarped = warp(transformed, inverse(theta))
-        return (
-            sharpening(maps, config.sigma, config.loss_reduction),
-            equivariance(maps, unwarped, config.loss_reduction),
-        )
-
-    def _counted(self, original: Projections, transformed: Projections | None) -> tuple[Tensor, Tensor]:
-        """Maps, in both views, of the tokens in the losses: the kappa candidates of Eq. 9, or the K kept of these."""
-        config = self.config
-        with torch.no_grad():
-            everything = original.maps()
-            candidates = most_local(everything, self.kappa, config.sigma, config.ranking)
-        maps = original.with_gradient(everything, candidates)
-        del everything
-        others = maps if transformed is None else transformed.maps(candidates)
-        if config.loss_on == "candidates" or self.kappa <= self.num_keypoints:
-            return maps, others
-        frame = others if config.fps_in_loss_on == "transformed" else maps
-        kept = furthest_points(peak(frame.detach()), self.num_keypoints)[:, :, None, None]
-        return torch.take_along_dim(maps, kept, dim=1), torch.take_along_dim(others, kept, dim=1)
+        return self.compute.losses(tokens, *self._inputs(pixels, ids, keys))
 
     @torch.no_grad()
     def locate(self, tokens: Tensor, chosen: Tensor, ids: Sequence[str], pixels: Tensor) -> NDArray[np.float64]:
         """Keypoints (B, K, 2), (x, y) in [0, 1], of images (B, 3, S, S): the maxima of ``located_maps``. Eq. 11."""
-        found = [
-            (peak(maps).flip(-1).to(torch.float64) + 0.5) / maps.shape[-1]
-            for maps in self.located_maps(tokens, chosen, ids, pixels)
-        ]
+        found = [self._run(self.compute.located, tokens, chosen, *inputs) for inputs in self._views(ids, pixels)]
         return torch.cat(found).cpu().numpy()
 
     @torch.no_grad()
@@ -121,18 +88,8 @@ class Learner:
 
         At most ``predict_batch`` views go through the UNet at once; the views of one image always stay together.
         """
-        side, views = self.config.output_size or self.backbone.image_size, self.config.test_augmentations
-        together = max(1, self.config.predict_batch // max(1, views))
-        for first in range(0, len(ids), together):
-            names, images = ids[first : first + together], pixels[first : first + together]
-            keys = [(self.seed, "predict", image_id, view) for image_id in names for view in range(max(1, views))]
-            if not views:
-                yield resize(self.maps(self.encode_original(images, _names(names, images)), keys, tokens, chosen), side)
-                continue
-            theta = self._thetas(keys)
-            latents = self.backbone.encode(warp(self.backbone.to_device(images).repeat_interleave(views, dim=0), theta))
-            maps = self.maps(latents, keys, tokens, chosen).unflatten(0, (len(names), views))
-            yield average_unwarped(maps, theta.unflatten(0, (len(names), views)), side)
+        for inputs in self._views(ids, pixels):
+            yield self._run(self.compute.average, tokens, chosen, *inputs)
 
     @torch.no_grad()
     def kept(self, tokens: Tensor, ids: Sequence[str], pixels: Tensor, first: int) -> Tensor:
@@ -141,33 +98,9 @@ class Learner:
         ``first`` is the position of the first image among the selection images; it is part of the key of the noise.
         """
         keys = [(self.seed, "selection", image_id, first + row) for row, image_id in enumerate(ids)]
-        maps = self.maps(self.encode_original(pixels, ids), keys, tokens)
-        candidates = most_local(maps, self.kappa, self.config.sigma, self.config.ranking)
-        return spread_out(maps, candidates, self.num_keypoints)
+        return self._run(self.compute.kept, tokens, self.encode_original(pixels, ids), self._noise(keys))
 
-    def maps(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor, chosen: Tensor | None = None) -> Tensor:
-        """Attention maps (B, N or K, R, R) of latents; ``keys`` determine the noise that is added to these."""
-        return self.project(latents, keys, tokens).maps(chosen)
-
-    def project(self, latents: Tensor, keys: Sequence[draws.Key], tokens: Tensor) -> Projections:
-        """Queries and keys of latents, from which maps are computed; the draw ``keys`` determine the added noise."""
-        noise = None
-        if self.config.noise:
-            noise = torch.from_numpy(draws.noise([(*key, "noise") for key in keys], latents.shape[1:]))
-            noise = self.backbone.to_device(noise)
-        return self.backbone.project(latents, noise, tokens)
-
-    def _thetas(self, keys: Sequence[draws.Key]) -> Tensor:
-        config = self.config
-        theta = draws.affine(
-            [(*key, "affine") for key in keys],
-            config.rotation_degrees,
-            config.scale_range,
-            config.scale_of,
-            config.translation,
-        )
-        return self.backbone.to_device(torch.from_numpy(theta)).to(self.backbone.map_dtype)
-
+    @torch.no_grad()
     def encode_original(self, pixels: Tensor, names: Sequence[str]) -> Tensor:
         """Latents (B, C, h, w) of untransformed images, each encoded once while ``latent_cache`` has room.
 
@@ -178,12 +111,64 @@ class Learner:
         if missing:
             # On the CPU one at a time: the bits of a latent must not depend on the others in its batch.
             together = 1 if self.backbone.device.type == "cpu" else len(missing)
-            encoded = torch.cat([self.backbone.encode(some) for some in pixels[missing].split(together)])
+            batches = torch.stack([pixels[row] for row in missing]).split(together)
+            encoded = torch.cat([self._run(self.compute.encode, self.backbone.to_device(some)) for some in batches])
             fresh = {names[row]: latent for row, latent in zip(missing, encoded, strict=True)}
         latents = torch.stack([fresh[name] if name in fresh else self._latents[name] for name in names])
         if len(self._latents) + len(fresh) <= self.config.latent_cache:
             self._latents.update(fresh)
         return latents
+
+    def _run(self, function: Callable[..., Any], *inputs: Input) -> Any:
+        """The result of a method of ``Compute``; on a GPU by a CUDA graph."""
+        return self.backbone.graphs.run((self.num_keypoints, self.compute.kappa), function, *inputs)
+
+    def _inputs(
+        self, pixels: Tensor, ids: Sequence[str], keys: Sequence[draws.Key]
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor | None]:
+        """Latents, noise, pixels and theta of ``Compute.losses``, on the device; see ``losses`` for the arguments."""
+        pixels = self.backbone.to_device(pixels)
+        original = self.encode_original(pixels, ids)
+        view_keys = [(*key, "original") for key in keys]
+        if not self.config.equivariance:
+            return original, self._noise(view_keys), None, None
+        view_keys += [(*key, "transformed") for key in keys]
+        return original, self._noise(view_keys), pixels, self._thetas(keys)
+
+    def _views(self, ids: Sequence[str], pixels: Tensor) -> Iterator[tuple[Tensor | None, ...]]:
+        """Noise, images and any theta of ``Compute.average``, on the device, for some images at a time."""
+        views = self.config.test_augmentations
+        together = max(1, self.config.predict_batch // max(1, views))
+        for first in range(0, len(ids), together):
+            names, images = ids[first : first + together], pixels[first : first + together]
+            keys = [(self.seed, "predict", image_id, view) for image_id in names for view in range(max(1, views))]
+            if views:
+                yield self._noise(keys), self.backbone.to_device(images), self._thetas(keys)
+            else:
+                yield self._noise(keys), self.encode_original(images, _names(names, images))
+
+    def _noise(self, keys: Sequence[draws.Key]) -> Tensor | None:
+        """Standard normal noise (B, C, h, w) of latents on the device, or None where the settings want none."""
+        if not self.config.noise:
+            return None
+        noise = draws.noise([(*key, "noise") for key in keys], self.backbone.latent_shape)
+        return self.backbone.to_device(torch.from_numpy(noise))
+
+    def _thetas(self, keys: Sequence[draws.Key]) -> Tensor:
+        config = self.config
+        theta = draws.affine(
+            [(*key, "affine") for key in keys],
+            config.rotation_degrees,
+            config.scale_range,
+            config.scale_of,
+            config.translation,
+        )
+        return self.backbone.to_device(torch.from_numpy(theta).to(self.backbone.map_dtype))
+
+
+def pixels_of(batch: ImageBatch) -> Tensor:
+    """The pixels (B, 3, S, S) of a batch as a tensor that shares their memory, unless they cannot be written to."""
+    return torch.from_numpy(np.require(batch.pixels, requirements="W"))
 
 
 def _names(ids: Sequence[str], pixels: Tensor) -> list[str]:

@@ -135,10 +135,10 @@ class StableKeypoints(Method):
 
     def predict(self, batch: ImageBatch) -> NDArray[np.float64]:
         """Keypoints (B, K, 2), (x, y) in [0, 1]. Raises MethodError before ``fit`` or ``load``."""
-        import torch
+        from methods.stable_keypoints.learning import pixels_of
 
         learner, tokens, chosen = self._learned()
-        return learner.locate(tokens, chosen, batch.ids, torch.tensor(batch.pixels))
+        return learner.locate(tokens, chosen, batch.ids, pixels_of(batch))
 
     def parameters(self) -> Parameters:
         """The numbers of all optimised tokens, none without optimisation; the frozen parts are UNet and autoencoder."""

@@ -13,6 +13,7 @@ import pytest
 from benchmarks.errors import UserError
 from benchmarks.run import predictions
 from benchmarks.run.predictions import PartialPredictions, predict_rows
+from benchmarks.run.worker import seconds_waiting
 from methods.base import MethodError
 from methods.presence import Found
 
@@ -58,6 +59,22 @@ def test_a_part_can_be_read_by_anything_that_reads_parquet(partial):
     first, second = fill(partial, 4, 3)
     assert pq.read_table(first)["image_id"].to_pylist() == IDS[:4]
     assert pq.read_table(second)["keypoints"].to_pylist() == KEYPOINTS[4:7].reshape(3, 6).tolist()
+
+
+def test_parts_say_how_long_the_method_waited_and_older_ones_do_not(partial):
+    added = partial()
+    for first in (0, 4):
+        added.add(Found(KEYPOINTS[first : first + 4]), 0.5, 0.25)
+        added.flush()
+    rows = partial().resume()
+    assert rows.waited == 0.5
+    assert seconds_waiting(2.0, [rows, rows]) == {"seconds_waiting": {"fit": 2.0, "predict": 1.0}}
+    assert seconds_waiting(None, [rows]) == {"seconds_waiting": {"predict": 0.5}}
+    older = sorted(added._folder.glob("*"))[0]
+    pq.write_table(pq.read_table(older).drop_columns("seconds_waiting"), older)
+    assert resumed(partial) == (KEYPOINTS[:8].tobytes(), 1.0)
+    assert seconds_waiting(2.0, [partial().resume(), rows]) == {"seconds_waiting": {"fit": 2.0}}
+    assert seconds_waiting(None, [partial().resume()]) == {}
 
 
 @pytest.mark.parametrize("changes", [{"belongs_to": {"fit": "b"}}, {"ids": IDS[:9]}, {"ids": IDS[::-1]}])

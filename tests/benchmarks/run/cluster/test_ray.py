@@ -34,7 +34,7 @@ for line in sys.stdin:
 cluster.shutdown()
 """
 CHANGING = {"seconds", "peak_memory_mb", "digest"}  # of a record: times, memory, and the digest over them
-CHANGING_PROVENANCE = {"date", "argv"}
+CHANGING_PROVENANCE = {"date", "argv", "seconds_waiting"}
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def plain(path: Path) -> bytes:
     record = json.loads(path.read_text())
     for name in ("seconds", "peak_memory_mb", "digest"):
         record.pop(name)
-    for name in ("date", "argv"):
+    for name in ("date", "argv", "seconds_waiting"):
         record["provenance"].pop(name)
     return json.dumps(record, sort_keys=True).encode()
 

@@ -9,8 +9,20 @@ from torch import Tensor
 
 def warp(images: Tensor, theta: Tensor) -> Tensor:
     """Sample images (B, C, H, W) bilinearly at the places to which theta (B, 2, 3) maps output pixels; 0 outside."""
-    grid = F.affine_grid(theta.to(images), list(images.shape), align_corners=False)
+    theta = theta.to(images)
+    on_cpu = theta.device.type == "cpu"
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False) if on_cpu else exact_grid(theta, images)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def exact_grid(theta: Tensor, images: Tensor) -> Tensor:
+    """``F.affine_grid`` without a matrix product, which TF32 on a GPU rounds to a tenth of a pixel."""
+    height, width = images.shape[-2:]
+    rows, columns = (
+        (2 * torch.arange(size, device=theta.device, dtype=theta.dtype) + 1) / size - 1 for size in (height, width)
+    )
+    x, y, shift = theta[:, None, None].unbind(-1)
+    return columns[:, None] * x + rows[:, None, None] * y + shift
 
 
 def inverse(theta: Tensor) -> Tensor:

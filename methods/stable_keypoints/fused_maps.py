@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from methods import switches
+from methods.fallback import Kernels
 from methods.stable_keypoints.map_launch import (
     add_maps,
     divergences,
@@ -25,13 +26,13 @@ Plain = Callable[[Layers, Layers], Tensor]
 
 TILE = 2**27  # numbers of the largest array held at once: 512 MiB
 
-_failed = False
+KERNELS = Kernels("the attention maps")
 
 
 def possible(*tensors: Tensor) -> bool:
     """Whether the kernels can compute with these tensors: on a GPU, in float32."""
     usual = all(each.is_cuda and each.dtype == torch.float32 for each in tensors)
-    return bool(tensors) and usual and not _failed and switches.is_on("maps")
+    return bool(tensors) and usual and not KERNELS.failed and switches.is_on("maps")
 
 
 def mean_maps(
@@ -42,33 +43,17 @@ def mean_maps(
     ``sums`` is empty, or holds the logarithms of the softmax's denominators that an earlier call put there. Where a
     kernel fails, one warning says so and ``plain(queries, keys)`` computes the maps.
     """
-    try:
-        with torch.cuda.device_of(queries[0]):
-            maps: Tensor = FusedMaps.apply(side, rows, known, sums, plain, *queries, *keys)
-            return maps
-    except Exception as error:  # no Triton, no compiler, too little shared memory: many kinds
-        _give_up(error)
-        return plain(queries, keys)
+
+    def fused(queries: Layers, keys: Layers) -> Tensor:
+        maps: Tensor = FusedMaps.apply(side, rows, known, sums, plain, *queries, *keys)
+        return maps
+
+    return KERNELS.run("maps" if not known else "known maps", fused, plain, queries, keys)
 
 
 def divergence(maps: Tensor, sigma: float, epsilon: float, softmax: bool, plain: Callable[[], Tensor]) -> Tensor:
     """The divergence (B, N) of maps (B, N, R, R) of ``selection.divergence``; that of ``plain()`` if a kernel fails."""
-    try:
-        with torch.cuda.device_of(maps):
-            return divergences(maps, sigma, epsilon, softmax)
-    except Exception as error:  # as above
-        _give_up(error)
-        return plain()
-
-
-def _give_up(error: Exception) -> None:
-    """Turn the kernels off for this process; an error that is none of theirs is raised again."""
-    global _failed
-    if isinstance(error, torch.OutOfMemoryError):
-        raise error
-    _failed = True
-    cause = str(error).strip().splitlines() or [type(error).__name__]
-    warnings.warn(f"the attention maps' kernels are off, so that maps take longer: {cause[0]}", stacklevel=3)
+    return KERNELS.run("the divergence", partial(divergences, maps, sigma, epsilon, softmax), plain)
 
 
 class FusedMaps(torch.autograd.Function):
@@ -107,20 +92,23 @@ class FusedMaps(torch.autograd.Function):
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         layers = len(context.saved_tensors) // 3
         queries, keys, sums = (context.saved_tensors[first * layers : (first + 1) * layers] for first in range(3))
-        try:
-            share = 1 / layers
-            gradient = gradients[0].contiguous()
+        side, rows, plain = context.side, context.rows, context.plain
+
+        def fused(gradient: Tensor) -> list[Tensor]:
+            share, given = 1 / layers, gradient.contiguous()
             parts = [
-                _layer_gradients(query, key, each, gradient, context.side, context.rows, share)
+                _layer_gradients(query, key, each, given, side, rows, share)
                 for query, key, each in zip(queries, keys, sums, strict=True)
             ]
-            found = [part[0] for part in parts] + [part[1] for part in parts]
-        except Exception as error:  # as in the forward pass
-            _give_up(error)
+            return [part[0] for part in parts] + [part[1] for part in parts]
+
+        def differentiated(gradient: Tensor) -> list[Tensor]:
             with torch.enable_grad():
                 both = [each.detach().requires_grad_() for each in (*queries, *keys)]
-                maps = context.plain(tuple(both[:layers]), tuple(both[layers:]))
-                found = list(torch.autograd.grad(maps, both, gradients[0]))
+                maps = plain(tuple(both[:layers]), tuple(both[layers:]))
+                return list(torch.autograd.grad(maps, both, gradient))
+
+        found = KERNELS.run("the gradient of maps", fused, differentiated, gradients[0])
         return None, None, None, None, None, *found
 
 

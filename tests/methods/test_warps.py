@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
 from methods import draws
-from methods.warps import average_unwarped, closed_inverse, inverse, warp
+from methods.warps import average_unwarped, closed_inverse, exact_grid, inverse, warp
 
 
 @given(st.integers(0, 2**32), st.sampled_from(["window", "image"]))
@@ -38,3 +39,10 @@ def test_averaging_counts_the_views_that_see_a_pixel():
     assert average.shape == (1, 2, 32, 32)
     torch.testing.assert_close(average[..., 9:23, :], torch.full((1, 2, 14, 32), 0.7))
     assert float(average[..., :7, :].abs().max()) == 0
+
+
+def test_the_grid_of_a_gpu_is_that_of_the_cpu():
+    theta = torch.tensor([[[0.9, -0.2, 0.1], [0.3, 1.1, -0.25]]], dtype=torch.float64)
+    images = theta.new_zeros(1, 1, 5, 8)
+    usual = F.affine_grid(theta, list(images.shape), align_corners=False)
+    torch.testing.assert_close(exact_grid(theta, images), usual, rtol=0, atol=1e-14)

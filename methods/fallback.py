@@ -1,0 +1,72 @@
+"""Kernels beside plain functions that compute the same, which run where a kernel fails or is wrong."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Result = TypeVar("Result", Tensor, list[Tensor])
+
+# A result is wrong if it is this far from the plain one, relative to the plain one's length. A correct kernel differs
+# by rounding alone, by up to 1 % where PyTorch's own products are TF32.
+WRONG = 0.1
+
+
+class Kernels:
+    """Runs the kernels ``of`` something until one fails or is wrong; from then on plain functions, with one warning.
+
+    The first result of every kernel is compared with that of its plain function.
+    """
+
+    def __init__(self, of: str) -> None:
+        self.of = of
+        self.failed = False
+        self._compared: set[str] = set()
+
+    def run(self, name: str, kernel: Callable[..., Result], plain: Callable[..., Result], *arguments: object) -> Result:
+        """The result of ``kernel(*arguments)``, or of ``plain(*arguments)``. Raises OutOfMemoryError."""
+        if self.failed:
+            return plain(*arguments)
+        try:
+            result = kernel(*arguments)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # Triton is absent, no compiler, too little shared memory: many kinds
+            self._give_up((str(error).strip().splitlines() or [type(error).__name__])[0])
+            return plain(*arguments)
+        if name in self._compared or _is_recorded():
+            return result
+        self._compared.add(name)
+        with torch.no_grad():
+            apart = _difference(result, plain(*arguments))
+        if apart <= WRONG:
+            return result
+        self._give_up(f"{name} differs from PyTorch's own by {apart:.0%}")
+        return plain(*arguments)
+
+    def _give_up(self, reason: str) -> None:
+        self.failed = True
+        warnings.warn(f"the kernels of {self.of} are off, so that it takes longer: {reason}", stacklevel=4)
+
+
+def _is_recorded() -> bool:
+    """Whether a CUDA graph is being recorded, in which nothing can be compared."""
+    return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
+
+
+def _difference(result: Tensor | list[Tensor], plain: Tensor | list[Tensor]) -> float:
+    """The largest distance of a tensor to its counterpart, relative to the length of the counterpart."""
+    results, plains = ([each] if isinstance(each, Tensor) else each for each in (result, plain))
+    return max(_distance(one.detach().double(), other.double()) for one, other in zip(results, plains, strict=True))
+
+
+def _distance(result: Tensor, plain: Tensor) -> float:
+    apart, length = (result - plain).norm().item(), plain.norm().item()
+    if length == 0 or not math.isfinite(length):
+        return 0.0  # such a result says nothing about the kernel
+    return apart / length if math.isfinite(apart) else math.inf

@@ -1,229 +1,261 @@
-"""Timing of both implementations in turns, on the same images, tokens and random numbers."""
+"""This implementation beside the released code, timed in turns on the same images, tokens and random numbers."""
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import statistics
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
-from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor
 
-from benchmarks.speed.measure import flops, matmul_rate, peak_memory, platform_name, seconds
-from benchmarks.speed.models import SIZES, Size, build, images
+from benchmarks.speed.floors import floor
+from benchmarks.speed.measure import (
+    Results,
+    Rounds,
+    Say,
+    Timing,
+    copy_rate,
+    in_turns,
+    matmul_rate,
+    platform_name,
+    without_tf32,
+)
+from benchmarks.speed.models import build, copied, images, settings_of
 from benchmarks.speed.released import Released
+from benchmarks.speed.sizes import SIZES
+from methods import draws, switches
+from methods.diffusion.loading import Parts
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.config import StableKeypointsConfig
 from methods.stable_keypoints.learning import Learner
 
 SEED = 0
+# Largest differences of two float32 implementations, relative to the largest value.
+WITHIN = {"losses": 1e-5, "gradient": 1e-4}
+SAME_PIXEL = 1e-6
 
 
 @dataclass(frozen=True)
 class Options:
-    """Options of the comparison; ``size`` is a name of ``SIZES``.
+    """Options of the comparison; ``size`` is a name of ``SIZES``, and ``views`` below 0 stands for the size's own.
 
-    ``dtype``, ``memory`` and ``compile`` are settings of this implementation. ``alone`` leaves the released code out,
-    so that peak memory is that of this implementation.
+    ``dtype``, ``memory``, ``compile`` and ``without``, the fast paths that are off, concern this implementation.
+    ``alone`` leaves the released code out, so that peak memory is that of this implementation. ``released_steps`` is
+    the most rounds of the released code, 0 for as many as those of this implementation.
     """
 
-    size: str = "full"
+    size: str = "sd15"
     device: str = "cpu"
     dtype: str = "float32"
     steps: int = 1
     warm_up: int = 0
     batch: int = 1
-    views: int = 10
+    views: int = -1
     memory: str = "auto"
     compile: bool = False
     predict: bool = True
     alone: bool = False
+    without: Sequence[str] = ()
+    released_steps: int = 0
 
-
-@dataclass
-class Timing:
-    """Seconds of each repetition of a task, peak memory in bytes (None if unknown), and the last results."""
-
-    seconds: list[float] = field(default_factory=list)
-    processor_seconds: list[float] = field(default_factory=list)
-    peak_bytes: int | None = None
-    results: dict[str, Tensor] = field(default_factory=dict)
+    def resolved(self) -> Options:
+        """The same options, with the number of views."""
+        return dataclasses.replace(self, views=self.views if self.views >= 0 else SIZES[self.size].views)
 
     def plain(self) -> dict[str, Any]:
-        """The measurements as JSON."""
-        return {
-            "seconds": self.seconds,
-            "median_seconds": self.median,
-            "processor_seconds": self.processor_seconds,
-            "peak_bytes": self.peak_bytes,
-        }
+        """The options as JSON."""
+        return {**vars(self), "without": list(self.without)}
 
-    @property
-    def median(self) -> float:
-        """Median of the seconds."""
-        return statistics.median(self.seconds)
+    def config(self, dtype: str) -> StableKeypointsConfig:
+        """Settings of the size's preset, with the options of this comparison; the UNet has ``dtype``."""
+        return settings_of(
+            SIZES[self.size],
+            test_augmentations=self.views,
+            predict_batch=max(1, self.views),
+            dtype=dtype,
+            memory=self.memory,
+            compile=self.compile,
+        )
+
+
+class Inputs:
+    """Images, their ids and random keys, tokens with a gradient, and the ids of the tokens that are located."""
+
+    def __init__(self, options: Options, token_width: int) -> None:
+        size = SIZES[options.size]
+        config = options.config("float32")
+        self.pixels = torch.from_numpy(images(options.batch, size.image_size))
+        self.names = [f"{index}.png" for index in range(options.batch)]
+        self.keys = [(SEED, "fit", name, 0) for name in self.names]
+        drawn = draws.generator(SEED, "tokens").standard_normal((config.num_tokens, token_width), dtype=np.float32)
+        tokens = torch.from_numpy(drawn * np.float32(config.token_scale))
+        self.tokens = tokens.to(options.device).requires_grad_(True)
+        self.chosen = torch.arange(size.num_keypoints, device=options.device)
+
+    def learned(self, losses: Tensor) -> Results:
+        """The losses, and the gradient that the tokens have got."""
+        gradient = torch.zeros_like(self.tokens) if self.tokens.grad is None else self.tokens.grad
+        return {"losses": losses.clone(), "gradient": gradient.clone()}
 
 
 class Ours:
-    """This implementation, on given parts of a model."""
+    """This implementation, on parts that nothing else uses, with some fast paths off."""
 
-    def __init__(self, options: Options, config: StableKeypointsConfig, parts: Any, num_keypoints: int) -> None:
-        self.parts, self.num_keypoints = parts, num_keypoints
-        self.backbone = Backbone(config, options.device, parts)
-        self.learner = self.renew()
+    def __init__(self, options: Options, parts: Parts, inputs: Inputs, without: Sequence[str] = ()) -> None:
+        self.inputs, self.without = inputs, tuple(without)
+        self.rounds = itertools.count()
+        with switches.without(*self.without):
+            backbone = Backbone(options.config(str(parts.unet.dtype).removeprefix("torch.")), options.device, parts)
+            self.learner = Learner(backbone, SIZES[options.size].num_keypoints, SEED)
 
-    def renew(self) -> Learner:
-        """Replace the learner by a new one, without cached latents."""
-        self.learner = Learner(self.backbone, self.num_keypoints, SEED)
-        return self.learner
+    def fit(self) -> Results:
+        """A step on images that were not seen before, so that each is encoded."""
+        number = next(self.rounds)
+        return self._step([f"{number}/{name}" for name in self.inputs.names])
 
-    def prepare(self) -> None:
-        """Reset the parts to the state in which they were loaded; the other implementation may have changed it."""
-        for module in (self.parts.unet, self.parts.autoencoder):
-            module.set_attn_processor(AttnProcessor2_0())
-            module.to(memory_format=self.backbone.memory_format)
+    def fit_latents_kept(self) -> Results:
+        """A step on images whose latents are kept from an earlier one."""
+        return self._step(self.inputs.names)
+
+    def predict(self) -> Results:
+        """Keypoints of all images."""
+        given = self.inputs
+        with switches.without(*self.without):
+            found = self.learner.locate(given.tokens.detach(), given.chosen, given.names, given.pixels)
+        return {"keypoints": torch.from_numpy(found)}
+
+    def _step(self, names: list[str]) -> Results:
+        given = self.inputs
+        given.tokens.grad = None
+        with switches.without(*self.without):
+            return given.learned(self.learner.accumulate(given.tokens, given.pixels, names, given.keys))
+
+
+class Theirs:
+    """The released code, on parts that nothing else uses."""
+
+    def __init__(self, options: Options, parts: Parts, inputs: Inputs) -> None:
+        config = dataclasses.replace(options, memory="auto", compile=False).config("float32")
+        self.inputs, self.device = inputs, options.device
+        self.released = Released(parts, config, SIZES[options.size].num_keypoints, SEED)
+
+    def fit(self) -> Results:
+        """A step on all images, one at a time."""
+        given, config, total = self.inputs, self.released.config, torch.zeros(3)
+        given.tokens.grad = None
+        for image, key in zip(given.pixels.to(self.device), given.keys, strict=True):
+            sharp, equivariant = self.released.losses(given.tokens, image, key)
+            loss = config.sharpening_weight * sharp + config.equivariance_weight * equivariant
+            (loss / len(given.keys)).backward()
+            total += torch.stack([loss, sharp, equivariant]).detach().cpu() / len(given.keys)
+        return given.learned(total)
+
+    def predict(self) -> Results:
+        """Keypoints of all images, one at a time."""
+        given = self.inputs
+        pixels = given.pixels.to(self.device)
+        found = [
+            self.released.locate(given.tokens, given.chosen, name, image)
+            for name, image in zip(given.names, pixels, strict=True)
+        ]
+        return {"keypoints": torch.stack(found).cpu()}
 
 
 class Bench:
-    """Both implementations, the images and the tokens; ``run`` times every task and passes each time to ``say``."""
+    """Both implementations on the same inputs; ``run`` times every task and passes each time to ``say``."""
 
-    def __init__(self, options: Options, say: Callable[[str], object] = lambda line: None) -> None:
-        self.options, self.say = options, say
-        self.size: Size = SIZES[options.size]
-        dtype = getattr(torch, options.dtype)
-        parts = build(self.size, options.device, dtype)
-        plain = parts
-        ours_differ = dtype != torch.float32 or options.compile or options.memory == "low"
-        if ours_differ and not options.alone:
-            plain = build(self.size, options.device, torch.float32)
-        self.ours = Ours(options, self._config(options.dtype), parts, self.size.num_keypoints)
-        self.released = Released(plain, self._config("float32"), self.size.num_keypoints, SEED)
-        self.pixels = torch.from_numpy(images(options.batch, self.size.image_size))
-        self.ids = [f"{index}.png" for index in range(options.batch)]
-        self.keys = [(SEED, "fit", image_id, 0) for image_id in self.ids]
-        self.tokens = self.ours.learner.initial_tokens().requires_grad_(True)
-        self.chosen = torch.arange(self.size.num_keypoints, device=options.device)
+    def __init__(self, options: Options, say: Say = lambda line: None) -> None:
+        self.options, self.say = options.resolved(), say
+        options = self.options
+        size, dtype = SIZES[options.size], getattr(torch, options.dtype)
+        parts = build(size, options.device, dtype)
+        self.inputs = Inputs(options, parts.token_width)
+        self.theirs = None
+        if not options.alone:
+            plain = copied(parts) if dtype == torch.float32 else build(size, options.device, torch.float32)
+            self.theirs = Theirs(options, plain, self.inputs)
+        self.ours = Ours(options, parts, self.inputs, options.without)
 
     def run(self) -> dict[str, Any]:
-        """Time all tasks; returns the measurements as JSON."""
-        rate = self._rate()
-        works = {"released": self._released_fit, "ours": self._new_fit, "ours_latents_kept": self._our_fit}
-        tasks = {"fit": self._timed("fit", works, self.options.steps)}
-        if self.options.predict:
-            works = {"released": self._released_predict, "ours": self._our_predict}
-            tasks["predict"] = self._timed("predict", works, 1)
-        found: dict[str, Any] = {
-            "options": vars(self.options),
-            "platform": platform_name(self.options.device),
-            "torch": torch.__version__,
-            "tasks": {task: {side: timing.plain() for side, timing in sides.items()} for task, sides in tasks.items()},
-            "floor": self._floor(max(rate, self._rate())),
+        """Time all tasks; returns the measurements as JSON. On a GPU float32 keeps all digits, without TF32."""
+        exact = self.options.dtype == "float32"
+        with without_tf32() if exact else nullcontext():
+            rate = self._rate()
+            tasks = {task: self._timed(task) for task in ("fit", "predict")[: 1 + self.options.predict]}
+            found = {
+                **self.facts(),
+                "tasks": {task: {name: each.plain() for name, each in sides.items()} for task, sides in tasks.items()},
+                "floor": self.floor(rate),
+            }
+        if self.theirs is None:
+            return found
+        for name, of in (("speed_up", _clock), ("speed_up_of_processor_time", _processor)):
+            found[name] = {
+                task: {side: of(sides["released"]) / of(timing) for side, timing in sides.items()}
+                for task, sides in tasks.items()
+            }
+        found["agreement"] = {
+            task: differences(sides["ours"].results, sides["released"].results, exact) for task, sides in tasks.items()
         }
-        if not self.options.alone:
-            for name, of in (("speed_up", _clock), ("speed_up_of_processor_time", _processor)):
-                found[name] = {
-                    task: {side: of(sides["released"]) / of(timing) for side, timing in sides.items()}
-                    for task, sides in tasks.items()
-                }
-            found["agreement"] = {task: _differences(sides["released"], sides["ours"]) for task, sides in tasks.items()}
         return found
 
-    def _timed(self, task: str, works: dict[str, Callable[[], dict[str, Tensor]]], repeats: int) -> dict[str, Timing]:
-        """Time each implementation in turn, this one first, so that costs of a first run count against it."""
-        order = [side for side in works if side != "released"] + ["released"] * (not self.options.alone)
-        timings = {side: Timing() for side in order}
-        for number in range(self.options.warm_up + repeats):
-            for side in order:
-                (self.released if side == "released" else self.ours).prepare()
-                self._time(f"{task}, {side}", works[side], timings[side], timed=number >= self.options.warm_up)
-        return timings
+    def facts(self) -> dict[str, Any]:
+        """The options, the device and torch's version."""
+        return {
+            "options": self.options.plain(),
+            "platform": platform_name(self.options.device),
+            "torch": torch.__version__,
+        }
 
-    def _time(self, side: str, work: Callable[[], dict[str, Tensor]], timing: Timing, *, timed: bool) -> None:
-        """Run one task of one implementation, and add the measurement to ``timing`` if it is ``timed``."""
+    def floor(self, rate: float = 0.0) -> dict[str, Any]:
+        """The least work, and its time at the rates of matrix products and of copies.
 
-        def keep() -> None:
-            timing.results = work()
-
-        self.tokens.grad = None
-        with peak_memory(self.options.device) as peak:
-            taken, of_processor = seconds(keep, self.options.device)
-        self.say(f"{side}: {taken:.3g} s" + ("" if timed else ", warm-up"))
-        if timed:
-            timing.seconds.append(taken)
-            timing.processor_seconds.append(of_processor)
-            timing.peak_bytes = max(timing.peak_bytes or 0, peak.bytes or 0) or None
-
-    def _new_fit(self) -> dict[str, Tensor]:
-        self.ours.renew()
-        return self._our_fit()
-
-    def _our_fit(self) -> dict[str, Tensor]:
-        losses = self.ours.learner.accumulate(self.tokens, self.pixels, self.ids, self.keys)
-        return self._learned(losses)
-
-    def _released_fit(self) -> dict[str, Tensor]:
-        config, total = self.released.config, torch.zeros(3)
-        for image, key in zip(self.pixels.to(self.options.device), self.keys, strict=True):
-            sharp, equivariant = self.released.losses(self.tokens, image, key)
-            loss = config.sharpening_weight * sharp + config.equivariance_weight * equivariant
-            (loss / len(self.keys)).backward()
-            total += torch.stack([loss, sharp, equivariant]).detach().cpu() / len(self.keys)
-        return self._learned(total)
-
-    def _learned(self, losses: Tensor) -> dict[str, Tensor]:
-        gradient = self.tokens.new_zeros(()) if self.tokens.grad is None else self.tokens.grad
-        return {"losses": losses, "gradient": gradient}
-
-    def _our_predict(self) -> dict[str, Tensor]:
-        found = self.ours.learner.locate(self.tokens.detach(), self.chosen, self.ids, self.pixels)
-        return {"keypoints": torch.from_numpy(found)}
-
-    def _released_predict(self) -> dict[str, Tensor]:
-        tokens, pixels = self.tokens.detach(), self.pixels.to(self.options.device)
-        found = [
-            self.released.locate(tokens, self.chosen, image_id, image)
-            for image_id, image in zip(self.ids, pixels, strict=True)
-        ]
-        return {"keypoints": torch.stack(found)}
-
-    def _config(self, dtype: str) -> StableKeypointsConfig:
-        """Settings of the released code, with the options of this comparison."""
+        Products are timed now; ``rate`` is an earlier measurement, as others may use the machine: the faster counts.
+        """
         options = self.options
-        return StableKeypointsConfig(
-            preset="official",
-            num_tokens=self.size.num_tokens,
-            map_size=self.size.map_size,
-            test_augmentations=options.views,
-            predict_batch=max(1, options.views),
-            **{"dtype": dtype, "memory": options.memory, "compile": options.compile},
-        )
+        kept = options.config("float32").kappa or SIZES[options.size].num_keypoints + 6
+        dtype = getattr(torch, options.dtype)
+        return floor(options.size, options.views, kept, dtype, max(rate, self._rate()), copy_rate(options.device))
+
+    def _timed(self, task: str) -> dict[str, Timing]:
+        """Time both implementations in turns, this one first, so that costs of a first run count against it."""
+        options, works = self.options, {"ours": getattr(self.ours, task)}
+        if task == "fit":
+            works["ours_latents_kept"] = self.ours.fit_latents_kept
+        if self.theirs is not None:
+            works["released"] = getattr(self.theirs, task)
+        fewer = {"released": options.released_steps} if options.released_steps else {}
+        return in_turns(works, Rounds(options.warm_up, options.steps, fewer), options.device, self.say, task)
 
     def _rate(self) -> float:
-        """FLOP per second of matrix products. It is measured before and after, as others may use the machine."""
+        """FLOP per second of matrix products in this implementation's dtype."""
         return matmul_rate(self.options.device, getattr(torch, self.options.dtype))
 
-    def _floor(self, rate: float) -> dict[str, Any]:
-        """Least FLOP per image, and their seconds at the rate of large matrix products.
 
-        A fit encodes an image and its transformed view, and runs the UNet forward and backward up to its last map.
-        Prediction encodes each view and runs it forward to the last map. Attention scores are computed before they are
-        upsampled, and are left out: they cost little.
-        """
-        each = flops(self.size)
-        fit_kept = each["encode"] + 4 * each["unet_to_last_map"]
-        needed = {
-            "fit": fit_kept + each["encode"],
-            "fit_latents_kept": fit_kept,
-            "predict": max(1, self.options.views) * (each["encode"] + each["unet_to_last_map"]),
-        }
-        return {
-            "flop_of_parts": each,
-            "matmul_flop_per_second": rate,
-            "flop_per_image": needed,
-            "seconds_per_image": {task: count / rate for task, count in needed.items()},
-        }
+def differences(left: Results, right: Results, float32: bool) -> dict[str, Any]:
+    """Largest differences of losses, gradient and keypoints, relative to the largest value, and keypoints that moved.
+
+    In float32 ``within`` says whether they are as small as two implementations of the same formulas should have them.
+    In half precision random weights, with their near-ties, tell little.
+    """
+    found: dict[str, Any] = {}
+    within = True
+    for name, result in left.items():
+        one, other = result.double().cpu(), right[name].double().cpu()
+        found[name] = float((one - other).abs().max() / one.abs().max())
+        if name == "keypoints":
+            moved = int(((one - other).abs().amax(-1) > SAME_PIXEL).sum())
+            found["keypoints_moved"] = moved
+            within &= moved == 0
+        else:
+            within &= found[name] <= WITHIN[name]
+    return {**found, "within": within} if float32 else found
 
 
 def _clock(timing: Timing) -> float:
@@ -232,12 +264,3 @@ def _clock(timing: Timing) -> float:
 
 def _processor(timing: Timing) -> float:
     return statistics.median(timing.processor_seconds)
-
-
-def _differences(left: Timing, right: Timing) -> dict[str, float]:
-    """Largest difference between the results of two implementations, relative to the largest value."""
-    found = {}
-    for name, result in left.results.items():
-        one, other = result.double().cpu(), right.results[name].double().cpu()
-        found[name] = float((one - other).abs().max() / one.abs().max())
-    return found

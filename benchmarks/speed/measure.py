@@ -1,23 +1,27 @@
-"""Measurements: seconds, peak memory, the rate of matrix products, and the FLOP of a model's parts."""
+"""Measurements: seconds, alone and in turns, peak memory, and the rates of matrix products and of copies."""
 
 from __future__ import annotations
 
+import statistics
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
-
-from benchmarks.speed.models import Size, build
-from methods.stable_keypoints.attention import Recorder, choose_layers
+from torch import Tensor
 
 STATUS = Path("/proc/self/statm")
 SAMPLE_EVERY = 0.01  # seconds between samples of this process's memory
 SMALLEST = 128  # side of the first timed matrix product
+
+Results = dict[str, Tensor]
+Work = Callable[[], Results]
+Say = Callable[[str], object]
 
 
 class Peak:
@@ -81,6 +85,70 @@ def seconds(work: Callable[[], object], device: str) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - processor_start
 
 
+@dataclass
+class Timing:
+    """Seconds of each repetition of a task, peak memory in bytes (None if unknown), and the last results."""
+
+    seconds: list[float] = field(default_factory=list)
+    processor_seconds: list[float] = field(default_factory=list)
+    peak_bytes: int | None = None
+    results: Results = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """The measurements as JSON."""
+        return {
+            "seconds": self.seconds,
+            "median_seconds": self.median,
+            "processor_seconds": self.processor_seconds,
+            "peak_bytes": self.peak_bytes,
+        }
+
+    @property
+    def median(self) -> float:
+        """Median of the seconds."""
+        return statistics.median(self.seconds)
+
+    def time(self, work: Work, device: str, record: bool = True) -> float:
+        """Run a task, return its seconds, and ``record`` them with its peak memory."""
+
+        def keep() -> None:
+            self.results = work()
+
+        with peak_memory(device) as peak:
+            taken, of_processor = seconds(keep, device)
+        if record:
+            self.seconds.append(taken)
+            self.processor_seconds.append(of_processor)
+            self.peak_bytes = max(self.peak_bytes or 0, peak.bytes or 0) or None
+        return taken
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Numbers of rounds without and with the clock; works named in ``fewer`` have at most that many of either."""
+
+    warm_up: int
+    timed: int
+    fewer: Mapping[str, int] = field(default_factory=dict)
+
+    def runs(self, name: str, number: int) -> bool:
+        """Whether a work takes part in a round."""
+        most = self.fewer.get(name, max(self.warm_up, self.timed))
+        return self.warm_up - most <= number < self.warm_up + most
+
+
+def in_turns(works: Mapping[str, Work], rounds: Rounds, device: str, say: Say, task: str) -> dict[str, Timing]:
+    """Time some works, round by round, so that whatever else uses the machine slows all of them alike."""
+    timings = {name: Timing() for name in works}
+    for number in range(rounds.warm_up + rounds.timed):
+        timed = number >= rounds.warm_up
+        for name, work in works.items():
+            if rounds.runs(name, number):
+                taken = timings[name].time(work, device, record=timed)
+                say(f"{task}, {name}: {taken:.3g} s" + ("" if timed else ", warm-up"))
+    return timings
+
+
 def matmul_rate(device: str, dtype: torch.dtype, side: int = 4096) -> float:
     """FLOP per second of square matrix products, the largest up to ``side`` that fit in half a second."""
 
@@ -114,41 +182,25 @@ def fastest_rate(timed: Callable[[int], float], side: int, budget: float = 0.5, 
     return 2 * tried**3 / fastest
 
 
-def flops(size: Size) -> dict[str, float]:
-    """FLOP per image of the autoencoder, the whole UNet, the UNet up to its last map, and the scores of all maps.
-
-    They are counted from shapes alone.
-    """
-    with torch.device("meta"):
-        parts = build(size, "meta", torch.float32)
-        pixels = torch.empty(1, 3, size.image_size, size.image_size)
-        latents = torch.empty(1, 4, parts.latent_side, parts.latent_side)
-        context = torch.empty(1, size.num_tokens, parts.token_width)
-    layers = choose_layers(parts.unet, parts.latent_side, None, 4, 32)
-    recorder = Recorder(layers)
-
-    def run() -> None:
-        parts.unet(latents, 0, encoder_hidden_states=context)
-
-    def run_to_last_map() -> None:
-        with recorder.attached():
-            run()
-
-    return {
-        "encode": _count(lambda: parts.autoencoder.encode(pixels)),
-        "unet": _count(run),
-        "unet_to_last_map": _count(run_to_last_map),
-        "maps": sum(
-            2.0 * size.num_tokens * query.shape[1] * query.shape[-1] * size.map_size**2 for query in recorder.queries
-        ),
-    }
+def copy_rate(device: str, repeats: int = 5) -> float:
+    """Bytes per second of copies within the device's memory, read and written ones counted; the fastest of some."""
+    source = torch.ones(2**28 if device.startswith("cuda") else 2**24, device=device)
+    target = torch.empty_like(source)
+    taken = [seconds(lambda: target.copy_(source), device)[0] for _ in range(repeats)]
+    return 2 * source.nbytes / min(taken)
 
 
-def _count(work: Callable[[], object]) -> float:
-    counter = FlopCounterMode(display=False)
-    with torch.no_grad(), counter:
-        work()
-    return float(counter.get_total_flops())
+@contextmanager
+def without_tf32() -> Iterator[None]:
+    """Within the block, float32 products and convolutions on a GPU keep all digits."""
+    products, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(products)
+        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def platform_name(device: str) -> str:

@@ -1,109 +1,89 @@
-"""UNets and autoencoders with random weights, by size, and images to run them on; nothing is downloaded."""
+"""UNets and autoencoders of a size, with random weights or those of the shipped model, and images to run them on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import copy
+from dataclasses import replace
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from numpy.typing import NDArray
 
-from methods.diffusion.loading import Parts
+from benchmarks.speed.sizes import Size
+from methods.diffusion.loading import (
+    Parts,
+    PipelineSettings,
+    autoencoder_dtype,
+    load,
+    sizes_and_caption,
+    surviving_signal,
+)
+from methods.diffusion.weights import ModelFiles
+from methods.layout import memory_format
+from methods.stable_keypoints.config import StableKeypointsConfig
 
-# Stable Diffusion 1.5 at timestep 0: sqrt(1 - 0.00085) times the latent plus sqrt(0.00085) times the noise.
-FIRST_BETA = 0.00085
 # Factor of the attention scores. Without it random queries and keys attend evenly, and maps agree whatever the code.
 CONTRAST = 6.0
+SIZE_NUMBERS = 6  # numbers in the sizes that Stable Diffusion XL is given
 
 
-@dataclass(frozen=True)
-class Size:
-    """Configs of a UNet and an autoencoder, numbers of tokens and keypoints, and sides in pixels of images and maps."""
-
-    unet: dict[str, Any]
-    autoencoder: dict[str, Any]
-    image_size: int
-    num_tokens: int
-    num_keypoints: int
-    map_size: int
+def settings_of(size: Size, **changed: object) -> StableKeypointsConfig:
+    """The settings of Stable Keypoints on a model of this size, with some of them changed."""
+    return StableKeypointsConfig(**{"preset": size.preset, **size.settings, **changed})  # type: ignore[arg-type]
 
 
-STABLE_DIFFUSION = Size(
-    unet={
-        "sample_size": 64,
-        "in_channels": 4,
-        "out_channels": 4,
-        "block_out_channels": (320, 640, 1280, 1280),
-        "down_block_types": ("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
-        "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
-        "layers_per_block": 2,
-        "attention_head_dim": 8,
-        "cross_attention_dim": 768,
-    },
-    autoencoder={
-        "sample_size": 512,
-        "latent_channels": 4,
-        "block_out_channels": (128, 256, 512, 512),
-        "down_block_types": ("DownEncoderBlock2D",) * 4,
-        "up_block_types": ("UpDecoderBlock2D",) * 4,
-        "layers_per_block": 2,
-    },
-    image_size=512,
-    num_tokens=500,
-    num_keypoints=10,
-    map_size=128,
-)
-TINY = Size(
-    unet={
-        "sample_size": 16,
-        "block_out_channels": (16, 32, 32),
-        "down_block_types": ("CrossAttnDownBlock2D",) * 2 + ("DownBlock2D",),
-        "up_block_types": ("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 2,
-        "layers_per_block": 1,
-        "attention_head_dim": 2,
-        "norm_num_groups": 8,
-        "cross_attention_dim": 24,
-    },
-    autoencoder={
-        "sample_size": 32,
-        "block_out_channels": (8, 16),
-        "down_block_types": ("DownEncoderBlock2D",) * 2,
-        "up_block_types": ("UpDecoderBlock2D",) * 2,
-        "norm_num_groups": 4,
-    },
-    image_size=32,
-    num_tokens=40,
-    num_keypoints=4,
-    map_size=24,
-)
-SIZES = {"full": STABLE_DIFFUSION, "tiny": TINY}
+def modules(size: Size) -> tuple[UNet2DConditionModel, AutoencoderKL]:
+    """UNet and autoencoder with random weights, made from their configs on torch's default device."""
+    return UNet2DConditionModel.from_config(size.unet), AutoencoderKL.from_config(size.autoencoder)
 
 
 def build(size: Size, device: str, dtype: torch.dtype, seed: int = 0) -> Parts:
-    """Frozen UNet and autoencoder with random weights from a seed, without the decoder, which is never run."""
+    """Frozen UNet and autoencoder on a device, in the dtypes and the memory format in which methods load them.
+
+    Weights are random from a seed, and made on the device, unless the size has a model of its own. A random
+    autoencoder lacks the decoder, which is never run.
+    """
+    timestep = settings_of(size).timestep
+    if size.model is not None and device != "meta":
+        files = ModelFiles(size.model, None, "benchmarks.speed")
+        return load(PipelineSettings(files, timestep=timestep, dtype=str(dtype).removeprefix("torch.")), device)
     torch.manual_seed(seed)
-    unet = UNet2DConditionModel(**size.unet)
+    with torch.device(device):
+        unet, autoencoder = modules(size)
     for name, parameter in unet.named_parameters():
         if ".attn2.to_q." in name or ".attn2.to_k." in name:
             parameter.data *= CONTRAST**0.5
-    autoencoder = AutoencoderKL(**size.autoencoder)
     del autoencoder.decoder
-    upcast = torch.float32 if dtype == torch.float16 else dtype  # float16 overflows in the autoencoder
-    torch.nn.Module.to(unet, device=device, dtype=dtype)  # diffusers' own method prints irrelevant warnings
-    torch.nn.Module.to(autoencoder, device=device, dtype=upcast)
+    layout = memory_format(device)
+    for module, into in ((unet, dtype), (autoencoder, autoencoder_dtype(size.autoencoder, dtype))):
+        # diffusers' own method prints irrelevant warnings
+        torch.nn.Module.to(module.requires_grad_(False).eval(), dtype=into, memory_format=layout)
+    signal = float(surviving_signal(size.schedule)[timestep])
+    conditions = {}
+    if size.unet.get("addition_embed_type") == "text_time":
+        numbers = SIZE_NUMBERS * size.unet["addition_time_embed_dim"]
+        width = size.unet["projection_class_embeddings_input_dim"] - numbers
+        conditions = sizes_and_caption(torch.zeros(1, width, dtype=dtype, device=device), size.image_size)
     return Parts(
-        unet=unet.requires_grad_(False).eval(),
-        autoencoder=autoencoder.requires_grad_(False).eval(),
-        signal=(1 - FIRST_BETA) ** 0.5,
-        deviation=FIRST_BETA**0.5,
+        unet=unet,
+        autoencoder=autoencoder,
+        signal=signal**0.5,
+        deviation=(1 - signal) ** 0.5,
         null_tokens=None,
-        conditions={},
+        conditions=conditions,
         image_size=size.image_size,
         latent_side=size.unet["sample_size"],
         token_width=size.unet["cross_attention_dim"],
     )
+
+
+def copied(parts: Parts, unet: torch.dtype | None = None, autoencoder: torch.dtype | None = None) -> Parts:
+    """A copy of the parts that shares nothing with them, in other dtypes if these are given."""
+    new = replace(parts, unet=copy.deepcopy(parts.unet), autoencoder=copy.deepcopy(parts.autoencoder))
+    for module, dtype in ((new.unet, unet), (new.autoencoder, autoencoder)):
+        torch.nn.Module.to(module, dtype=dtype or module.dtype)
+    return new
 
 
 def images(count: int, side: int, seed: int = 0) -> NDArray[np.float32]:

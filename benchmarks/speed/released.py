@@ -64,19 +64,20 @@ class PlainAttention:
 
 
 class Released:
-    """Losses of a step and keypoints of an image; the methods' arguments are those of ``Learner``."""
+    """Losses of a step and keypoints of an image; the methods' arguments are those of ``Learner``.
+
+    ``parts``, which nothing else may use, get the attention and the memory format of the released code.
+    """
 
     def __init__(self, parts: Parts, config: StableKeypointsConfig, num_keypoints: int, seed: int) -> None:
         self.parts, self.config = parts, config
         self.num_keypoints, self.seed = num_keypoints, seed
+        self.kappa = config.kappa or num_keypoints + 6
         self.kept: list[Tensor] = []
-
-    def prepare(self) -> None:
-        """Put the parts into the state of the released code; the other implementation may have changed it."""
-        unet, autoencoder = self.parts.unet, self.parts.autoencoder
+        unet, autoencoder = parts.unet, parts.autoencoder
         names = unet.attn_processors
         unet.set_attn_processor(
-            {name: PlainAttention(self.kept, self.config, up_path=name.startswith("up_blocks")) for name in names}
+            {name: PlainAttention(self.kept, config, up_path=name.startswith("up_blocks")) for name in names}
         )
         autoencoder.set_attn_processor(AttnProcessor())
         for module in (unet, autoencoder):
@@ -90,7 +91,7 @@ class Released:
         noise = torch.from_numpy(draws.noise([(*key, "noise")], latent.shape[1:])).to(latent)
         noisy = self.parts.signal * latent + self.parts.deviation * noise
         self.kept.clear()
-        self.parts.unet(noisy, self.config.timestep, encoder_hidden_states=tokens[None])
+        self.parts.unet(noisy, self.config.timestep, encoder_hidden_states=tokens[None], **self.parts.conditions)
         stacked = torch.cat([weights.flatten(0, 1) for weights in self.kept])  # (layers * heads, R * R, N)
         self.kept.clear()
         return stacked.mean(0).T.unflatten(-1, (self.config.map_size,) * 2)
@@ -101,7 +102,7 @@ class Released:
         theta = self._theta(key).to(pixels)
         maps = self.maps(pixels, (*key, "original"), tokens)[None]
         transformed = self.maps(warp(pixels[None], theta)[0], (*key, "transformed"), tokens)[None]
-        candidates = most_local(maps, config.kappa, config.sigma, config.ranking)
+        candidates = most_local(maps, self.kappa, config.sigma, config.ranking)
         kept = spread_out(transformed, candidates, self.num_keypoints)[0]
         unwarped = warp(transformed[:, kept], inverse(theta))
         return (
@@ -111,8 +112,11 @@ class Released:
 
     @torch.no_grad()
     def locate(self, tokens: Tensor, chosen: Tensor, image_id: str, pixels: Tensor) -> Tensor:
-        """Keypoints (K, 2), (x, y) in [0, 1], of one image (Eq. 11), with one pass for each view."""
+        """Keypoints (K, 2), (x, y) in [0, 1], of one image (Eq. 11), with one pass for each view, or for the image."""
         side = self.parts.image_size
+        if not self.config.test_augmentations:
+            maps = self.maps(pixels, (self.seed, "predict", image_id, 0), tokens)[None, chosen]
+            return (peak(resize(maps, side))[0].flip(-1) + 0.5) / side
         total = pixels.new_zeros(1, len(chosen), side, side)
         count = pixels.new_zeros(1, 1, side, side)
         for view in range(self.config.test_augmentations):

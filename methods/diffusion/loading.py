@@ -86,18 +86,31 @@ def load(settings: PipelineSettings, device: torch.device | str) -> Parts:
     for part in sorted(set(names) - WITHOUT_WEIGHTS):
         files.read_config(part)  # refuses a part of another class
     null_tokens, pooled = _empty_caption(settings, folder, unet, torch.promote_types(dtype, torch.float32))
-    upcast = dtype == torch.float16 and autoencoder.get("force_upcast", False)
     return Parts(
         unet=folder.module(UNet2DConditionModel, "unet", dtype, device),
-        autoencoder=folder.module(AutoencoderKL, "vae", torch.float32 if upcast else dtype, device),
+        autoencoder=folder.module(AutoencoderKL, "vae", autoencoder_dtype(autoencoder, dtype), device),
         signal=signal,
         deviation=deviation,
         null_tokens=None if null_tokens is None else null_tokens.to(device),
-        conditions={} if pooled is None else _sizes_and_caption(pooled.to(device, dtype), image_size),
+        conditions={} if pooled is None else sizes_and_caption(pooled.to(device, dtype), image_size),
         image_size=image_size,
         latent_side=image_size // files.reduction(),
         token_width=int(unet["cross_attention_dim"]),
     )
+
+
+def autoencoder_dtype(config: dict[str, Any], dtype: torch.dtype) -> torch.dtype:
+    """The dtype of the autoencoder beside a UNet of ``dtype``: float32 where its config says that float16 overflows."""
+    return torch.float32 if dtype == torch.float16 and config.get("force_upcast", False) else dtype
+
+
+def surviving_signal(schedule: dict[str, Any]) -> Tensor:
+    """The share of a latent's variance that is left at each timestep: the cumulative product of 1 - beta, in float64.
+
+    ``schedule`` is the config of a scheduler; its entries that do not set the noise level have no effect.
+    """
+    known = {name: value for name, value in schedule.items() if name in SCHEDULE}
+    return (1 - DDPMScheduler(**known).betas.double()).cumprod(0)
 
 
 @dataclass(frozen=True)
@@ -161,9 +174,8 @@ def _noise_level(settings: PipelineSettings) -> tuple[float, float]:
     schedule = files.read_config("scheduler", "scheduler_config.json")
     if not {"beta_start", "trained_betas"} & schedule.keys():
         raise files.other_kind(f"its {schedule.get('_class_name', 'scheduler')} has no betas")
-    known = {name: value for name, value in schedule.items() if name in SCHEDULE}
     try:
-        alphas = (1 - DDPMScheduler(**known).betas.double()).cumprod(0)
+        alphas = surviving_signal(schedule)
     except Exception as error:  # values of other types raise many kinds
         raise files.other_kind(f"its scheduler's config cannot be used: {error}".split("\n")[0]) from error
     if timestep >= len(alphas):
@@ -172,7 +184,7 @@ def _noise_level(settings: PipelineSettings) -> tuple[float, float]:
     return (alpha**0.5, (1 - alpha) ** 0.5) if settings.noise else (1.0, 0.0)
 
 
-def _sizes_and_caption(pooled: Tensor, image_size: int) -> dict[str, Any]:
+def sizes_and_caption(pooled: Tensor, image_size: int) -> dict[str, Any]:
     """Conditions of Stable Diffusion XL: an image of this size, uncropped, with the pooled caption (1, p)."""
     sizes = [image_size, image_size, 0, 0, image_size, image_size]
     time_ids = torch.tensor([sizes], dtype=torch.float32, device=pooled.device)

@@ -1,0 +1,117 @@
+"""A fit and a prediction on image files in a folder: images a second, and the share of time spent waiting for them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.run.images import DatasetImages, ImageCache
+from benchmarks.speed.compare import SEED, Options
+from benchmarks.speed.measure import Say, seconds
+from benchmarks.speed.models import build
+from benchmarks.speed.sizes import SIZES
+from datasets.folder import open_folder
+from methods.base import ImageBatch
+from methods.prefetch import loaded_ahead
+from methods.stable_keypoints.backbone import Backbone
+from methods.stable_keypoints.fitting import TokenFit
+from methods.stable_keypoints.learning import Learner
+
+PREDICT_BATCH = 16
+QUALITY = 90
+
+
+class WatchedFit(TokenFit):
+    """A fit that counts the seconds in which it waits for images."""
+
+    waited = 0.0
+
+    def _learn(self, batch: Future[ImageBatch], first: int) -> Tensor:
+        self.waited += _wait(batch)
+        return super()._learn(batch, first)
+
+
+def photographs(options: Options, count: int, say: Say = lambda line: None) -> dict[str, Any]:
+    """Fit on ``count`` files, each once, then predict all of them, with the settings of ``options``.
+
+    The files are JPEGs with a quarter more pixels a side than the model sees. The seconds of waiting are those of the
+    CPU: the GPU may still be at work then, so its own share of idle time is smaller.
+    """
+    options = options.resolved()
+    size = SIZES[options.size]
+    with tempfile.TemporaryDirectory() as folder:
+        _draw(Path(folder), count, size.image_size + size.image_size // 4)
+        dataset = open_folder(folder)
+        ids = dataset.split("fit")
+        steps = max(1, count // options.batch)
+        config = options.config(options.dtype).model_copy(
+            update={"steps": steps, "batch_size": options.batch, "checkpoint_every": 0, "latent_cache": 0}
+        )
+        parts = build(size, options.device, getattr(torch, options.dtype))
+        learner = Learner(Backbone(config, options.device, parts), size.num_keypoints, SEED)
+        images = DatasetImages(dataset, ids, size.image_size, ImageCache(max_bytes=0))
+        tokens = learner.initial_tokens()
+        warm_up = config.model_copy(update={"steps": max(1, options.warm_up)})
+        learner.config = warm_up
+        TokenFit(learner, tokens, images, lambda *_, **__: None).optimise()
+        learner.config = config
+        token_fit = WatchedFit(learner, tokens, images, lambda *_, **__: None)
+        taken = seconds(token_fit.optimise, options.device)[0]
+        say(f"fit on {steps * options.batch} files: {taken:.3g} s")
+        found = {"files": count, "fit": _shares(steps * options.batch, taken, token_fit.waited)}
+        chosen = torch.arange(size.num_keypoints, device=options.device)
+        found["predict"] = _predict(learner, token_fit.tokens.detach(), chosen, images, options.device)
+        say(f"prediction of {count} files: {found['predict']['seconds']:.3g} s")
+    return found
+
+
+def _predict(learner: Learner, tokens: Tensor, chosen: Tensor, images: DatasetImages, device: str) -> dict[str, float]:
+    rows = [
+        list(range(first, min(first + PREDICT_BATCH, len(images)))) for first in range(0, len(images), PREDICT_BATCH)
+    ]
+    waited = 0.0
+
+    def locate() -> None:
+        nonlocal waited
+        for batch in loaded_ahead(images, rows):
+            waited += _wait(batch)
+            given = batch.result()
+            learner.locate(tokens, chosen, given.ids, torch.tensor(given.pixels))
+
+    taken = seconds(locate, device)[0]
+    return _shares(len(images), taken, waited)
+
+
+def _shares(images: int, taken: float, waited: float) -> dict[str, float]:
+    return {
+        "seconds": taken,
+        "images_per_second": images / taken,
+        "seconds_waiting_for_images": waited,
+        "share_waiting": waited / taken,
+    }
+
+
+def _wait(batch: Future[ImageBatch]) -> float:
+    """Seconds until a batch is decoded."""
+    began = time.perf_counter()
+    batch.exception()
+    return time.perf_counter() - began
+
+
+def _draw(folder: Path, count: int, side: int) -> None:
+    """Write ``count`` JPEGs of smooth noise with some grain."""
+    generator = np.random.default_rng(SEED)
+    grain = generator.integers(-12, 13, (side, side, 1))
+    for index in range(count):
+        coarse = Image.fromarray(generator.integers(0, 256, (24, 24, 3), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC)).astype(np.int64)
+        picture = Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8))
+        picture.save(folder / f"{index:05d}.jpg", quality=QUALITY)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -146,7 +145,7 @@ def _everything(options: Options, output: Path, minutes: float, worker: bool) ->
         everything.work(options, output, _say)
         return None, ""
     record = Record(output, time.time() + 60 * minutes, everything.facts(options))
-    everything.supervise(everything.worker_command(sys.argv[1:]), record, _say)
+    everything.supervise(everything.worker_command(options, output), record, _say)
     found = json.loads(output.read_text("utf-8"))
     return found, tables.everything(found)
 

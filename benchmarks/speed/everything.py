@@ -131,6 +131,10 @@ def facts(options: Options) -> dict[str, Any]:
     return found
 
 
-def worker_command(arguments: Sequence[str]) -> list[str]:
-    """The command of a worker, from the command-line arguments of this process."""
-    return [sys.executable, "-m", "benchmarks.speed", *arguments, "--worker"]
+def worker_command(options: Options, output: Path) -> list[str]:
+    """The command of a worker that runs the parts which the record in ``output`` lacks, with the options they share."""
+    given = ("size", "device", "dtype", "steps", "released_steps", "warm_up", "views")
+    words = [word for name in given for word in (f"--{name.replace('_', '-')}", str(getattr(options, name)))]
+    words += [word for name in options.without for word in ("--without", name)]
+    words += ["--compile"] * options.compile + ["--no-predict"] * (not options.predict)
+    return [sys.executable, "-m", "benchmarks.speed", *words, "--all", "--output", str(output), "--worker"]

@@ -27,10 +27,10 @@ from methods.warps import inverse, resize, warp
 
 
 class PlainAttention:
-    """Attention with its whole matrix in memory, which keeps the maps of the first layers that are small enough."""
+    """Attention with its whole matrix in memory; of layers that are read, it keeps the maps of the first small ones."""
 
-    def __init__(self, kept: list[Tensor], config: StableKeypointsConfig, *, up_path: bool) -> None:
-        self.kept, self.config, self.up_path = kept, config, up_path
+    def __init__(self, kept: list[Tensor], config: StableKeypointsConfig, *, is_read: bool) -> None:
+        self.kept, self.config, self.is_read = kept, config, is_read
 
     def __call__(
         self, attn: Attention, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, *_: Any, **__: Any
@@ -39,15 +39,15 @@ class PlainAttention:
         key = self._heads(attn, attn.to_k(context))
         value = self._heads(attn, attn.to_v(context))
         weights = self._softmax(attn, self._heads(attn, attn.to_q(hidden_states)), key)
-        if self._is_kept(encoder_hidden_states, hidden_states):
+        if self._is_kept(hidden_states):
             large = self._upsampled(hidden_states)
             self.kept.append(self._softmax(attn, self._heads(attn, attn.to_q(large)), key))
         output = (weights @ value).transpose(1, 2).flatten(2)
         return attn.to_out[1](attn.to_out[0](output))
 
-    def _is_kept(self, context: Tensor | None, hidden: Tensor) -> bool:
+    def _is_kept(self, hidden: Tensor) -> bool:
         small = hidden.shape[1] <= self.config.max_layer_side**2
-        return self.up_path and context is not None and small and len(self.kept) < self.config.max_layers
+        return self.is_read and small and len(self.kept) < self.config.max_layers
 
     def _upsampled(self, hidden: Tensor) -> Tensor:
         native = math.isqrt(hidden.shape[1])
@@ -77,7 +77,10 @@ class Released:
         unet, autoencoder = parts.unet, parts.autoencoder
         names = unet.attn_processors
         unet.set_attn_processor(
-            {name: PlainAttention(self.kept, config, up_path=name.startswith("up_blocks")) for name in names}
+            {
+                name: PlainAttention(self.kept, config, is_read=name.startswith("up_blocks") and ".attn2." in name)
+                for name in names
+            }
         )
         autoencoder.set_attn_processor(AttnProcessor())
         for module in (unet, autoencoder):

@@ -30,7 +30,7 @@ SIZE_NUMBERS = 6  # numbers in the sizes that Stable Diffusion XL is given
 
 def settings_of(size: Size, **changed: object) -> StableKeypointsConfig:
     """The settings of Stable Keypoints on a model of this size, with some of them changed."""
-    return StableKeypointsConfig(**{"preset": size.preset, **size.settings, **changed})  # type: ignore[arg-type]
+    return StableKeypointsConfig(**{"preset": size.preset, **size.settings, **changed})
 
 
 def modules(size: Size) -> tuple[UNet2DConditionModel, AutoencoderKL]:
@@ -58,7 +58,8 @@ def build(size: Size, device: str, dtype: torch.dtype, seed: int = 0) -> Parts:
     layout = memory_format(device)
     for module, into in ((unet, dtype), (autoencoder, autoencoder_dtype(size.autoencoder, dtype))):
         # diffusers' own method prints irrelevant warnings
-        torch.nn.Module.to(module.requires_grad_(False).eval(), dtype=into, memory_format=layout)
+        torch.nn.Module.to(module.requires_grad_(False).eval(), dtype=into)
+        module.to(memory_format=layout)
     signal = float(surviving_signal(size.schedule)[timestep])
     conditions = {}
     if size.unet.get("addition_embed_type") == "text_time":

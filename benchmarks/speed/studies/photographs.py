@@ -66,11 +66,11 @@ def photographs(options: Options, count: int, say: Say = lambda line: None) -> d
         token_fit = WatchedFit(learner, tokens, images, lambda *_, **__: None)
         taken = seconds(token_fit.optimise, options.device)[0]
         say(f"fit on {steps * options.batch} files: {taken:.3g} s")
-        found = {"files": count, "fit": _shares(steps * options.batch, taken, token_fit.waited)}
+        of_fit = _shares(steps * options.batch, taken, token_fit.waited)
         chosen = torch.arange(size.num_keypoints, device=options.device)
-        found["predict"] = _predict(learner, token_fit.tokens.detach(), chosen, images, options.device)
-        say(f"prediction of {count} files: {found['predict']['seconds']:.3g} s")
-    return found
+        of_predict = _predict(learner, token_fit.tokens.detach(), chosen, images, options.device)
+        say(f"prediction of {count} files: {of_predict['seconds']:.3g} s")
+    return {"files": count, "fit": of_fit, "predict": of_predict}
 
 
 def _predict(learner: Learner, tokens: Tensor, chosen: Tensor, images: DatasetImages, device: str) -> dict[str, float]:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity
 
 from benchmarks.speed.compare import Bench
@@ -56,7 +55,7 @@ def profile(work: Callable[[], object], device: str) -> dict[str, Any]:
 
 def device_events(events: Iterable[Any], on_gpu: bool) -> list[Event]:
     """The kernels and copies of a GPU, or the operators of a CPU, among the events of torch's profiler."""
-    wanted = DeviceType.CUDA if on_gpu else DeviceType.CPU
+    wanted = "CUDA" if on_gpu else "CPU"
     return [
         Event(
             event.name,
@@ -65,5 +64,5 @@ def device_events(events: Iterable[Any], on_gpu: bool) -> list[Event]:
             event.time_range.end - event.time_range.start if on_gpu else event.self_cpu_time_total,
         )
         for event in events
-        if event.device_type == wanted and not getattr(event, "is_user_annotation", False)
+        if event.device_type.name == wanted and not getattr(event, "is_user_annotation", False)
     ]

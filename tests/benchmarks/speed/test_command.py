@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +56,14 @@ def test_both_sides_compute_the_same_on_the_shipped_model():
 def test_steps_on_new_images_encode_them_and_others_do_not(monkeypatch: pytest.MonkeyPatch):
     bench = Bench(Options(size="tiny", batch=2, alone=True))
     encoded: list[int] = []
-    encode = bench.ours.learner.backbone.autoencoder.encode
-    monkeypatch.setattr(
-        bench.ours.learner.backbone.autoencoder, "encode", lambda x: encoded.append(len(x)) or encode(x)
-    )
+    autoencoder = bench.ours.learner.backbone.autoencoder
+    encode = autoencoder.encode
+
+    def counted(pixels: torch.Tensor) -> Any:
+        encoded.append(len(pixels))
+        return encode(pixels)
+
+    monkeypatch.setattr(autoencoder, "encode", counted)
     counts = []
     for work in (bench.ours.fit, bench.ours.fit, bench.ours.fit_latents_kept, bench.ours.fit_latents_kept):
         encoded.clear()
@@ -115,7 +120,12 @@ def test_memory_is_watched_while_it_is_held():
 
 def test_works_take_turns_and_some_take_fewer():
     order: list[str] = []
-    works = {name: lambda name=name: order.append(name) or {} for name in "ab"}
+
+    def noted(name: str) -> dict[str, torch.Tensor]:
+        order.append(name)
+        return {}
+
+    works = {name: partial(noted, name) for name in ("a", "b")}
     timings = in_turns(works, Rounds(warm_up=2, timed=3, fewer={"b": 1}), "cpu", lambda line: None, "task")
     assert "".join(order) == "aababaa"
     assert {name: len(timing.seconds) for name, timing in timings.items()} == {"a": 3, "b": 1}

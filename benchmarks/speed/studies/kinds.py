@@ -6,9 +6,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# The first pattern that a name, in small letters, matches decides. The kernels of this project have plain names, such
-# as group_norm_forward, maps_backward or lse; torch's own, such as softmax_warp_forward, may share a word with them.
+# The first pattern that a name, in small letters, matches decides. Kernels of this project and of torch's compiler have
+# plain names; those of torch and of its libraries may share a word with them, such as softmax_warp_forward.
 PATTERNS = {
+    "own norms": r"^(whole|chunk|merge|apply)_(forward|backward)$",
+    "own maps": r"^(normalisers|mean_over_heads|gradients|divergences)$",
+    "own elementwise": r"^(add|geglu)_(forward|backward)$",
     "norms": r"group_?norm|layer_?norm|rowwisemoments|fusedparams|internalgradients|gammabeta",
     "maps": r"^_*([a-z0-9]+_+)*(maps?|lse|warps?)(_[a-z0-9_]*)?$",
     "attention": r"flash|fmha|attention|scaled_dot_product|sdpa",
@@ -20,7 +23,13 @@ PATTERNS = {
     "elementwise": r"elementwise|vectorized|unrolled|reduce|fill|memset|silu|gelu|upsample|"
     r"aten::(add|sub|mul|div|exp|log|sum|mean|amax|abs|sqrt|pow|clamp|sigmoid|where|zero|neg|rsub|eq|gt|lt|le|ge)\w*$",
 }
-SAME = {"maps, by torch": "maps", "compiled": "elementwise"}
+SAME = {
+    "own norms": "norms",
+    "own maps": "maps",
+    "own elementwise": "elementwise",
+    "maps, by torch": "maps",
+    "compiled": "elementwise",
+}
 OTHER = "other"
 KINDS = (*(kind for kind in PATTERNS if kind not in SAME), OTHER)
 

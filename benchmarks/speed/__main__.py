@@ -40,19 +40,22 @@ def speed(
     ] = "sd15",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     dtype: Annotated[
-        Literal["float32", "bfloat16", "float16"],
-        typer.Option(help="Number type of this implementation; the released code uses float32."),
-    ] = "float32",
+        Literal["float32", "bfloat16", "float16"] | None,
+        typer.Option(
+            help="Number type of this implementation (default: float32; with --all on a GPU float16). The released "
+            "code uses float32."
+        ),
+    ] = None,
     steps: Annotated[int, typer.Option(help="Timed repetitions of each task.", min=1)] = 1,
     released_steps: Annotated[
         int, typer.Option(help="The most repetitions of the released code; 0: as many as of this one.", min=0)
     ] = 0,
     warm_up: Annotated[
-        int, typer.Option(help="Untimed rounds before the timed ones (default: 0 on a CPU, 4 on a GPU).")
+        int, typer.Option(help="Untimed rounds before (default: 0 on a CPU, 4 on a GPU).", show_default=False)
     ] = -1,
     batch: Annotated[int, typer.Option(help="Images in a step, and in a call of predict.", min=1)] = 1,
     views: Annotated[
-        int, typer.Option(help="Transformed views of an image in prediction (default: 10; 0 for the mini model).")
+        int, typer.Option(help="Views of an image in prediction (default: 10; mini: 0).", show_default=False)
     ] = -1,
     memory: Annotated[Literal["auto", "low"], typer.Option(help="Setting stable_keypoints.memory.")] = "auto",
     compile: Annotated[bool, typer.Option("--compile", help="Setting stable_keypoints.compile.")] = False,
@@ -80,6 +83,9 @@ def speed(
         Path | None, typer.Option(help="JSON file for all measurements (with --all: speed.json).")
     ] = None,
     markdown: Annotated[Path | None, typer.Option(help="Markdown file for the tables that are printed.")] = None,
+    show: Annotated[
+        Path | None, typer.Option(help="Instead: only print the tables of a JSON file that --all wrote.")
+    ] = None,
     worker: Annotated[bool, typer.Option("--worker", hidden=True)] = False,
 ) -> None:
     """Compare the speed of Stable Keypoints with that of the released code, whose structure is rebuilt here.
@@ -87,14 +93,22 @@ def speed(
     Both run in turns on models of the same size and with the same images, tokens and random numbers. Nothing is
     downloaded.
     """
+    if show is not None:
+        text = _shown(show)
+        typer.echo(text)
+        if markdown is not None:
+            _write(markdown, text + "\n")
+        return
     from benchmarks.speed.compare import Options
 
     device = choose_device(device)
     if warm_up < 0:
         warm_up = 0 if device == "cpu" else WARM_UP
-    if everything and device != "cpu":
+    large = everything and device != "cpu"
+    if large:
         steps, released_steps = max(steps, 5), released_steps or 2
-    off = tuple(sorted(_known(without or [])))
+    dtype = dtype or ("float16" if large else "float32")
+    off = tuple(_known(without or []))
     options = Options(
         size, device, dtype, steps, warm_up, batch, views, memory, compile, predict, alone, off, released_steps
     )
@@ -150,14 +164,24 @@ def _everything(options: Options, output: Path, minutes: float, worker: bool) ->
     return found, tables.everything(found)
 
 
-def _known(names: list[str]) -> set[str]:
+def _shown(path: Path) -> str:
+    """The tables of a record. Raises UserError where the file is none."""
+    from benchmarks.speed import tables
+
+    try:
+        return tables.everything(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--show {path}: {error!r}; expected a JSON file that --all wrote") from error
+
+
+def _known(names: list[str]) -> list[str]:
     """The names of fast paths. Raises UserError for an unknown one."""
     from methods.switches import NAMES
 
     for name in names:
         if name not in NAMES:
             raise UserError(f"--without {name}: expected some of {', '.join(NAMES)}")
-    return set(names)
+    return names
 
 
 def _say(line: str) -> None:

@@ -65,8 +65,12 @@ class Options:
     released_steps: int = 0
 
     def resolved(self) -> Options:
-        """The same options, with the number of views."""
-        return dataclasses.replace(self, views=self.views if self.views >= 0 else SIZES[self.size].views)
+        """The same options, with the number of views, and with all paths that are off anyway in ``without``."""
+        return dataclasses.replace(
+            self,
+            views=self.views if self.views >= 0 else SIZES[self.size].views,
+            without=tuple(name for name in switches.NAMES if name in self.without or not switches.is_on(name)),
+        )
 
     def plain(self) -> dict[str, Any]:
         """The options as JSON."""

@@ -67,7 +67,7 @@ class Record:
 
     def begin(self, part: Part, now: float) -> None:
         """Note the part that is running, with the time at which it has to be stopped."""
-        self.running = {"name": part.name, "began": now, "stop_at": min(now + part.limit, self.until + 60)}
+        self.running = {"name": part.name, "began": now, "stop_at": min(now + part.limit, self.until)}
         self.write()
 
     def end(self, name: str, status: str, now: float, **outcome: Any) -> None:

@@ -42,7 +42,9 @@ def comparison(found: Found) -> str:
         _pipe(headers, rows),
         f"TFLOP an image: {parts}. Matrix products {rate / 1e12:.3g} TFLOP/s, copies {bandwidth / 1e12:.3g} TB/s.",
     ]
-    return "\n\n".join([*lines, agreement(found["agreement"])] if "agreement" in found else lines)
+    if "agreement" in found:
+        lines += [agreement(found["agreement"]), "Peak memory includes the models of both sides."]
+    return "\n\n".join(lines)
 
 
 def agreement(found: Found) -> str:

@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.run.images import DatasetImages, ImageCache
+from benchmarks.run.images import BATCH_SIZE, DatasetImages, ImageCache
 from benchmarks.speed.compare import SEED, Options
 from benchmarks.speed.measure import Say, seconds
 from benchmarks.speed.models import build
@@ -25,7 +25,6 @@ from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.fitting import TokenFit
 from methods.stable_keypoints.learning import Learner
 
-PREDICT_BATCH = 16
 QUALITY = 90
 
 
@@ -74,9 +73,7 @@ def photographs(options: Options, count: int, say: Say = lambda line: None) -> d
 
 
 def _predict(learner: Learner, tokens: Tensor, chosen: Tensor, images: DatasetImages, device: str) -> dict[str, float]:
-    rows = [
-        list(range(first, min(first + PREDICT_BATCH, len(images)))) for first in range(0, len(images), PREDICT_BATCH)
-    ]
+    rows = [list(range(first, min(first + BATCH_SIZE, len(images)))) for first in range(0, len(images), BATCH_SIZE)]
     waited = 0.0
 
     def locate() -> None:

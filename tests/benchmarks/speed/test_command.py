@@ -199,3 +199,8 @@ def test_each_path_is_switched_off_in_turn(tmp_path: Path):
 def test_an_unknown_path_is_refused():
     with pytest.raises(UserError, match="--without magic: expected some of blocks, norms, maps, graphs"):
         CliRunner().invoke(app, [*TINY, "--without", "magic"], catch_exceptions=False)
+
+
+def test_paths_that_the_environment_switches_off_are_told(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(switches.VARIABLE, "graphs")
+    assert Options(size="tiny", without=("norms",)).resolved().without == ("norms", "graphs")

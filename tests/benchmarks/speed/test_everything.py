@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks.errors import UserError
 from benchmarks.speed import everything, tables
 from benchmarks.speed.__main__ import app
 from benchmarks.speed.bars import BARS, judged
@@ -171,6 +172,10 @@ def test_the_record_of_a_whole_run_is_complete(tmp_path: Path, monkeypatch: pyte
     )
     for name in found["parts"]:
         assert f"**{name}**" in text.read_text()
+    again = CliRunner().invoke(app, ["--show", str(output)])
+    assert again.output == text.read_text()
+    with pytest.raises(UserError, match="expected a JSON file that --all wrote"):
+        CliRunner().invoke(app, ["--show", str(text)], catch_exceptions=False)
 
 
 def test_a_worker_gets_the_options_that_parts_share(tmp_path: Path):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-import time
-from concurrent.futures import Future
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,13 @@ from benchmarks.speed.measure import Say, seconds
 from benchmarks.speed.models import build
 from benchmarks.speed.sizes import SIZES
 from datasets.folder import open_folder
-from methods.base import ImageBatch
-from methods.prefetch import loaded_ahead
+from methods.prefetch import loaded_ahead, seconds_waited
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.fitting import TokenFit
 from methods.stable_keypoints.learning import Learner
 
 QUALITY = 90
-
-
-class WatchedFit(TokenFit):
-    """A fit that counts the seconds in which it waits for images."""
-
-    waited = 0.0
-
-    def _learn(self, batch: Future[ImageBatch], first: int) -> Tensor:
-        self.waited += _wait(batch)
-        return super()._learn(batch, first)
+DIFFERENT = 40  # files that differ; the others are copies, as drawing takes longer than decoding
 
 
 def photographs(options: Options, count: int, say: Say = lambda line: None) -> dict[str, Any]:
@@ -62,32 +53,30 @@ def photographs(options: Options, count: int, say: Say = lambda line: None) -> d
         learner.config = warm_up
         TokenFit(learner, tokens, images, lambda *_, **__: None).optimise()
         learner.config = config
-        token_fit = WatchedFit(learner, tokens, images, lambda *_, **__: None)
-        taken = seconds(token_fit.optimise, options.device)[0]
-        say(f"fit on {steps * options.batch} files: {taken:.3g} s")
-        of_fit = _shares(steps * options.batch, taken, token_fit.waited)
+        token_fit = TokenFit(learner, tokens, images, lambda *_, **__: None)
+        of_fit = _timed(token_fit.optimise, steps * options.batch, options.device)
+        say(f"fit on {steps * options.batch} files: {of_fit['seconds']:.3g} s")
         chosen = torch.arange(size.num_keypoints, device=options.device)
-        of_predict = _predict(learner, token_fit.tokens.detach(), chosen, images, options.device)
+        locate = partial(_locate, learner, token_fit.tokens.detach(), chosen, images)
+        of_predict = _timed(locate, len(images), options.device)
         say(f"prediction of {count} files: {of_predict['seconds']:.3g} s")
     return {"files": count, "fit": of_fit, "predict": of_predict}
 
 
-def _predict(learner: Learner, tokens: Tensor, chosen: Tensor, images: DatasetImages, device: str) -> dict[str, float]:
-    rows = [list(range(first, min(first + BATCH_SIZE, len(images)))) for first in range(0, len(images), BATCH_SIZE)]
-    waited = 0.0
-
-    def locate() -> None:
-        nonlocal waited
-        for batch in loaded_ahead(images, rows):
-            waited += _wait(batch)
-            given = batch.result()
-            learner.locate(tokens, chosen, given.ids, torch.tensor(given.pixels))
-
-    taken = seconds(locate, device)[0]
-    return _shares(len(images), taken, waited)
+def _locate(learner: Learner, tokens: Tensor, chosen: Tensor, images: DatasetImages) -> None:
+    """Find the keypoints of all images, a batch at a time."""
+    starts = range(0, len(images), BATCH_SIZE)
+    rows = [list(range(first, min(first + BATCH_SIZE, len(images)))) for first in starts]
+    for batch in loaded_ahead(images, rows):
+        given = batch.result()
+        learner.locate(tokens, chosen, given.ids, torch.from_numpy(given.pixels))
 
 
-def _shares(images: int, taken: float, waited: float) -> dict[str, float]:
+def _timed(work: Callable[[], object], images: int, device: str) -> dict[str, float]:
+    """Images a second of some work, and how long it waited for them."""
+    before = seconds_waited()
+    taken = seconds(work, device)[0]
+    waited = seconds_waited() - before
     return {
         "seconds": taken,
         "images_per_second": images / taken,
@@ -96,19 +85,16 @@ def _shares(images: int, taken: float, waited: float) -> dict[str, float]:
     }
 
 
-def _wait(batch: Future[ImageBatch]) -> float:
-    """Seconds until a batch is decoded."""
-    began = time.perf_counter()
-    batch.exception()
-    return time.perf_counter() - began
-
-
 def _draw(folder: Path, count: int, side: int) -> None:
-    """Write ``count`` JPEGs of smooth noise with some grain."""
+    """Write ``count`` JPEGs of smooth noise with some grain, few of which differ."""
     generator = np.random.default_rng(SEED)
     grain = generator.integers(-12, 13, (side, side, 1))
-    for index in range(count):
+    drawn = []
+    for _ in range(min(count, DIFFERENT)):
         coarse = Image.fromarray(generator.integers(0, 256, (24, 24, 3), dtype=np.uint8))
         smooth = np.asarray(coarse.resize((side, side), Image.Resampling.BICUBIC)).astype(np.int64)
-        picture = Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8))
-        picture.save(folder / f"{index:05d}.jpg", quality=QUALITY)
+        with BytesIO() as file:
+            Image.fromarray((smooth + grain).clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=QUALITY)
+            drawn.append(file.getvalue())
+    for index in range(count):
+        (folder / f"{index:05d}.jpg").write_bytes(drawn[index % len(drawn)])

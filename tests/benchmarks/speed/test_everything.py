@@ -14,11 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.errors import UserError
+from benchmarks.run.images import DatasetImages
 from benchmarks.speed import everything, tables
 from benchmarks.speed.__main__ import app
 from benchmarks.speed.bars import BARS, judged
 from benchmarks.speed.compare import Options
 from benchmarks.speed.record import Part, Record, run_parts
+from benchmarks.speed.studies.photographs import photographs
 
 
 class Clock:
@@ -86,7 +88,8 @@ def test_a_device_that_no_longer_answers_ends_the_worker_after_its_part_is_recor
 WORKER = """
     import os, sys, time
     from pathlib import Path
-    from benchmarks.speed.record import Part, Record, run_parts
+    from benchmarks.speed.studies.photographs import photographs
+from benchmarks.speed.record import Part, Record, run_parts
 
     parts = [
         Part("good", 1, lambda left: {"value": 1}),
@@ -203,3 +206,19 @@ def test_bars_are_judged_in_their_own_direction():
     assert measured["keypoints moved in bfloat16"] == (pytest.approx(3), False)
     assert measured["fit, batch 1"] == (None, None)
     assert "not measured" in tables.bars(found)
+
+
+def test_waiting_for_image_files_is_counted(monkeypatch: pytest.MonkeyPatch):
+    """Decoding takes a quarter of a second more for each batch."""
+    load = DatasetImages.load
+
+    def slow(images: DatasetImages, rows: list[int]) -> Any:
+        time.sleep(0.25)
+        return load(images, rows)
+
+    monkeypatch.setattr(DatasetImages, "load", slow)
+    found = photographs(Options(size="tiny", views=0, batch=4), 8)
+    assert found["files"] == 8
+    for task in ("fit", "predict"):  # the first batch of each is waited for from its beginning
+        assert 0.2 < found[task]["seconds_waiting_for_images"] <= found[task]["seconds"]
+        assert found[task]["share_waiting"] <= 1

@@ -88,8 +88,7 @@ def test_a_device_that_no_longer_answers_ends_the_worker_after_its_part_is_recor
 WORKER = """
     import os, sys, time
     from pathlib import Path
-    from benchmarks.speed.studies.photographs import photographs
-from benchmarks.speed.record import Part, Record, run_parts
+    from benchmarks.speed.record import Part, Record, run_parts
 
     parts = [
         Part("good", 1, lambda left: {"value": 1}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from methods.diffusion.fast.installation import uninstall
 from methods.diffusion.loading import Parts, PipelineSettings
 from methods.diffusion.pipeline import FrozenPipeline
 from methods.diffusion.weights import ModelFiles
@@ -43,6 +44,7 @@ class Backbone(FrozenPipeline):
         if config.memory == "low":
             checkpoint_blocks(self.unet, self.layers)
         if config.compile:
+            uninstall(self.parts)  # the compiler takes diffusers' own blocks
             compile_blocks(self.unet, self.layers)
             self.autoencoder.encoder.compile(dynamic=False)
 

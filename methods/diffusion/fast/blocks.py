@@ -1,0 +1,178 @@
+"""Forward passes of diffusers' blocks that keep maps in channels last; every function takes the block first.
+
+Rows (B, H * W, C) are views of maps (B, C, H, W) in channels last, so that nothing is copied between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import Transformer2DModel
+from diffusers.models.attention import GEGLU, BasicTransformerBlock
+from diffusers.models.attention_processor import Attention
+from diffusers.models.modeling_outputs import Transformer2DModelOutput
+from diffusers.models.resnet import ResnetBlock2D
+from torch import Tensor, nn
+
+from methods.diffusion.fast import elementwise, group_norm
+
+SCORES = 2**29  # attention scores that are formed at once
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Queries, keys and values (B, L, 3C) of self-attention from one matrix product."""
+
+    weight: Tensor
+    bias: Tensor | None
+
+    @classmethod
+    def of(cls, attention: Attention) -> Projection:
+        """The three layers of an attention module in one; their weights become views of the joint ones."""
+        layers = attention.to_q, attention.to_k, attention.to_v
+        weight = torch.cat([layer.weight.detach() for layer in layers])
+        for layer, part in zip(layers, weight.chunk(3), strict=True):
+            layer.weight.data = part
+        biases = [layer.bias.detach() for layer in layers if layer.bias is not None]
+        return cls(weight, torch.cat(biases) if biases else None)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        return F.linear(rows, self.weight, self.bias)
+
+
+@dataclass(frozen=True)
+class Functions:
+    """Group norm (of a map, the module, SiLU or not, a shift or None), sum with a bias, and gated linear unit."""
+
+    norm: Callable[..., Tensor]
+    add: Callable[[Tensor, Tensor, Tensor], Tensor]
+    geglu: Callable[[Tensor], Tensor]
+
+
+FUNCTIONS = {
+    "plain": Functions(group_norm.plain, elementwise.plain_add, elementwise.plain_geglu),
+    "compiled": Functions(group_norm.compiled, elementwise.plain_add, elementwise.plain_geglu),
+    "fused": Functions(group_norm.fused, elementwise.fused_add, elementwise.fused_geglu),
+}
+
+
+def rows_of(x: Tensor) -> Tensor:
+    """Rows (B, H * W, C) of a map (B, C, H, W)."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def map_of(rows: Tensor, shape: torch.Size) -> Tensor:
+    """The map, in channels last, of rows; ``shape`` gives its height and width."""
+    return rows.unflatten(1, shape[-2:]).permute(0, 3, 1, 2)
+
+
+def convolved(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """A convolution without its bias, which PyTorch would add to the result in a second kernel."""
+    return F.conv2d(x, convolution.weight, None, convolution.stride, convolution.padding, convolution.dilation)
+
+
+def normed(norm: nn.GroupNorm, functions: Functions, x: Tensor) -> Tensor:
+    """A group norm alone, of a map or of anything else."""
+    return (
+        functions.norm(x, norm) if x.dim() == 4 else F.group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps)
+    )
+
+
+def residual(block: ResnetBlock2D, functions: Functions, shift: Tensor, x: Tensor, *_: Any, **__: Any) -> Tensor:
+    """A residual block; ``shift`` (C,) is the first convolution's bias with the time embedding, if there is one."""
+    hidden = convolved(block.conv1, functions.norm(x, block.norm1, True))
+    hidden = convolved(block.conv2, functions.norm(hidden, block.norm2, True, shift))
+    shortcut = block.conv_shortcut
+    if shortcut is None:
+        total = functions.add(x, hidden, block.conv2.bias)
+    else:
+        bias = block.conv2.bias if shortcut.bias is None else block.conv2.bias + shortcut.bias
+        total = map_of(F.linear(rows_of(x), shortcut.weight.flatten(1), bias), x.shape) + hidden
+    return total if block.output_scale_factor == 1 else total / block.output_scale_factor
+
+
+def transformer(
+    block: Transformer2DModel,
+    functions: Functions,
+    x: Tensor,
+    encoder_hidden_states: Tensor | None = None,
+    *,
+    return_dict: bool = True,
+    **further: Any,
+) -> Any:
+    """Transformer blocks between two linear maps, with a residual connection around all."""
+    if any(value is not None for value in further.values()):  # masks and the like
+        return Transformer2DModel.forward(block, x, encoder_hidden_states, return_dict=return_dict, **further)
+    rows = rows_of(functions.norm(x, block.norm))
+    rows = F.linear(rows, block.proj_in.weight.flatten(1), block.proj_in.bias)
+    for inner in block.transformer_blocks:
+        if torch.is_grad_enabled() and block.gradient_checkpointing:
+            rows = block._gradient_checkpointing_func(inner, rows, None, encoder_hidden_states)
+        else:
+            rows = inner(rows, encoder_hidden_states=encoder_hidden_states)
+    rows = F.linear(rows, block.proj_out.weight.flatten(1), block.proj_out.bias)
+    result = map_of(rows + rows_of(x), x.shape)
+    return Transformer2DModelOutput(sample=result) if return_dict else (result,)
+
+
+def attending(
+    block: BasicTransformerBlock,
+    projection: Projection,
+    rows: Tensor,
+    attention_mask: Tensor | None = None,
+    encoder_hidden_states: Tensor | None = None,
+    encoder_attention_mask: Tensor | None = None,
+    *further: Any,
+    **named: Any,
+) -> Tensor:
+    """Self-attention, cross-attention through its processor, and a feed-forward network, each with a residual."""
+    masks = attention_mask, encoder_attention_mask
+    if any(value is not None for value in (*masks, *further, *named.values())):
+        result: Tensor = BasicTransformerBlock.forward(
+            block, rows, attention_mask, encoder_hidden_states, encoder_attention_mask, *further, **named
+        )
+        return result
+    attention, cross = block.attn1, block.attn2
+    query, key, value = projection(block.norm1(rows)).unflatten(-1, (3, attention.heads, -1)).permute(2, 0, 3, 1, 4)
+    attended = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+    rows = attention.to_out[0](attended) + rows
+    rows = cross.processor(cross, block.norm2(rows), encoder_hidden_states=encoder_hidden_states) + rows
+    return block.ff(block.norm3(rows)) + rows
+
+
+def attention_of_map(
+    attention: Attention, functions: Functions, projection: Projection, x: Tensor, *_: Any, **__: Any
+) -> Tensor:
+    """Self-attention of the pixels of a map, with a residual connection: that of the autoencoder.
+
+    In half precision its scores are formed, as flash attention does not support its one wide head.
+    """
+    rows = rows_of(functions.norm(x, attention.group_norm))
+    query, key, value = projection(rows).unflatten(-1, (3, attention.heads, -1)).permute(2, 0, 3, 1, 4)
+    attend = _attended if x.dtype in (torch.float16, torch.bfloat16) else F.scaled_dot_product_attention
+    attended = attend(query, key, value).transpose(1, 2).flatten(2)
+    result = map_of(attention.to_out[0](attended) + rows_of(x), x.shape)
+    return result if attention.rescale_output_factor == 1 else result / attention.rescale_output_factor
+
+
+def _attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention (B, heads, L, d) by its scores, for as many images at once as their memory allows."""
+    images = max(1, SCORES // (query.shape[1] * query.shape[2] * key.shape[2]))
+    parts = zip(*(each.split(images) for each in (query * query.shape[-1] ** -0.5, key, value)), strict=True)
+    return torch.cat([(q @ k.mT).softmax(-1) @ v for q, k, v in parts])
+
+
+def same_for_all(linear: nn.Linear, x: Tensor) -> Tensor:
+    """A linear map of rows (B, n, C) that is computed once if ``x`` is one image's rows, expanded to B images."""
+    if len(x) > 1 and x.stride(0) == 0:
+        return F.linear(x[:1], linear.weight, linear.bias).expand(len(x), -1, -1)
+    return F.linear(x, linear.weight, linear.bias)
+
+
+def gated(block: GEGLU, functions: Functions, x: Tensor) -> Tensor:
+    """A linear map and a gated linear unit."""
+    return functions.geglu(block.proj(x))

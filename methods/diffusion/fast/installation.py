@@ -23,7 +23,7 @@ from methods.diffusion.loading import Parts
 Replacement = tuple[nn.Module, Callable[..., Any]]
 
 
-class _Fast(partial):  # type: ignore[type-arg]
+class _Fast(partial[Any]):
     """A forward pass that ``install`` put into a module."""
 
 
@@ -90,7 +90,8 @@ def _replacements(module: nn.Module, functions: Functions, embedding: Tensor) ->
     elif type(module) is Transformer2DModel and module.is_input_continuous:
         yield module, _Fast(blocks.transformer, module, functions)
     elif type(module) is BasicTransformerBlock and module.attn2 is not None:
-        for linear in (module.attn2.to_k, module.attn2.to_v):
+        cross: Any = module.attn2
+        for linear in (cross.to_k, cross.to_v):
             yield linear, _Fast(blocks.same_for_all, linear)
         if _is_usual_transformer(module):
             yield module, _Fast(blocks.attending, module, Projection.of(module.attn1))

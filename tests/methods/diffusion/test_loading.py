@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -172,3 +173,16 @@ def test_half_precision(layout: str, layouts):
     assert parts.null_tokens is not None
     assert parts.null_tokens.dtype == torch.float32
     assert loaded(layouts[layout][0], "bfloat16").autoencoder.dtype == torch.bfloat16
+
+
+def test_an_autoencoder_without_an_entry_for_upcasting_is_half_precision(sd1: Path):
+    """The config of Stable Diffusion 1.5 and 2.1 has none; diffusers then fills in its own default, true."""
+    file = sd1 / "vae" / "config.json"
+    config = json.loads(file.read_text())
+    del config["force_upcast"]
+    file.write_text(json.dumps(config))
+    parts = loaded(sd1, "float16")
+    assert parts.autoencoder.dtype == torch.float16
+    assert parts.autoencoder.config.force_upcast is True
+    edit(file, force_upcast=True)
+    assert loaded(sd1, "float16").autoencoder.dtype == torch.float32

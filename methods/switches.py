@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# blocks: the diffusion model's blocks without copies; norms: one kernel for group norm and SiLU; maps: one kernel for
-# the maps of all heads; graphs: CUDA graphs of a step.
+# blocks: the diffusion model's blocks without copies; norms: kernels for their group norms, sums and gates; maps: one
+# kernel for the maps of all heads; graphs: CUDA graphs of a step.
 NAMES = ("blocks", "norms", "maps", "graphs")
 VARIABLE = "KEYPOINTS_WITHOUT"
 

@@ -22,6 +22,8 @@ class Kernels:
         if not self.failed:
             try:
                 return kernel(*arguments)
+            except torch.OutOfMemoryError:
+                raise
             except Exception as error:  # Triton is absent, no compiler, too little shared memory: many kinds
                 self.failed = True
                 reason = f"{type(error).__name__}: {error}".split("\n")[0]

@@ -11,6 +11,8 @@ sums of squares: chunks use Welford's update, and partial results are merged as 
 import triton
 import triton.language as tl
 
+RUNTIME = ["length", "size", "steps", "chunks"]  # no kernel of its own where they are 1 or a multiple of 16
+
 
 @triton.jit
 def _constants(weight, bias, shift, means, rstds, channels, there, spot, size):
@@ -36,7 +38,7 @@ def _scaled_gradient(gradient, normal, scale, offset, SILU: tl.constexpr):
     return gradient * scale
 
 
-@triton.jit
+@triton.jit(do_not_specialize=RUNTIME)
 def whole_forward(
     x, weight, bias, shift, y, means, rstds, length, total, count, eps,
     SIZE: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr, SILU: tl.constexpr,
@@ -65,7 +67,7 @@ def whole_forward(
     tl.store(rstds + spot, rstd)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=RUNTIME)
 def whole_backward(
     x, gradient, weight, bias, shift, means, rstds, result, length, total, count,
     SIZE: tl.constexpr, ROWS: tl.constexpr, WIDTH: tl.constexpr, SILU: tl.constexpr,
@@ -89,9 +91,9 @@ def whole_backward(
     tl.store(result + places, found.to(result.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=RUNTIME)
 def chunk_forward(
-    x, partial_means, partial_squares, length, total, steps,
+    x, means_of_chunks, squares_of_chunks, length, total, steps,
     ROWS: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Mean and sum of squared deviations of each channel over ``ROWS * steps`` rows of an image."""
@@ -115,33 +117,48 @@ def chunk_forward(
     whole += tl.sum(seen * (mean - whole[None, :]), 0) / count  # rounding error of the mean
     away = mean - whole[None, :]
     spot = (image * tl.num_programs(0) + chunk) * total + channels
-    tl.store(partial_means + spot, whole, mask=there)
-    tl.store(partial_squares + spot, tl.sum(squares + seen * away * away, 0), mask=there)
+    tl.store(means_of_chunks + spot, whole, mask=there)
+    tl.store(squares_of_chunks + spot, tl.sum(squares + seen * away * away, 0), mask=there)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=RUNTIME)
 def merge_forward(
-    partial_means, partial_squares, shift, means, rstds, length, size, count, chunks, rows, eps,
-    CHUNKS: tl.constexpr, WIDTH: tl.constexpr,
+    means_of_chunks, squares_of_chunks, shift, means, rstds, length, size, count, chunks, rows, eps,
+    ROWS: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Mean and reciprocal standard deviation of one group of one image from the chunks of ``rows`` rows."""
     group, image = tl.program_id(0), tl.program_id(1)
-    chunk, column = tl.arange(0, CHUNKS), tl.arange(0, WIDTH)
+    row, column = tl.arange(0, ROWS)[:, None], tl.arange(0, WIDTH)
     there, channels = column < size, group * size + column
-    inside = (chunk < chunks)[:, None] & there[None, :]
-    places = (image * chunks + chunk[:, None]) * (tl.num_programs(0) * size) + channels[None, :]
-    each = tl.load(partial_means + places, mask=inside, other=0.0)
-    each += tl.load(shift + channels, mask=there, other=0.0)[None, :]
-    seen = tl.where(inside, tl.minimum(length - chunk * rows, rows).to(tl.float32)[:, None], 0.0)
-    mean = tl.sum(tl.sum(seen * each, 1), 0) / count
-    mean += tl.sum(tl.sum(seen * (each - mean), 1), 0) / count  # rounding error of the mean
-    squares = tl.load(partial_squares + places, mask=inside, other=0.0) + seen * (each - mean) * (each - mean)
+    start = image * chunks * (tl.num_programs(0) * size) + channels[None, :]
+    moved = tl.load(shift + channels, mask=there, other=0.0)[None, :]
+    sums, rests, squares = (
+        tl.zeros((WIDTH,), tl.float32),
+        tl.zeros((WIDTH,), tl.float32),
+        tl.zeros((WIDTH,), tl.float32),
+    )
+    for first in range(0, chunks, ROWS):
+        chunk = first + row
+        inside = (chunk < chunks) & there[None, :]
+        each = tl.load(means_of_chunks + start + chunk * (tl.num_programs(0) * size), mask=inside, other=0.0) + moved
+        seen = tl.where(inside, tl.minimum(length - chunk * rows, rows).to(tl.float32), 0.0)
+        sums += tl.sum(seen * each, 0)
+    mean = tl.sum(sums, 0) / count
+    for first in range(0, chunks, ROWS):
+        chunk = first + row
+        inside = (chunk < chunks) & there[None, :]
+        each = tl.load(means_of_chunks + start + chunk * (tl.num_programs(0) * size), mask=inside, other=0.0) + moved
+        seen = tl.where(inside, tl.minimum(length - chunk * rows, rows).to(tl.float32), 0.0)
+        within = tl.load(squares_of_chunks + start + chunk * (tl.num_programs(0) * size), mask=inside, other=0.0)
+        rests += tl.sum(seen * (each - mean), 0)
+        squares += tl.sum(within + seen * (each - mean) * (each - mean), 0)
+    rest = tl.sum(rests, 0) / count  # rounding error of the mean
     spot = image * tl.num_programs(0) + group
-    tl.store(means + spot, mean)
-    tl.store(rstds + spot, 1.0 / tl.sqrt(tl.sum(tl.sum(squares, 1), 0) / count + eps))
+    tl.store(means + spot, mean + rest)
+    tl.store(rstds + spot, 1.0 / tl.sqrt(tl.sum(squares, 0) / count - rest * rest + eps))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=RUNTIME)
 def apply_forward(
     x, weight, bias, shift, means, rstds, y, length, total, size,
     ROWS: tl.constexpr, WIDTH: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,
@@ -164,7 +181,7 @@ def apply_forward(
         tl.store(y + places, out.to(y.dtype.element_ty), mask=inside)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=RUNTIME)
 def chunk_backward(
     x, gradient, weight, bias, shift, means, rstds, firsts, seconds, length, total, size, steps,
     ROWS: tl.constexpr, WIDTH: tl.constexpr, SILU: tl.constexpr,
@@ -194,22 +211,27 @@ def chunk_backward(
     tl.store(seconds + spot, tl.sum(products, 0), mask=there)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=RUNTIME)
 def merge_backward(
     firsts, seconds, first_means, second_means, size, count, chunks,
-    CHUNKS: tl.constexpr, WIDTH: tl.constexpr,
+    ROWS: tl.constexpr, WIDTH: tl.constexpr,
 ):  # fmt: skip
     """Means of both sums over one group of one image."""
     group, image = tl.program_id(0), tl.program_id(1)
-    chunk, column = tl.arange(0, CHUNKS), tl.arange(0, WIDTH)
-    inside = (chunk < chunks)[:, None] & (column < size)[None, :]
-    places = (image * chunks + chunk[:, None]) * (tl.num_programs(0) * size) + (group * size + column)[None, :]
+    row, column = tl.arange(0, ROWS)[:, None], tl.arange(0, WIDTH)[None, :]
+    start = image * chunks * (tl.num_programs(0) * size) + group * size + column
+    first_sums, second_sums = tl.zeros((ROWS, WIDTH), tl.float32), tl.zeros((ROWS, WIDTH), tl.float32)
+    for begin in range(0, chunks, ROWS):
+        inside = (begin + row < chunks) & (column < size)
+        places = start + (begin + row) * (tl.num_programs(0) * size)
+        first_sums += tl.load(firsts + places, mask=inside, other=0.0)
+        second_sums += tl.load(seconds + places, mask=inside, other=0.0)
     spot = image * tl.num_programs(0) + group
-    tl.store(first_means + spot, tl.sum(tl.sum(tl.load(firsts + places, mask=inside, other=0.0), 1), 0) / count)
-    tl.store(second_means + spot, tl.sum(tl.sum(tl.load(seconds + places, mask=inside, other=0.0), 1), 0) / count)
+    tl.store(first_means + spot, tl.sum(tl.sum(first_sums, 1), 0) / count)
+    tl.store(second_means + spot, tl.sum(tl.sum(second_sums, 1), 0) / count)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=RUNTIME)
 def apply_backward(
     x, gradient, weight, bias, shift, means, rstds, first_means, second_means, result, length, total, size,
     ROWS: tl.constexpr, WIDTH: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,

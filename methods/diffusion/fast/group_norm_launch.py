@@ -10,7 +10,7 @@ from torch import Tensor
 
 TILE = 4096  # values of a tile of rows and channels
 LARGEST_FORWARD, LARGEST_BACKWARD = 32768, 16384  # values of a group that one program keeps in registers
-MOST_CHUNKS = 128  # chunks of an image, which one program merges
+MOST_CHUNKS = 128  # chunks of an image, which one program merges for each group
 PROGRAMS = 1024  # programs that keep a large GPU busy
 STEPS = 4  # tiles of a program that applies
 
@@ -66,8 +66,7 @@ class _Plan:
     @property
     def merge(self) -> dict[str, int]:
         """Constants of the kernels that merge chunks."""
-        warps = _warps(MOST_CHUNKS * self.group_width)
-        return {"CHUNKS": MOST_CHUNKS, "WIDTH": self.group_width, "num_warps": warps}
+        return {"ROWS": 16, "WIDTH": self.group_width, "num_warps": _warps(16 * self.group_width)}
 
 
 def _power(number: int) -> int:

@@ -1,0 +1,48 @@
+"""Compile the kernels for a GPU that need not be there, and print for each its name and bytes of shared memory.
+
+Run as a process of its own, without ``TRITON_INTERPRET``, which replaces the compiler.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+
+from methods.diffusion.fast import elementwise_kernels, group_norm_kernels
+
+TILE = {"ROWS": 64, "WIDTH": 64}
+WHOLE = {"SIZE": 40, "ROWS": 256, "WIDTH": 64, "SILU": True}
+KERNELS: list[tuple[Any, dict[str, Any], int]] = [
+    (group_norm_kernels.whole_forward, WHOLE, 16),
+    (group_norm_kernels.whole_backward, WHOLE, 16),
+    (group_norm_kernels.chunk_forward, TILE, 4),
+    (group_norm_kernels.merge_forward, {"ROWS": 16, "WIDTH": 16}, 1),
+    (group_norm_kernels.apply_forward, TILE | {"STEPS": 4, "SILU": True}, 4),
+    (group_norm_kernels.chunk_backward, TILE | {"SILU": False}, 4),
+    (group_norm_kernels.merge_backward, {"ROWS": 16, "WIDTH": 32}, 1),
+    (group_norm_kernels.apply_backward, TILE | {"STEPS": 4, "SILU": False}, 4),
+    (elementwise_kernels.add_forward, TILE, 4),
+    (elementwise_kernels.geglu_forward, TILE, 4),
+    (elementwise_kernels.geglu_backward, TILE, 4),
+]
+NUMBERS = {"count": "fp32", "eps": "fp32"} | dict.fromkeys(
+    ("length", "total", "size", "steps", "chunks", "rows", "width"), "i32"
+)
+HALF = {"x", "y", "weight", "bias", "gradient", "result", "left", "right", "projected"}  # all others are float32
+
+
+def main() -> None:
+    """Compile every kernel to machine code of an H100."""
+    for kernel, constants, warps in KERNELS:
+        signature = {name: NUMBERS.get(name, "*fp16" if name in HALF else "*fp32") for name in kernel.arg_names}
+        signature |= dict.fromkeys(constants, "constexpr")
+        source = ASTSource(kernel, signature, {(kernel.arg_names.index(name),): constants[name] for name in constants})
+        compiled = triton.compile(source, target=GPUTarget("cuda", 90, 32), options={"num_warps": warps})
+        print(kernel.__name__, compiled.metadata.shared)
+
+
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from diffusers import Transformer2DModel
 from diffusers.models.attention import GEGLU, BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
+from diffusers.models.downsampling import Downsample2D
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
@@ -171,6 +172,16 @@ def same_for_all(linear: nn.Linear, x: Tensor) -> Tensor:
     if len(x) > 1 and x.stride(0) == 0:
         return F.linear(x[:1], linear.weight, linear.bias).expand(len(x), -1, -1)
     return F.linear(x, linear.weight, linear.bias)
+
+
+def halved(block: Downsample2D, x: Tensor) -> Tensor:
+    """A convolution of 3 x 3 pixels and stride 2 over a map with a further row and column of zeros at its end.
+
+    The map is not copied: with two rows and columns of zeros on all sides, the same values begin at the second pixel.
+    """
+    height, width = (side // 2 + 1 for side in x.shape[-2:])
+    result = F.conv2d(x, block.conv.weight, None, stride=2, padding=2)
+    return result[:, :, 1:height, 1:width] + block.conv.bias[:, None, None]
 
 
 def gated(block: GEGLU, functions: Functions, x: Tensor) -> Tensor:

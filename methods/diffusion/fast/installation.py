@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from diffusers import Transformer2DModel
 from diffusers.models.attention import GEGLU, BasicTransformerBlock
 from diffusers.models.attention_processor import Attention
+from diffusers.models.downsampling import Downsample2D
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
 
@@ -85,6 +86,8 @@ def _replacements(module: nn.Module, functions: Functions, embedding: Tensor) ->
         yield module, _Fast(blocks.normed, module, functions)
     elif isinstance(module, GEGLU):
         yield module, _Fast(blocks.gated, module, functions)
+    elif type(module) is Downsample2D and _pads_the_end(module):
+        yield module, _Fast(blocks.halved, module)
     elif type(module) is ResnetBlock2D and _is_usual_residual(module):
         yield module, _Fast(blocks.residual, module, functions, _shift(module, embedding))
     elif type(module) is Transformer2DModel and module.is_input_continuous:
@@ -120,6 +123,18 @@ def _is_usual_residual(block: ResnetBlock2D) -> bool:
         and isinstance(block.nonlinearity, nn.SiLU)
         and _is_off(block.dropout)
         and (shortcut is None or shortcut.kernel_size == (1, 1))
+    )
+
+
+def _pads_the_end(block: Downsample2D) -> bool:
+    convolution = block.conv
+    return (
+        block.use_conv
+        and block.norm is None
+        and block.padding == 0
+        and convolution.kernel_size == (3, 3)
+        and convolution.stride == (2, 2)
+        and convolution.bias is not None
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import DiffusionPipeline
+from diffusers.models.downsampling import Downsample2D
 from torch import Tensor
 
 from methods.diffusion.fast import blocks
@@ -173,6 +174,15 @@ def test_the_encoder_in_half_precision(dtype: str, layouts: Layouts) -> None:
     usual = float((_encoded(parts).float() - expected).norm() / expected.norm())
     install(parts, TIMESTEP, "plain")
     assert float((_encoded(parts).float() - expected).norm() / expected.norm()) < 2 * usual
+
+
+@pytest.mark.parametrize("sides", [(8, 8), (7, 10), (9, 5)])
+def test_halves_of_odd_and_even_sides(sides: tuple[int, int]) -> None:
+    block = Downsample2D(6, use_conv=True, padding=0)
+    x = torch.randn(2, 6, *sides).contiguous(memory_format=torch.channels_last)
+    found = blocks.halved(block, x)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(found, block(x))
 
 
 def test_tokens_of_all_images_are_projected_once() -> None:

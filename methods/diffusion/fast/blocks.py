@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from methods.diffusion.fast import elementwise, group_norm
 
 SCORES = 2**29  # attention scores that are formed at once
+CHANNELS = 8  # of a map whose rows are multiples of 16 bytes in half precision
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,24 @@ def map_of(rows: Tensor, shape: torch.Size) -> Tensor:
 def convolved(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     """A convolution without its bias, which PyTorch would add to the result in a second kernel."""
     return F.conv2d(x, convolution.weight, None, convolution.stride, convolution.padding, convolution.dilation)
+
+
+def widened(convolution: nn.Conv2d) -> Tensor:
+    """The weights of a convolution over ``CHANNELS`` channels: its own, then the bias as those of a channel of ones."""
+    taken, (height, width) = convolution.in_channels, convolution.kernel_size
+    weight = convolution.weight.new_zeros(convolution.out_channels, CHANNELS, height, width)
+    weight[:, :taken] = convolution.weight.detach()
+    weight[:, taken, height // 2, width // 2] = convolution.bias.detach()
+    return weight.contiguous(memory_format=torch.channels_last)
+
+
+def first(convolution: nn.Conv2d, weight: Tensor, x: Tensor) -> Tensor:
+    """A convolution of a map of few channels, with the ``weight`` that ``widened`` gives, in channels last."""
+    batch, taken, height, width = x.shape
+    wide = x.new_zeros(batch, height, width, CHANNELS)
+    wide[..., :taken] = x.permute(0, 2, 3, 1)
+    wide[..., taken] = 1
+    return F.conv2d(wide.permute(0, 3, 1, 2), weight, None, padding=convolution.padding)
 
 
 def normed(norm: nn.GroupNorm, functions: Functions, x: Tensor) -> Tensor:

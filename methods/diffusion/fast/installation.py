@@ -43,6 +43,9 @@ def install(parts: Parts, timestep: int, norms: str | None = None) -> None:
     for module in chain(unet.modules(), parts.autoencoder.encoder.modules()):
         for target, forward in _replacements(module, functions, embedding):
             target.forward = forward
+    for convolution in (unet.conv_in, parts.autoencoder.encoder.conv_in):
+        if _takes_few_channels(convolution):
+            convolution.forward = _Fast(blocks.first, convolution, blocks.widened(convolution))
     unet.get_time_embed = _Fast(_constant, timestep, embedding)
     unet.time_embedding.forward = _Fast(_unchanged)
     unet.get_aug_embed = _Fast(_nothing)
@@ -123,6 +126,16 @@ def _is_usual_residual(block: ResnetBlock2D) -> bool:
         and isinstance(block.nonlinearity, nn.SiLU)
         and _is_off(block.dropout)
         and (shortcut is None or shortcut.kernel_size == (1, 1))
+    )
+
+
+def _takes_few_channels(convolution: nn.Conv2d) -> bool:
+    around = tuple(side // 2 for side in convolution.kernel_size)
+    return (
+        convolution.in_channels < blocks.CHANNELS
+        and convolution.bias is not None
+        and convolution.stride == (1, 1)
+        and convolution.padding == around
     )
 
 

@@ -185,6 +185,13 @@ def test_halves_of_odd_and_even_sides(sides: tuple[int, int]) -> None:
     torch.testing.assert_close(found, block(x))
 
 
+def test_a_bias_as_a_channel_of_ones() -> None:
+    convolution, x = torch.nn.Conv2d(3, 5, 3, padding=1).double(), torch.randn(2, 3, 6, 7).double()
+    found = blocks.first(convolution, blocks.widened(convolution), x)
+    torch.testing.assert_close(found, convolution(x))
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_tokens_of_all_images_are_projected_once() -> None:
     linear, tokens = torch.nn.Linear(6, 4), torch.randn(3, 6, requires_grad=True)
     found = blocks.same_for_all(linear, tokens.expand(5, -1, -1))

@@ -77,12 +77,12 @@ def convolved(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     return F.conv2d(x, convolution.weight, None, convolution.stride, convolution.padding, convolution.dilation)
 
 
-def widened(convolution: nn.Conv2d) -> Tensor:
-    """The weights of a convolution over ``CHANNELS`` channels: its own, then the bias as those of a channel of ones."""
+def widened(convolution: nn.Conv2d, bias: Tensor) -> Tensor:
+    """The weights of a convolution over ``CHANNELS`` channels: its own, then its bias as those of a channel of ones."""
     taken, (height, width) = convolution.in_channels, convolution.kernel_size
     weight = convolution.weight.new_zeros(convolution.out_channels, CHANNELS, height, width)
     weight[:, :taken] = convolution.weight.detach()
-    weight[:, taken, height // 2, width // 2] = convolution.bias.detach()
+    weight[:, taken, height // 2, width // 2] = bias.detach()
     return weight.contiguous(memory_format=torch.channels_last)
 
 
@@ -97,21 +97,25 @@ def first(convolution: nn.Conv2d, weight: Tensor, x: Tensor) -> Tensor:
 
 def normed(norm: nn.GroupNorm, functions: Functions, x: Tensor) -> Tensor:
     """A group norm alone, of a map or of anything else."""
-    return (
-        functions.norm(x, norm) if x.dim() == 4 else F.group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps)
-    )
+    if x.dim() == 4:
+        return functions.norm(x, norm)
+    return F.group_norm(x, norm.num_groups, norm.weight, norm.bias, norm.eps)
 
 
-def residual(block: ResnetBlock2D, functions: Functions, shift: Tensor, x: Tensor, *_: Any, **__: Any) -> Tensor:
-    """A residual block; ``shift`` (C,) is the first convolution's bias with the time embedding, if there is one."""
+def residual(
+    block: ResnetBlock2D, functions: Functions, shift: Tensor, bias: Tensor, x: Tensor, *_: Any, **__: Any
+) -> Tensor:
+    """A residual block.
+
+    ``shift`` (C,) is the first convolution's bias with the time embedding, if there is one; ``bias`` (C,) that of the
+    second convolution with that of the shortcut, if there is one.
+    """
     hidden = convolved(block.conv1, functions.norm(x, block.norm1, True))
     hidden = convolved(block.conv2, functions.norm(hidden, block.norm2, True, shift))
-    shortcut = block.conv_shortcut
-    if shortcut is None:
-        total = functions.add(x, hidden, block.conv2.bias)
+    if block.conv_shortcut is None:
+        total = functions.add(x, hidden, bias)
     else:
-        bias = block.conv2.bias if shortcut.bias is None else block.conv2.bias + shortcut.bias
-        total = map_of(F.linear(rows_of(x), shortcut.weight.flatten(1), bias), x.shape) + hidden
+        total = map_of(F.linear(rows_of(x), block.conv_shortcut.weight.flatten(1), bias), x.shape) + hidden
     return total if block.output_scale_factor == 1 else total / block.output_scale_factor
 
 

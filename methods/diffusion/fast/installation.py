@@ -45,7 +45,7 @@ def install(parts: Parts, timestep: int, norms: str | None = None) -> None:
             target.forward = forward
     for convolution in (unet.conv_in, parts.autoencoder.encoder.conv_in):
         if _takes_few_channels(convolution):
-            convolution.forward = _Fast(blocks.first, convolution, blocks.widened(convolution))
+            convolution.forward = _Fast(blocks.first, convolution, blocks.widened(convolution, convolution.bias))
     unet.get_time_embed = _Fast(_constant, timestep, embedding)
     unet.time_embedding.forward = _Fast(_unchanged)
     unet.get_aug_embed = _Fast(_nothing)
@@ -92,7 +92,7 @@ def _replacements(module: nn.Module, functions: Functions, embedding: Tensor) ->
     elif type(module) is Downsample2D and _pads_the_end(module):
         yield module, _Fast(blocks.halved, module)
     elif type(module) is ResnetBlock2D and _is_usual_residual(module):
-        yield module, _Fast(blocks.residual, module, functions, _shift(module, embedding))
+        yield module, _Fast(blocks.residual, module, functions, _shift(module, embedding), _bias(module))
     elif type(module) is Transformer2DModel and module.is_input_continuous:
         yield module, _Fast(blocks.transformer, module, functions)
     elif type(module) is BasicTransformerBlock and module.attn2 is not None:
@@ -115,6 +115,14 @@ def _shift(block: ResnetBlock2D, embedding: Tensor) -> Tensor:
         return bias
     values = embedding.to(dtype) if block.skip_time_act else block.nonlinearity(embedding.to(dtype))
     return bias + F.linear(values, projection.weight.to(dtype), projection.bias.to(dtype))[0]
+
+
+@torch.no_grad()
+def _bias(block: ResnetBlock2D) -> Tensor:
+    """Bias (C,) of the second convolution with that of the shortcut, if there is one."""
+    shortcut = block.conv_shortcut
+    bias: Tensor = block.conv2.bias
+    return bias if shortcut is None or shortcut.bias is None else bias + shortcut.bias
 
 
 def _is_usual_residual(block: ResnetBlock2D) -> bool:

@@ -187,7 +187,8 @@ def test_halves_of_odd_and_even_sides(sides: tuple[int, int]) -> None:
 
 def test_a_bias_as_a_channel_of_ones() -> None:
     convolution, x = torch.nn.Conv2d(3, 5, 3, padding=1).double(), torch.randn(2, 3, 6, 7).double()
-    found = blocks.first(convolution, blocks.widened(convolution), x)
+    assert convolution.bias is not None
+    found = blocks.first(convolution, blocks.widened(convolution, convolution.bias), x)
     torch.testing.assert_close(found, convolution(x))
     assert found.is_contiguous(memory_format=torch.channels_last)
 

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from methods import switches
-from methods.diffusion.fast.installation import install, uninstall
+from methods.diffusion.fast.installation import prepare
 from methods.diffusion.loading import Parts, PipelineSettings, load
 from methods.layout import memory_format
 
@@ -36,11 +35,7 @@ class FrozenPipeline:
         self._timestep = torch.tensor([settings.timestep], device=self.device)  # copied once, not in every pass
         if self.device.type == "cuda" and self.map_dtype != self.dtype:
             torch.set_float32_matmul_precision("high")  # TF32: half precision has fewer digits still
-        if self.device.type == "cuda":
-            if switches.is_on("blocks"):
-                install(self.parts, settings.timestep)
-            else:
-                uninstall(self.parts)
+        prepare(self.parts, settings.timestep, self.device)
 
     def parameters(self) -> int:
         """The number of parameters of UNet and autoencoder."""

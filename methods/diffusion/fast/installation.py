@@ -28,6 +28,15 @@ class _Fast(partial[Any]):
     """A forward pass that ``install`` put into a module."""
 
 
+def prepare(parts: Parts, timestep: int, device: torch.device) -> None:
+    """``install`` on a GPU, or ``uninstall`` where the switch ``blocks`` is off; nothing on a CPU."""
+    if device.type == "cuda":
+        if switches.is_on("blocks"):
+            install(parts, timestep)
+        else:
+            uninstall(parts)
+
+
 def install(parts: Parts, timestep: int, norms: str | None = None) -> None:
     """Replace the forward passes of the UNet and the encoder, for calls of the UNet with ``timestep`` alone.
 

@@ -11,9 +11,10 @@ from diffusers import DiffusionPipeline
 from diffusers.models.downsampling import Downsample2D
 from torch import Tensor
 
+from methods import switches
 from methods.diffusion.fast import blocks
 from methods.diffusion.fast.fallback import KERNELS
-from methods.diffusion.fast.installation import install, uninstall
+from methods.diffusion.fast.installation import install, prepare, uninstall
 from methods.diffusion.loading import Parts
 from methods.stable_keypoints.attention import Recorder, checkpoint_blocks, choose_layers
 from methods.stable_keypoints.backbone import Backbone
@@ -152,9 +153,26 @@ def test_another_timestep_is_refused(layouts: Layouts) -> None:
         parts.unet(latents, 8, encoder_hidden_states=tokens.expand(2, -1, -1))
 
 
+def test_only_a_gpu_gets_them_and_only_with_the_switch(layouts: Layouts) -> None:
+    parts, gpu = _parts(layouts["sd1"][0]), torch.device("cuda")
+
+    def is_installed() -> bool:
+        return any("forward" in vars(module) for part in _modules(parts) for module in part.modules())
+
+    prepare(parts, TIMESTEP, torch.device("cpu"))
+    assert not is_installed()
+    prepare(parts, TIMESTEP, gpu)
+    assert is_installed()
+    with switches.without("blocks"):
+        prepare(parts, TIMESTEP, gpu)
+    assert not is_installed()
+    with switches.without("norms"):
+        prepare(parts, TIMESTEP, gpu)
+    assert is_installed() and parts.unet.mid_block.resnets[0].forward.args[1] is blocks.FUNCTIONS["plain"]
+
+
 def test_nothing_changes_on_a_cpu(layouts: Layouts) -> None:
-    model = str(layouts["sd1"][0])
-    backbone = Backbone(StableKeypointsConfig(model=model, max_layer_side=16), "cpu")
+    backbone = Backbone(StableKeypointsConfig(model=str(layouts["sd1"][0]), max_layer_side=16), "cpu")
     for part in _modules(backbone.parts):
         assert not any("forward" in vars(module) for module in part.modules())
 

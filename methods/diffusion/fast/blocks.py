@@ -18,6 +18,7 @@ from diffusers.models.downsampling import Downsample2D
 from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from methods.diffusion.fast import elementwise, group_norm
 
@@ -135,7 +136,7 @@ def transformer(
     rows = F.linear(rows, block.proj_in.weight.flatten(1), block.proj_in.bias)
     for inner in block.transformer_blocks:
         if torch.is_grad_enabled() and block.gradient_checkpointing:
-            rows = block._gradient_checkpointing_func(inner, rows, None, encoder_hidden_states)
+            rows = checkpoint(inner, rows, None, encoder_hidden_states, use_reentrant=False)
         else:
             rows = inner(rows, encoder_hidden_states=encoder_hidden_states)
     rows = F.linear(rows, block.proj_out.weight.flatten(1), block.proj_out.bias)

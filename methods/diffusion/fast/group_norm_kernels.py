@@ -160,18 +160,18 @@ def merge_forward(
 
 @triton.jit(do_not_specialize=RUNTIME)
 def apply_forward(
-    x, weight, bias, shift, means, rstds, y, length, total, size,
-    ROWS: tl.constexpr, WIDTH: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,
+    x, weight, bias, shift, means, rstds, y, length, total, size, steps,
+    ROWS: tl.constexpr, WIDTH: tl.constexpr, SILU: tl.constexpr,
 ):  # fmt: skip
-    """Output of ``ROWS * STEPS`` rows of an image, given the statistics of its groups."""
-    image, first = tl.program_id(2), tl.program_id(0) * (ROWS * STEPS)
+    """Output of ``ROWS * steps`` rows of an image, given the statistics of its groups."""
+    image, first = tl.program_id(2), tl.program_id(0) * (ROWS * steps)
     row, channels = tl.arange(0, ROWS), tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
     there = channels < total
     start = (image.to(tl.int64) * length + first) * total
     mean, rstd, scale, offset = _constants(
         weight, bias, shift, means, rstds, channels, there, image * (total // size), size
     )
-    for step in range(STEPS):
+    for step in range(steps):
         inside = (first + step * ROWS + row < length)[:, None] & there[None, :]
         places = start + step * (ROWS * total) + (row[:, None] * total + channels[None, :])
         values = tl.load(x + places, mask=inside, other=0.0).to(tl.float32)
@@ -233,11 +233,11 @@ def merge_backward(
 
 @triton.jit(do_not_specialize=RUNTIME)
 def apply_backward(
-    x, gradient, weight, bias, shift, means, rstds, first_means, second_means, result, length, total, size,
-    ROWS: tl.constexpr, WIDTH: tl.constexpr, STEPS: tl.constexpr, SILU: tl.constexpr,
+    x, gradient, weight, bias, shift, means, rstds, first_means, second_means, result, length, total, size, steps,
+    ROWS: tl.constexpr, WIDTH: tl.constexpr, SILU: tl.constexpr,
 ):  # fmt: skip
-    """Input gradient of ``ROWS * STEPS`` rows of an image."""
-    image, begin = tl.program_id(2), tl.program_id(0) * (ROWS * STEPS)
+    """Input gradient of ``ROWS * steps`` rows of an image."""
+    image, begin = tl.program_id(2), tl.program_id(0) * (ROWS * steps)
     row, channels = tl.arange(0, ROWS), tl.program_id(1) * WIDTH + tl.arange(0, WIDTH)
     there = channels < total
     start = (image.to(tl.int64) * length + begin) * total
@@ -247,7 +247,7 @@ def apply_backward(
     spot = image * (total // size)
     first = tl.load(first_means + spot + channels // size, mask=there, other=0.0)
     second = tl.load(second_means + spot + channels // size, mask=there, other=0.0)
-    for step in range(STEPS):
+    for step in range(steps):
         inside = (begin + step * ROWS + row < length)[:, None] & there[None, :]
         places = start + step * (ROWS * total) + (row[:, None] * total + channels[None, :])
         values = tl.load(x + places, mask=inside, other=0.0).to(tl.float32)

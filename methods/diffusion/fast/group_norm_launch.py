@@ -11,8 +11,8 @@ from torch import Tensor
 TILE = 4096  # values of a tile of rows and channels
 LARGEST_FORWARD, LARGEST_BACKWARD = 32768, 16384  # values of a group that one program keeps in registers
 MOST_CHUNKS = 128  # chunks of an image, which one program merges for each group
-PROGRAMS = 1024  # programs that keep a large GPU busy
-STEPS = 4  # tiles of a program that applies
+PROGRAMS = 2640  # four times as many as run at once on an H100: five on each of its 132 multiprocessors
+MOST_STEPS = 8  # tiles of a program that applies
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,9 @@ class GroupNormCall:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Sizes of the tiles and grids of one shape; ``chunks`` of ``chunk_steps`` tiles cover the rows of an image.
+    """Sizes of the tiles and grids of one shape.
+
+    ``chunks`` of ``chunk_steps`` tiles cover the rows of an image, and so do ``applying`` times ``apply_steps`` tiles.
 
     Few of these sizes are constants of a kernel, so that few kernels are compiled.
     """
@@ -42,10 +44,11 @@ class _Plan:
     all_rows: int
     rows: int
     width: int
+    blocks: int
     chunks: int
     chunk_steps: int
-    blocks: int
     applying: int
+    apply_steps: int
 
     @property
     def group_tile(self) -> int:
@@ -84,9 +87,10 @@ def _plan(images: int, length: int, channels: int, groups: int) -> _Plan:
     rows, blocks = TILE // width, -(-channels // width)
     wanted = min(MOST_CHUNKS, -(-PROGRAMS // (images * blocks)))
     tiles = -(-length // rows)
-    steps = max(-(-tiles // wanted), min(STEPS, tiles))
-    chunks, applying = -(-tiles // steps), -(-tiles // STEPS)
-    return _Plan(size, _power(size), _power(length), rows, width, chunks, steps, blocks, applying)
+    steps = max(-(-tiles // wanted), min(2, tiles))
+    apply_steps = max(1, min(MOST_STEPS, images * blocks * tiles // PROGRAMS))
+    chunks, applying = -(-tiles // steps), -(-tiles // apply_steps)
+    return _Plan(size, _power(size), _power(length), rows, width, blocks, chunks, steps, applying, apply_steps)
 
 
 @lru_cache(maxsize=64)
@@ -121,7 +125,7 @@ def forward(rows: Tensor, call: GroupNormCall) -> tuple[Tensor, Tensor, Tensor]:
         )
         kernels.apply_forward[plan.applying, plan.blocks, images](
             rows, call.weight, call.bias, shift, means, rstds, output, length, channels, plan.size,
-            **plan.tile, STEPS=STEPS, SILU=call.silu,
+            plan.apply_steps, **plan.tile, SILU=call.silu,
         )  # fmt: skip
     return output, means, rstds
 
@@ -151,6 +155,6 @@ def backward(rows: Tensor, gradient: Tensor, means: Tensor, rstds: Tensor, call:
             firsts, seconds, *means_of, plan.size, count, plan.chunks, **plan.merge
         )
         kernels.apply_backward[plan.applying, plan.blocks, images](
-            *given, *means_of, result, length, channels, plan.size, **plan.tile, STEPS=STEPS, SILU=call.silu
+            *given, *means_of, result, length, channels, plan.size, plan.apply_steps, **plan.tile, SILU=call.silu
         )
     return result

@@ -192,9 +192,12 @@ def _attended(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
 
 def same_for_all(linear: nn.Linear, x: Tensor) -> Tensor:
-    """A linear map of rows (B, n, C) that is computed once if ``x`` is one image's rows, expanded to B images."""
+    """A linear map of rows (B, n, C), computed once and then copied if ``x`` is one image's rows, expanded to B.
+
+    The copy is small; attention kernels are not all right for a stride of 0.
+    """
     if len(x) > 1 and x.stride(0) == 0:
-        return F.linear(x[:1], linear.weight, linear.bias).expand(len(x), -1, -1)
+        return F.linear(x[:1], linear.weight, linear.bias).expand(len(x), -1, -1).contiguous()
     return F.linear(x, linear.weight, linear.bias)
 
 

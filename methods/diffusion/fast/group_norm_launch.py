@@ -35,7 +35,6 @@ class _Plan:
     """Sizes of the tiles and grids of one shape.
 
     ``chunks`` of ``chunk_steps`` tiles cover the rows of an image, and so do ``applying`` times ``apply_steps`` tiles.
-
     Few of these sizes are constants of a kernel, so that few kernels are compiled.
     """
 
@@ -95,6 +94,7 @@ def _plan(images: int, length: int, channels: int, groups: int) -> _Plan:
 
 @lru_cache(maxsize=64)
 def _zeros(channels: int, device: torch.device) -> Tensor:
+    """The shift where there is none."""
     return torch.zeros(channels, device=device)
 
 

@@ -43,7 +43,7 @@ def install(parts: Parts, timestep: int, norms: str | None = None) -> None:
     The time embedding becomes a part of the biases, and so do the further conditions in ``parts``. ``norms`` names the
     functions of group norm, sums and gates: ``fused`` (the default with the switch ``norms``), ``compiled`` or
     ``plain``. Blocks of other kinds than those of Stable Diffusion keep their own forward pass. State dicts do not
-    change. A second call replaces the first.
+    change. Call it again, which replaces the first call, after a change of the weights, their dtype or device.
     """
     uninstall(parts)
     functions = FUNCTIONS[norms or ("fused" if switches.is_on("norms") else "plain")]
@@ -56,7 +56,9 @@ def install(parts: Parts, timestep: int, norms: str | None = None) -> None:
         if _takes_few_channels(convolution):
             convolution.forward = _Fast(blocks.first, convolution, blocks.widened(convolution, convolution.bias))
     unet.get_time_embed = _Fast(_constant, timestep, embedding)
-    unet.time_embedding.forward = _Fast(_unchanged)
+    for layer in (unet.time_embedding, unet.time_embed_act):
+        if layer is not None:
+            layer.forward = _Fast(_unchanged)
     unet.get_aug_embed = _Fast(_nothing)
 
 
@@ -75,7 +77,8 @@ def _embedding(parts: Parts, timestep: int) -> Tensor:
     embedding: Tensor = unet.time_embedding(unet.get_time_embed(sample, timestep))
     conditions = parts.conditions.get("added_cond_kwargs", {})
     added = unet.get_aug_embed(emb=embedding, encoder_hidden_states=None, added_cond_kwargs=conditions)
-    return embedding if added is None else embedding + added
+    embedding = embedding if added is None else embedding + added
+    return embedding if unet.time_embed_act is None else unet.time_embed_act(embedding)
 
 
 def _constant(expected: int, embedding: Tensor, sample: Tensor, timestep: Any) -> Tensor:

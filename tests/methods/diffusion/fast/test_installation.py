@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from diffusers import DiffusionPipeline
 from diffusers.models.downsampling import Downsample2D
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from methods import switches
 from methods.diffusion.fast import blocks
@@ -125,6 +126,14 @@ def test_a_model_with_blocks_of_another_kind() -> None:
     assert _all_close([*_whole(parts), _encoded(parts)], before)
 
 
+def test_an_activation_of_the_time_embedding(pipeline: Path) -> None:
+    parts = _parts(pipeline)
+    parts.unet.time_embed_act = torch.nn.SiLU()
+    before = _whole(parts)
+    install(parts, TIMESTEP, "plain")
+    assert _all_close(_whole(parts), before)
+
+
 def test_weights_stay(layouts: Layouts) -> None:
     parts = _parts(layouts["sdxl"][0])
     before = [{name: value.clone() for name, value in part.state_dict().items()} for part in _modules(parts)]
@@ -213,8 +222,9 @@ def test_a_bias_as_a_channel_of_ones() -> None:
 
 def test_tokens_of_all_images_are_projected_once() -> None:
     linear, tokens = torch.nn.Linear(6, 4), torch.randn(3, 6, requires_grad=True)
-    found = blocks.same_for_all(linear, tokens.expand(5, -1, -1))
-    assert found.shape == (5, 3, 4) and found.stride(0) == 0
+    with FlopCounterMode(display=False) as counter:
+        found = blocks.same_for_all(linear, tokens.expand(5, -1, -1))
+    assert counter.get_total_flops() == 2 * 3 * 6 * 4 and found.is_contiguous()
     torch.testing.assert_close(found, linear(tokens.expand(5, -1, -1)))
     torch.testing.assert_close(
         torch.autograd.grad(found.square().sum(), tokens)[0],

@@ -25,10 +25,14 @@ class Kernels:
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:  # Triton is absent, no compiler, too little shared memory: many kinds
-                self.failed = True
-                reason = f"{type(error).__name__}: {error}".split("\n")[0]
-                warnings.warn(f"a Triton kernel failed ({reason}); plain functions run instead", stacklevel=3)
+                self.give_up(f"{type(error).__name__}: {error}".split("\n")[0])
         return plain(*arguments)
+
+    def give_up(self, reason: str) -> None:
+        """Run no kernel from now on."""
+        if not self.failed:
+            warnings.warn(f"a Triton kernel failed ({reason}); plain functions run instead", stacklevel=3)
+        self.failed = True
 
 
 KERNELS = Kernels()

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from methods import switches
-from methods.diffusion.fast import blocks
+from methods.diffusion.fast import blocks, installation
 from methods.diffusion.fast.fallback import KERNELS
 from methods.diffusion.fast.installation import install, prepare, uninstall
 from methods.diffusion.loading import Parts
@@ -162,7 +162,7 @@ def test_another_timestep_is_refused(layouts: Layouts) -> None:
         parts.unet(latents, 8, encoder_hidden_states=tokens.expand(2, -1, -1))
 
 
-def test_only_a_gpu_gets_them_and_only_with_the_switch(layouts: Layouts) -> None:
+def test_only_a_gpu_gets_them_and_only_with_the_switch(layouts: Layouts, monkeypatch: pytest.MonkeyPatch) -> None:
     parts, gpu = _parts(layouts["sd1"][0]), torch.device("cuda")
 
     def is_installed() -> bool:
@@ -170,6 +170,7 @@ def test_only_a_gpu_gets_them_and_only_with_the_switch(layouts: Layouts) -> None
 
     prepare(parts, TIMESTEP, torch.device("cpu"))
     assert not is_installed()
+    monkeypatch.setattr(installation, "check_kernels", lambda *_: None)
     prepare(parts, TIMESTEP, gpu)
     assert is_installed()
     with switches.without("blocks"):

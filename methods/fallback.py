@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TypeVar
 
 import torch
@@ -20,16 +20,26 @@ WRONG = 0.1
 class Kernels:
     """Runs the kernels ``of`` something until one fails or is wrong; from then on plain functions, with one warning.
 
-    The first result of every kernel is compared with that of its plain function.
+    The first result of every variant of a kernel is compared with that of the plain function.
     """
 
     def __init__(self, of: str) -> None:
         self.of = of
         self.failed = False
-        self._compared: set[str] = set()
+        self._compared: set[Hashable] = set()
 
-    def run(self, name: str, kernel: Callable[..., Result], plain: Callable[..., Result], *arguments: object) -> Result:
-        """The result of ``kernel(*arguments)``, or of ``plain(*arguments)``. Raises OutOfMemoryError."""
+    def run(
+        self,
+        name: str,
+        variant: Hashable,
+        kernel: Callable[..., Result],
+        plain: Callable[..., Result],
+        *arguments: object,
+    ) -> Result:
+        """The result of ``kernel(*arguments)``, or of ``plain(*arguments)``. Raises OutOfMemoryError.
+
+        ``variant`` has everything that the kernel is compiled for anew, such as shapes and number types.
+        """
         if self.failed:
             return plain(*arguments)
         try:
@@ -39,9 +49,9 @@ class Kernels:
         except Exception as error:  # Triton is absent, no compiler, too little shared memory: many kinds
             self._give_up((str(error).strip().splitlines() or [type(error).__name__])[0])
             return plain(*arguments)
-        if name in self._compared or _is_recorded():
+        if (name, variant) in self._compared or _is_recorded():
             return result
-        self._compared.add(name)
+        self._compared.add((name, variant))
         with torch.no_grad():
             apart = _difference(result, plain(*arguments))
         if apart <= WRONG:
@@ -62,11 +72,15 @@ def _is_recorded() -> bool:
 def _difference(result: Tensor | list[Tensor], plain: Tensor | list[Tensor]) -> float:
     """The largest distance of a tensor to its counterpart, relative to the length of the counterpart."""
     results, plains = ([each] if isinstance(each, Tensor) else each for each in (result, plain))
-    return max(_distance(one.detach().double(), other.double()) for one, other in zip(results, plains, strict=True))
+    return max(_distance(one.detach(), other.detach()) for one, other in zip(results, plains, strict=True))
 
 
 def _distance(result: Tensor, plain: Tensor) -> float:
-    apart, length = (result - plain).norm().item(), plain.norm().item()
+    apart, length = _length(result - plain), _length(plain)
     if length == 0 or not math.isfinite(length):
         return 0.0  # such a result says nothing about the kernel
     return apart / length if math.isfinite(apart) else math.inf
+
+
+def _length(tensor: Tensor) -> float:
+    return float(torch.linalg.vector_norm(tensor, dtype=torch.promote_types(tensor.dtype, torch.float32)))

@@ -48,12 +48,14 @@ def mean_maps(
         maps: Tensor = FusedMaps.apply(side, rows, known, sums, plain, *queries, *keys)
         return maps
 
-    return KERNELS.run("maps" if not known else "known maps", fused, plain, queries, keys)
+    return KERNELS.run("maps", (known, *_shapes(side, rows, *queries, *keys)), fused, plain, queries, keys)
 
 
 def divergence(maps: Tensor, sigma: float, epsilon: float, softmax: bool, plain: Callable[[], Tensor]) -> Tensor:
     """The divergence (B, N) of maps (B, N, R, R) of ``selection.divergence``; that of ``plain()`` if a kernel fails."""
-    return KERNELS.run("the divergence", partial(divergences, maps, sigma, epsilon, softmax), plain)
+    return KERNELS.run(
+        "the divergence", (maps.shape, softmax), partial(divergences, maps, sigma, epsilon, softmax), plain
+    )
 
 
 class FusedMaps(torch.autograd.Function):
@@ -108,8 +110,14 @@ class FusedMaps(torch.autograd.Function):
                 maps = plain(tuple(both[:layers]), tuple(both[layers:]))
                 return list(torch.autograd.grad(maps, both, gradient))
 
-        found = KERNELS.run("the gradient of maps", fused, differentiated, gradients[0])
+        found = KERNELS.run(
+            "the gradient of maps", _shapes(side, rows, *queries, *keys), fused, differentiated, gradients[0]
+        )
         return None, None, None, None, None, *found
+
+
+def _shapes(side: int, rows: Rows, *tensors: Tensor) -> tuple[object, ...]:
+    return side, rows.shape if isinstance(rows, Tensor) else str(rows), *(each.shape for each in tensors)
 
 
 def _layer_gradients(

@@ -42,21 +42,21 @@ VALUES = torch.linspace(-2, 2, 7)
 def test_the_plain_function_runs_instead_after_one_warning(kernel: Callable[[Tensor], Tensor], said: str):
     kernels = Kernels("this test")
     with pytest.warns(UserWarning, match=f"kernels of this test are off, so that it takes longer: .*{said}"):
-        found = kernels.run("the test", kernel, plain, VALUES)
+        found = kernels.run("the test", 1, kernel, plain, VALUES)
     assert torch.equal(found, plain(VALUES)) and kernels.failed
     with warnings.catch_warnings(action="error"):
-        assert torch.equal(kernels.run("another", kernel, plain, VALUES), plain(VALUES))
+        assert torch.equal(kernels.run("another", 1, kernel, plain, VALUES), plain(VALUES))
 
 
 def test_the_gradient_is_that_of_the_plain_function_too():
     values = VALUES.clone().requires_grad_()
     with pytest.warns(UserWarning, match="off"):
-        found = Kernels("this test").run("the test", shifted, plain, values)
+        found = Kernels("this test").run("the test", 1, shifted, plain, values)
     (gradient,) = torch.autograd.grad(found.sum(), values)
     assert torch.equal(gradient, plain(VALUES))
 
 
-def test_a_kernel_may_round_and_is_compared_once():
+def test_a_kernel_may_round_and_is_compared_once_a_variant():
     kernels, calls = Kernels("this test"), []
 
     def counted(values: Tensor) -> Tensor:
@@ -64,14 +64,15 @@ def test_a_kernel_may_round_and_is_compared_once():
         return plain(values)
 
     for _ in range(3):
-        assert torch.equal(kernels.run("the test", rounded, counted, VALUES), rounded(VALUES))
-    assert len(calls) == 1 and not kernels.failed
+        assert torch.equal(kernels.run("the test", 1, rounded, counted, VALUES), rounded(VALUES))
+    kernels.run("the test", 2, rounded, counted, VALUES)
+    assert len(calls) == 2 and not kernels.failed
 
 
 def test_each_tensor_of_a_list_is_compared():
     kernels = Kernels("this test")
     with pytest.warns(UserWarning, match="differs"):
-        found = kernels.run("two", lambda: [VALUES, VALUES], lambda: [VALUES, -VALUES])
+        found = kernels.run("two", 1, lambda: [VALUES, VALUES], lambda: [VALUES, -VALUES])
     assert torch.equal(found[1], -VALUES)
 
 
@@ -81,5 +82,5 @@ def test_want_of_memory_is_no_reason_to_give_up():
 
     kernels = Kernels("this test")
     with pytest.raises(torch.OutOfMemoryError):
-        kernels.run("the test", too_large, plain, VALUES)
+        kernels.run("the test", 1, too_large, plain, VALUES)
     assert not kernels.failed

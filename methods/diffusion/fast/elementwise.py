@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from methods.diffusion.fast.fallback import KERNEL_TYPES, KERNELS
+from methods.diffusion.fast.kernels import KERNEL_TYPES, KERNELS
 
 ROWS, WIDTH = 32, 64  # of the tile of a program
 
@@ -29,14 +29,14 @@ def fused_add(left: Tensor, right: Tensor, bias: Tensor) -> Tensor:
     channels_last = torch.channels_last
     whole = left.is_contiguous(memory_format=channels_last) and right.is_contiguous(memory_format=channels_last)
     if whole and left.dtype == right.dtype and left.dtype in KERNEL_TYPES:
-        return KERNELS.run(_Add.apply, plain_add, left, right, bias)
+        return KERNELS.run("sum", (left.shape, left.dtype), _Add.apply, plain_add, left, right, bias)
     return plain_add(left, right, bias)
 
 
 def fused_geglu(projected: Tensor) -> Tensor:
     """``plain_geglu`` by one kernel."""
     if projected.is_contiguous() and projected.dtype in KERNEL_TYPES:
-        return KERNELS.run(_Geglu.apply, plain_geglu, projected)
+        return KERNELS.run("gated unit", (projected.shape, projected.dtype), _Geglu.apply, plain_geglu, projected)
     return plain_geglu(projected)
 
 
@@ -68,7 +68,10 @@ class _Geglu(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (projected,) = ctx.saved_tensors
-        return KERNELS.run(_geglu_gradient, _plain_geglu_gradient, projected, gradients[0])
+        variant = projected.shape, projected.dtype
+        return KERNELS.run(
+            "the gradient of a gated unit", variant, _geglu_gradient, _plain_geglu_gradient, projected, gradients[0]
+        )
 
 
 def _geglu_gradient(projected: Tensor, gradient: Tensor) -> Tensor:

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from methods.diffusion.fast.fallback import KERNEL_TYPES, KERNELS
 from methods.diffusion.fast.group_norm_launch import GroupNormCall, backward, forward
+from methods.diffusion.fast.kernels import KERNEL_TYPES, KERNELS
 
 
 def plain(x: Tensor, norm: nn.GroupNorm, silu: bool = False, shift: Tensor | None = None) -> Tensor:
@@ -34,7 +34,7 @@ def fused(x: Tensor, norm: nn.GroupNorm, silu: bool = False, shift: Tensor | Non
     """The same as ``plain`` by Triton kernels. The statistics are float32, of two passes."""
     call = _call(norm, silu, shift)
     if x.dtype in KERNEL_TYPES:
-        return KERNELS.run(FusedGroupNorm.apply, _plain, x, call)
+        return KERNELS.run("group norm", _variant(x, call), FusedGroupNorm.apply, _plain, x, call)
     return _plain(x, call)
 
 
@@ -55,12 +55,17 @@ class FusedGroupNorm(torch.autograd.Function):
         """The gradient of the input, of its shape and in channels last."""
         rows, means, rstds = ctx.saved_tensors
         gradient = _rows(gradients[0])
-        found = KERNELS.run(backward, _plain_backward, rows, gradient, means, rstds, ctx.call)
+        call, name = ctx.call, "the gradient of group norm"
+        found = KERNELS.run(name, _variant(rows, call), backward, _plain_backward, rows, gradient, means, rstds, call)
         return _like(found, gradients[0]), None
 
 
 def _call(norm: nn.GroupNorm, silu: bool, shift: Tensor | None) -> GroupNormCall:
     return GroupNormCall(norm.num_groups, norm.eps, silu, norm.weight, norm.bias, shift)
+
+
+def _variant(x: Tensor, call: GroupNormCall) -> tuple[object, ...]:
+    return x.shape, x.dtype, call.groups, call.silu, call.shift is None
 
 
 def _rows(x: Tensor) -> Tensor:

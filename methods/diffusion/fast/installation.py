@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from methods import switches
 from methods.diffusion.fast import blocks
-from methods.diffusion.fast.agreement import check_kernels
 from methods.diffusion.fast.blocks import FUNCTIONS, Functions, Projection
 from methods.diffusion.loading import Parts
 
@@ -34,9 +33,6 @@ def prepare(parts: Parts, timestep: int, device: torch.device) -> None:
     if device.type == "cuda":
         if switches.is_on("blocks"):
             install(parts, timestep)
-            if switches.is_on("norms"):
-                for part in (parts.unet, parts.autoencoder):
-                    check_kernels(part.dtype, part.device)
         else:
             uninstall(parts)
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from methods.diffusion.fast import elementwise
-from methods.diffusion.fast.fallback import KERNELS
+from methods.diffusion.fast.kernels import KERNELS
 
 pytest.importorskip("triton")
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from methods import switches
-from methods.diffusion.fast import blocks, installation
-from methods.diffusion.fast.fallback import KERNELS
+from methods.diffusion.fast import blocks
 from methods.diffusion.fast.installation import install, prepare, uninstall
+from methods.diffusion.fast.kernels import KERNELS
 from methods.diffusion.loading import Parts
 from methods.stable_keypoints.attention import Recorder, checkpoint_blocks, choose_layers
 from methods.stable_keypoints.backbone import Backbone
@@ -170,7 +170,6 @@ def test_only_a_gpu_gets_them_and_only_with_the_switch(layouts: Layouts, monkeyp
 
     prepare(parts, TIMESTEP, torch.device("cpu"))
     assert not is_installed()
-    monkeypatch.setattr(installation, "check_kernels", lambda *_: None)
     prepare(parts, TIMESTEP, gpu)
     assert is_installed()
     with switches.without("blocks"):

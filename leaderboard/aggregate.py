@@ -23,6 +23,8 @@ from metrics.protocols import PROTOCOLS
 
 Group = tuple[str, str, str, int | None, str]  # kind, method, label, limit, settings: equal for the seeds of a row
 _HASH = re.compile("[0-9a-f]{40,64}")
+# Condition number of a design above which rounding of keypoints to 1e-6 of the image can move its weights at will
+NEARLY_SINGULAR = 1e6
 
 
 def measured_rows(
@@ -236,5 +238,6 @@ def _over_seeds(by_seed: Mapping[int, ScoreRecord]) -> dict[str, Any]:
         "n_fit": first.n_fit,
         "n_test": first.n_test,
         "rank_deficient": any(score.rank_deficient for score in scores),
+        "nearly_singular": any((score.condition or 0) > NEARLY_SINGULAR for score in scores),
         "outdated": any(map(is_outdated, scores)),
     }

@@ -16,7 +16,15 @@ _SIGNS = {
     **{sign: f"\\{sign}" for sign in "%&#_${}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"},
     **{"<": "$<$", ">": "$>$", "|": "$|$", "±": r"$\pm$", "×": r"$\times$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"},
-    **{"†": r"$^\dagger$", "‡": r"$^\ddagger$", "§": r"$^\S$", "¶": r"$^\P$", "◊": r"$^\diamond$", "–": "--"},
+    **{
+        "†": r"$^\dagger$",
+        "‡": r"$^\ddagger$",
+        "‖": r"$^\|$",
+        "§": r"$^\S$",
+        "¶": r"$^\P$",
+        "◊": r"$^\diamond$",
+        "–": "--",
+    },
     **{flag.mark: rf"$^{{\mathrm{{{letter}}}}}$" for flag, letter in zip(_FLAGS, "ucrdsa", strict=True)},
 }
 _SIGN = re.compile("|".join(map(re.escape, _SIGNS)))

@@ -29,6 +29,7 @@ _LEGEND = {
     NO_INTERVAL: f"{NO_INTERVAL} {NOTHING_VARIES}",
     "(seeds ": "(seeds a to b): the values of two seeds, too few for an interval; ± is over test images alone",
     "†": "† the regression did not determine all weights (rank deficient): the least-norm solution is taken",
+    "‖": "‖ the regression is nearly singular (condition number over a million), so that its error says little",
     "‡": "‡ some seeds failed; the mean is over the others",
     "failed": "failed: the reason is in the cell's result.json",
     "§": "§ scored under another version of the protocol, never best; the same run command scores it anew",
@@ -197,7 +198,16 @@ def measured_cell(row: Row | None, best: Mapping[str, bool]) -> str:
 
 def printed(row: Row) -> tuple[str, str]:
     """The value of a finished row as text, and what stands beside it: the interval and the marks."""
-    marks = "†" * bool(row.rank_deficient) + "‡" * bool(row.failed_seeds) + "§" * bool(row.outdated)
+    marks = "".join(
+        mark
+        for mark, applies in (
+            ("†", row.rank_deficient),
+            ("‖", row.nearly_singular),
+            ("‡", row.failed_seeds),
+            ("§", row.outdated),
+        )
+        if applies
+    )
     seeds = None if row.seeds_low is None or row.seeds_high is None else (row.seeds_low, row.seeds_high)
     value = value_text(row.protocol, known(row.value), DECIMALS)
     return value, f"{interval_text(row.half, seeds, _decimals(row))}{marks}"

@@ -67,6 +67,7 @@ class Row:
     is_floor: bool
     limit: int | None = None
     rank_deficient: bool | None = None
+    nearly_singular: bool | None = None
     outdated: bool | None = None
     failure: str | None = None
     note: str | None = None

@@ -17,7 +17,7 @@ WILD = ("celeba_wild_k4", "cub_001", "taichi")
 FOUND = rows(load_results(RESULTS, "wild.mini"), WILD, "mini")
 PAIRS = misalignment_rows(load_results(), ("cub_aligned", "cub_all"), "mini")
 PAPER = rows([], WILD, "paper")
-BAD = re.compile(r"(?<!\\)[%&#_$~^<>|]|[±×↑↓†‡§¶◊–]")  # signs that LaTeX would read, or that its fonts may lack
+BAD = re.compile(r"(?<!\\)[%&#_$~^<>|]|[±×↑↓†‖‡§¶◊–]")  # signs that LaTeX would read, or that its fonts may lack
 
 
 def body(text):

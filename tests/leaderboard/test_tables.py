@@ -102,6 +102,15 @@ def test_no_interval_reaches_below_0_and_its_half_width_is_that_of_the_spread():
     assert cells(markdown(several))["Alpha"]["cub_001 (% side) ↓"] == f"**4.00** ±{half:.2f}"
 
 
+def test_a_nearly_singular_regression_is_marked():
+    def text(condition: float) -> str:
+        seeds = [record("alpha", "cub_001", 7.0, 0), record("alpha", "cub_001", 413.0, 1, {"condition": condition})]
+        return markdown(seeds)
+
+    assert "‖ the regression is nearly singular" in text(2e6) and "‖" in cells(text(2e6))["Alpha"]["cub_001 (% side) ↓"]
+    assert "‖" not in text(9e5)
+
+
 def test_a_failed_seed_is_counted_and_marked():
     (row,) = rows([record("alpha", "cub_001", 7.0), record("alpha", "cub_001", None, seed=1)], TASKS, "mini")
     assert (row.status, row.value, row.seeds, row.failed_seeds) == ("done", 7.0, 1, 1)

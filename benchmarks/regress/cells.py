@@ -50,9 +50,14 @@ FITS = (
     Fit("autolink", "autolink", _WORLDS, _SLOW),
     Fit("imm", "imm", ("celeba_aligned",), _SLOW),
     Fit("dift_kmeans", "dift_kmeans", ("celeba_aligned",)),
+    Fit("ppl", "ppl", ("celeba_aligned",), _SLOW),
+    Fit("thewlis", "thewlis", ("celeba_aligned",), _SLOW),
+    Fit("lmdis", "lmdis", ("celeba_aligned",), _SLOW),
+    Fit("dino_kmeans", "dino_kmeans", ("celeba_aligned",)),
+    Fit("dff", "dff", ("celeba_aligned",)),
     Fit("supervised", "supervised", ("celeba_aligned",), {"steps": 3}),
 )
-_PINNED = {method: {"features": "vgg16"} for method in ("autolink", "imm")}  # their default depends on the machine
+_PINNED = {method: {"features": "vgg16"} for method in ("autolink", "ppl", "imm")}  # their default depends on the machine
 
 
 class Bench:

@@ -198,16 +198,8 @@ def measured_cell(row: Row | None, best: Mapping[str, bool]) -> str:
 
 def printed(row: Row) -> tuple[str, str]:
     """The value of a finished row as text, and what stands beside it: the interval and the marks."""
-    marks = "".join(
-        mark
-        for mark, applies in (
-            ("†", row.rank_deficient),
-            ("‖", row.nearly_singular),
-            ("‡", row.failed_seeds),
-            ("§", row.outdated),
-        )
-        if applies
-    )
+    said = row.rank_deficient, row.nearly_singular, row.failed_seeds, row.outdated
+    marks = "".join(mark for mark, applies in zip("†‖‡§", said, strict=True) if applies)
     seeds = None if row.seeds_low is None or row.seeds_high is None else (row.seeds_low, row.seeds_high)
     value = value_text(row.protocol, known(row.value), DECIMALS)
     return value, f"{interval_text(row.half, seeds, _decimals(row))}{marks}"

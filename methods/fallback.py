@@ -20,12 +20,14 @@ WRONG = 0.1
 class Kernels:
     """Runs the kernels ``of`` something until one fails or is wrong; from then on plain functions, with one warning.
 
-    The first result of every variant of a kernel is compared with that of the plain function.
+    The first result of every variant of a kernel is compared with that of the plain function; ``largest`` has the
+    largest difference that was found, by the kernel's name.
     """
 
     def __init__(self, of: str) -> None:
         self.of = of
         self.failed = False
+        self.largest: dict[str, float] = {}
         self._compared: set[Hashable] = set()
 
     def run(
@@ -51,9 +53,11 @@ class Kernels:
             return plain(*arguments)
         if (name, variant) in self._compared or _is_recorded():
             return result
+        apart = _distance_to(result, plain, arguments)
+        if apart is None:
+            return result
         self._compared.add((name, variant))
-        with torch.no_grad():
-            apart = _difference(result, plain(*arguments))
+        self.largest[name] = max(apart, self.largest.get(name, 0.0))
         if apart <= WRONG:
             return result
         self._give_up(f"{name} differs from PyTorch's own by {apart:.0%}")
@@ -69,17 +73,25 @@ def _is_recorded() -> bool:
     return torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()
 
 
-def _difference(result: Tensor | list[Tensor], plain: Tensor | list[Tensor]) -> float:
-    """The largest distance of a tensor to its counterpart, relative to the length of the counterpart."""
-    results, plains = ([each] if isinstance(each, Tensor) else each for each in (result, plain))
-    return max(_distance(one.detach(), other.detach()) for one, other in zip(results, plains, strict=True))
+def _distance_to(
+    result: Tensor | list[Tensor], plain: Callable[..., Tensor | list[Tensor]], arguments: tuple[object, ...]
+) -> float | None:
+    """The largest distance of a tensor to its plain counterpart, relative to the counterpart's length.
 
-
-def _distance(result: Tensor, plain: Tensor) -> float:
-    apart, length = _length(result - plain), _length(plain)
-    if length == 0 or not math.isfinite(length):
-        return 0.0  # such a result says nothing about the kernel
-    return apart / length if math.isfinite(apart) else math.inf
+    None if nothing can be said: the counterparts are 0 or not finite, or there is not enough memory for them.
+    """
+    try:
+        with torch.no_grad():
+            expected = plain(*arguments)
+        results, plains = ([each] if isinstance(each, Tensor) else each for each in (result, expected))
+        pairs = [(one.detach(), other.detach()) for one, other in zip(results, plains, strict=True)]
+        lengths = [(_length(one - other), _length(other)) for one, other in pairs]
+    except torch.OutOfMemoryError:
+        return None
+    told = [apart / length for apart, length in lengths if 0 < length < math.inf]
+    if not told:
+        return None
+    return max(each if math.isfinite(each) else math.inf for each in told)
 
 
 def _length(tensor: Tensor) -> float:

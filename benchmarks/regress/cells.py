@@ -57,7 +57,9 @@ FITS = (
     Fit("dff", "dff", ("celeba_aligned",)),
     Fit("supervised", "supervised", ("celeba_aligned",), {"steps": 3}),
 )
-_PINNED = {method: {"features": "vgg16"} for method in ("autolink", "ppl", "imm")}  # their default depends on the machine
+_PINNED = {
+    method: {"features": "vgg16"} for method in ("autolink", "ppl", "imm")
+}  # their default depends on the machine
 
 
 class Bench:

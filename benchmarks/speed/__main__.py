@@ -78,7 +78,7 @@ def speed(
     everything: Annotated[
         bool, typer.Option("--all", help="Instead: everything worth knowing on a GPU, the most important first.")
     ] = False,
-    minutes: Annotated[float, typer.Option(help="With --all: the time that is not exceeded.", min=0.0)] = 9.0,
+    minutes: Annotated[float, typer.Option(help="With --all: the time after which no part goes on.", min=0.0)] = 9.0,
     output: Annotated[
         Path | None, typer.Option(help="JSON file for all measurements (with --all: speed.json).")
     ] = None,
@@ -159,7 +159,8 @@ def _everything(options: Options, output: Path, minutes: float, worker: bool) ->
         everything.work(options, output, _say)
         return None, ""
     record = Record(output, time.time() + 60 * minutes, everything.facts(options))
-    everything.supervise(everything.worker_command(options, output), record, _say)
+    command, plain = everything.worker_command(options, output), ("--without", "norms", "--without", "maps")
+    everything.supervise(command, record, _say, after_crash=plain)
     found = json.loads(output.read_text("utf-8"))
     return found, tables.everything(found)
 

@@ -68,7 +68,7 @@ BARS = (
     Bar("peak memory, memory=low", 4, "GiB", True, _low),
     Bar("keypoints moved in float16", 1, "% by more than a 128th", True, lambda found: _moved(found, "float16")),
     Bar("keypoints moved in bfloat16", 1, "% by more than a 128th", True, lambda found: _moved(found, "bfloat16")),
-    Bar("waiting for image files", 10, "% of the time", True, _waiting),
+    Bar("CPU waiting for image files", 10, "% of the time", True, _waiting),
 )
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import statistics
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from benchmarks.speed.measure import (
 )
 from benchmarks.speed.models import build, copied, images, settings_of
 from benchmarks.speed.released import Released
-from benchmarks.speed.sizes import SIZES
+from benchmarks.speed.sizes import SIZES, Size
 from methods import draws, switches
 from methods.diffusion.loading import Parts
 from methods.stable_keypoints.backbone import Backbone
@@ -178,18 +178,27 @@ class Bench:
         self.options, self.say = options.resolved(), say
         options = self.options
         size, dtype = SIZES[options.size], getattr(torch, options.dtype)
+        self.exact = dtype == torch.float32
+        with self._digits():
+            self._build(size, dtype)
+
+    def _digits(self) -> AbstractContextManager[None]:
+        """On a GPU float32 keeps all digits, without TF32; half precision takes what a run takes."""
+        return without_tf32() if self.exact else nullcontext()
+
+    def _build(self, size: Size, dtype: torch.dtype) -> None:
+        options = self.options
         parts = build(size, options.device, dtype)
         self.inputs = Inputs(options, parts.token_width)
-        self.theirs = None
+        self.theirs: Theirs | None = None
         if not options.alone:
             plain = copied(parts) if dtype == torch.float32 else build(size, options.device, torch.float32)
             self.theirs = Theirs(options, plain, self.inputs)
         self.ours = Ours(options, parts, self.inputs, options.without)
 
     def run(self) -> dict[str, Any]:
-        """Time all tasks; returns the measurements as JSON. On a GPU float32 keeps all digits, without TF32."""
-        exact = self.options.dtype == "float32"
-        with without_tf32() if exact else nullcontext():
+        """Time all tasks; returns the measurements as JSON."""
+        with self._digits():
             rate = self._rate()
             tasks = {task: self._timed(task) for task in ("fit", "predict")[: 1 + self.options.predict]}
             found = {
@@ -205,7 +214,8 @@ class Bench:
                 for task, sides in tasks.items()
             }
         found["agreement"] = {
-            task: differences(sides["ours"].results, sides["released"].results, exact) for task, sides in tasks.items()
+            task: differences(sides["ours"].results, sides["released"].results, self.exact)
+            for task, sides in tasks.items()
         }
         return found
 

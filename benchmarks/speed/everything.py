@@ -43,12 +43,12 @@ def parts(options: Options, say: Say) -> list[Part]:
         return lambda left: Bench(replace(options, **changed), say).run()
 
     def several(left: float) -> Mapping[str, Any]:
-        return photographs(replace(options, batch=4), max(8, min(1000, int(5 * left))) if on_gpu else 8, say)
+        return photographs(replace(options, batch=4), max(8, min(1000, int(3 * min(left, 150)))) if on_gpu else 8, say)
 
     found = [Part(f"batch {batch}", 75 if batch == BATCHES[0] else 30, bench(batch=batch)) for batch in BATCHES]
     found += [
         Part("profile", 35, lambda left: profiles(Bench(replace(options, batch=4, alone=True), say))),
-        Part("variants", 75, lambda left: variants(replace(options, batch=4), say)),
+        Part("variants", 100, lambda left: variants(replace(options, batch=4), say)),
         Part("memory low", 30, bench(batch=1, memory="low", alone=True)),
         Part("float32", 45, bench(batch=2, dtype="float32", steps=1)),
         Part("half precision", 40, lambda left: half(options.device, *((256, 60) if on_gpu else (8, 4)), say=say)),
@@ -67,6 +67,8 @@ def work(options: Options, path: Path, say: Say, chosen: Sequence[Part] | None =
     record.facts["platform"] = platform_name(options.device)
 
     def clean() -> None:
+        record.facts["kernels"] = _kernels()
+        record.write()
         gc.collect()
         if options.device.startswith("cuda"):
             import torch
@@ -77,13 +79,26 @@ def work(options: Options, path: Path, say: Say, chosen: Sequence[Part] | None =
     run_parts(parts(options, say) if chosen is None else chosen, record, clean)
 
 
+def _kernels() -> dict[str, Any]:
+    """Which kernels are off in this process, and how far their first results were from those of plain functions."""
+    from methods.diffusion.fast.kernels import KERNELS as BLOCKS
+    from methods.stable_keypoints.fused_maps import KERNELS as MAPS
+
+    return {each.of: {"failed": each.failed, "largest": each.largest} for each in (BLOCKS, MAPS)}
+
+
 def supervise(
-    command: Sequence[str], record: Record, say: Say, clock: Callable[[], float] = time.time, patience: float = START
+    command: Sequence[str],
+    record: Record,
+    say: Say,
+    clock: Callable[[], float] = time.time,
+    patience: float = START,
+    after_crash: Sequence[str] = (),
 ) -> None:
     """Run ``command``, which works on the record's file, again and again until it ends well or the time is over.
 
     A worker that crashes, or takes too long for a part, is ended, and a new one goes on with the next part. Such a
-    part is noted as crashed or stopped.
+    part is noted as crashed or stopped. After the first crash workers also get the words ``after_crash``.
     """
     record.write()
     while clock() < record.until:
@@ -103,6 +118,8 @@ def supervise(
             record.end(name, "stopped" if late else "crashed", clock(), error=error)
         elif worker.returncode == 0 or set(record.parts) == before:
             return
+        if worker.returncode != 0 and not late:
+            command, after_crash = [*command, *after_crash], ()
 
 
 def _watch(worker: subprocess.Popen[bytes], path: Path, start_by: float, clock: Callable[[], float]) -> bool:

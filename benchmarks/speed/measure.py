@@ -108,8 +108,8 @@ class Timing:
         """Median of the seconds."""
         return statistics.median(self.seconds)
 
-    def time(self, work: Work, device: str, record: bool = True) -> float:
-        """Run a task, return its seconds, and ``record`` them with its peak memory."""
+    def time(self, work: Work, device: str, record: bool = True, record_peak: bool = True) -> float:
+        """Run a task, return its seconds, and record these and its peak memory."""
 
         def keep() -> None:
             self.results = work()
@@ -119,6 +119,7 @@ class Timing:
         if record:
             self.seconds.append(taken)
             self.processor_seconds.append(of_processor)
+        if record_peak:
             self.peak_bytes = max(self.peak_bytes or 0, peak.bytes or 0) or None
         return taken
 
@@ -138,13 +139,17 @@ class Rounds:
 
 
 def in_turns(works: Mapping[str, Work], rounds: Rounds, device: str, say: Say, task: str) -> dict[str, Timing]:
-    """Time some works, round by round, so that whatever else uses the machine slows all of them alike."""
+    """Time some works, round by round, so that whatever else uses the machine slows all of them alike.
+
+    Peak memory is that of all rounds but the first, in which kernels are compared with plain functions: once a CUDA
+    graph is recorded, in the second or third, its memory no longer counts as allocated.
+    """
     timings = {name: Timing() for name in works}
     for number in range(rounds.warm_up + rounds.timed):
         timed = number >= rounds.warm_up
         for name, work in works.items():
             if rounds.runs(name, number):
-                taken = timings[name].time(work, device, record=timed)
+                taken = timings[name].time(work, device, timed, record_peak=timed or number > 0)
                 say(f"{task}, {name}: {taken:.3g} s" + ("" if timed else ", warm-up"))
     return timings
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,11 +100,13 @@ def run_parts(
             record.end(part.name, "no time", clock(), estimate=part.estimate, left=left)
             continue
         record.begin(part, clock())
-        try:
-            result = part.work(left)
-        except Exception as error:
-            text = "".join(traceback.format_exception(error))
-            record.end(part.name, "failed", clock(), estimate=part.estimate, error=text)
-        else:
-            record.end(part.name, DONE, clock(), estimate=part.estimate, result=result)
+        outcome: dict[str, Any] = {"estimate": part.estimate}
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            try:
+                status, outcome["result"] = DONE, part.work(left)
+            except Exception as error:
+                status, outcome["error"] = "failed", "".join(traceback.format_exception(error))
+        outcome["warnings"] = sorted({str(each.message) for each in caught})
+        record.end(part.name, status, clock(), **outcome)
         after()

@@ -131,14 +131,27 @@ def bars(found: Sequence[Found]) -> str:
     return _pipe(("", "bar", "measured", "met"), rows)
 
 
+def kernels(found: Found) -> str:
+    """How far the first results of the kernels were from those of PyTorch's own functions."""
+    rows = [
+        [name, f"{apart:.1e}", "off" if each["failed"] else "on"]
+        for each in found.values()
+        for name, apart in each["largest"].items()
+    ]
+    return _pipe(("kernel", "largest difference from PyTorch's own", "at the end"), rows)
+
+
 def everything(found: Found) -> str:
     """The whole record of ``--all``: the bars, then a table for each part."""
     facts = found["facts"]
     versions = ", ".join(f"{name} {facts[name]}" for name in ("torch", "triton", "diffusers") if facts.get(name))
     sections = [f"{facts.get('platform', facts['options']['device'])}, {versions}; {facts['release']}."]
     sections.append(bars(found["bars"]))
+    if facts.get("kernels"):
+        sections.append(kernels(facts["kernels"]))
     for name, part in found["parts"].items():
         sections.append(f"**{name}** ({part['seconds']:.0f} s)")
+        sections += [f"Warning: {each}" for each in part.get("warnings", [])]
         if part["status"] == "done":
             sections.append(KINDS.get(name, comparison)(part["result"]))
         else:

@@ -169,10 +169,11 @@ def _problem(detail: ErrorDetails) -> Problem:
     """A mistake that pydantic found."""
     path = [str(part) for part in detail["loc"]]
     top = path[0] if path else ""
-    where = f"{CARD}, {'.'.join(part[:40] for part in path)}"
+    where = _place(path)
     if detail["type"] == "extra_forbidden":
         known = Card.model_fields if len(path) == 1 else Source.model_fields
-        return Problem(f"{CARD}, {short(path[-1])}", f"unknown field{near_match(path[-1][:40], known)}", "", GUIDE)
+        table = f"{_place(path[:-1])}, " if len(path) > 1 else f"{CARD}, "
+        return Problem(f"{table}{short(path[-1])}", f"unknown field{near_match(path[-1][:40], known)}", "", GUIDE)
     field = Source.model_fields.get(path[-1]) if len(path) > 1 else None
     field = field or Card.model_fields.get(top)
     expected = str(field.description) if field else "a table of fields"
@@ -183,6 +184,10 @@ def _problem(detail: ErrorDetails) -> Problem:
     if isinstance(given, dict | list) and given:
         return Problem(where, own or f"got a {'table' if isinstance(given, dict) else 'list'}", expected, "correct it")
     return Problem(where, ": ".join(filter(None, [f"got {short(given)}", own])), expected, "correct it")
+
+
+def _place(path: Sequence[str]) -> str:
+    return f"{CARD}, {'.'.join(part[:40] for part in path)}"
 
 
 def _about_name(name: object, folder: str, taken: Sequence[str]) -> list[Problem]:

@@ -17,9 +17,8 @@ from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor
 
 from methods.base import MethodError
+from methods.diffusion.compiling import allow_many_shapes
 from methods.stable_keypoints.maps import Projections
-
-SHAPES = 64  # upper bound on the shapes of a kind of block: channels, sides, batch sizes, with and without gradient
 
 
 def cross_attention_layers(unet: UNet2DConditionModel) -> dict[str, Attention]:
@@ -154,11 +153,9 @@ def checkpoint_blocks(unet: UNet2DConditionModel, layers: dict[str, Attention]) 
 def compile_blocks(unet: UNet2DConditionModel, layers: dict[str, Attention]) -> None:
     """Compile, in place, the UNet's residual and transformer blocks that contain no recorded layer.
 
-    Blocks of one kind and shape share their compiled code; torch's default limit is below the number of shapes.
+    Blocks of one kind and shape share their compiled code.
     """
-    settings = torch._dynamo.config
-    limit = "recompile_limit" if hasattr(settings, "recompile_limit") else "cache_size_limit"
-    setattr(settings, limit, max(getattr(settings, limit), SHAPES))
+    allow_many_shapes()
     for module in unet.modules():
         if isinstance(module, ResnetBlock2D | BasicTransformerBlock) and not _holds(module, layers):
             module.compile(dynamic=False)

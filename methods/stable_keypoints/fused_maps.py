@@ -48,14 +48,15 @@ def mean_maps(
         maps: Tensor = FusedMaps.apply(side, rows, known, sums, plain, *queries, *keys)
         return maps
 
-    return KERNELS.run("maps", (known, *_shapes(side, rows, *queries, *keys)), fused, plain, queries, keys)
+    with torch.cuda.device_of(queries[0]):
+        return KERNELS.run("maps", (known, *_shapes(side, rows, *queries, *keys)), fused, plain, queries, keys)
 
 
 def divergence(maps: Tensor, sigma: float, epsilon: float, softmax: bool, plain: Callable[[], Tensor]) -> Tensor:
     """The divergence (B, N) of maps (B, N, R, R) of ``selection.divergence``; that of ``plain()`` if a kernel fails."""
-    return KERNELS.run(
-        "the divergence", (maps.shape, softmax), partial(divergences, maps, sigma, epsilon, softmax), plain
-    )
+    fused = partial(divergences, maps, sigma, epsilon, softmax)
+    with torch.cuda.device_of(maps):
+        return KERNELS.run("the divergence", (maps.shape, softmax), fused, plain)
 
 
 class FusedMaps(torch.autograd.Function):

@@ -57,8 +57,9 @@ def half(device: str, images: int = 64, steps: int = 60, say: Say = lambda line:
             ("unet", kind, torch.float32),
             ("both", kind, kind),
         ):
-            learner = _learner(copied(parts, of_unet, of_autoencoder), dtype if of_unet == kind else "float32", device)
             with without_tf32() if of_unet == torch.float32 else nullcontext():
+                of_maps = dtype if of_unet == kind else "float32"
+                learner = _learner(copied(parts, of_unet, of_autoencoder), of_maps, device)
                 outcome = Outcome(learner, tokens, chosen, tested).beside(expected)
             say(f"{dtype}, {name}: {outcome['moved_far']:.2%} moved by more than a 128th")
             found[f"{dtype}, {name}"] = outcome

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from benchmarks.speed.measure import Rounds, Say, in_turns, platform_name
 from benchmarks.speed.models import build, copied
 from benchmarks.speed.sizes import SIZES
 from methods import switches
+from methods.diffusion.fast.installation import install
+from methods.diffusion.loading import Parts
 
 ALL_ON = "all on"
 
@@ -18,8 +21,9 @@ ALL_ON = "all on"
 def variants(options: Options, say: Say = lambda line: None) -> dict[str, Any]:
     """Seconds of a fit step and of a prediction with all fast paths, without each of them, and without any.
 
-    Paths in ``options.without`` are off in all. On a CPU no fast path is used, and all times are those of the plain
-    path.
+    Further variants: group norms by ``torch.compile`` in place of the kernels of ``norms``, and no fast path with
+    contiguous maps in place of channels last. Paths in ``options.without`` are off in all. On a CPU no fast path is
+    used, and all times are those of the plain path.
     """
     options = options.resolved()
     parts = build(SIZES[options.size], options.device, getattr(torch, options.dtype))
@@ -27,6 +31,8 @@ def variants(options: Options, say: Say = lambda line: None) -> dict[str, Any]:
     names = [name for name in switches.NAMES if name not in options.without]
     off = {ALL_ON: (), **{f"without {name}": (name,) for name in names}, "without all": tuple(names)}
     sides = {name: Ours(options, copied(parts), inputs, (*options.without, *paths)) for name, paths in off.items()}
+    if options.device.startswith("cuda"):
+        sides |= _further(options, parts, inputs, tuple(names))
     rounds = Rounds(options.warm_up, options.steps)
     tasks = {"fit": {name: side.fit for name, side in sides.items()}}
     if options.predict:
@@ -42,3 +48,16 @@ def variants(options: Options, say: Say = lambda line: None) -> dict[str, Any]:
         "switches_have_an_effect": options.device.startswith("cuda"),
         "tasks": found,
     }
+
+
+def _further(options: Options, parts: Parts, inputs: Inputs, names: Sequence[str]) -> dict[str, Ours]:
+    compiled = Ours(options, copied(parts), inputs, options.without)
+    backbone = compiled.learner.backbone
+    if switches.is_on("blocks") and "blocks" not in options.without:
+        install(backbone.parts, backbone.settings.timestep, norms="compiled")
+    contiguous = Ours(options, copied(parts), inputs, (*options.without, *names))
+    backbone = contiguous.learner.backbone
+    backbone.memory_format = torch.contiguous_format
+    for part in (backbone.unet, backbone.autoencoder):
+        part.to(memory_format=torch.contiguous_format)
+    return {"norms compiled": compiled, "without all, contiguous": contiguous}

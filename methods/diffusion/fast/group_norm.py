@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from methods.diffusion.compiling import allow_many_shapes
 from methods.diffusion.fast.group_norm_launch import GroupNormCall, backward, forward
 from methods.diffusion.fast.kernels import KERNEL_TYPES, KERNELS
 
@@ -107,4 +108,5 @@ def _to_compile(
 
 @lru_cache(maxsize=1)
 def _compiled_function() -> Any:
+    allow_many_shapes()
     return torch.compile(_to_compile, dynamic=True)

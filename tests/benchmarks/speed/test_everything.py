@@ -6,7 +6,8 @@ import json
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,17 @@ def test_a_part_that_raises_is_recorded_and_the_others_go_on(tmp_path: Path):
     assert "test_everything.py" in record.parts["a"]["error"], "the error has its traceback"
 
 
+def test_warnings_of_a_part_are_recorded(tmp_path: Path):
+    def warned(left: float) -> dict[str, float]:
+        for _ in range(2):
+            warnings.warn("the kernels are off", stacklevel=1)
+        return {}
+
+    record = Record(tmp_path / "speed.json", until=1100.0)
+    run_parts([Part("a", 1, warned)], record, clock=Clock())
+    assert record.parts["a"]["warnings"] == ["the kernels are off"]
+
+
 def test_what_was_done_before_is_not_done_again(tmp_path: Path):
     clock = Clock()
     record = Record(tmp_path / "speed.json", until=1100.0, parts={"a": {"status": "crashed", "seconds": 3}})
@@ -93,7 +105,7 @@ WORKER = """
     parts = [
         Part("good", 1, lambda left: {"value": 1}),
         Part("crash", 1, lambda left: os._exit(3)),
-        Part("better", 1, lambda left: {"value": 2}),
+        Part("better", 1, lambda left: {"value": sys.argv[2:]}),
     ]
     run_parts(parts, Record.read(Path(sys.argv[1])))
 """
@@ -105,7 +117,9 @@ def test_a_crash_costs_only_the_part_that_crashed(tmp_path: Path, repository: Pa
     script.write_text(textwrap.dedent(WORKER))
     record = Record(tmp_path / "speed.json", until=time.time() + 500)
     said: list[str] = []
-    everything.supervise([sys.executable, str(script), str(record.path)], record, said.append)
+    command = [sys.executable, str(script), str(record.path)]
+    everything.supervise(command, record, said.append, after_crash=["--without", "norms"])
+    assert record.parts["better"]["result"]["value"] == ["--without", "norms"]
     assert statuses(record) == {"good": "done", "crash": "crashed", "better": "done"}
     assert said == ["crash: its process ended with exit status 3"]
     assert Record.read(record.path).running is None
@@ -153,7 +167,7 @@ def test_all_parts_are_known_and_the_largest_models_belong_to_one_size():
 def test_the_record_of_a_whole_run_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Every part but that of half precision, which takes a processor too long, on the tiny model."""
 
-    def here(command: list[str], record: Record, say: Callable[[str], object]) -> None:
+    def here(command: list[str], record: Record, say: Callable[[str], object], after_crash: Sequence[str]) -> None:
         record.write()
         options = Options(size="tiny", views=1)
         chosen = [part for part in everything.parts(options, say) if part.name != "half precision"]
@@ -168,6 +182,10 @@ def test_the_record_of_a_whole_run_is_complete(tmp_path: Path, monkeypatch: pyte
     assert {part["status"] for part in found["parts"].values()} == {"done"}, found["parts"]
     assert found["parts"]["float32"]["result"]["agreement"]["fit"]["within"]
     assert found["parts"]["memory low"]["result"]["options"]["memory"] == "low"
+    assert {name: each["failed"] for name, each in found["facts"]["kernels"].items()} == {
+        "the diffusion model's blocks": False,
+        "the attention maps": False,
+    }
     assert len(found["bars"]) == len(BARS)
     assert all(
         (bar["measured"] is None) == ("float16" in bar["name"]) for bar in found["bars"] if "bf" not in bar["name"]

@@ -206,7 +206,7 @@ FILES = {
     ),
     "an unknown field of a file": (
         file('{ file = "points.csv", format = "imm" }'),
-        "card.toml, 'format': unknown field; known: bytes, file, sha256, url",
+        ".0, 'format': unknown field; known: bytes, file, sha256, url",
     ),
 }
 KEYPOINTS = {

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from methods.stable_keypoints import map_launch
+
 pytest.importorskip("triton")
 
-SHARED_MEMORY = 48 * 1024  # bytes that every GPU gives a program
+SHARED_MEMORY = 99 * 1024  # bytes that every GPU since 2020 gives a program
 
 
 @pytest.mark.slow
@@ -21,6 +23,7 @@ def test_all_kernels_compile(repository: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.methods.diffusion.fast.compile_kernels"]
     found = subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True)
     assert found.returncode == 0, found.stderr
-    lines = [line.split() for line in found.stdout.splitlines()]
-    assert len(lines) == 11
-    assert all(int(shared) <= SHARED_MEMORY for _, shared in lines)
+    shared = {name: int(taken) for name, taken in map(str.split, found.stdout.splitlines())}
+    assert len(shared) == 15
+    assert shared.pop("gradients") <= map_launch.SHARED_MEMORY  # which its launch asks for
+    assert max(shared.values()) <= SHARED_MEMORY, shared

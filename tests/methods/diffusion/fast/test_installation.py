@@ -234,3 +234,12 @@ def test_tokens_of_all_images_are_projected_once() -> None:
 
 def _modules(parts: Parts) -> tuple[torch.nn.Module, torch.nn.Module]:
     return parts.unet, parts.autoencoder
+
+
+def test_sharp_attention_keeps_its_digits_in_half_precision() -> None:
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 1, 1, 256, 512).half()
+    query = 16 * query  # scores of a standard deviation of 16
+    expected = F.scaled_dot_product_attention(query.double(), key.double(), value.double())
+    found = blocks._attended(query, key, value).double()
+    assert (found - expected).norm() <= 1e-3 * expected.norm()

@@ -50,6 +50,7 @@ def train(
 
     A run that was stopped continues from its last checkpoint in --output.
     """
+    _hush()
     from benchmarks.pretrain.drawings import Drawings
     from benchmarks.pretrain.loop import Budget
     from benchmarks.pretrain.pipeline import IMAGE_SIZE, build_pipeline
@@ -87,6 +88,7 @@ def vit(
     """
     import torch
 
+    _hush()
     from benchmarks.pretrain.loop import Budget
     from benchmarks.pretrain.vit.model import IMAGE_SIZE, build_vit
     from benchmarks.pretrain.vit.train import Settings, Trainer
@@ -95,6 +97,16 @@ def vit(
     budget = Budget(1500 if steps is None and minutes is None else steps, minutes)
     drawings = torch.from_numpy(_rendered(images, IMAGE_SIZE, seed).images)
     Trainer(build_vit(seed), drawings, settings, output, choose_device(device), say).train(budget)
+
+
+def _hush() -> None:
+    """Silence what transformers and diffusers say about torchvision, which is not needed, and their progress bars."""
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    for logging in (of_diffusers, of_transformers):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
 
 
 def say(line: str) -> None:
@@ -124,6 +136,7 @@ def report(
     """Measure where words attend and the effect of a colour word; save samples and loss curves."""
     import json
 
+    _hush()
     from benchmarks.pretrain.report import write_report
 
     print(json.dumps(write_report(folder, choose_device(device), timestep, count), indent=2))

@@ -8,12 +8,17 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import benchmarks  # noqa: F401 - sets OMP_WAIT_POLICY before any test loads torch
 
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["TRITON_INTERPRET"] = "1"  # kernels run on the CPU; Triton reads this when it is imported, by diffusers too
 os.environ.pop("MLFLOW_TRACKING_URI", None)
+
+# How long an example takes says nothing: machines are busy.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "tests" / "plugins"

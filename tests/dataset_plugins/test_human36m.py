@@ -98,7 +98,7 @@ def test_nothing_depends_on_the_order_in_which_the_disk_lists(planted: Path, mon
 
 
 @given(st.permutations(range(40)), st.integers(0, 40))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_draw_depends_on_the_ids_alone(order: list[int], count: int) -> None:
     ids = tuple(f"S1/Posing/{number}" for number in range(40))
     drawn = human36m.draw(ids, count)

@@ -65,7 +65,7 @@ box = st.tuples(coordinates, coordinates, coordinates, coordinates)
 
 
 @given(box, st.sampled_from([(1000, 1002), (1000, 1000)]), st.tuples(st.integers(-100, 99), st.integers(-100, 99)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_crop_is_the_released_one_in_whole_pixels(
     corners: tuple[float, float, float, float], size: tuple[int, int], shift: tuple[int, int]
 ) -> None:

@@ -37,7 +37,7 @@ def cells(tasks, seed=0, methods=6, **score):
     return numbers, found
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=9))
 def test_spearman_is_that_of_scipy(pairs):
     first, second = map(list, zip(*pairs, strict=True))

@@ -34,7 +34,7 @@ values = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(st.sampled_from(["a", "b.c", "weights"]), values, min_size=1))
 def test_every_array_comes_back_to_the_bit(tmp_path_factory: pytest.TempPathFactory, learned: dict) -> None:
     folder = tmp_path_factory.mktemp("fit")

@@ -83,7 +83,7 @@ def points(method: Floor, landmarks: np.ndarray, visible: np.ndarray, prefix: st
     return Points(predict(method, *ids), landmarks, visible, ids, ids)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.integers(2, 16), st.integers(0, 10_000))
 def test_regressing_the_grid_gives_the_mean_of_the_visible_rows(num_keypoints: int, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -119,7 +119,7 @@ def test_leaving_out_answers_of_a_good_method_does_not_lower_its_error():
     assert only_test == sorted(only_test)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(order=st.permutations(range(4)), seed=st.integers(0, 99))
 @pytest.mark.parametrize("protocol", ["strict/side", "strict/interocular_bias", "sanchez/forward_mallis"])
 def test_the_order_of_keypoints_and_of_images_does_not_matter(protocol, order, seed):
@@ -139,7 +139,7 @@ def test_an_absent_keypoint_costs_a_backward_error_the_farthest_corner():
     assert found.curve[-1][1] == pytest.approx(expected, rel=1e-8)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 10_000))
 def test_no_answer_within_the_image_has_a_larger_backward_error_than_none(seed):
     generator = np.random.default_rng(seed)

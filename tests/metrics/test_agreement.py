@@ -22,7 +22,7 @@ def distance_by_search(first, second):
     return min(found)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10**6), st.integers(1, 5), st.integers(1, 4))
 def test_the_matching_is_the_best_of_all_assignments(seed, count, images):
     generator = np.random.default_rng(seed)

@@ -73,7 +73,7 @@ def test_a_bias_takes_up_a_shift():
 @pytest.mark.parametrize(
     "protocol", [name for name in REGRESSED if not PROTOCOLS[name].ridge and not PROTOCOLS[name].grid]
 )
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(n=st.integers(16, 40), k=st.integers(1, 4), seed=st.integers(0, 1000))
 def test_an_exactly_linear_world_has_no_error(protocol, n, k, seed):
     exact = world(seed, n=n, k=k, landmarks=32, shown=1.0, noise=0.0)

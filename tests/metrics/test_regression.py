@@ -10,7 +10,7 @@ from tests.metrics import oracle
 from tests.metrics.worlds import world
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     n=st.integers(12, 40),
     k=st.integers(1, 4),
@@ -160,7 +160,7 @@ def test_is_gelsd_however_tall_and_whatever_the_rank(n, doubled):
         assert found.condition == pytest.approx(ratio, rel=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(n=st.integers(0, 5000), columns=st.integers(1, 40), seed=st.integers(0, 100))
 def test_tall_qr_is_a_qr(n, columns, seed):
     matrix = np.random.default_rng(seed).normal(size=(n, columns))
@@ -195,7 +195,7 @@ def test_with_an_intercept_keypoints_that_never_move_predict_the_mean_pose():
         assert found.rank == 0
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(n=st.integers(1, 60), ridge=st.sampled_from([1e-4, 1e-3, 0.1]), seed=st.integers(0, 1000))
 def test_ridge_as_published(n, ridge, seed):
     fit, test = world(seed, n=n), world(seed + 1, n=5)

@@ -70,7 +70,7 @@ CELLS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), count=st.integers(1, 5), protocol=st.sampled_from([3, 4, 5]))
 def test_any_column_comes_back(path: Path, data: st.DataObject, count: int, protocol: int) -> None:
     columns: dict[str, Any] = {}
@@ -168,7 +168,7 @@ def test_files_cut_short(path: Path, data: bytes) -> None:
         refusal(path, data[:length])
 
 
-@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(new=st.booleans(), places=st.lists(st.integers(0, 10**6), min_size=1, max_size=3), values=st.binary(min_size=3))
 def test_files_with_wrong_bytes(path: Path, new: bool, places: list[int], values: bytes) -> None:
     """They are read or refused in one line, never anything else."""

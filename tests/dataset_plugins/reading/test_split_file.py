@@ -131,7 +131,7 @@ def test_groups_of_the_file_come_before_videos(data: Path) -> None:
 
 
 @given(st.randoms())
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_split_of_any_rows_in_any_order_is_followed(data: Path, draw: random.Random) -> None:
     said = {name: draw.choice(["regress", "test"]) for name in draw.sample(list(SIDES), draw.randint(2, COUNT))}
     dataset = opened(data, "s.csv", "image,split\n" + "".join(f"{name},{side}\n" for name, side in said.items()))

@@ -52,7 +52,7 @@ def test_every_format_gives_back_what_was_written(tmp_path, kind):
 
 
 @given(arrays.arrays(np.float64, st.tuples(st.integers(1, 5), st.sampled_from([2, 6])), elements=st.floats(-1e9, 1e9)))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_csv_keeps_every_bit(tmp_path_factory, values):
     path = tmp_path_factory.mktemp("csv") / "a.csv"
     path.write_text("\n".join(",".join(map(repr, row)) for row in values.tolist()))

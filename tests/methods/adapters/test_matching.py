@@ -24,7 +24,7 @@ def images(*landmarks):
 ONE, TWO, THREE = ((0.1, 0.2), (0.3, 0.4)), ((0.5, 0.2), (0.3, 0.4)), ((0.9, 0.9), (0.8, 0.8))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(0, 2**20), st.booleans())
 def test_any_order_of_the_rows_is_undone(count, seed, rounded):
     found = truth("regress", count, 5, seed)

@@ -21,7 +21,7 @@ def unit_rows(factors: np.ndarray) -> np.ndarray:
     return factors / np.linalg.norm(factors, axis=1, keepdims=True)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MATRICES, st.integers(1, 4), st.integers(0, 5))
 def test_the_error_never_rises_and_is_that_of_the_factors(matrix: np.ndarray, count: int, seed: int):
     found = factorise(matrix, count, 25, 0.0, seed)
@@ -98,7 +98,7 @@ def test_one_seed_gives_the_same_bits():
     assert first.factors.tobytes() == again.factors.tobytes() != other.factors.tobytes()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(MATRICES, st.integers(0, 5))
 def test_weights_are_the_best_of_all_sets_of_positive_factors(rows: np.ndarray, seed: int):
     """Against every subset of factors, with plain least squares on each."""

@@ -58,7 +58,7 @@ def test_a_flat_map_has_the_deviation_of_a_uniform_grid() -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), factor=st.floats(1e-3, 1e3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_moments_do_not_depend_on_the_sum_of_a_map_and_mirror_with_it(seed: int, factor: float) -> None:
     given = torch.tensor(maps(seed))
     points, deviations = losses.moments(given)

@@ -45,7 +45,7 @@ def test_furthest_points(points: list[tuple[int, int]], count: int, expected: li
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=2, max_size=12), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_furthest_points_are_distinct_and_start_with_the_widest_pair(
     points: list[tuple[int, int]], data: st.DataObject
 ):

@@ -40,7 +40,7 @@ def peaks(side: int, *where: tuple[int, int]) -> torch.Tensor:
     return found
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 10**6), height=st.integers(1, 4), width=st.integers(1, 4), landmarks=st.integers(1, 3))
 def test_alignment_is_the_sum_over_all_pairs_of_cells(seed: int, height: int, width: int, landmarks: int) -> None:
     first, second = maps(seed, 2, landmarks, height, width), maps(seed + 1, 2, landmarks, height, width)
@@ -94,7 +94,7 @@ def test_diversity_is_a_sum_over_blocks(side: int, pool: int) -> None:
     assert diversity(found, pool).item() == pytest.approx(expected, rel=1e-12)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 10**6), landmarks=st.integers(1, 6), pool=st.integers(1, 7))
 def test_diversity_is_between_0_and_one_less_than_the_landmarks(seed: int, landmarks: int, pool: int) -> None:
     assert -1e-9 <= diversity(maps(seed, 2, landmarks, 7, 7), pool).item() <= landmarks - 1 + 1e-9

@@ -124,7 +124,7 @@ def test_a_unit_of_another_process_comes_again_later(two_fits):
     assert plan.waits_too_long(two)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 5), st.integers(0, 2**32 - 1))
 def test_every_unit_is_done_once_after_its_needs_whatever_happens(count, seed):
     """Any number of workers, in any order, with losses: each done unit comes after all that it needs."""

@@ -164,7 +164,7 @@ def contend(stage, output, choices, suspend):
     return done, doubles
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(choices=ORDERS)
 def test_no_order_of_steps_gives_two_holders(choices):
     stage = Stage()
@@ -174,7 +174,7 @@ def test_no_order_of_steps_gives_two_holders(choices):
     assert doubles == [] and len(done) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(choices=ORDERS)
 def test_two_holders_only_after_one_was_suspended(choices):
     stage = Stage()

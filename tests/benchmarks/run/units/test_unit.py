@@ -13,7 +13,7 @@ from benchmarks.registry import opener
 from benchmarks.run.units.unit import STAGES, Unit, claim_name, units_of
 
 
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(size=st.integers(1, 60), limit=st.none() | st.integers(1, 50))
 def test_each_image_is_predicted_by_one_unit(cells, size, limit):
     plan = cells("toy_many", "toy", limit=limit)

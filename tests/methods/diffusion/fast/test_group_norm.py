@@ -121,7 +121,7 @@ def test_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     group_norm_launch._plan.cache_clear()
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     images=st.integers(1, 2),
     groups=st.integers(1, 3),

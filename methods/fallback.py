@@ -1,4 +1,4 @@
-"""Kernels beside plain functions that compute the same, which run where a kernel fails or is wrong."""
+"""Run kernels, and in place of a kernel that fails or is wrong the plain PyTorch function for the same result."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from torch import Tensor
 
 Result = TypeVar("Result", Tensor, list[Tensor])
 
-# A result is wrong if it is this far from the plain one, relative to the plain one's length. A correct kernel differs
-# by rounding alone, by up to 1 % where PyTorch's own products are TF32.
+# A result is wrong if it is this far from the plain one, relative to the length of that. Rounding is far smaller, in
+# half precision and TF32 too.
 WRONG = 0.1
 
 

@@ -78,7 +78,7 @@ def speed(
     everything: Annotated[
         bool, typer.Option("--all", help="Instead: everything worth knowing on a GPU, the most important first.")
     ] = False,
-    minutes: Annotated[float, typer.Option(help="With --all: the time after which no part goes on.", min=0.0)] = 9.0,
+    minutes: Annotated[float, typer.Option(help="With --all: minutes after which no part goes on.", min=0.0)] = 9.0,
     output: Annotated[
         Path | None, typer.Option(help="JSON file for all measurements (with --all: speed.json).")
     ] = None,

@@ -51,13 +51,16 @@ def variants(options: Options, say: Say = lambda line: None) -> dict[str, Any]:
 
 
 def _further(options: Options, parts: Parts, inputs: Inputs, names: Sequence[str]) -> dict[str, Ours]:
-    compiled = Ours(options, copied(parts), inputs, options.without)
-    backbone = compiled.learner.backbone
-    if switches.is_on("blocks") and "blocks" not in options.without:
-        install(backbone.parts, backbone.settings.timestep, norms="compiled")
+    """The variants without a switch; ``names`` are the fast paths that are on otherwise."""
     contiguous = Ours(options, copied(parts), inputs, (*options.without, *names))
     backbone = contiguous.learner.backbone
     backbone.memory_format = torch.contiguous_format
     for part in (backbone.unet, backbone.autoencoder):
         part.to(memory_format=torch.contiguous_format)
-    return {"norms compiled": compiled, "without all, contiguous": contiguous}
+    found = {"without all, contiguous": contiguous}
+    if "blocks" in names:
+        compiled = Ours(options, copied(parts), inputs, options.without)
+        backbone = compiled.learner.backbone
+        install(backbone.parts, backbone.settings.timestep, norms="compiled")
+        found["norms compiled"] = compiled
+    return found

@@ -15,7 +15,11 @@ from benchmarks.errors import UserError
 from benchmarks.speed.__main__ import app
 from benchmarks.speed.compare import Bench, Inputs, Options, Ours, differences
 from benchmarks.speed.measure import Rounds, fastest_rate, in_turns, peak_memory
+from benchmarks.speed.models import build
+from benchmarks.speed.sizes import SIZES
+from benchmarks.speed.studies import variants
 from methods import switches
+from methods.diffusion.fast.blocks import FUNCTIONS
 from methods.stable_keypoints.backbone import Backbone
 from methods.stable_keypoints.learning import Learner
 
@@ -204,3 +208,16 @@ def test_an_unknown_path_is_refused():
 def test_paths_that_the_environment_switches_off_are_told(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(switches.VARIABLE, "graphs")
     assert Options(size="tiny", without=("norms",)).resolved().without == ("norms", "graphs")
+
+
+def test_variants_without_a_switch_have_contiguous_maps_or_compiled_norms():
+    options = Options(size="tiny", views=1).resolved()
+    parts = build(SIZES["tiny"], "cpu", torch.float32)
+    inputs = Inputs(options, parts.token_width)
+    found = variants._further(options, parts, inputs, switches.NAMES)
+    norm = found["norms compiled"].learner.backbone.unet.conv_norm_out
+    assert norm.forward.args[1] is FUNCTIONS["compiled"]
+    contiguous = found["without all, contiguous"]
+    assert contiguous.learner.backbone.memory_format == torch.contiguous_format
+    assert set(contiguous.without) == set(switches.NAMES)
+    assert "norms compiled" not in variants._further(options, parts, inputs, ("norms", "maps"))

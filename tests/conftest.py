@@ -1,4 +1,4 @@
-"""What every test needs: OpenMP threads that sleep while they wait, no telemetry, and the toys of tests/plugins."""
+"""What every test needs: threads that share the cores, no telemetry, and the toys of tests/plugins."""
 
 import os
 import signal
@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Tests that run side by side (``-n``) share the cores: more threads than cores slow every one down.
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 0)):
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, len(os.sched_getaffinity(0)) // workers)))
 
 import benchmarks  # noqa: F401 - sets OMP_WAIT_POLICY before any test loads torch
 

@@ -40,14 +40,14 @@ def commands(path):
 def commands_of_ci_run():
     """The checks of .ci/run, one a line; the tests are those that the README runs."""
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
-    (readme,) = re.findall(r"^python3 .* && \.venv/bin/(.* -m pytest)$", (ROOT / "README.md").read_text(), re.M)
+    (readme,) = re.findall(r"^python3 .* && \.venv/bin/(.* -m pytest .*)$", (ROOT / "README.md").read_text(), re.M)
     checks = [line for line in lines if re.match(r"(ruff|mypy|eval|python -m benchmarks)\b", line)]
     return [readme if line.startswith("eval") else line for line in checks]
 
 
 def test_ci_runs_what_the_maintainers_run():
     assert sorted(commands(CI)) == sorted(commands_of_ci_run())
-    assert {"python -m pytest", "mypy", "python -m benchmarks regress"} <= set(commands(CI))
+    assert {"python -m pytest -n auto --dist worksteal", "mypy", "python -m benchmarks regress"} <= set(commands(CI))
 
 
 @every_workflow

@@ -23,7 +23,7 @@ SCORED_MARK = "◊"
 SUPERVISED_MARK = "¶"
 LEGEND = {
     SCORED_MARK: f"{SCORED_MARK} scored: keypoints from elsewhere, measured here; rows without it were trained here",
-    SUPERVISED_MARK: f"{SUPERVISED_MARK} supervised: saw landmarks in training; a ceiling, never best and never ranked",
+    SUPERVISED_MARK: f"{SUPERVISED_MARK} supervised: saw landmarks in training; never best and never ranked",
 }
 
 

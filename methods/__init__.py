@@ -15,7 +15,7 @@ METHODS: dict[str, tuple[str, str]] = {
     ),
     "ppl": (
         "methods.ppl:PPL",
-        "AutoLink's edges, drawn between the points of a template that a memory of poses learns: a reading",
+        "AutoLink's edges, drawn between the points of a learned template that is moved to each image",
     ),
     "imm": ("methods.imm:IMM", "keypoints that let one view of an image be reconstructed from another"),
     "thewlis": (
@@ -38,7 +38,7 @@ METHODS: dict[str, tuple[str, str]] = {
         "methods.dff:DFF",
         "non-negative factors of a frozen network's features, located by their heat maps",
     ),
-    "supervised": ("methods.supervised:Supervised", "a heatmap regressor that learns from landmarks: the ceiling"),
+    "supervised": ("methods.supervised:Supervised", "a heatmap regressor that learns from landmarks, for comparison"),
     "centre": ("methods.floors:Centre", "every keypoint at the image centre"),
     "grid": ("methods.floors:Grid", "a constant grid of points, so that regression predicts the mean pose"),
     "random_points": ("methods.floors:RandomPoints", "points sampled at random for every image"),

@@ -51,11 +51,19 @@ def protocol_card(protocol: Protocol) -> str:
         "micro": "mean over landmarks, with equal weights",
         "per_landmark": "sum over landmarks of their means over images",
     }
+    of_parts = protocol.measures in ("parts_nmi", "parts_ari")
+    over_images = "one value over all test images" if of_parts else images[protocol.aggregate]
+    if protocol.regresses:
+        steps = _steps(protocol)
+    elif of_parts:
+        steps = [("landmarks", "visible ones; each belongs to the nearest keypoint")]
+    else:
+        steps = [("landmarks", "none: it measures the keypoints themselves")]
     lines = [
         ("measures", protocol.summary),
         ("unit", _unit(protocol)),
-        *(_steps(protocol) if protocol.regresses else [("landmarks", "none: it measures the keypoints themselves")]),
-        ("over images", f"{images[protocol.aggregate]}; 95 % interval by bootstrap over groups of images"),
+        *steps,
+        ("over images", f"{over_images}; 95 % interval by bootstrap over groups of images"),
         ("needs", ", ".join(_NEEDS[need] for need in sorted(protocol.needs)) or "landmarks only"),
         ("tasks", ", ".join(task.id for task in TASKS.values() if protocol.id in task.protocols) or "none"),
         *([] if protocol.digits is None else [("digits", f"{protocol.digits} significant digits in tables")]),
@@ -137,11 +145,11 @@ def _absent(protocol: Protocol) -> str:
         strict = "a keypoint that is not found is not fitted, and measured at the farthest corner of the image"
         completed = "each keypoint is fitted and measured on the images where it is found"
     else:
-        place = "the mean of its places in the fit images" if protocol.intercept else f"the image {protocol.origin}"
+        place = "the mean of its places in the split regress" if protocol.intercept else f"the image {protocol.origin}"
         strict = f"a keypoint that is not found stands at {place}, where it adds nothing to a prediction"
         completed = (
-            "a keypoint that is not found takes the place that a matrix of low rank gives it in a fit image, and the "
-            "mean of its places in the fit images in a test image"
+            "a keypoint that is not found takes the place that a matrix of low rank gives it in an image of the "
+            "split regress, and the mean of its places there in a test image"
         )
     return {"strict": strict, "completed": completed}[protocol.absent]
 

@@ -69,7 +69,7 @@ def task_card(task: Task, root: Path | None, here: bool = True) -> str:
                 f"{task.fit_images} of the fit images, sampled by the seed; a smaller sample is part of a larger one",
             )
         )
-    lines += [("error", f"{protocol}: {protocol_error(protocol)}") for protocol in task.protocols]
+    lines += [("protocol", f"{protocol}: {protocol_error(protocol)}") for protocol in task.protocols]
     for profile in PROFILES:
         lacks = _lacks(task, profile, root)
         if here or not lacks:

@@ -26,7 +26,7 @@ def agreement(
     format: FormatOption = "table",
     output: Output = None,
 ) -> None:
-    """Print how well the keypoints of a method's seeds agree, after matching those of each two seeds."""
+    """Print how well the keypoints of different seeds of a method agree, after matching them pair by pair."""
     from benchmarks.label_free.command import agreement_command
 
     agreement_command(runs, suite or [], profile, format, output)

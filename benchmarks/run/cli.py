@@ -12,8 +12,9 @@ from benchmarks.run.options import RunOptions
 def run(options: RunOptions) -> None:
     """Run methods on tasks and score them.
 
-    Finished cells are not run again. A stopped run (Ctrl-C, SIGTERM or killed) continues from the last checkpoint of
-    its fit, if the method writes checkpoints, or from the last part of its predictions.
+    A cell is one method on one task with one seed. Finished cells are not run again. A stopped run (Ctrl-C, SIGTERM or
+    killed) continues from the last checkpoint of its fit, if the method writes checkpoints, or from the last part of
+    its predictions.
 
     Exit status: 0 all cells are done, 1 a cell failed, 2 bad input, 130 interrupted, 143 terminated.
     """

@@ -29,7 +29,7 @@ def scaling(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Markdown file to write, in place of printing.")] = None,
 ) -> None:
-    """Simulate eight methods on the paper's 16 tasks, unit by unit, on many GPUs.
+    """Simulate five methods and three baselines on the paper's 16 tasks, unit by unit, on many GPUs.
 
     The units are those of a plan; their seconds come from a table of measured and estimated costs. Nothing is run and
     no dataset is read. The first table says how long all takes and what bounds it, the second what would change that.

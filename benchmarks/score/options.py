@@ -19,7 +19,7 @@ class ScoreOptions:
     """The options of ``score`` as given."""
 
     fit_pred: Annotated[
-        str | None, typer.Option(metavar=Source, help="Keypoints to fit the regression, (N, K, 2).")
+        str | None, typer.Option(metavar=Source, help="Keypoints to fit the regression (split regress), (N, K, 2).")
     ] = None
     fit_gt: Annotated[str | None, typer.Option(metavar=Source, help="Landmarks of these images, (N, L, 2).")] = None
     test_pred: Annotated[

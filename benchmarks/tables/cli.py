@@ -156,7 +156,7 @@ def _refuse_beside_overall(**options: object) -> None:
 
 def verify_row(
     runs: Annotated[Path, typer.Argument(metavar="RUNDIR", help="Run directory, such as runs.")],
-    cell: Annotated[str, typer.Argument(help="Id of a cell, or a pattern such as 'imm--cub_*'.")],
+    cell: Annotated[str, typer.Argument(help="Cell (method, task and seed), or a pattern such as 'imm--cub_*'.")],
     data_root: DataRoot = None,
 ) -> None:
     """Compute the numbers of a cell again from its predictions, and say whether its record is equal or what differs.

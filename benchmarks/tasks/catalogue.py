@@ -274,7 +274,7 @@ _SUITES = (
     Suite(
         name="mafl_68",
         tasks=tuple(_IDS[29:]),
-        summary="the same keypoints of MAFL with 68 landmarks, for which data has to be at hand",
+        summary="the keypoints of MAFL scored on 68 landmarks, which need the file of Mallis et al.",
     ),
     Suite(
         name="misalignment",

@@ -49,8 +49,8 @@ class ModelFiles:
             remedy = (
                 f"give a folder in diffusers' layout (--set {self.method}.model=FOLDER), download one where there is a "
                 f"network (hf download {EXAMPLE} --include '*.json' --include '*.txt' --include "
-                "'*/diffusion_pytorch_model.safetensors' --local-dir FOLDER), or use the small model "
-                f"(--set {self.method}.model=mini)"
+                "'*/diffusion_pytorch_model.safetensors' --include 'text_encoder*/model.safetensors' --local-dir "
+                f"FOLDER), or use the small model (--set {self.method}.model=mini)"
             )
         return self.error(f"no usable weights of '{self.model}' at {where} ({reason}); {remedy}")
 

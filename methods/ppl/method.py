@@ -25,7 +25,7 @@ class PPL(EdgeMethod):
     card: ClassVar[MethodCard] = MethodCard(
         id="ppl",
         name="PPL (a reading)",
-        summary="AutoLink's edges, drawn between the points of a template that a memory of poses learns: a reading",
+        summary="AutoLink's edges, drawn between the points of a learned template that is moved to each image",
         paper="Pose Prior Learner: Unsupervised Categorical Prior Learning for Pose Estimation, Wang et al., ICLR 2026",
         year=2026,
         licence="own code, Apache-2.0",

@@ -26,7 +26,7 @@ class Supervised(TrainedMethod):
     card: ClassVar[MethodCard] = MethodCard(
         id="supervised",
         name="Supervised heatmaps",
-        summary="a heatmap regressor that learns from landmarks: the ceiling",
+        summary="a heatmap regressor that learns from landmarks, for comparison",
         paper="Integral Human Pose Regression, Sun et al., ECCV 2018",
         year=2018,
         licence="Apache-2.0",

@@ -182,9 +182,9 @@ class Method(ABC):
     gets landmarks.
 
     ``checkpoints`` is a folder that the caller may set before ``fit``, for that fit only: a method that can resume
-    creates it, keeps its checkpoints there, and removes it when the fit is complete. ``shares_fit`` says that ``fit``
-    shares its work among the processes launched by torchrun, all of which must call it (``methods.parallel``); the fit
-    of any other method runs in the first process only.
+    creates it and keeps its checkpoints there. The caller removes it once what was learned is saved. ``shares_fit``
+    says that ``fit`` shares its work among the processes launched by torchrun, all of which must call it
+    (``methods.parallel``); the fit of any other method runs in the first process only.
 
     The following hooks are optional:
 

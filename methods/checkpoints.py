@@ -175,13 +175,6 @@ class CheckpointFile:
                     f"--set {self._fit['method']}.checkpoint_every=0"
                 ) from error
 
-    def remove(self) -> None:
-        """Delete the checkpoint and its folder once the fit is complete, as far as that is possible."""
-        with suppress(OSError):  # another process may fit the same and write here
-            for file in self._folder.glob(f"*{FILE}*"):
-                file.unlink(missing_ok=True)
-            self._folder.rmdir()
-
 
 def _differing(one: Any, other: Any) -> set[str]:
     """Names of the entries, at any depth, in which two pieces of plain data differ."""
@@ -221,7 +214,7 @@ class Stop:
 
 @contextmanager
 def deferred_signals(active: bool) -> Iterator[Stop]:
-    """Defer Ctrl-C and SIGTERM until the fit calls ``obey``; a second signal takes effect at once.
+    """Defer Ctrl-C and SIGTERM until the fit calls ``obey`` or ends; a second signal takes effect at once.
 
     Does nothing unless ``active`` and in the main thread.
     """
@@ -241,3 +234,5 @@ def deferred_signals(active: bool) -> Iterator[Stop]:
         yield stop
     finally:
         stop.restore()
+    if stop.number is not None:  # it came after the last step
+        stop.obey()

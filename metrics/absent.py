@@ -1,6 +1,6 @@
 """Rules for absent keypoints, which a method has not found in an image: both coordinates are NaN.
 
-"strict" puts an absent keypoint where it adds nothing to a prediction: at the origin of the regression or, with a bias,
+"origin" puts an absent keypoint where it adds nothing to a prediction: at the origin of the regression or, with a bias,
 at the mean of its places in the fit images. So no method gains by leaving keypoints out: it could answer with that
 place and get the same number, a keypoint that is never found counts as if it did not exist, and one that is found once
 is no bias in disguise. A backward error, which a constant place would make small, takes the farthest corner of the
@@ -36,7 +36,7 @@ def absent(keypoints: Floats) -> Mask:
 def with_rule(protocol: Protocol, fit: Points, test: Points) -> tuple[Points, Points]:
     """The fit and test images that a protocol regresses and measures, with absent keypoints as its rule has them.
 
-    A backward protocol gets them turned; its absent keypoints are not fitted, and only under "strict" measured. Points
+    A backward protocol gets them turned; its absent keypoints are not fitted, and only under "origin" measured. Points
     without absent keypoints are returned as they are.
     """
     if protocol.direction == "backward":
@@ -54,12 +54,12 @@ def with_rule(protocol: Protocol, fit: Points, test: Points) -> tuple[Points, Po
 def _measured(protocol: Protocol, keypoints: Floats) -> Mask:
     """The keypoints (N, K) that a backward error is measured on."""
     found = ~absent(keypoints)
-    return np.ones_like(found) if protocol.absent == "strict" else found
+    return np.ones_like(found) if protocol.absent == "origin" else found
 
 
 def _places(protocol: Protocol, keypoints: Floats) -> Floats:
     """The place (K, 2) of each keypoint in images where it is absent; the image centre for one without a mean."""
-    if protocol.absent == "strict" and not protocol.intercept:
+    if protocol.absent == "origin" and not protocol.intercept:
         return np.full(keypoints.shape[1:], ORIGINS[protocol.origin])
     found = ~absent(keypoints)
     totals = np.where(found[..., None], keypoints, 0.0).sum(axis=0)

@@ -56,7 +56,7 @@ def scale_of(protocol: Protocol, test: Points, tested: Points, card: Card) -> Fl
     return protocol.scale / between
 
 
-def counted(protocol: Protocol, tested: Points, scale: Floats | float, card: Card) -> Points:
+def with_counted(protocol: Protocol, tested: Points, scale: Floats | float, card: Card) -> Points:
     """The points with those landmarks visible that the protocol counts."""
     kept = tested.visible & np.isfinite(np.broadcast_to(scale, (len(tested), 1)))
     if protocol.side is not None:
@@ -70,7 +70,7 @@ def errors_of(protocol: Protocol, predicted: Floats, tested: Points, scale: Floa
         return np.where(found_at(protocol.side, predicted, tested, card.left_right_pairs), 100.0, 0.0)
     apart = {"l2": distances, "l1": absolute_differences}[protocol.error]
     wanted = tested.landmarks
-    if protocol.direction == "backward" and protocol.absent == "strict":
+    if protocol.direction == "backward" and protocol.absent == "origin":
         wanted = farthest_where_absent(predicted, wanted)
     errors = apart(predicted, wanted) * scale
     return errors if protocol.threshold is None else np.where(errors < protocol.threshold, 100.0, 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from metrics.direct import measure
 from metrics.direct.values import Values
 from metrics.errors import Floats, MetricError, means_over_visible
 from metrics.left_right import better_labels, better_side, fit_either_side, order_of
-from metrics.measure import Card, counted, errors_of, per_image, ratio_of, scale_of
+from metrics.measure import Card, errors_of, per_image, ratio_of, scale_of, with_counted
 from metrics.points import Points, checked, from_frame, seen_by, some_of
 from metrics.protocols.catalogue import PROTOCOLS
 from metrics.protocols.record import Protocol
@@ -96,9 +96,10 @@ def score_all(
     and the subsets of labelled images. ``interocular`` (indices of the two eye landmarks) and ``left_right_pairs`` are
     needed by some protocols and come from the dataset's card. A test image without two visible eyes is left out of the
     protocols that divide by the distance between them. Keypoints that are NaN in both coordinates are absent, and count
-    by each protocol's rule (``metrics.absent``). Raises MetricError for an unknown protocol, wrong shapes, values
-    that are not finite, a missing input that a protocol needs, eyes or boxes too small to divide by, images without a
-    landmark to measure, and a result that is not finite.
+    by each protocol's rule (``metrics.absent``). A protocol that is no error of landmarks is left out where no test
+    image has anything that it measures, such as a pair of left and right landmarks. Raises MetricError for an unknown
+    protocol, wrong shapes, values that are not finite, a missing input that a protocol needs, eyes or boxes too small
+    to divide by, images without a landmark to measure, and a result that is not finite.
     """
     chosen = [_known(protocol) for protocol in protocols]
     card = Card(left_right_pairs, interocular)
@@ -117,10 +118,23 @@ def score_all(
             measured[protocol] = _measure_directly(protocol, test)
     for protocols_alike in alike.values():
         measured.update(_measure(protocols_alike, fit, test, card, seed))
+    measured = _with_values(measured)
     intervals = bootstrap_intervals([found.statistic for found in measured.values()], test.groups, resamples, seed)
     pairs = zip(measured.items(), intervals, strict=True)
     scores = {protocol: _score(protocol, found, interval, fit, test) for (protocol, found), interval in pairs}
-    return [scores[protocol] for protocol in chosen]
+    return [scores[protocol] for protocol in chosen if protocol in scores]
+
+
+def _with_values(measured: Mapping[Protocol, _Measured]) -> dict[Protocol, _Measured]:
+    """Those protocols that have a value. Raises MetricError if an error of landmarks has none, or if none has one."""
+    found = {
+        protocol: each for protocol, each in measured.items() if each.statistic.counted(each.statistic.totals).any()
+    }
+    lacking = [protocol for protocol in measured if protocol not in found]
+    if lacking and (not found or any(protocol.is_error for protocol in lacking)):
+        first = next((protocol for protocol in lacking if protocol.is_error), lacking[0])
+        raise MetricError(f"{first.id} has nothing to measure in the test images: {first.summary}")
+    return found
 
 
 def _known(protocol: Protocol | str) -> Protocol:
@@ -167,7 +181,7 @@ def _measure(
     regression, predictions, tested = _repeated(first, fitted, tested, card, seed)
     shown = from_frame(first, np.mean(predictions, axis=0), test, "test")
     for protocol, scale in zip(protocols, scales, strict=True):
-        part = counted(protocol, tested, scale, card)
+        part = with_counted(protocol, tested, scale, card)
         errors = np.mean([errors_of(protocol, predicted, part, scale, card) for predicted in predictions], axis=0)
         ratio = ratio_of(protocol, errors, part.visible)
         scaled = np.isfinite(np.broadcast_to(scale, (len(test), 1)))

@@ -142,16 +142,16 @@ def _regression(protocol: Protocol) -> str:
 def _absent(protocol: Protocol) -> str:
     """The rule for keypoints that a method has not found."""
     if protocol.direction == "backward":
-        strict = "a keypoint that is not found is not fitted, and measured at the farthest corner of the image"
+        origin = "a keypoint that is not found is not fitted, and measured at the farthest corner of the image"
         completed = "each keypoint is fitted and measured on the images where it is found"
     else:
         place = "the mean of its places in the split regress" if protocol.intercept else f"the image {protocol.origin}"
-        strict = f"a keypoint that is not found stands at {place}, where it adds nothing to a prediction"
+        origin = f"a keypoint that is not found stands at {place}, where it adds nothing to a prediction"
         completed = (
             "a keypoint that is not found takes the place that a matrix of low rank gives it in an image of the "
             "split regress, and the mean of its places there in a test image"
         )
-    return {"strict": strict, "completed": completed}[protocol.absent]
+    return {"origin": origin, "completed": completed}[protocol.absent]
 
 
 def _landmark_error(protocol: Protocol) -> str:

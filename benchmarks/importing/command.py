@@ -14,7 +14,7 @@ from benchmarks.importing.order import check_placement
 from benchmarks.importing.tasks import errors_of, open_task, open_task_on
 from benchmarks.importing.writing import check_name, describe, make_record, source_files, write_import
 from benchmarks.registry import is_custom, output_format
-from benchmarks.run.scoring import absent_notes, counted
+from benchmarks.run.scoring import absent_counts, absent_notes
 from benchmarks.settings import choose_custom
 from benchmarks.tasks import options as task_options
 from datasets.reading.frames import read_frame
@@ -61,7 +61,7 @@ def import_command(options: ImportOptions) -> str:
     record, folder = write_import(options.output, joined, record)
     task = task_options(data.task, data.dataset.choices)
     gaps = {str(split): absent(joined.of(found.ids)) for split, found in request.splits.items()}
-    return describe(record, folder, data.remark, task, options.data_root, absent_notes(counted(gaps)))
+    return describe(record, folder, data.remark, task, options.data_root, absent_notes(absent_counts(gaps)))
 
 
 def _data(options: ImportOptions) -> TaskData:

@@ -17,6 +17,7 @@ from leaderboard.tables import TABLES
 
 CHOICES = "choices"  # provenance key of the user's choices for custom data
 NOTES = "notes"  # provenance key of what import has said of keypoints that were made elsewhere
+NO_VALUE = "no_value"  # provenance key of the protocols of the task that had nothing to measure
 REMARKS = "remarks"  # provenance key of the remarks on custom data
 SCORED = "scored"  # provenance kind of a record whose keypoints were made elsewhere
 

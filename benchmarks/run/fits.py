@@ -13,7 +13,7 @@ from benchmarks.errors import first_line
 from benchmarks.records.digests import FIT, FitRecord, fit_digest, fit_fault, read_fit, write_fit
 from benchmarks.records.store import HISTORY, Store, read_columns, write_table
 from leaderboard.files import replacing
-from methods.base import Method, MethodError
+from methods.base import Method
 
 ATTEMPTS = 10  # to load a fit that other processes replace
 Stamp = tuple[int, int] | None
@@ -68,18 +68,18 @@ def keep_fit(
 ) -> tuple[bool, str | None]:
     """Keep a fit, unless the folder has another one than ``before``; ``about`` is recorded with it.
 
-    Returns whether this fit is there now, and its digest, None if the method has nothing to save.
+    Returns whether this fit is there now, and its digest, None if the method has nothing to save. Raises MethodError
+    if it cannot be saved.
     """
-    mine, digest = None, None
-    with (
-        suppress(MethodError),  # there is nothing to save
-        store.staged(kept, lambda old: stamp(old) not in (None, before, mine)) as filling,
-    ):
+    if type(method).save is Method.save:
+        return True, None
+    mine = None
+    with store.staged(kept, lambda old: stamp(old) not in (None, before, mine)) as filling:
         _save(method, filling)
         write_history(filling, history)
         write_fit(filling, kept.name, about)
         mine, digest = stamp(filling), fit_digest(filling)
-    return mine in (None, stamp(kept)), digest
+    return mine == stamp(kept), digest
 
 
 def copy_history(kept: Path, folder: Path) -> None:

@@ -124,6 +124,7 @@ class Fitter:
             seconds_waiting=seconds_waited() - waited,
         )
         is_kept, digest = keep_fit(self._store, kept, method, stage.history, about, before)
+        self._store.drop_checkpoints(cell.fit_id)
         self._made.setdefault(cell.fit_id, cell.id)
         if is_kept or not self.is_fitted(cell):
             self._fitted = Fitted(_key(cell), method, about, digest, stage.history)

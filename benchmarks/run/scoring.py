@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.errors import UserError
 from benchmarks.records.store import ERRORS, predictions_path, read_predictions, write_table
 from benchmarks.registry import is_custom
-from benchmarks.run.cells import CHOICES, REMARKS, Cell
+from benchmarks.run.cells import CHOICES, NO_VALUE, REMARKS, Cell
 from benchmarks.run.warped import original_id
 from leaderboard.flags import ABSENT
 from leaderboard.records import ResultRecord, ScoreRecord
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 def is_current(cell: Cell, record: ResultRecord) -> bool:
     """Whether the record has the scores of all the cell's protocols in their current versions.
 
-    A score that needs the model may be lacking: older cells have no keypoints of warped images.
+    A score may be lacking if its protocol had nothing to measure, or if it needs the model: older cells have no
+    keypoints of warped images.
     """
     scored = {(found.protocol, found.protocol_version) for found in record.scores}
     wanted = {(name, PROTOCOLS[name].version) for name in cell.task.protocols}
-    return scored <= wanted and not any("model" not in PROTOCOLS[name].needs for name, _ in wanted - scored)
+    lacking = {name for name, _ in wanted - scored} - set(record.provenance.get(NO_VALUE, ()))
+    return scored <= wanted and all("model" in PROTOCOLS[name].needs for name in lacking)
 
 
 def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score]:
@@ -83,27 +85,30 @@ def score_records(scores: Sequence[Score]) -> tuple[ScoreRecord, ...]:
 def remarks(
     cell: Cell, dataset: KeypointDataset, scores: Sequence[Score], gaps: Mapping[str, Sequence[int]]
 ) -> dict[str, Any]:
-    """Provenance entries: remarks, the numbers of absent keypoints (``count_absent``) and the user's choices.
+    """Provenance entries: remarks, numbers of absent keypoints (``count_absent``), protocols without a value, choices.
 
     Remarks are those on custom data, on images left out and on absent keypoints. Often there is none of all these.
     """
     own = is_custom(cell.dataset)
     found = [*(dataset.card.remarks if own else ()), *left_out_notes(scores), *absent_notes(gaps)]
+    scored = {each.protocol for each in scores}
+    no_value = [name for name in cell.task.protocols if name not in scored and "model" not in PROTOCOLS[name].needs]
     plain = {name: str(value) for name, value in asdict(dataset.choices).items() if value is not None}
     counts = {split: list(numbers) for split, numbers in gaps.items()}
     return (
         ({REMARKS: found} if found or own else {})
         | ({ABSENT: counts} if counts else {})
+        | ({NO_VALUE: no_value} if no_value else {})
         | ({CHOICES: plain} if plain else {})
     )
 
 
 def count_absent(folder: Path, splits: Iterable[str]) -> dict[str, tuple[int, int]]:
     """The numbers of absent and of all keypoints in the predictions of each split; {} if none is absent."""
-    return counted({split: absent(read_predictions(folder, split)[1]) for split in splits})
+    return absent_counts({split: absent(read_predictions(folder, split)[1]) for split in splits})
 
 
-def counted(masks: Mapping[str, NDArray[np.bool_]]) -> dict[str, tuple[int, int]]:
+def absent_counts(masks: Mapping[str, NDArray[np.bool_]]) -> dict[str, tuple[int, int]]:
     """The numbers of ``count_absent`` for the masks (N, K) of absent keypoints of each split."""
     counts = {split: (int(mask.sum()), mask.size) for split, mask in masks.items()}
     return counts if any(count for count, _ in counts.values()) else {}
@@ -116,7 +121,7 @@ def absent_notes(counts: Mapping[str, Sequence[int]]) -> list[str]:
     parts = ", ".join(f"{count:,} of {total:,} in split '{split}'" for split, (count, total) in counts.items())
     return [
         f"keypoints that were not found: {parts}; they count by the rule of each protocol, for papers without one by "
-        "the strict rule (see describe PROTOCOL)"
+        "the rule 'origin' (see describe PROTOCOL)"
     ]
 
 
@@ -170,11 +175,12 @@ def write_errors(folder: Path, scores: Sequence[Score], test: Points) -> None:
     A protocol that measures all images together has no errors of images, and is left out.
     """
     scores = [found for found in scores if found.weights.any()]
+    none = np.empty(0)
     columns = {
         "protocol": [found.protocol for found in scores for _ in test.ids],
         "image_id": [image_id for _ in scores for image_id in test.ids],
         "group": [group for _ in scores for group in test.groups],
-        "error": np.concatenate([found.per_image for found in scores]),
-        "weight": np.concatenate([found.weights for found in scores]),
+        "error": np.concatenate([none, *(found.per_image for found in scores)]),
+        "weight": np.concatenate([none, *(found.weights for found in scores)]),
     }
     write_table(folder / ERRORS, columns)

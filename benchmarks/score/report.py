@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.run.scoring import absent_notes, counted, left_out_notes
+from benchmarks.run.scoring import absent_counts, absent_notes, left_out_notes
 from leaderboard.intervals import NOTHING_VARIES
 from leaderboard.markdown import MISSING
 from leaderboard.text import printable
@@ -87,7 +87,7 @@ def as_table(result: Result) -> str:
 def _notes(result: Result) -> list[str]:
     """Notes on how the files were read, on images left out and on absent keypoints."""
     inputs = result.inputs
-    gaps = counted({"regress": absent(inputs.fit.keypoints), "test": absent(inputs.test.keypoints)})
+    gaps = absent_counts({"regress": absent(inputs.fit.keypoints), "test": absent(inputs.test.keypoints)})
     return [*inputs.notes, *left_out_notes(result.scores), *absent_notes(gaps)]
 
 

@@ -12,7 +12,7 @@ from diffusers.utils import logging
 from torch import Tensor
 
 from methods.base import MethodError
-from methods.diffusion.weights import WITHOUT_WEIGHTS, ModelFiles, weight_files
+from methods.diffusion.weights import WITHOUT_WEIGHTS, ModelFiles, stem_of, weight_files
 from methods.layout import memory_format
 
 # Entries of a scheduler's config that set the noise level, whichever scheduler it is.
@@ -122,7 +122,7 @@ class _Folder:
 
     def module(self, kind: Any, part: str, dtype: torch.dtype, device: torch.device | str = "cpu") -> Any:
         """A part with all of its weights, without gradients. Raises MethodError where one is missing."""
-        _, variant = weight_files(file.name for file in (self.path / part).iterdir())
+        _, variant = weight_files((file.name for file in (self.path / part).iterdir()), stem_of(part))
         options = {("dtype" if part.startswith("text") else "torch_dtype"): dtype, "variant": variant}
         module, found = self.read(kind, part, use_safetensors=True, output_loading_info=True, **options)
         lacking = sorted(found["missing_keys"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,7 +17,6 @@ from methods.files import weights_sha256
 
 MINI_MODEL = Path(__file__).parents[1] / "stable_keypoints" / "mini_model"
 EXAMPLE = "stable-diffusion-v1-5/stable-diffusion-v1-5"
-STEMS = ("diffusion_pytorch_model", "model")
 VARIANTS = (None, "fp16")
 WITHOUT_WEIGHTS = {"scheduler", "tokenizer", "tokenizer_2"}
 CONFIGS = ("*.json", "*.txt")
@@ -197,10 +196,10 @@ class ModelFiles:
         own = self.folder()
         folder = own or self._folder_with("unet/config.json")
         names = {file.name for file in (folder / part).glob("*") if file.is_file()}
-        found = weight_files(names)
+        found = weight_files(names, stem_of(part))
         if not found[0] and not own:
             names = self._listed(part, folder.name)
-            found = weight_files(names)
+            found = weight_files(names, stem_of(part))
         if found[0]:
             return found
         where = str(folder / part) if own else hub.url(self.model)
@@ -223,8 +222,7 @@ class ModelFiles:
 
     def _conversion(self, source: Path) -> str:
         """How to convert pickled weights to safetensors without executing the pickle."""
-        stem = "model" if source.parent.name.startswith("text_encoder") else STEMS[0]
-        target = source.with_name(f"{stem}.safetensors")
+        target = source.with_name(f"{stem_of(source.parent.name)}.safetensors")
         first = "" if source.is_file() else f"download it (hf download {self.model} --local-dir FOLDER), then "
         return (
             f'{first}convert such a file once: python -c "import sys, torch; from safetensors.torch import save_file; '
@@ -233,23 +231,30 @@ class ModelFiles:
         )
 
 
-def weight_files(names: Iterable[str]) -> tuple[tuple[str, ...], str | None]:
+def stem_of(part: str) -> str:
+    """How the weight files of a part are called: transformers and diffusers have a name each."""
+    return "model" if part.startswith("text_encoder") else "diffusion_pytorch_model"
+
+
+def weight_files(
+    names: Iterable[str], stem: str, variants: Sequence[str | None] = VARIANTS
+) -> tuple[tuple[str, ...], str | None]:
     """Those of a part's file names that hold its weights, and their variant; () where none does.
 
-    Only safetensors count, a whole file or all shards with their index; full precision is preferred to ``fp16``.
+    ``stem`` is how such files are called. Only safetensors count, a whole file or all shards with their index; full
+    precision is preferred to ``fp16``.
     """
     known = set(names)
-    for variant in VARIANTS:
+    for variant in variants:
         dot = f".{variant}" if variant else ""
-        for stem in STEMS:
-            whole, index = f"{stem}{dot}.safetensors", f"{stem}.safetensors.index{dot}.json"
-            if whole in known:
-                return (whole,), variant
-            number = r"-\d+-of-\d+"
-            shard = re.compile(rf"{stem}({re.escape(dot)}{number}|{number}{re.escape(dot)})\.safetensors")
-            shards = sorted(filter(shard.fullmatch, known))
-            if index in known and shards and len(shards) >= int(re.findall(r"-of-(\d+)", shards[0])[0]):
-                return (index, *shards), variant
+        whole, index = f"{stem}{dot}.safetensors", f"{stem}.safetensors.index{dot}.json"
+        if whole in known:
+            return (whole,), variant
+        number = r"-\d+-of-\d+"
+        shard = re.compile(rf"{stem}({re.escape(dot)}{number}|{number}{re.escape(dot)})\.safetensors")
+        shards = sorted(filter(shard.fullmatch, known))
+        if index in known and shards and len(shards) >= int(re.findall(r"-of-(\d+)", shards[0])[0]):
+            return (index, *shards), variant
     return (), None
 
 

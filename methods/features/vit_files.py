@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,10 +160,10 @@ class VitFiles:
         own = self.folder()
         folder = own or self._folder_with(CONFIG)
         names = {file.name for file in folder.glob("*") if file.is_file()}
-        found, _ = weight_files(names)
+        found = _read(names)
         if not found and not own:
             names = self._listed(folder.name)
-            found, _ = weight_files(names)
+            found = _read(names)
         if not found:
             pickles = sorted(name for name in names if name.endswith((".bin", ".pth")))
             held = f", only {', '.join(pickles)}, which is never read" if pickles else ""
@@ -194,3 +195,8 @@ class VitFiles:
         if not isinstance(content, dict):
             raise self.missing(str(file), f"a {type(content).__name__} in JSON, expected an object")
         return content
+
+
+def _read(names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the file names that transformers reads the weights from, () for none."""
+    return weight_files(names, "model", (None,))[0]

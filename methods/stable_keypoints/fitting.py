@@ -43,8 +43,6 @@ def fit(
         learner.backbone.graphs.clear()  # their memory is that of a step with its gradient
         chosen = token_fit.choose()
         learner.backbone.graphs.clear()
-    if checkpoint:
-        checkpoint.remove()
     return token_fit.tokens.detach(), chosen
 
 

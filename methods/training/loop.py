@@ -126,8 +126,6 @@ class TrainingLoop:
                     self._learn(batch.result())
                 self.step += 1
                 self._read_and_keep()
-        if self.checkpoint:
-            self.checkpoint.remove()
 
     def _learn(self, batch: ImageBatch) -> None:
         """One step of the optimiser."""
@@ -155,7 +153,7 @@ class TrainingLoop:
         rows = torch.stack(self._unread).cpu().tolist()
         self._unread.clear()
         self._record(rows)
-        if self.checkpoint and (due or told):
+        if self.checkpoint and (due or told or last):
             self.checkpoint.write_tensors(self._tensors())
         if told:
             self.stop.obey()

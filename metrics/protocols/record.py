@@ -9,7 +9,7 @@ from typing import Literal
 from metrics.regression import Estimator, Origin, Solver
 
 Side = Literal["near", "mirror", "elsewhere"]
-Absent = Literal["strict", "completed"]
+Absent = Literal["origin", "completed"]
 Need = Literal["interocular", "left_right_pairs", "boxes", "masks", "two_keypoints", "model"]
 OfKeypoints = Literal["closest_pair", "collapsed_pairs", "equivariance", "on_object", "in_box"]
 Measured = OfKeypoints | Literal["landmarks", "parts_nmi", "parts_ari"]
@@ -76,7 +76,7 @@ class Protocol:
     test_swap: Literal["prediction", "landmarks"] = "prediction"
     drop_outliers: bool = False
     labelled: int | None = None
-    absent: Absent = "strict"
+    absent: Absent = "origin"
     error: Literal["l2", "l1"] = "l2"
     threshold: float | None = None
     side: Side | None = None
@@ -118,6 +118,11 @@ class Protocol:
     def regresses(self) -> bool:
         """Whether the number is about landmarks that are regressed from keypoints."""
         return self.measures == "landmarks"
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the number is an error of landmarks, and not one that stands beside it."""
+        return self.regresses and self.side is None
 
     @property
     def either_side(self) -> bool:

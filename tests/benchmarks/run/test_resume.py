@@ -12,6 +12,7 @@ import pytest
 
 from benchmarks.run import predictions
 from benchmarks.run.predictions import PartialPredictions
+from methods.base import MethodError
 from tests.benchmarks.run.test_predictions import no_file_longer_than
 from tests.benchmarks.run.toy_process import records, toy_command
 
@@ -146,8 +147,6 @@ def test_a_fit_finds_its_checkpoints_unless_all_is_run_again(tmp_path, run, toys
         if len(found) % 2:
             raise RuntimeError("broken off")
         fit(self, images, num_keypoints, seed, report)
-        kept.unlink()
-        self.checkpoints.rmdir()
 
     monkeypatch.setattr(toys.Colours, "fit", resumable)
     for options, status in [((), 1), ((), 0), (("--overwrite", "all"), 1), (("--overwrite", "all"), 0)]:
@@ -157,6 +156,29 @@ def test_a_fit_finds_its_checkpoints_unless_all_is_run_again(tmp_path, run, toys
     assert found == ["", "7", "", ""]
     assert not records(tmp_path)["toy_colours"]["provenance"]["fit_resumed"]
     assert [path.suffix for path in tmp_path.glob("runs/fits/*")] == [""]
+
+
+def test_a_fit_that_cannot_be_saved_fails_its_cell_and_keeps_its_checkpoint(tmp_path, run, toys, monkeypatch):
+    fit, save = toys.Colours.fit, toys.Colours.save
+
+    def resumable(self, images, num_keypoints, seed, report):
+        self.checkpoints.mkdir(exist_ok=True)
+        (self.checkpoints / "step").write_text("7")
+        fit(self, images, num_keypoints, seed, report)
+
+    def refuse(self, folder):
+        raise MethodError("toy_colours: the weights are gone")
+
+    monkeypatch.setattr(toys.Colours, "fit", resumable)
+    monkeypatch.setattr(toys.Colours, "save", refuse)
+    done = run(tmp_path, "--no-floors", task="toy")
+    assert done.status == 2
+    assert "toy_colours: the weights are gone" in done.err
+    assert [path.read_text() for path in tmp_path.glob("runs/fits/*/step")] == ["7"]
+    monkeypatch.setattr(toys.Colours, "save", save)
+    assert run(tmp_path, "--no-floors", task="toy").status == 0
+    assert records(tmp_path)["toy_colours"]["provenance"]["fit_resumed"]
+    assert not list(tmp_path.glob("runs/fits/*/step"))
 
 
 def test_splits_of_the_same_images_are_predicted_once(tmp_path, run):

@@ -12,7 +12,7 @@ import pytest
 from benchmarks.errors import UserError
 from benchmarks.records.store import ERRORS, read_columns, write_predictions
 from benchmarks.run.cells import Cell
-from benchmarks.run.scoring import is_current, score_cell, score_records
+from benchmarks.run.scoring import is_current, remarks, score_cell, score_records
 from benchmarks.tasks import Task
 from datasets.base import KeypointDataset
 from metrics.errors import MetricError
@@ -112,3 +112,25 @@ def test_a_record_is_current_while_its_protocols_are(
     assert not is_current(cell("strict/side"), record)
     monkeypatch.setitem(PROTOCOLS, "strict/box", replace(PROTOCOLS["strict/box"], version=99))
     assert not is_current(some, record)
+
+
+def test_a_protocol_with_nothing_to_measure_is_not_scored_again(
+    tmp_path: Path, boxed: KeypointDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotation = boxed.annotation
+    monkeypatch.setattr(
+        boxed, "annotation", lambda image_id: replace(annotation(image_id), landmarks=np.full((4, 2), 0.5))
+    )
+    some = cell("strict/side", "sides/near")
+    predict(tmp_path, boxed)
+    scores = score_cell(some, tmp_path, boxed)
+    assert [found.protocol for found in scores] == ["strict/side"]
+    record = some.record(score_records(scores))
+    assert not is_current(some, record)
+    assert is_current(some, record.model_copy(update={"provenance": remarks(some, boxed, scores, {})}))
+
+
+def test_a_task_without_errors_of_images_has_an_empty_table_of_them(tmp_path: Path, boxed: KeypointDataset) -> None:
+    predict(tmp_path, boxed)
+    score_cell(cell("parts/nmi", "parts/ari"), tmp_path, boxed)
+    assert read_columns(tmp_path / ERRORS)["error"] == []

@@ -38,7 +38,7 @@ def test_variants_and_shards(variant: str | None, sharded: bool, tmp_path: Path,
     pipeline.save_pretrained(folder, variant=variant, max_shard_size="100KB" if sharded else "1GB")
     assert (len(list((folder / "unet").glob("*.safetensors"))) > 1) is sharded
     names = [path.name for path in (folder / "unet").iterdir()]
-    assert weight_files(names)[1] == variant
+    assert weight_files(names, "diffusion_pytorch_model")[1] == variant
     capfd.readouterr()
     parts = loaded(folder, keep_null_tokens=True)
     assert "it/s" not in capfd.readouterr().err  # a progress bar
@@ -66,8 +66,9 @@ def test_full_precision_goes_first_and_only_what_is_read_names_the_weights(sd1: 
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
-        (["diffusion_pytorch_model.bin", "config.json"], ()),
-        (["diffusion_pytorch_model.non_ema.safetensors"], ()),
+        (["model.bin", "config.json"], ()),
+        (["model.non_ema.safetensors"], ()),
+        (["diffusion_pytorch_model.safetensors"], ()),
         (["model.safetensors.index.json", "model-00001-of-00002.safetensors"], ()),
         (["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"], ()),
         (["model.fp16.safetensors", "model.safetensors"], ("model.safetensors",)),
@@ -75,7 +76,7 @@ def test_full_precision_goes_first_and_only_what_is_read_names_the_weights(sd1: 
     ],
 )
 def test_weight_files(names: list[str], expected: tuple[str, ...]):
-    assert weight_files(names)[0] == expected
+    assert weight_files(names, "model")[0] == expected
 
 
 def test_tensor_names_of_older_releases(sd1: Path, layouts):

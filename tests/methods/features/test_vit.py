@@ -145,6 +145,21 @@ def test_tensors_that_no_feature_needs_may_be_missing_and_others_may_not(vit: Pa
         opened(folder)
 
 
+def test_the_file_that_is_read_names_the_weights(vit: Path, tmp_path: Path):
+    folder = tmp_path / "vit"
+    shutil.copytree(vit, folder)
+    before = source(folder).identity()
+    for unread in ("diffusion_pytorch_model.safetensors", "model.fp16.safetensors"):
+        shutil.copy(folder / "model.safetensors", folder / unread)
+    assert source(folder).identity() == before
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: 2 * value for name, value in weights.items()}, folder / "model.safetensors", {"format": "pt"})
+    assert source(folder).identity() != before
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(MethodError, match=r"no model\.safetensors"):
+        source(folder).identity()
+
+
 def broken(vit: Path, folder: Path) -> Path:
     shutil.copytree(vit, folder)
     (folder / "model.safetensors").write_bytes(b"broken")

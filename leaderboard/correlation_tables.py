@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Literal
 
 from tabulate import tabulate
 
-from leaderboard.correlation import AGREEMENT, Correlation
+from leaderboard.correlation import AGREEMENT, Cells, Correlation
 from leaderboard.errors import LeaderboardError
 
 PlainFormat = Literal["table", "md", "csv", "json"]
+LEVEL = 0.05
 _STYLE = {"table": "simple", "md": "github"}
 NONE_YET = (
     "No committed result has measures without landmarks yet; the next `python -m benchmarks leaderboard --update docs "
@@ -30,13 +31,14 @@ def render(found: Sequence[Correlation], format: PlainFormat) -> str:
         return json.dumps(plain, indent=1) + "\n"
     if format == "csv":
         return csv_text([each.name for each in fields(Correlation)], [list(each.values()) for each in plain])
-    header = ("measure", "within tasks", "overall, on ranks", "tasks", "methods on tasks")
+    header = ("measure", "correlation", "p", "tasks", "methods", "methods on tasks")
     lines = [
         (
             f"`{each.measure}`" if format == "md" else each.measure,
-            _value(each.within, each.within_interval),
-            _value(each.overall, each.overall_interval),
+            f"{each.within:.2f}",
+            f"{each.p:.3f}",
             each.tasks,
+            each.methods,
             each.points,
         )
         for each in found
@@ -59,13 +61,14 @@ def grid(header: Sequence[str], lines: Sequence[Sequence[object]], format: Plain
     return tabulate(lines, header, _STYLE[format], disable_numparse=True, colalign=aligned) + "\n"
 
 
-def read_agreements(path: Path) -> Mapping[tuple[str, str], float]:
-    """The distances that ``agreement --format json`` wrote, by task and label; none without the file.
+def read_agreements(path: Path) -> dict[Cells, float]:
+    """The distances that ``agreement --format json`` wrote, by the cells of each row; none without the file.
 
     Raises LeaderboardError for a file that is no such list.
     """
     try:
-        return {(str(row["task"]), str(row["label"])): float(row["distance"]) for row in json.loads(path.read_bytes())}
+        rows = json.loads(path.read_bytes())
+        return {frozenset((str(id), str(date)) for id, date in row["cells"]): float(row["distance"]) for row in rows}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -75,23 +78,24 @@ def read_agreements(path: Path) -> Mapping[tuple[str, str], float]:
         ) from error
 
 
-def _value(value: float, interval: tuple[float, float] | None) -> str:
-    return f"{value:.2f}" + (f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else "")
-
-
 def _sentences(found: Sequence[Correlation]) -> str:
     """What the table says, in words."""
     lines = [
-        "Spearman's rank correlation between a measure and the error, signed so that 1 means that methods which are "
-        "better by the measure have the smaller errors. In brackets: 95 % interval by bootstrap over tasks. Methods "
-        "that learn without landmarks alone, on tasks with three or more of them.",
+        "correlation: mean over tasks of Spearman's rank correlation of the measure with the error across methods; 1 "
+        "means that methods which are better by the measure have the smaller errors. Only methods that learn without "
+        "landmarks, on tasks with three or more of them",
+        "p: the chance of a correlation as far from 0 if the measure said nothing about a method, by exchanging the "
+        "methods' measures with each other, the same on every task; adjusted for the number of measures (Holm)",
     ]
     if any(each.measure == AGREEMENT for each in found):
-        lines.append(f"`{AGREEMENT}` is the distance of matched keypoints of several seeds.")
-    if sure := [each.measure for each in found if each.within_interval and each.within_interval[0] > 0]:
-        lines.append(f"Orders methods as the error does more often than chance: {', '.join(sure)}.")
-    else:
-        lines.append("None of them orders methods as the error does: no interval within tasks lies above 0.")
-    if against := [each.measure for each in found if each.within_interval and each.within_interval[1] < 0]:
-        lines.append(f"Orders them the other way round: {', '.join(against)}.")
-    return "  \n".join(lines) + "\n"
+        lines.append(f"{AGREEMENT}: the distance of matched keypoints of several seeds")
+    sure = [each for each in found if each.p < LEVEL]
+    alike, against = [[each.measure for each in sure if sign * each.within > 0] for sign in (1, -1)]
+    text = ""
+    if alike:
+        text += f"These order methods as the error does (p < {LEVEL:g}): {', '.join(alike)}.\n"
+    if against:
+        text += f"These order them the other way round (p < {LEVEL:g}): {', '.join(against)}.\n"
+    if not sure:
+        text = f"For no measure can it be told that it orders methods as the error does (p < {LEVEL:g}).\n"
+    return "  \n".join(lines) + "\n\n" + text

@@ -9,8 +9,10 @@ from itertools import combinations
 from pathlib import Path
 from statistics import fmean
 
+from benchmarks.errors import UserError
 from benchmarks.records.store import read_predictions
 from leaderboard.aggregate import measured_rows
+from leaderboard.correlation import cells_of
 from leaderboard.correlation_tables import PlainFormat, csv_text, grid
 from leaderboard.records import ResultRecord
 from metrics.direct.agreement import agreement
@@ -23,7 +25,8 @@ class SeedAgreement:
     """The agreement of a method's seeds on a task, as a mean over ``pairs`` of seeds.
 
     ``distance`` is that of matched keypoints in percent of the image side, ``found_again`` the percentage of keypoints
-    that are less than ``THRESHOLD`` from their partners, on average over test images.
+    that are less than ``THRESHOLD`` from their partners, on average over test images. ``cells`` are the ids of the
+    cells and the dates of their runs.
     """
 
     task: str
@@ -35,6 +38,7 @@ class SeedAgreement:
     pairs: int
     distance: float
     found_again: float
+    cells: tuple[tuple[str, str], ...]
 
 
 def seed_agreements(
@@ -42,13 +46,16 @@ def seed_agreements(
 ) -> list[SeedAgreement]:
     """The agreement of every method that has two seeds or more on a task, from the kept test keypoints.
 
-    Raises OSError for predictions that cannot be read.
+    Raises OSError for predictions that cannot be read, UserError if the seeds' images differ.
     """
     found = []
     for row in measured_rows(records, tasks, profile):
         if row.status != "done" or len(row.cells) < 2:
             continue
-        keypoints = [read_predictions(runs / "cells" / record.cell_id, "test")[1] for record in row.cells]
+        predictions = [read_predictions(runs / "cells" / record.cell_id, "test") for record in row.cells]
+        if any(ids != predictions[0][0] for ids, _ in predictions):
+            raise UserError(f"{runs}: the seeds of {row.label} on {row.task} have other test images or another order")
+        keypoints = [each for _, each in predictions]
         pairs = [agreement(first, second) for first, second in combinations(keypoints, 2)]
         found.append(
             SeedAgreement(
@@ -61,6 +68,7 @@ def seed_agreements(
                 pairs=len(pairs),
                 distance=100 * fmean(pair.distance for pair in pairs),
                 found_again=100 * fmean(pair.share_within(THRESHOLD / 100) for pair in pairs),
+                cells=tuple(sorted(cells_of(row.cells))),
             )
         )
     return found
@@ -72,7 +80,8 @@ def render(found: Sequence[SeedAgreement], format: PlainFormat) -> str:
     if format == "json":
         return json.dumps(plain, indent=1, ensure_ascii=False) + "\n"
     if format == "csv":
-        return csv_text([each.name for each in fields(SeedAgreement)], [list(each.values()) for each in plain])
+        names = [each.name for each in fields(SeedAgreement) if each.name != "cells"]
+        return csv_text(names, [[each[name] for name in names] for each in plain])
     header = ("method", "task", "seeds", "distance (% side) ↓", f"found again within {THRESHOLD:g} % (% keypoints) ↑")
     lines = [
         (each.label, each.task, each.seeds, f"{each.distance:.2f}", f"{each.found_again:.1f}")

@@ -43,11 +43,12 @@ def correlation_command(
     if (runs / "cells").is_dir() or not any(runs.glob("*.json")):
         records = whole_records(runs)
         tasks = _tasks(suites, records)
-        agreements = {(each.task, each.label): each.distance for each in seed_agreements(runs, records, tasks, chosen)}
+        seeds = seed_agreements(runs, records, tasks, chosen)
+        agreements = {frozenset(each.cells): each.distance for each in seeds}
     else:
         records = load_results(runs)
         tasks = _tasks(suites, records)
-        agreements = dict(read_agreements(runs / "agreement" / f"{chosen}.json"))
+        agreements = read_agreements(runs / "agreement" / f"{chosen}.json")
     found = correlations([record for record in records if record.task in tasks], chosen, agreements)
     if not found:
         raise UserError(

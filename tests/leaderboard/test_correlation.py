@@ -1,16 +1,17 @@
 """Rank correlations of measures without landmarks with the error, against scipy.stats.spearmanr."""
 
 import json
+from itertools import permutations
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import rankdata, spearmanr
+from scipy.stats import spearmanr
 
 from leaderboard import readme
-from leaderboard.correlation import AGREEMENT, correlations, spearman
+from leaderboard.correlation import AGREEMENT, cells_of, correlations
 from leaderboard.correlation_tables import NONE_YET, read_agreements, render
 from leaderboard.errors import LeaderboardError
 from tests.leaderboard.synthetic import record, save_results, score_of, suites
@@ -37,28 +38,58 @@ def cells(tasks, seed=0, methods=6, **score):
     return numbers, found
 
 
-@settings(max_examples=50)
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=3, max_size=9))
-def test_spearman_is_that_of_scipy(pairs):
-    first, second = map(list, zip(*pairs, strict=True))
-    if len(set(first)) > 1 and len(set(second)) > 1:
-        assert spearman(first, second) == pytest.approx(spearmanr(first, second).statistic, abs=1e-12)
-    else:
-        assert np.isnan(spearman(first, second))
+def mean_spearman(errors, measures):
+    """The mean over tasks (rows) of scipy's correlation across methods (columns)."""
+    return np.mean([spearmanr(error, measure).statistic for error, measure in zip(errors, measures, strict=True)])
 
 
-def test_within_tasks_it_is_the_mean_of_the_correlations_and_overall_that_of_the_ranks():
-    numbers, records = cells(["a", "b", "c"], seed=4)
+@settings(max_examples=30)
+@given(st.integers(0, 1000), st.integers(1, 4), st.integers(3, 5))
+def test_the_correlation_and_its_p_are_those_of_all_exchanges_by_scipy(seed, tasks, methods):
+    numbers, records = cells([f"t{number}" for number in range(tasks)], seed, methods)
     (found,) = correlations(records, "mini")
-    each = [spearmanr(error, measure).statistic for error, measure in zip(*numbers, strict=True)]
+    assert found.within == pytest.approx(mean_spearman(*numbers), abs=1e-12)
+    exchanged = [abs(mean_spearman(numbers[0], numbers[1][:, list(order)])) for order in permutations(range(methods))]
+    assert found.p == pytest.approx(np.mean(np.array(exchanged) >= abs(found.within) - 1e-9), abs=1e-12)
+    assert (found.measure, found.tasks, found.methods, found.points) == (EQUIVARIANCE, tasks, methods, tasks * methods)
+
+
+def test_a_measure_that_says_nothing_seldom_has_a_small_p():
+    """Methods are alike on all tasks by the error, and by the measure, but neither has to do with the other."""
+    random = np.random.default_rng(5)
+    small = 0
+    for _ in range(200):
+        error, measure = 20 + 3 * random.normal(size=(2, 1, 6)) + random.normal(size=(2, 4, 6))
+        records = [cell(f"m{m}", f"t{t}", float(error[t, m]), float(measure[t, m])) for t in range(4) for m in range(6)]
+        small += correlations(records, "mini")[0].p < 0.05
+    assert small <= 200 * 0.05 + 3 * (200 * 0.05 * 0.95) ** 0.5
+
+
+def test_many_methods_are_exchanged_at_random_and_p_is_adjusted_for_the_number_of_measures():
+    several = [
+        record(f"m{m}", "t", 1.0, scores=(score_of(10.0 + m), *(score_of(float(m), protocol=name) for name in own)))
+        for own in ((EQUIVARIANCE, CLOSEST),)
+        for m in range(9)
+    ]
+    equivariance, closest = correlations(several, "mini")
+    assert equivariance.within == closest.within == pytest.approx(1)
+    assert 2 / 5001 <= equivariance.p == closest.p < 0.01
+
+
+def test_a_method_that_is_missing_on_a_task_leaves_the_others():
+    numbers, records = cells(["a", "b"], seed=3)
+    records = [each for each in records if (each.task, each.method) != ("b", "m0")]
+    (found,) = correlations(records, "mini")
+    each = [mean_spearman(numbers[0][:1], numbers[1][:1]), mean_spearman(numbers[0][1:, 1:], numbers[1][1:, 1:])]
     assert found.within == pytest.approx(np.mean(each), abs=1e-12)
-    ranks = [np.concatenate([rankdata(row) for row in side]) for side in numbers]
-    assert found.overall == pytest.approx(np.corrcoef(ranks[0], ranks[1])[0, 1], abs=1e-12)
-    assert (found.measure, found.tasks, found.points) == (EQUIVARIANCE, 3, 18)
-    assert found.within_interval and found.overall_interval
-    low, high = found.within_interval
-    assert min(each) <= low <= found.within <= high <= max(each)
-    assert found.overall_interval[0] <= found.overall <= found.overall_interval[1]
+    assert found.points == 11 and 0 < found.p <= 1
+
+
+def test_each_profile_has_its_own_headline():
+    _, records = cells(["a"], seed=2)
+    (expected,) = correlations(records, "mini")
+    turned = record("m0", "a", 1.0, profile="paper", scores=tuple(reversed(records[0].scores)))
+    assert correlations([*records, turned], "mini") == [expected]
 
 
 def test_one_means_that_the_better_method_has_the_smaller_error():
@@ -67,7 +98,7 @@ def test_one_means_that_the_better_method_has_the_smaller_error():
     rising = [cell(f"m{number}", "a", 10 + number, 9.0 - number, RISING) for number in range(4)]
     (found,) = correlations(rising, "mini")
     assert (found.measure, found.within) == (CLOSEST, pytest.approx(1))
-    assert found.within_interval is found.overall_interval is None
+    assert found.p == pytest.approx(2 / 24)  # of the 24 exchanges, the true one and the reverse
     percent: dict[str, Any] = {"protocol": "sk/pck6", "higher_is_better": True}
     scores = [(score_of(90 - n, **percent), score_of(2.0 + n, protocol=EQUIVARIANCE)) for n in range(4)]
     shares = [record(f"m{number}", "a", 1.0, scores=own) for number, own in enumerate(scores)]
@@ -95,7 +126,8 @@ def test_seeds_are_averaged_and_their_agreement_is_a_measure():
         for number in range(3)
         for seed, off in ((0, 0.4), (1, -0.4))
     ]
-    distances = {("a", f"M{number}"): 1.0 + number for number in range(3)} | {("a", "Other"): 0.0}
+    distances = {cells_of(records[2 * number : 2 * number + 2]): 1.0 + number for number in range(3)}
+    distances[cells_of([record("other", "a", 1.0)])] = 0.0
     equivariance, agreement = correlations(records, "mini", distances)
     assert equivariance.within == pytest.approx(-1)
     assert (agreement.measure, agreement.within, agreement.points) == (AGREEMENT, pytest.approx(1), 3)
@@ -105,13 +137,15 @@ def test_all_formats_have_the_numbers():
     found = correlations(cells(["a", "b", "c"], seed=4)[1], "mini")
     assert json.loads(render(found, "json"))[0]["within"] == found[0].within
     header, line = render(found, "csv").splitlines()
-    assert header.startswith("measure,tasks,points,within") and line.startswith(f"{EQUIVARIANCE},3,18,")
+    assert header == "measure,tasks,methods,points,within,p" and line.startswith(f"{EQUIVARIANCE},3,6,18,")
     for format in ("table", "md"):
         text = render(found, format)
-        assert EQUIVARIANCE in text and f"{found[0].within:.2f} (" in text
-    assert "no interval within tasks lies above 0" in render(found, "md")
-    sure = [cell(f"m{n}", task, 10.0 + n, 2.0 + n) for n in range(4) for task in "abc"]
-    assert f"more often than chance: {EQUIVARIANCE}." in render(correlations(sure, "mini"), "md")
+        assert EQUIVARIANCE in text and f"{found[0].within:.2f}" in text and f"{found[0].p:.3f}" in text
+    assert "For no measure can it be told" in render(found, "md")
+    sure = [cell(f"m{n}", task, 10.0 + n, 2.0 + n) for n in range(5) for task in "abc"]
+    assert f"order methods as the error does (p < 0.05): {EQUIVARIANCE}." in render(correlations(sure, "mini"), "md")
+    wrong = [cell(f"m{n}", task, 10.0 + n, 9.0 - n) for n in range(5) for task in "abc"]
+    assert f"the other way round (p < 0.05): {EQUIVARIANCE}." in render(correlations(wrong, "mini"), "md")
 
 
 def test_a_page_has_the_table_or_says_that_there_is_none(tmp_path):
@@ -121,12 +155,13 @@ def test_a_page_has_the_table_or_says_that_there_is_none(tmp_path):
     assert readme.check(page, {}, results) == ["mini"]
     readme.update([page], {}, results)
     assert NONE_YET in page.read_text() and readme.check(page, {}, results) == []
-    save_results(cells(["a", "b"])[1], results / "wild.mini.json")
+    records = cells(["a", "b"])[1]
+    save_results(records, results / "wild.mini.json")
     assert readme.check(page, suites(wild=("a", "b")), results) == ["mini"]
     readme.update([page], {}, results)
     assert f"`{EQUIVARIANCE}`" in page.read_text()
     (results / "agreement").mkdir()
-    rows = [{"task": "a", "label": f"M{number}", "distance": 1.0 + number} for number in range(3)]
+    rows = [{"cells": sorted(cells_of([each])), "distance": 1.0 + n} for n, each in enumerate(records[:3])]
     (results / "agreement" / "mini.json").write_text(json.dumps(rows))
     readme.update([page], {}, results)
     assert f"`{AGREEMENT}`" in page.read_text()

@@ -29,6 +29,7 @@ from leaderboard.markdown import (
     seeds_text,
 )
 from leaderboard.origins import pair_line
+from leaderboard.overall import MEAN_POSE
 from leaderboard.records import ResultRecord
 from leaderboard.row_kinds import shown
 from leaderboard.rows import Estimate, PairRow, Row, known
@@ -37,7 +38,6 @@ from leaderboard.text import markdown
 Column = tuple[str, str, str]  # aligned task, wild task, protocol
 Pair = tuple[Row, Row]  # the rows of one method on the aligned and the wild task
 
-FLOOR = "grid"  # the method that predicts the mean pose
 ALL = "all"  # in place of tasks: the row over all pairs
 
 
@@ -53,7 +53,7 @@ def misalignment_rows(
     """
     found = [row for row in with_commits(measured_rows(records, tasks, profile, protocol)) if _counts(row)]
     task_pairs = list(zip(tasks[::2], tasks[1::2], strict=True))
-    floors = {(row.task, row.protocol): known(row.value) for row in found if row.method == FLOOR}
+    floors = {(row.task, row.protocol): known(row.value) for row in found if row.method == MEAN_POSE}
     table = []
     for label in dict.fromkeys(shown(row) for row in found):
         own = {(row.task, row.protocol): row for row in found if shown(row) == label}

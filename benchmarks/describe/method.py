@@ -32,13 +32,17 @@ def method_card(name: str) -> str:
 
 def _frozen(cls: type[Method]) -> Iterator[tuple[str, str]]:
     """What the frozen part was trained on, for each choice of it, and whether that can contain test images."""
+    from methods.base import Method
+
     setting, lines = cls.Config.of_frozen, []
     for found in dict.fromkeys(cls.card.frozen.values()):
         values = [value for value, each in cls.card.frozen.items() if each == found]
         lines += [f"{setting}={value}" for value in values] if setting else []
         lines += [("  " if setting else "") + line for line in _frozen_lines(found)]
     if setting or not cls.card.frozen:
-        lines.append(f"{f'other values of {setting}: ' if setting else ''}what it was trained on is not known")
+        own = getattr(cls.frozen_data, "__func__", None) is not getattr(Method.frozen_data, "__func__", None)
+        said = "the column frozen_data of a table says what is known" if own else "what it was trained on is not known"
+        lines.append(f"{f'other values of {setting}: ' if setting else ''}{said}")
     yield from zip(["frozen part", *[""] * len(lines)], lines, strict=False)
 
 

@@ -13,12 +13,24 @@ from benchmarks.errors import UserError
 from benchmarks.options import example
 from benchmarks.printing import start
 from benchmarks.settings import choose_device
+from leaderboard.files import write_atomically
 
 if TYPE_CHECKING:
     from benchmarks.speed.compare import Options
 
 PROGRAM = "benchmarks.speed"
 WARM_UP = 4  # rounds on a GPU: one for kernels, one for the recording of graphs, two to settle
+_STUDIES = ("profile", "variants", "half", "everything", "show")
+_UNUSED = {  # options that a study does not use; "" is the comparison
+    "": {"images", "minutes"},
+    "profile": {"steps", "released_steps", "alone", "images", "minutes"},
+    "variants": {"released_steps", "alone", "images", "minutes"},
+    "half": {"size", "dtype", "steps", "released_steps", "warm_up", "batch", "views", "memory", "compile", "without"}
+    | {"predict", "alone", "minutes"},
+    "everything": {"batch", "memory", "alone", "images"},
+    "show": {"size", "device", "dtype", "steps", "released_steps", "warm_up", "batch", "views", "memory", "compile"}
+    | {"without", "predict", "alone", "images", "minutes", "output"},
+}
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 EXAMPLES = (
@@ -31,6 +43,7 @@ EXAMPLES = (
 
 @app.command(epilog=example(*EXAMPLES, module=PROGRAM))
 def speed(
+    context: typer.Context,
     size: Annotated[
         Literal["mini", "sd15", "sd21", "sdxl", "tiny"],
         typer.Option(
@@ -46,10 +59,17 @@ def speed(
             "code uses float32."
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(help="Timed repetitions of each task.", min=1)] = 1,
+    steps: Annotated[
+        int | None, typer.Option(help="Timed repetitions of each task (default: 1; with --all on a GPU 5).", min=1)
+    ] = None,
     released_steps: Annotated[
-        int, typer.Option(help="The most repetitions of the released code; 0: as many as of this one.", min=0)
-    ] = 0,
+        int | None,
+        typer.Option(
+            help="The most repetitions of the released code; 0: as many as of this one (default: 0; with --all on a "
+            "GPU 2).",
+            min=0,
+        ),
+    ] = None,
     warm_up: Annotated[
         int, typer.Option(help="Untimed rounds before (default: 0 on a CPU, 4 on a GPU).", show_default=False)
     ] = -1,
@@ -93,11 +113,15 @@ def speed(
     Both run in turns on models of the same size and with the same images, tokens and random numbers. Nothing is
     downloaded.
     """
+    study = _study(context)
+    for file in (output, markdown):
+        if file is not None:
+            _make_folder(file)
     if show is not None:
         text = _shown(show)
         typer.echo(text)
         if markdown is not None:
-            _write(markdown, text + "\n")
+            write_atomically(markdown, text + "\n")
         return
     from benchmarks.speed.compare import Options
 
@@ -105,8 +129,9 @@ def speed(
     if warm_up < 0:
         warm_up = 0 if device == "cpu" else WARM_UP
     large = everything and device != "cpu"
-    if large:
-        steps, released_steps = max(steps, 5), released_steps or 2
+    steps = steps or (5 if large else 1)
+    if released_steps is None:
+        released_steps = 2 if large else 0
     dtype = dtype or ("float16" if large else "float32")
     off = tuple(_known(without or []))
     options = Options(
@@ -115,15 +140,48 @@ def speed(
     if everything:
         found, text = _everything(options, output or Path("speed.json"), minutes, worker)
     else:
-        chosen = "profile" if profile else "variants" if variants else "half precision" if half else ""
-        found, text = _one(options, chosen, images)
+        found, text = _one(options, study, images)
     if worker:
         return
     typer.echo(text)
     if output is not None and not everything:
-        _write(output, json.dumps(found, indent=2) + "\n")
+        write_atomically(output, json.dumps(found, indent=2) + "\n")
     if markdown is not None:
-        _write(markdown, text + "\n")
+        write_atomically(markdown, text + "\n")
+
+
+def _study(context: typer.Context) -> str:
+    """The option that names the study, '' for the comparison.
+
+    Raises UserError for two of them, and for an option that the study does not use.
+    """
+    given = [name for name in context.params if _is_given(context, name)]
+    chosen = [name for name in _STUDIES if name in given]
+    if len(chosen) > 1:
+        raise UserError(f"{_options(chosen)}: these are different studies; take one")
+    study = chosen[0] if chosen else ""
+    unused = [name for name in given if name in _UNUSED[study]]
+    if unused:
+        what = _options([study]) if study else "the comparison"
+        raise UserError(f"{what} does not use {_options(unused)}; leave it out")
+    return study
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _options(names: list[str]) -> str:
+    return ", ".join("--" + {"everything": "all"}.get(name, name).replace("_", "-") for name in names)
+
+
+def _make_folder(file: Path) -> None:
+    """Make the folder of a file, before anything is measured. Raises UserError where that is not possible."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror or error}; name another file") from error
 
 
 def _one(options: Options, study: str, images: int) -> tuple[Any, str]:
@@ -147,7 +205,7 @@ def _one(options: Options, study: str, images: int) -> tuple[Any, str]:
         found = half(options.device, images, say=_say)
     else:
         found = Bench(options, _say).run()
-    return found, tables.KINDS.get(study, tables.comparison)(found)
+    return found, tables.KINDS.get("half precision" if study == "half" else study, tables.comparison)(found)
 
 
 def _everything(options: Options, output: Path, minutes: float, worker: bool) -> tuple[Any, str]:
@@ -187,11 +245,6 @@ def _known(names: list[str]) -> list[str]:
 
 def _say(line: str) -> None:
     typer.echo(line, err=True)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

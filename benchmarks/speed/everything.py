@@ -23,6 +23,7 @@ POLL = 0.5  # seconds between looks at the record
 START = 180.0  # seconds in which a worker must begin a part, or end
 LARGER = ("sd21", "sdxl")
 BATCHES = (4, 1)
+OWN = ("batch", "memory", "alone")  # options that each part sets
 LARGE_BATCH = 16
 
 
@@ -136,10 +137,11 @@ def _watch(worker: subprocess.Popen[bytes], path: Path, start_by: float, clock: 
 
 
 def facts(options: Options) -> dict[str, Any]:
-    """Versions, and the options that all parts share."""
+    """Versions, and the options that all parts share; each part records its own."""
     from benchmarks.records.provenance import release
 
-    found: dict[str, Any] = {"release": release(), "options": options.plain()}
+    shared = {name: value for name, value in options.plain().items() if name not in OWN}
+    found: dict[str, Any] = {"release": release(), "options": shared}
     for package in ("torch", "triton", "diffusers"):
         try:
             found[package] = version(package)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from methods.training.base import TrainedConfig
-from methods.training.perceptual import Choice, at_hand
+from methods.training.perceptual import Choice, at_hand, check_weights
 
 PAINTER = 16  # the painter halves its image four times
 
@@ -138,8 +138,9 @@ class EdgeConfig(TrainedConfig):
         return {**settings, "features": at_hand(settings.get("features", "auto"), settings.get("features_weights"))}
 
     @model_validator(mode="after")
-    def _check_sizes(self) -> EdgeConfig:
-        """Raise ValueError unless the networks can halve their images evenly."""
+    def _check_together(self) -> EdgeConfig:
+        """Raise ValueError for weights of other features, and unless the networks can halve their images evenly."""
+        check_weights(self.features, self.features_weights)
         sizes = {"image_size": (self.image_size, 2**self.levels), "painted_size": (self.painted_size, PAINTER)}
         if not self.painted_size:
             sizes["image_size"] = (self.image_size, max(2**self.levels, PAINTER))

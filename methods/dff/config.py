@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveInt, model_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from methods.features.config import FeatureSettings, Layer
 
@@ -110,9 +110,3 @@ class DFFConfig(FeatureSettings):
         description="Number of cells of the heat map, on each side of its maximum, that count for point maximum; 0 "
         "takes the centre of the best cell (chosen here).",
     )
-
-    @model_validator(mode="after")
-    def _check_weights(self) -> DFFConfig:
-        if self.features_weights is not None and self.features != "vgg19":
-            raise ValueError(f"features_weights are those of vgg19, got features={self.features}")
-        return self

@@ -51,7 +51,7 @@ def cluster(features: Tensor, count: int, vectors: int, iterations: int, seed: i
             f"{method}: {len(flat)} images give {chosen.shape[1]} features, expected at least the {count} clusters; "
             f"lower {method}.clusters_per_keypoint or fit on more images"
         )
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):  # features that are all alike
         warnings.simplefilter("ignore", UserWarning)  # a cluster that lost all its features keeps its centre
         centres, _ = kmeans2(
             chosen.T.double().numpy(), count, iter=iterations, minit="++", seed=generator(seed, "k-means")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -17,6 +17,14 @@ Features = Literal["vgg19", "diffusion", "vit", "mini_vae"]
 Layer = int | str
 
 DEFAULT_MODEL = {"diffusion": EXAMPLE, "vit": PAPER_MODEL}
+# Settings that not all features use, by the features that do
+USED: dict[str, frozenset[str]] = {
+    "vgg19": frozenset({"features_weights"}),
+    "diffusion": frozenset({"model", "revision", "dtype", "timestep", "ensemble"}),
+    "vit": frozenset({"model", "revision", "dtype", "layer_norm"}),
+    "mini_vae": frozenset(),
+}
+SMALLEST = 16  # pixels: VGG halves an image four times
 DEFAULT_LAYER: dict[str, Layer] = {"vgg19": "conv5_4", "diffusion": 1, "vit": 0, "mini_vae": "down_1"}
 
 
@@ -78,16 +86,30 @@ class FeatureSettings(MethodConfig):
 
     @model_validator(mode="after")
     def _check_together(self) -> FeatureSettings:
-        if self.model is not None and self.features not in DEFAULT_MODEL:
-            raise ValueError(
-                f"model is that of a vit or diffusion model, got model={self.model} with features={self.features}"
-            )
+        for name in sorted(frozenset().union(*USED.values()) - USED[self.features]):
+            self._check_unused(name)
+        if self.revision is not None and self.model == "mini":
+            raise ValueError(f"revision is that of a hub id, got revision={self.revision} with model=mini")
+        if 0 < self.image_size < SMALLEST:
+            raise ValueError(f"image_size is {self.image_size}, expected 0 or at least {SMALLEST}")
         if isinstance(self.layer, int) != (self.features in DEFAULT_MODEL):
             expected = "a number" if self.features in DEFAULT_MODEL else "a name"
             raise ValueError(f"layer is {self.layer}, expected {expected} with features={self.features}")
         if isinstance(self.layer, int) and self.layer < 0:
             raise ValueError(f"layer is {self.layer}, expected at least 0")
         return self
+
+    def _check_unused(self, name: str) -> None:
+        """Raise ValueError if a setting that the features do not use is neither its default nor a preset's."""
+        if name not in type(self).model_fields:
+            return
+        plain = [type(self).model_fields[name].default, *(each.get(name) for each in self.presets.values())]
+        if (value := getattr(self, name)) not in plain:
+            offered = get_args(type(self).model_fields["features"].annotation)
+            kinds = " and ".join(kind for kind, names in USED.items() if name in names and kind in offered)
+            raise ValueError(
+                f"{name} is a setting of features {kinds}, got {name}={value} with features={self.features}"
+            )
 
 
 def source_of(config: Any, method: str) -> FeatureSource:

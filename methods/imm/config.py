@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from methods.training.base import TrainedConfig
-from methods.training.perceptual import Choice, at_hand
+from methods.training.perceptual import Choice, at_hand, check_weights
 from methods.training.warp_config import WarpConfig
 
 # For less than a minute on one CPU core: small images and networks, and settings with which points begin to move within
@@ -178,8 +178,7 @@ class IMMConfig(TrainedConfig):
         halvings, rest = divmod(self.image_size, self.map_size)
         if rest or halvings & (halvings - 1):
             raise ValueError(f"image_size is {self.image_size}, expected map_size ({self.map_size}) times a power of 2")
-        if self.features_weights is not None and self.features not in ("vgg16", "vgg19"):
-            raise ValueError(f"features_weights are those of vgg16 or vgg19, got features={self.features}")
+        check_weights(self.features, self.features_weights)
         if self.mask_margin + self.mask_step > 0.5:
             raise ValueError(f"mask_margin + mask_step is {self.mask_margin + self.mask_step}, expected at most 0.5")
         return self

@@ -36,6 +36,12 @@ LAYERS: dict[str, tuple[str, ...]] = {
 }
 
 
+def check_weights(features: Kind | Choice, weights: str | None) -> None:
+    """Raise ValueError for ``features_weights`` of features that have none to choose."""
+    if weights is not None and features not in HUB:
+        raise ValueError(f"features_weights are those of {' or '.join(HUB)}, got features={features}")
+
+
 def at_hand(choice: Choice, weights: str | None = None) -> Kind:
     """Replace ``auto`` by the features that are available on this machine; return any other choice unchanged.
 

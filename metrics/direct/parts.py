@@ -20,7 +20,7 @@ from metrics.protocols.record import Protocol
 
 
 @dataclass(frozen=True)
-class Agreement:
+class PartsTable:
     """The agreement, times 100, of parts and landmarks; ``counts`` (N, P, L) are the landmarks of each image by part.
 
     ``measure`` is "nmi", with the arithmetic mean of both entropies as norm, or "ari".
@@ -46,12 +46,12 @@ class Agreement:
 
 def parts_nmi(protocol: Protocol, test: Points) -> Whole:
     """The normalised mutual information of nearest keypoints and landmarks."""
-    return Whole(Agreement(counts_of(protocol, test), "nmi"))
+    return Whole(PartsTable(counts_of(protocol, test), "nmi"))
 
 
 def parts_ari(protocol: Protocol, test: Points) -> Whole:
     """The adjusted Rand index of nearest keypoints and landmarks."""
-    return Whole(Agreement(counts_of(protocol, test), "ari"))
+    return Whole(PartsTable(counts_of(protocol, test), "ari"))
 
 
 def counts_of(protocol: Protocol, test: Points) -> Floats:

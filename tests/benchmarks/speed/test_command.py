@@ -221,3 +221,19 @@ def test_variants_without_a_switch_have_contiguous_maps_or_compiled_norms():
     assert contiguous.learner.backbone.memory_format == torch.contiguous_format
     assert set(contiguous.without) == set(switches.NAMES)
     assert "norms compiled" not in variants._further(options, parts, inputs, ("norms", "maps"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--half", "--profile"), "--profile, --half: these are different studies; take one"),
+        (("--half", "--steps", "7", "--without", "norms"), "--half does not use --size, --steps, --without; leave"),
+        (("--all", "--batch", "16"), "--all does not use --batch; leave it out"),
+        (("--images", "3"), "the comparison does not use --images; leave it out"),
+        (("--output", "/dev/null/speed.json"), "cannot write /dev/null/speed.json: "),
+    ],
+)
+def test_options_that_a_study_does_not_use_are_refused_before_it_begins(arguments: tuple[str, ...], message: str):
+    result = CliRunner().invoke(app, [*TINY, *arguments])
+    assert isinstance(result.exception, UserError)
+    assert message in str(result.exception)

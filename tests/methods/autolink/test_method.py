@@ -288,5 +288,7 @@ def test_mistakes_are_told() -> None:
         learn(make(), 1)
     with pytest.raises(ValidationError, match="image_size is 40, expected a multiple of 16"):
         make(image_size=40)
+    with pytest.raises(ValidationError, match="features_weights are those of vgg16 or vgg19, got features=mini_vae"):
+        AutoLinkConfig(features="mini_vae", features_weights="vgg.pth")
     with pytest.raises(ValidationError, match="painted_size is 24, expected a multiple of 16"):
         make(painted_size=24)

@@ -125,13 +125,25 @@ def test_mistakes_are_one_line(tmp_path: Path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"features": "mini_vae", "model": "mini"}, "model is that of a vit or diffusion model"),
+        ({"features": "mini_vae", "model": "mini"}, "model is a setting of features diffusion and vit, got model=mini"),
         ({"features": "vit", "layer": "conv5_4"}, "layer is conv5_4, expected a number"),
         ({"features": "vgg19", "layer": 3}, "layer is 3, expected a name"),
         ({"features": "vit", "layer": -1}, "layer is -1, expected at least 0"),
-        ({"features": "mini_vae", "features_weights": "x"}, "features_weights are those of vgg19"),
+        ({"features": "mini_vae", "features_weights": "x"}, "features_weights is a setting of features vgg19, got "),
+        (
+            {"features": "vgg19", "dtype": "float16"},
+            "dtype is a setting of features diffusion and vit, got dtype=float16",
+        ),
+        ({"features": "vit", "timestep": 5}, "timestep is a setting of features diffusion, got timestep=5"),
+        ({"features": "diffusion", "layer_norm": False}, "layer_norm is a setting of features vit, got layer_norm=Fa"),
+        ({"features": "vit", "model": "mini", "revision": "x"}, "revision is that of a hub id, got revision=x with mo"),
+        ({"features": "mini_vae", "image_size": 1}, "image_size is 1, expected 0 or at least 16"),
     ],
 )
 def test_settings_that_do_not_fit_together_are_refused(settings: dict[str, Any], message: str):
     with pytest.raises(ValidationError, match=message):
         DFFConfig(**settings)
+
+
+def test_a_preset_may_have_settings_that_other_features_do_not_use():
+    assert DFFConfig(preset="mini", features="vit").ensemble == DFFConfig(preset="mini").ensemble

@@ -103,7 +103,7 @@ def test_a_model_of_the_users_is_never_replaced_by_the_autoencoder(mini: Path, v
     config = config_for("mini", model=str(vit))
     assert (config.preset, config.features, config.model) == ("mini", "vit", str(vit))
     assert DinoKmeans(config).image_size == SIDE, "the side of the mini transformer is not that of another one"
-    with pytest.raises(ValidationError, match="model is that of a vit"):
+    with pytest.raises(ValidationError, match="model is a setting of features vit, got model="):
         DinoKmeansConfig(model=str(vit), features="mini_vae")
     with pytest.raises(ValidationError, match="features"):
         DinoKmeansConfig(features="diffusion")

@@ -178,17 +178,15 @@ def _has_late_tags(path: Path) -> bool:
     return False
 
 
-def square(
-    photo: Image.Image, size: int, crop: Crop | None = None, fill: tuple[int, int, int] = FILL
-) -> NDArray[np.uint8]:
+def square(photo: Image.Image, size: int, crop: Crop | None = None) -> NDArray[np.uint8]:
     """The crop of a photo (the whole photo if ``crop`` is None) squashed to (size, size, 3) uint8.
 
-    What lies outside the photo has the colour ``fill``.
+    What lies outside the photo has the colour ``FILL``.
     """
     from PIL import Image
 
     if crop is not None:
-        canvas = Image.new("RGB", (crop.width, crop.height), fill)
+        canvas = Image.new("RGB", (crop.width, crop.height), FILL)
         canvas.paste(photo, (-crop.left, -crop.top))
         photo = canvas.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if crop.flip else canvas
     return np.asarray(photo.resize((size, size), Image.Resampling.BILINEAR))

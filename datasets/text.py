@@ -78,15 +78,15 @@ def read_names(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def numbers_by_name(path: Path, wanted: Collection[str], columns: int, skip: int = 0) -> dict[str, list[float]]:
-    """The rows 'name number number ...' of the wanted names, after ``skip`` lines of heading.
+def numbers_by_name(path: Path, wanted: Collection[str], columns: int) -> dict[str, list[float]]:
+    """The rows 'name number number ...' of the wanted names.
 
     Rows may have any order; rows of other names are skipped. Raises DatasetError for a wanted row without exactly
     ``columns`` finite numbers, for a second row of a name, and for a missing row.
     """
     wanted = wanted if isinstance(wanted, (set, frozenset, dict)) else frozenset(wanted)
     found: dict[str, list[float]] = {}
-    for number, line in enumerate(read_lines(path)[skip:], start=skip + 1):
+    for number, line in enumerate(read_lines(path), start=1):
         name, *rest = line.split(maxsplit=1) or ("",)
         if name not in wanted:
             continue

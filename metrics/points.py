@@ -117,6 +117,8 @@ def some_of(points: Points, rows: NDArray[np.intp]) -> Points:
         groups=[points.groups[row] for row in rows],
         ids=[points.ids[row] for row in rows],
         boxes=None if points.boxes is None else points.boxes[rows],
+        on_object=None if points.on_object is None else points.on_object[rows],
+        warped=None if points.warped is None else points.warped[rows],
     )
 
 

@@ -23,6 +23,7 @@ HELD_OUT_SEED = 1_000_003
 SAMPLES = 32
 SAMPLING_STEPS = 40
 SWAP_STEPS = 20
+SWAP = 800  # timestep
 AVERAGE = "average of the layers"
 NEAR = 0.08  # image sides within which a word counts as near its part
 
@@ -113,10 +114,10 @@ class Inspector:
         return {"average_of_layers": average, "layers": layers}
 
     @torch.no_grad()
-    def colour_swap(self, count: int = 48, start: int = 800) -> dict[str, float]:
+    def colour_swap(self, count: int = 48) -> dict[str, float]:
         """Effect of changing one colour word, inside the word's part and outside it.
 
-        Two images are generated from a drawing with noise of timestep ``start``, one for each caption and with the
+        Two images are generated from a drawing with noise of timestep ``SWAP``, one for each caption and with the
         same noise. The numbers are their mean absolute differences in [0, 255] over ``count`` drawings.
         """
         inside, outside = [], []
@@ -127,7 +128,7 @@ class Inspector:
             other = "blue" if colour != "blue" else "red"
             swapped = [*caption]
             swapped[index] = caption[index].replace(colour, other, 1)
-            pair = [self._regenerated(row, words, start) for words in (caption, swapped)]
+            pair = [self._regenerated(row, words, SWAP) for words in (caption, swapped)]
             change = np.abs(pair[0] - pair[1]).mean(-1)
             centres = (np.arange(change.shape[0]) + 0.5) / change.shape[0]
             x, y, radius = self.pool.parts[row, index]

@@ -18,6 +18,7 @@ from torch import Tensor
 STATUS = Path("/proc/self/statm")
 SAMPLE_EVERY = 0.01  # seconds between samples of this process's memory
 SMALLEST = 128  # side of the first timed matrix product
+BUDGET = 0.5  # seconds for all of them
 
 Results = dict[str, Tensor]
 Work = Callable[[], Results]
@@ -154,19 +155,19 @@ def in_turns(works: Mapping[str, Work], rounds: Rounds, device: str, say: Say, t
     return timings
 
 
-def matmul_rate(device: str, dtype: torch.dtype, side: int = 4096) -> float:
-    """FLOP per second of square matrix products, the largest up to ``side`` that fit in half a second."""
+def matmul_rate(device: str, dtype: torch.dtype) -> float:
+    """FLOP per second of square matrix products, the largest that fit in half a second."""
 
     def timed(side: int) -> float:
         left, right = (torch.randn(side, side, device=device, dtype=torch.float32).to(dtype) for _ in range(2))
         return seconds(lambda: left @ right, device)[0]
 
     timed(SMALLEST)  # initialises the library
-    return fastest_rate(timed, side if device.startswith("cuda") else min(side, 2048))
+    return fastest_rate(timed, 4096 if device.startswith("cuda") else 2048)
 
 
-def fastest_rate(timed: Callable[[int], float], side: int, budget: float = 0.5, repeats: int = 10) -> float:
-    """FLOP per second of the fastest of up to ``repeats`` products, at the largest side that ``budget`` seconds allow.
+def fastest_rate(timed: Callable[[int], float], side: int) -> float:
+    """FLOP per second of the fastest of up to ten products, at the largest side that half a second allows.
 
     ``timed(side)`` is the seconds of one product of square matrices. The side doubles from ``SMALLEST`` up to ``side``
     while the budget still has eight times the seconds of the last product, the least that the next one takes: a CPU
@@ -174,12 +175,12 @@ def fastest_rate(timed: Callable[[int], float], side: int, budget: float = 0.5, 
     """
     tried = SMALLEST
     fastest = spent = timed(tried)
-    while tried < side and spent + 8 * fastest <= budget:
+    while tried < side and spent + 8 * fastest <= BUDGET:
         tried = min(2 * tried, side)
         fastest = timed(tried)
         spent += fastest
-    for _ in range(repeats - 1):
-        if spent + fastest > budget:
+    for _ in range(9):
+        if spent + fastest > BUDGET:
             break
         again = timed(tried)
         fastest = min(fastest, again)
@@ -187,11 +188,11 @@ def fastest_rate(timed: Callable[[int], float], side: int, budget: float = 0.5, 
     return 2 * tried**3 / fastest
 
 
-def copy_rate(device: str, repeats: int = 5) -> float:
-    """Bytes per second of copies within the device's memory, read and written ones counted; the fastest of some."""
+def copy_rate(device: str) -> float:
+    """Bytes per second of copies within the device's memory, read and written ones counted; the fastest of five."""
     source = torch.ones(2**28 if device.startswith("cuda") else 2**24, device=device)
     target = torch.empty_like(source)
-    taken = [seconds(lambda: target.copy_(source), device)[0] for _ in range(repeats)]
+    taken = [seconds(lambda: target.copy_(source), device)[0] for _ in range(5)]
     return 2 * source.nbytes / min(taken)
 
 

@@ -38,17 +38,17 @@ def modules(size: Size) -> tuple[UNet2DConditionModel, AutoencoderKL]:
     return UNet2DConditionModel.from_config(size.unet), AutoencoderKL.from_config(size.autoencoder)
 
 
-def build(size: Size, device: str, dtype: torch.dtype, seed: int = 0) -> Parts:
+def build(size: Size, device: str, dtype: torch.dtype) -> Parts:
     """Frozen UNet and autoencoder on a device, in the dtypes and the memory format in which methods load them.
 
-    Weights are random from a seed, and made on the device, unless the size has a model of its own. A random
+    Weights are random, always the same, and made on the device, unless the size has a model of its own. A random
     autoencoder lacks the decoder, which is never run.
     """
     timestep = settings_of(size).timestep
     if size.model is not None and device != "meta":
         files = ModelFiles(size.model, None, "benchmarks.speed")
         return load(PipelineSettings(files, timestep=timestep, dtype=str(dtype).removeprefix("torch.")), device)
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     with torch.device(device):
         unet, autoencoder = modules(size)
     for name, parameter in unet.named_parameters():

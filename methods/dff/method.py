@@ -29,8 +29,8 @@ class DFF(FeatureMethod):
         year=2018,
         licence="own code, Apache-2.0",
         supervision="unsupervised",
-        trained_on="nothing; the features of the fit images are factorised. VGG was trained on ImageNet's classes; what a "
-        "diffusion model or a vision transformer was trained on, dift_kmeans and dino_kmeans say",
+        trained_on="nothing; the features of the fit images are factorised. VGG was trained on ImageNet's classes; "
+        "what a diffusion model or a vision transformer was trained on, dift_kmeans and dino_kmeans say",
         frozen={name: PERCEPTUAL[name] for name in ("vgg19", "mini_vae")},
     )
     Config: ClassVar[type[MethodConfig]] = DFFConfig

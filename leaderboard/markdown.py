@@ -29,7 +29,8 @@ _LEGEND = {
     NO_INTERVAL: f"{NO_INTERVAL} {NOTHING_VARIES}",
     "(seeds ": "(seeds a to b): the values of two seeds, too few for an interval; ± is over test images alone",
     "†": "† the regression did not determine all weights (rank deficient): the least-norm solution is taken",
-    "‖": "‖ the regression is nearly singular (condition number over a million), so that its error says little",
+    "‖": "‖ the regression is nearly singular (condition number over a million): its error says little, and it ties "
+    "with no other",
     "‡": "‡ some seeds failed; the mean is over the others",
     "failed": "failed: the reason is in the cell's result.json",
     "§": "§ scored under another version of the protocol, never best; the same run command scores it anew",

@@ -33,13 +33,12 @@ class Correlation:
     ``within`` is the mean over ``tasks`` of the correlations across the methods of a task. ``p`` is the share of
     exchanges that have a correlation as far from 0 or farther. An exchange gives each of the ``methods`` the measures
     of another one, the same on every task; all are tried, or ``EXCHANGES`` at random and the true one. ``p`` is
-    adjusted for the number of measures by Holm's method. ``points`` is the number of pairs of method and task.
+    adjusted for the number of measures by Holm's method. Every method is on every task, so that exchanges are fair.
     """
 
     measure: str
     tasks: int
     methods: int
-    points: int
     within: float
     p: float
 
@@ -50,16 +49,16 @@ def correlations(
     """The correlation of each measure that records have, over the methods that learn without landmarks.
 
     ``agreements`` has the distance of matched keypoints of several seeds by the cells of these seeds (``cells_of``).
-    A task counts if it has ``FEWEST`` such methods or more, and neither the error nor the measure is equal for all.
+    There must be ``FEWEST`` such methods on a task, and neither their errors nor their measures may be all equal. Of
+    methods that are not on the same tasks, those count that have the most results on common tasks.
     """
     found = []
     for measure, points in _points(list(records), profile, agreements or {}).items():
         errors, measures = _ranks(points)
-        if errors.shape[1]:
-            pairs = int(np.isfinite(errors).sum())
+        if len(errors):
+            tasks, methods = errors.shape
             within = float(_within(errors, measures))
-            count, tasks = errors.shape
-            found.append(Correlation(measure, tasks, count, pairs, within, _p(errors, measures)))
+            found.append(Correlation(measure, tasks, methods, within, _p(errors, measures)))
     adjusted = holm([each.p for each in found])
     return [replace(each, p=p) for each, p in zip(found, adjusted, strict=True)]
 
@@ -86,7 +85,7 @@ def _points(
     tasks = sorted({record.task for record in records})
     rows = [row for row in measured_rows(records, tasks, profile, "all") if _counts(row)]
     headlines = [row for row in rows if row.protocol == row.cells[0].scores[0].protocol]
-    errors = {(row.task, row.label): _signed(row) for row in headlines if not str(row.protocol).startswith(_FAMILY)}
+    errors = {(row.task, row.label): _signed(row) for row in headlines if _is_error(row.protocol)}
     measured = [(str(row.protocol), row, _signed(row)) for row in rows if str(row.protocol).startswith(_FAMILY)]
     distances = [(row, agreements.get(cells_of(row.cells))) for row in headlines]
     measured += [(AGREEMENT, row, -distance) for row, distance in distances if distance is not None]
@@ -103,55 +102,54 @@ def _counts(row: Row) -> bool:
     return plain and row.kind == "trained" and row.status == "done" and row.value is not None
 
 
+def _is_error(protocol: str | None) -> bool:
+    known_one = PROTOCOLS.get(protocol or "")
+    return known_one is not None and known_one.is_error
+
+
 def _signed(row: Row) -> float:
     return known(row.value) if row.higher_is_better else -known(row.value)
 
 
 def _ranks(points: Sequence[_Point]) -> tuple[Floats, Floats]:
-    """Ranks within each task that can have a correlation, by the error and by the measure; each (methods, tasks).
+    """Ranks by the error and by the measure, each (tasks, methods), of the methods of a task.
 
-    NaN for a method that is not on a task; equal values share the mean of their ranks.
+    Every method is on every task: of all sets of methods that are on some task, and the tasks that have them all, those
+    with the most pairs are taken. Equal values share the mean of their ranks.
     """
     from scipy.stats import rankdata
 
-    by_task = [[point for point in points if point.task == task] for task in sorted({point.task for point in points})]
-    tasks = [
-        own
-        for own in by_task
-        if len(own) >= FEWEST and len({point.error for point in own}) > 1 and len({point.measure for point in own}) > 1
-    ]
-    rows = {method: row for row, method in enumerate(sorted({point.method for own in tasks for point in own}))}
-    errors, measures = np.full((2, len(rows), len(tasks)), np.nan)
-    for column, own in enumerate(tasks):
-        chosen = [rows[point.method] for point in own]
-        errors[chosen, column] = rankdata([point.error for point in own])
-        measures[chosen, column] = rankdata([point.measure for point in own])
-    return errors, measures
+    by_task: dict[str, dict[str, _Point]] = {}
+    for point in points:
+        by_task.setdefault(point.task, {})[point.method] = point
+    designs = [_design(methods, by_task.values()) for methods in {frozenset(own): None for own in by_task.values()}]
+    best = max(designs, key=lambda design: sum(map(len, design)), default=[])
+    errors = [rankdata([point.error for point in own]) for own in best]
+    measures = [rankdata([point.measure for point in own]) for own in best]
+    return np.array(errors), np.array(measures)
+
+
+def _design(methods: frozenset[str], tasks: Iterable[Mapping[str, _Point]]) -> list[list[_Point]]:
+    """The points of these methods on each task that has them all and can have a correlation."""
+    found = [[own[method] for method in sorted(methods)] for own in tasks if methods <= own.keys()]
+    varying = [own for own in found if all(len({getattr(p, side) for p in own}) > 1 for side in ("error", "measure"))]
+    return varying if len(methods) >= FEWEST else []
 
 
 def _within(errors: Floats, measures: Floats) -> Floats:
-    """The mean over tasks of Pearson's correlation of ranks (..., methods, tasks), NaN for a method not on a task.
-
-    A task with fewer than ``FEWEST`` pairs or with equal ranks is left out; without any task the mean is 0.
-    """
-    both = np.isfinite(errors) & np.isfinite(measures)
-    count = np.maximum(both.sum(axis=-2, keepdims=True), 1)
-    one, other = (np.where(both, side, 0.0) for side in np.broadcast_arrays(errors, measures))
-    one = np.where(both, one - one.sum(axis=-2, keepdims=True) / count, 0.0)
-    other = np.where(both, other - other.sum(axis=-2, keepdims=True) / count, 0.0)
-    length = np.sqrt((one**2).sum(axis=-2) * (other**2).sum(axis=-2))
-    usable = (length > _ROUNDING) & (both.sum(axis=-2) >= FEWEST)
-    each = np.divide((one * other).sum(axis=-2), length, out=np.zeros_like(length), where=usable)
-    return np.asarray(each.sum(axis=-1) / np.maximum(usable.sum(axis=-1), 1))
+    """The mean over tasks of Pearson's correlation of ranks (..., tasks, methods)."""
+    one, other = (side - side.mean(axis=-1, keepdims=True) for side in (errors, measures))
+    length = np.sqrt((one**2).sum(axis=-1) * (other**2).sum(axis=-1))
+    return np.asarray(((one * other).sum(axis=-1) / length).mean(axis=-1))
 
 
 def _p(errors: Floats, measures: Floats) -> float:
     """The share of exchanges of methods with a correlation as far from 0 as the true one, or farther."""
-    count = len(errors)
+    count = errors.shape[1]
     if factorial(count) <= EXCHANGES:
         orders = np.array(list(permutations(range(count))))
     else:
         orders = np.random.default_rng(0).permuted(np.tile(np.arange(count), (EXCHANGES, 1)), axis=1)
         orders = np.concatenate([np.arange(count)[None], orders])
-    found = np.abs(_within(errors, measures[orders]))
+    found = np.abs(_within(errors, measures[:, orders].swapaxes(0, 1)))
     return float((found >= found[0] - _ROUNDING).mean())

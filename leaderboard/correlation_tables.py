@@ -31,7 +31,7 @@ def render(found: Sequence[Correlation], format: PlainFormat) -> str:
         return json.dumps(plain, indent=1) + "\n"
     if format == "csv":
         return csv_text([each.name for each in fields(Correlation)], [list(each.values()) for each in plain])
-    header = ("measure", "correlation", "p", "tasks", "methods", "methods on tasks")
+    header = ("measure", "correlation", "p", "tasks", "methods")
     lines = [
         (
             f"`{each.measure}`" if format == "md" else each.measure,
@@ -39,7 +39,6 @@ def render(found: Sequence[Correlation], format: PlainFormat) -> str:
             f"{each.p:.3f}",
             each.tasks,
             each.methods,
-            each.points,
         )
         for each in found
     ]
@@ -83,7 +82,7 @@ def _sentences(found: Sequence[Correlation]) -> str:
     lines = [
         "correlation: mean over tasks of Spearman's rank correlation of the measure with the error across methods; 1 "
         "means that methods which are better by the measure have the smaller errors. Only methods that learn without "
-        "landmarks, on tasks with three or more of them",
+        "landmarks, and tasks that all of these methods have",
         "p: the chance of a correlation as far from 0 if the measure said nothing about a method, by exchanging the "
         "methods' measures with each other, the same on every task; adjusted for the number of measures (Holm)",
     ]

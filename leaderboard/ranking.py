@@ -34,14 +34,15 @@ def comparable(row: Row) -> bool:
 def best_rows(rows: Sequence[Row], column: Column) -> dict[str, bool]:
     """The rows of a column that are bold, by their labels; the value says whether the row ties with the best by test.
 
-    These are the best one, all that print the same value, and all that cannot be told from it image by image, except
-    for those with a nearly singular regression: from an error that varies so much, nothing can be told.
+    These are the best one, all that print the same value, and all that cannot be told from it image by image. A row
+    with a nearly singular regression ties with none: its error varies so much that it could be told from none.
     """
     ranked = best_first(rows, column)
     printed = {shown(row): value_text(row.protocol, known(row.value), DECIMALS) for row in ranked}
     bold = {label: False for label, value in printed.items() if value == printed[shown(ranked[0])]}
-    sound = [row for row in ranked if row is ranked[0] or not row.nearly_singular]
-    found = [(row, row.images()) for row in sound if row.images is not None] if len(ranked) > 1 else []
+    singular = any(row.nearly_singular for row in ranked[:1])
+    sound = [] if singular else [row for row in ranked if not row.nearly_singular]
+    found = [(row, row.images()) for row in sound if row.images is not None] if len(sound) > 1 else []
     paired = [(row, images) for row, images in found if images is not None]
     if len(paired) > 1 and paired[0][0] is ranked[0]:
         from leaderboard.paired import best_and_ties, same_images

@@ -199,7 +199,7 @@ class Stop:
 
     def obey(self) -> None:
         """Re-raise the deferred signal with its original handler; KeyboardInterrupt if that was SIG_IGN or SIG_DFL."""
-        number = self.number
+        number, self.number = self.number, None
         self.restore()
         if number is not None and callable(signal.getsignal(number)):
             signal.raise_signal(number)
@@ -234,5 +234,5 @@ def deferred_signals(active: bool) -> Iterator[Stop]:
         yield stop
     finally:
         stop.restore()
-    if stop.number is not None:  # it came after the last step
-        stop.obey()
+        if stop.number is not None:  # it came after the last step, or the fit failed before it could obey
+            stop.obey()

@@ -133,7 +133,7 @@ def _with_values(measured: Mapping[Protocol, _Measured]) -> dict[Protocol, _Meas
     lacking = [protocol for protocol in measured if protocol not in found]
     if lacking and (not found or any(protocol.is_error for protocol in lacking)):
         first = next((protocol for protocol in lacking if protocol.is_error), lacking[0])
-        raise MetricError(f"{first.id} has nothing to measure in the test images: {first.summary}")
+        raise MetricError(f"{first.id} has nothing to measure in the test images; it is the {first.summary}")
     return found
 
 

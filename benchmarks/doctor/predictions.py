@@ -16,13 +16,17 @@ _OLD = re.compile(r"\d{8}\.parquet")  # the name of a part in older versions
 
 
 def checkpoints(run: RunFolder) -> Iterator[Fault]:
-    """Checkpoints that are not as they were written."""
+    """Checkpoints that are not as they were written, and those that a killed process left beside the saved fit."""
     from methods.checkpoints import fault
 
-    for name, folder in sorted(run.listing.inside("fits").folders.items()):
-        if name.endswith(".partial") and FILE in folder.files and not run.is_busy(fit=name.removesuffix(".partial")):
+    folders = run.listing.inside("fits").folders
+    for name, folder in sorted(folders.items()):
+        fit = name.removesuffix(".partial")
+        if name.endswith(".partial") and FILE in folder.files and not run.is_busy(fit=fit):
             path = run.output / "fits" / name / FILE
-            if wrong := fault(path):
+            if fit in folders:
+                yield Fault(f"fits/{name}/{FILE}", "is left beside the saved fit", "removed", removing(path))
+            elif wrong := fault(path):
                 yield Fault(f"fits/{name}/{FILE}", wrong, "removed; the fit begins again", removing(path))
 
 

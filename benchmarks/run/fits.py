@@ -68,11 +68,8 @@ def keep_fit(
 ) -> tuple[bool, str | None]:
     """Keep a fit, unless the folder has another one than ``before``; ``about`` is recorded with it.
 
-    Returns whether this fit is there now, and its digest, None if the method has nothing to save. Raises MethodError
-    if it cannot be saved.
+    Returns whether this fit is there now, and its digest. Raises MethodError if it cannot be saved.
     """
-    if type(method).save is Method.save:
-        return True, None
     mine = None
     with store.staged(kept, lambda old: stamp(old) not in (None, before, mine)) as filling:
         _save(method, filling)

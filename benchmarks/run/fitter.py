@@ -123,7 +123,9 @@ class Fitter:
             parameters=_parameters(method),
             seconds_waiting=seconds_waited() - waited,
         )
-        is_kept, digest = keep_fit(self._store, kept, method, stage.history, about, before)
+        is_kept, digest = True, None
+        if keeps_fit(cell):
+            is_kept, digest = keep_fit(self._store, kept, method, stage.history, about, before)
         self._store.drop_checkpoints(cell.fit_id)
         self._made.setdefault(cell.fit_id, cell.id)
         if is_kept or not self.is_fitted(cell):

@@ -18,6 +18,7 @@ from leaderboard.flags import ABSENT
 from leaderboard.records import ResultRecord, ScoreRecord
 from metrics.absent import absent
 from metrics.direct.on_object import marked
+from metrics.errors import MetricError
 from metrics.points import Points
 from metrics.protocols import PROTOCOLS
 from metrics.scoring import score_all
@@ -37,17 +38,20 @@ def is_current(cell: Cell, record: ResultRecord) -> bool:
     """
     scored = {(found.protocol, found.protocol_version) for found in record.scores}
     wanted = {(name, PROTOCOLS[name].version) for name in cell.task.protocols}
-    lacking = {name for name, _ in wanted - scored} - set(record.provenance.get(NO_VALUE, ()))
-    return scored <= wanted and all("model" in PROTOCOLS[name].needs for name in lacking)
+    lacking = wanted - scored - set(record.provenance.get(NO_VALUE, {}).items())
+    return scored <= wanted and all("model" in PROTOCOLS[name].needs for name, _ in lacking)
 
 
 def score_cell(cell: Cell, folder: Path, dataset: KeypointDataset) -> list[Score]:
     """Score the predictions in ``folder`` under every protocol of the task, and write the errors per image.
 
     Errors of the dataset and of the metrics pass through, such as MetricError for a score that is not finite, and for a
-    protocol whose needs the dataset's card does not meet.
+    protocol whose needs the dataset's card does not meet. Raises MetricError too if the headline has no value.
     """
     scores, test = scores_of(folder, dataset, cell.task.protocols)
+    headline = cell.task.protocols[0]
+    if "model" not in PROTOCOLS[headline].needs and scores[0].protocol != headline:
+        raise MetricError(f"{headline}, the headline of {cell.task.id}, has nothing to measure in the test images")
     write_errors(folder, scores, test)
     return scores
 
@@ -87,18 +91,23 @@ def remarks(
 ) -> dict[str, Any]:
     """Provenance entries: remarks, numbers of absent keypoints (``count_absent``), protocols without a value, choices.
 
-    Remarks are those on custom data, on images left out and on absent keypoints. Often there is none of all these.
+    Remarks are those on custom data, on images left out, on absent keypoints and on protocols without a value. Often
+    there is none of all these.
     """
     own = is_custom(cell.dataset)
-    found = [*(dataset.card.remarks if own else ()), *left_out_notes(scores), *absent_notes(gaps)]
-    scored = {each.protocol for each in scores}
-    no_value = [name for name in cell.task.protocols if name not in scored and "model" not in PROTOCOLS[name].needs]
+    no_value = without_value([name for name in cell.task.protocols if "model" not in PROTOCOLS[name].needs], scores)
+    found = [
+        *(dataset.card.remarks if own else ()),
+        *left_out_notes(scores),
+        *absent_notes(gaps),
+        *no_value_notes(no_value),
+    ]
     plain = {name: str(value) for name, value in asdict(dataset.choices).items() if value is not None}
     counts = {split: list(numbers) for split, numbers in gaps.items()}
     return (
         ({REMARKS: found} if found or own else {})
         | ({ABSENT: counts} if counts else {})
-        | ({NO_VALUE: no_value} if no_value else {})
+        | ({NO_VALUE: {name: PROTOCOLS[name].version for name in no_value}} if no_value else {})
         | ({CHOICES: plain} if plain else {})
     )
 
@@ -123,6 +132,17 @@ def absent_notes(counts: Mapping[str, Sequence[int]]) -> list[str]:
         f"keypoints that were not found: {parts}; they count by the rule of each protocol, for papers without one by "
         "the rule 'origin' (see describe PROTOCOL)"
     ]
+
+
+def without_value(protocols: Iterable[str], scores: Sequence[Score]) -> list[str]:
+    """Those of the protocols that have no score, because no test image has anything that they measure."""
+    scored = {each.protocol for each in scores}
+    return [name for name in protocols if name not in scored]
+
+
+def no_value_notes(protocols: Sequence[str]) -> list[str]:
+    """A note on the protocols of ``without_value``; none without any."""
+    return [f"no value of {', '.join(protocols)}: the test images have nothing to measure"] if protocols else []
 
 
 def left_out_notes(scores: Sequence[Score]) -> list[str]:

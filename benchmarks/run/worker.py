@@ -16,7 +16,7 @@ from benchmarks.records.checks import record_fault
 from benchmarks.records.digests import read_fit
 from benchmarks.records.provenance import machine, peak_memory_mb, provenance, reset_peak_memory
 from benchmarks.records.store import OVERLAY, Store, copy_files, has_predictions, write_predictions, write_record
-from benchmarks.run.cells import Cell
+from benchmarks.run.cells import NO_VALUE, Cell
 from benchmarks.run.distributed import Coordinator
 from benchmarks.run.fitter import Fitter, NotReady
 from benchmarks.run.images import BATCH_SIZE, DatasetImages, ImageCache, WarpedImages
@@ -155,7 +155,8 @@ class Worker:
             dataset = self._open(cell.dataset)
             scores = score_cell(cell, filling, dataset)
             gaps = count_absent(filling, splits_of(cell, self._open))
-            found = record.provenance | remarks(cell, dataset, scores, gaps)
+            kept = {name: value for name, value in record.provenance.items() if name != NO_VALUE}
+            found = kept | remarks(cell, dataset, scores, gaps)
             renewed = record.model_copy(update={"scores": score_records(scores), "provenance": found})
             return write_record(filling, renewed)
 

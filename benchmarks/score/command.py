@@ -41,7 +41,7 @@ def score_command(options: ScoreOptions) -> None:
         left_right_pairs=inputs.left_right_pairs,
         interocular=inputs.interocular,
     )
-    result = Result(options, inputs, data, scores)
+    result = Result(options, inputs, data, [each.id for each in protocols], scores)
     text = as_json(result) if options.format == "json" else as_table(result)
     if options.output is not None:
         write_atomically(options.output, text)

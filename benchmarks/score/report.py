@@ -12,7 +12,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.run.scoring import absent_counts, absent_notes, left_out_notes
+from benchmarks.run.scoring import absent_counts, absent_notes, left_out_notes, no_value_notes, without_value
 from leaderboard.intervals import NOTHING_VARIES
 from leaderboard.markdown import MISSING
 from leaderboard.text import printable
@@ -32,11 +32,12 @@ _DEFICIENT = "† the regression is rank deficient: of all least-squares solutio
 
 @dataclass(frozen=True)
 class Result:
-    """The options, the inputs and the scores, of which the first is the headline."""
+    """The options, the inputs, the protocols chosen, and the scores, of which the first is the headline."""
 
     options: ScoreOptions
     inputs: Inputs
     data: TaskData | None
+    protocols: Sequence[str]
     scores: Sequence[Score]
 
 
@@ -85,10 +86,11 @@ def as_table(result: Result) -> str:
 
 
 def _notes(result: Result) -> list[str]:
-    """Notes on how the files were read, on images left out and on absent keypoints."""
+    """Notes on how the files were read, on images left out, on absent keypoints and on protocols without a value."""
     inputs = result.inputs
     gaps = absent_counts({"regress": absent(inputs.fit.keypoints), "test": absent(inputs.test.keypoints)})
-    return [*inputs.notes, *left_out_notes(result.scores), *absent_notes(gaps)]
+    no_value = no_value_notes(without_value(result.protocols, result.scores))
+    return [*inputs.notes, *left_out_notes(result.scores), *absent_notes(gaps), *no_value]
 
 
 def _legend(scores: Sequence[Score]) -> list[str]:

@@ -178,6 +178,8 @@ def _options(names: list[str]) -> str:
 
 def _make_folder(file: Path) -> None:
     """Make the folder of a file, before anything is measured. Raises UserError where that is not possible."""
+    if file.is_dir():
+        raise UserError(f"cannot write {file}: it is a folder; name a file")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -100,12 +100,12 @@ def sets_in_use(output: Path, cells: Cells) -> set[tuple[str, str]]:
 
 
 def checkpoints_in(output: Path, there: Folder) -> list[Checkpoint]:
-    """The checkpoints of fits."""
+    """The checkpoints of fits that are not finished."""
     folders = there.inside("fits").folders
     return [
         Checkpoint(name.removesuffix(CHECKPOINTS), steps_done(output / "fits" / name / FILE))
         for name, folder in sorted(folders.items())
-        if name.endswith(CHECKPOINTS) and folder.files
+        if name.endswith(CHECKPOINTS) and folder.files and name.removesuffix(CHECKPOINTS) not in folders
     ]
 
 

@@ -104,11 +104,15 @@ def differences(record: ResultRecord, folder: Path, dataset: KeypointDataset) ->
 
     current = current_scores(record)
     try:
-        fresh = score_records(scores_of(folder, dataset, [each.protocol for each in current])[0])
+        fresh = {each.protocol: each for each in scores_of(folder, dataset, [each.protocol for each in current])[0]}
     except _known() as error:
         yield f"its predictions cannot be scored ({first_line(error)})"
         return
-    for kept, again in zip(current, fresh, strict=True):
+    for kept in current:
+        if kept.protocol not in fresh:
+            yield f"{kept.protocol} is {kept.value}, but its predictions give no value"
+            continue
+        (again,) = score_records([fresh[kept.protocol]])
         for name, one, other in _numbers(kept, again):
             if not _close(one, other, _rounding(kept.protocol)):
                 yield f"{name} of {kept.protocol} is {one}, but its predictions give {other}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -153,8 +153,11 @@ class TrainingLoop:
         rows = torch.stack(self._unread).cpu().tolist()
         self._unread.clear()
         self._record(rows)
-        if self.checkpoint and (due or told or last):
+        if self.checkpoint and (due or told):
             self.checkpoint.write_tensors(self._tensors())
+        elif self.checkpoint and last:
+            with suppress(MethodError):  # what was learned can still be saved
+                self.checkpoint.write_tensors(self._tensors())
         if told:
             self.stop.obey()
 

@@ -177,3 +177,13 @@ def test_a_claim_that_is_not_renewed_is_stale_by_its_age(runs, call, monkeypatch
     assert call("doctor", runs)[0] == 0 and path.exists()
     os.utime(path, (time.time() - 100,) * 2)
     assert call("doctor", runs)[0] == 0 and not path.exists()
+
+
+def test_a_checkpoint_beside_its_saved_fit_is_no_unfinished_fit(runs, call):
+    fit = min(path.name for path in (runs / "fits").iterdir() if not path.name.endswith(".partial"))
+    CheckpointFile(runs / "fits" / f"{fit}.partial", {"method": "toy"}).write_tensors({"history": torch.zeros(3, 3)})
+    assert not [line for line in call("status", runs)[1].splitlines() if line.split()[:2] == ["checkpoint", fit]]
+    status, out, _ = call("doctor", runs)
+    assert status == 0 and f"fits/{fit}.partial/checkpoint.safetensors is left beside" in out.replace("\n", " ")
+    assert not (runs / "fits" / f"{fit}.partial" / "checkpoint.safetensors").exists()
+    assert (runs / "fits" / fit).is_dir()

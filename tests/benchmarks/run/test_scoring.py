@@ -127,10 +127,24 @@ def test_a_protocol_with_nothing_to_measure_is_not_scored_again(
     assert [found.protocol for found in scores] == ["strict/side"]
     record = some.record(score_records(scores))
     assert not is_current(some, record)
-    assert is_current(some, record.model_copy(update={"provenance": remarks(some, boxed, scores, {})}))
+    found = remarks(some, boxed, scores, {})
+    assert found["remarks"] == ["no value of sides/near: the test images have nothing to measure"]
+    record = record.model_copy(update={"provenance": found})
+    assert is_current(some, record)
+    monkeypatch.setitem(PROTOCOLS, "sides/near", replace(PROTOCOLS["sides/near"], version=99))
+    assert not is_current(some, record)
 
 
 def test_a_task_without_errors_of_images_has_an_empty_table_of_them(tmp_path: Path, boxed: KeypointDataset) -> None:
     predict(tmp_path, boxed)
     score_cell(cell("parts/nmi", "parts/ari"), tmp_path, boxed)
     assert read_columns(tmp_path / ERRORS)["error"] == []
+
+
+def test_a_headline_without_a_value_fails_the_cell(tmp_path: Path, boxed: KeypointDataset, monkeypatch) -> None:
+    annotation = boxed.annotation
+    hidden = np.zeros(4, dtype=bool)
+    monkeypatch.setattr(boxed, "annotation", lambda image_id: replace(annotation(image_id), visible=hidden))
+    predict(tmp_path, boxed)
+    with pytest.raises(MetricError, match="parts/nmi, the headline of toy, has nothing to measure in the test images"):
+        score_cell(cell("parts/nmi", "label_free/closest_pair"), tmp_path, boxed)

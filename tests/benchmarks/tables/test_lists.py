@@ -27,7 +27,7 @@ def cells(name):
     return [[cell.strip() for cell in line.split(" | ")] for line in LISTS[name]().splitlines()[2:]]
 
 
-@pytest.mark.parametrize(("lists", "names"), NAMES.items(), ids="-".join)
+@pytest.mark.parametrize(("lists", "names"), NAMES.items(), ids=["-".join(lists) for lists in NAMES])
 def test_each_name_of_this_repository_is_listed_once(lists, names):
     listed = [line[0].strip("|` ") for name in lists for line in cells(name)]
     assert sorted(listed) == sorted(names)

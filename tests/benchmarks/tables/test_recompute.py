@@ -176,3 +176,15 @@ def test_a_failed_update_leaves_the_example_images_as_they_were(cells, update, t
     status, _, error, methods = update()
     assert status != 0 and "full" in error and not methods
     assert not (tmp_path / "results").exists()
+
+
+def test_a_score_whose_protocol_has_nothing_to_measure_is_refused(cells, update, monkeypatch):
+    from metrics import scoring
+
+    values = scoring._with_values
+    monkeypatch.setattr(
+        scoring, "_with_values", lambda found: {p: each for p, each in values(found).items() if p.id != "parts/nmi"}
+    )
+    status, out, err, committed = update()
+    assert (status, committed) == (2, set())
+    assert "parts/nmi is " in out + err and "but its predictions give no value" in out + err

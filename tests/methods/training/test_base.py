@@ -15,7 +15,7 @@ import torch
 from pydantic import ValidationError
 
 from methods.base import ImageBatch, MethodCard, MethodError
-from methods.checkpoints import FILE
+from methods.checkpoints import FILE, CheckpointFile, steps_done
 from methods.training import TrainedConfig, TrainedMethod
 from methods.training.loop import rate
 from tests.methods.tiny_pipeline import ArrayImages, blobs
@@ -188,7 +188,18 @@ def test_a_fit_broken_off_goes_on_bit_for_bit(tmp_path: Path, broken_at: int) ->
     rows: Rows = []
     assert bits(learn(toy(checkpoint_every=2), tmp_path / "kept", rows=rows)) == bits(whole)
     assert rows == expected
-    assert not (tmp_path / "kept").exists()
+    assert steps_done(tmp_path / "kept" / FILE) == STEPS  # the caller removes it
+    assert bits(learn(toy(checkpoint_every=2), tmp_path / "kept")) == bits(whole)
+
+
+def test_a_fit_ends_well_without_its_last_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: CheckpointFile, tensors: dict[str, torch.Tensor]) -> None:
+        raise MethodError("cannot write")
+
+    monkeypatch.setattr(CheckpointFile, "write_tensors", refuse)
+    assert bits(learn(toy(checkpoint_every=100), tmp_path / "kept")) == bits(learn(toy()))
+    with pytest.raises(MethodError, match="cannot write"):
+        learn(toy(checkpoint_every=2), tmp_path / "kept")
 
 
 @pytest.mark.usefixtures("interruptible")

@@ -111,7 +111,10 @@ def _of_task(store: Store, cells: Sequence[ResultRecord], datasets: Open, earlie
 
 
 def _choose(store: Store, cells: Sequence[ResultRecord]) -> Examples | None:
-    """The images of a task, as the median method's errors choose them; None without a method that learns."""
+    """The images of a task, as the median method's errors choose them.
+
+    None without a method that learns, and for a protocol that measures all images together.
+    """
     ranked = [each for each in cells if not each.is_floor and not each.supervised]
     if not ranked:
         return None
@@ -119,6 +122,8 @@ def _choose(store: Store, cells: Sequence[ResultRecord]) -> Examples | None:
     median = ranked[(len(ranked) - 1) // 2]
     headline = median.scores[0]
     errors = {name: each for name, each in _errors(store, median, headline.protocol).items() if np.isfinite(each)}
+    if not errors:
+        return None
     worse = sorted(errors, key=lambda name: (errors[name], name), reverse=headline.higher_is_better)
     spread = np.unique(np.linspace(0, len(worse) - 1, STRIP).round().astype(int))
     return Examples(

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.records import store as storage
 from leaderboard import readme
-from leaderboard.load import load_results
+from leaderboard.load import load_results, read_record
 from tests.kept_records import rewrite
 
 FINISHED: dict[str, Path] = {}  # the shared run, made by the first test
@@ -188,3 +188,16 @@ def test_a_score_whose_protocol_has_nothing_to_measure_is_refused(cells, update,
     status, out, err, committed = update()
     assert (status, committed) == (2, set())
     assert "parts/nmi is " in out + err and "but its predictions give no value" in out + err
+
+
+def test_a_headline_of_all_images_together_has_no_example_images(cells, tmp_path):
+    from benchmarks.records.store import Store
+    from benchmarks.registry import opener
+    from benchmarks.run.examples import examples_of
+
+    for folder in cells:
+        scores = json.loads((folder / "result.json").read_text())["scores"]
+        parts = [each for each in scores if each["protocol"] == "parts/nmi"]
+        rewrite(folder, is_floor=False, scores=parts)
+    records = [read_record(folder / "result.json") for folder in cells]
+    assert examples_of(Store(tmp_path / "runs"), records, opener(None)) == []

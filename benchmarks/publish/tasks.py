@@ -53,7 +53,7 @@ def _sections(task: Task, results: Results, profile: Profile, datasets: Open) ->
     if table is None:
         return
     names = datasets(task.dataset_id(profile)).card.landmark_names
-    landmarks, unit = _per_landmark(
+    landmarks, measured = _per_landmark(
         [each for each in results.records if (each.task, each.profile) == (task.id, profile)], len(names)
     )
     yield {
@@ -65,28 +65,33 @@ def _sections(task: Task, results: Results, profile: Profile, datasets: Open) ->
         "differences": difference_table(results.rows([task.id], profile)),
         "landmarks": landmarks,
         "landmark_names": names,
-        "landmarks_caption": f"{task.protocols[0]} ({unit}), mean over seeds",
+        "landmarks_caption": f"{measured}, mean over seeds",
     }
 
 
 def _per_landmark(records: Sequence[ResultRecord], count: int) -> tuple[list[Any], str]:
-    """Label and (error, its share of the largest) of each landmark, for the headline protocol; and the unit."""
+    """Label and (error, its share of the largest) of each landmark; and the protocol, with its unit.
+
+    It is the first protocol that measures single landmarks, which is the headline in most tasks.
+    """
     by_label: dict[str, list[tuple[float | None, ...]]] = {}
-    unit = ""
+    measured = ""
     for record in records:
         whole = record.status == "done" and record.n_images_limit is None and record.variant is None
-        if whole and record.scores and len(record.scores[0].per_landmark) == count:
-            by_label.setdefault(record.method_label, []).append(record.scores[0].per_landmark)
-            unit = record.scores[0].unit
+        for score in record.scores if whole else ():
+            said, known = f"{score.protocol} ({score.unit})", any(each is not None for each in score.per_landmark)
+            if known and len(score.per_landmark) == count and measured in ("", said):
+                by_label.setdefault(record.method_label, []).append(score.per_landmark)
+                measured = said
+                break
     means = {label: [_mean(column) for column in zip(*seeds, strict=True)] for label, seeds in by_label.items()}
-    known = [value for cells in means.values() for value in cells if value is not None]
-    largest = max(known, default=0.0) or 1.0
+    largest = max((value for cells in means.values() for value in cells if value is not None), default=0.0) or 1.0
     ordered = sorted(means.items(), key=lambda each: fmean(v for v in each[1] if v is not None))
     lines = [
         (label, [(value, None if value is None else round(value / largest, 3)) for value in cells])
         for label, cells in ordered
     ]
-    return lines, unit
+    return lines, measured
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

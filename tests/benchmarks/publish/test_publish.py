@@ -20,6 +20,7 @@ from benchmarks.publish.charts.axes import apart, short, ticks
 from benchmarks.publish.command import publish_site
 from benchmarks.publish.site import replace_site
 from benchmarks.publish.tables import measured_table
+from benchmarks.publish.tasks import _per_landmark
 from benchmarks.records.store import Store
 from benchmarks.registry import opener
 from benchmarks.run.examples import QUANTILES, examples_of, load_examples, save_examples
@@ -27,7 +28,7 @@ from benchmarks.tasks import SUITES
 from leaderboard.load import load_records, load_results
 from leaderboard.rows import known
 from leaderboard.tables import rows
-from tests.leaderboard.synthetic import record
+from tests.leaderboard.synthetic import record, score_of
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +232,17 @@ def test_names_stay_apart_and_inside():
 )
 def test_numbers_of_axes_are_never_powers_of_ten(value, text):
     assert short(value) == text
+
+
+def test_errors_of_landmarks_are_those_of_the_first_protocol_that_has_some() -> None:
+    """As in tasks of parts, whose headline measures all landmarks together."""
+    parts = score_of(50.0, protocol="parts/nmi", unit="NMI %", per_landmark=(None, None))
+    records = [
+        record(name, "cub_parts_k4", 1.0, seed=seed, scores=(parts, score_of(3.0, per_landmark=(error + seed, None))))
+        for name, error in (("a", 6.0), ("b", 2.0))
+        for seed in (0, 1)
+    ]
+    lines, measured = _per_landmark(records, 2)
+    assert measured == "sk/side (% side)"
+    assert lines == [("B", [(2.5, 0.385), (None, None)]), ("A", [(6.5, 1.0), (None, None)])]
+    assert _per_landmark([record("a", "cub_parts_k4", 1.0, scores=(parts,))], 2) == ([], "")

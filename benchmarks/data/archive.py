@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import platform
 import re
 import shutil
 import tarfile
@@ -40,8 +41,13 @@ def unpack(path: Path, folder: str, target: Path, aside: Path, report: Callable[
     An existing ``target`` is moved to ``aside``. ``report(done, total)`` is called after every file.
 
     Raises UserError if the archive is broken or has no such folder, if tarfile's ``data`` filter refuses a member (a
-    device, or a name or link that leads outside), and if the disk is too full.
+    device, or a name or link that leads outside), if this Python lacks that filter, and if the disk is too full.
     """
+    if not hasattr(tarfile, "data_filter"):
+        raise UserError(
+            f"{path} cannot be unpacked safely by Python {platform.python_version()}, which lacks tarfile's filters; "
+            f"use Python 3.11.4 or newer, or unpack its folder '{folder}' into {target.parent} yourself"
+        )
     try:
         with (
             tempfile.TemporaryDirectory(prefix=f".{folder}.", dir=target.parent, ignore_cleanup_errors=True) as staging,

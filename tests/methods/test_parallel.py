@@ -130,7 +130,7 @@ def test_two_processes_come_to_what_one_does(pairs: dict[str, Pair], pipeline: P
     assert [done for done, _ in first["reports"]] == [*range(1, STEPS + 1), STEPS + 1, STEPS + 2]
     for (_, ours), (_, theirs) in zip(first["reports"][:STEPS], seen[:STEPS], strict=True):
         assert ours == pytest.approx(theirs, rel=1e-4)
-    assert sorted(path.name for path in folder.iterdir()) == ["0", "1"]
+    assert sorted(path.name for path in folder.iterdir()) == ["0", "1", "checkpoints0"]
 
 
 def test_one_that_is_told_to_stop_stops_both_and_one_alone_goes_on(pairs: dict[str, Pair], pipeline: Path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -40,17 +39,6 @@ def test_a_folder_that_never_stays_is_one_line(file, tmp_path, monkeypatch):
     monkeypatch.setattr("methods.checkpoints.os.fsync", lambda descriptor: shutil.rmtree(tmp_path / "fit.partial"))
     with pytest.raises(MethodError, match=r"cannot write checkpoint .*: No such file or directory; make room .*=0$"):
         file.write_tensors(TENSORS)
-
-
-@pytest.mark.parametrize("there", ["nothing", "another file", "a temporary file"])
-def test_removing_fails_at_nothing(file, tmp_path, there):
-    folder = tmp_path / "fit.partial"
-    if there != "nothing":
-        file.write_tensors(TENSORS)
-        (folder / ("notes.txt" if there == "another file" else f".{FILE}.{os.getpid() + 1}")).write_text("")
-    file.remove()
-    file.remove()
-    assert folder.exists() == (there == "another file")
 
 
 def test_a_fit_without_steps_keeps_its_selection(pipeline: Path, tmp_path: Path):

@@ -72,11 +72,11 @@ def test_identity_follows_the_weights(tmp_path: Path):
     for part in ("unet", "vae", "scheduler"):
         (tmp_path / part).mkdir()
         (tmp_path / part / "config.json").write_text("{}")
-        (tmp_path / part / "model.safetensors").write_bytes(part.encode())
+        (tmp_path / part / "diffusion_pytorch_model.safetensors").write_bytes(part.encode())
     method = StableKeypoints(StableKeypointsConfig(model=str(tmp_path)))
     before = method.identity()
     assert method.identity() == before
-    (tmp_path / "unet" / "model.safetensors").write_bytes(b"other")
+    (tmp_path / "unet" / "diffusion_pytorch_model.safetensors").write_bytes(b"other")
     assert method.identity() != before
 
 

@@ -43,11 +43,6 @@ def unpack(path: Path, folder: str, target: Path, aside: Path, report: Callable[
     Raises UserError if the archive is broken or has no such folder, if tarfile's ``data`` filter refuses a member (a
     device, or a name or link that leads outside), if this Python lacks that filter, and if the disk is too full.
     """
-    if not hasattr(tarfile, "data_filter"):
-        raise UserError(
-            f"{path} cannot be unpacked safely by Python {platform.python_version()}, which lacks tarfile's filters; "
-            f"use Python 3.11.4 or newer, or unpack its folder '{folder}' into {target.parent} yourself"
-        )
     try:
         with (
             tempfile.TemporaryDirectory(prefix=f".{folder}.", dir=target.parent, ignore_cleanup_errors=True) as staging,
@@ -55,6 +50,11 @@ def unpack(path: Path, folder: str, target: Path, aside: Path, report: Callable[
         ):
             members = [member for member in archive if PurePosixPath(member.name).parts[:1] == (folder,)]
             refuse_without_room(sum(member.size for member in members), target.parent)
+            if not hasattr(tarfile, "data_filter"):
+                raise UserError(
+                    f"{path} cannot be unpacked safely by Python {platform.python_version()}, which lacks tarfile's "
+                    f"filters; use Python 3.11.4 or newer, or unpack its folder '{folder}' into {target.parent} yourself"
+                )
             archive.extractall(staging, _counted(members, report), filter="data")
             if not Path(staging, folder).is_dir():
                 raise UserError(

@@ -53,7 +53,7 @@ def unpack(path: Path, folder: str, target: Path, aside: Path, report: Callable[
             if not hasattr(tarfile, "data_filter"):
                 raise UserError(
                     f"{path} cannot be unpacked safely by Python {platform.python_version()}, which lacks tarfile's "
-                    f"filters; use Python 3.11.4 or newer, or unpack its folder '{folder}' into {target.parent} yourself"
+                    f"filters; use Python 3.11.4 or newer, or unpack its folder '{folder}' into {target.parent}"
                 )
             archive.extractall(staging, _counted(members, report), filter="data")
             if not Path(staging, folder).is_dir():

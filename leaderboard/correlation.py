@@ -103,8 +103,8 @@ def _counts(row: Row) -> bool:
 
 
 def _is_error(protocol: str | None) -> bool:
-    known_one = PROTOCOLS.get(protocol or "")
-    return known_one is not None and known_one.is_error
+    found = PROTOCOLS.get(protocol or "")
+    return found is not None and found.is_error
 
 
 def _signed(row: Row) -> float:
